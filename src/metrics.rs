@@ -1,0 +1,1 @@
+//! Counters and histograms that every floor may touch; knows nobody.

@@ -1,0 +1,68 @@
+//! Sharding key values, typed as the column is.
+
+use std::fmt;
+
+/// The types that a hash sharding key may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyType {
+    /// `smallint`
+    SmallInt,
+    /// `integer`
+    Int,
+    /// `bigint`
+    BigInt,
+    /// `text`
+    Text,
+    /// `varchar`; hashes as `text`
+    Varchar,
+    /// `uuid`
+    Uuid,
+}
+
+impl KeyType {
+    /// Tells whether the type is one of the integers.
+    pub fn is_integer(self) -> bool {
+        matches!(self, Self::SmallInt | Self::Int | Self::BigInt)
+    }
+
+    /// Returns PostgreSQL's name of the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SmallInt => "smallint",
+            Self::Int => "int",
+            Self::BigInt => "bigint",
+            Self::Text => "text",
+            Self::Varchar => "varchar",
+            Self::Uuid => "uuid",
+        }
+    }
+}
+
+/// A sharding key's value, never NULL: a NULL key is refused before it becomes one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyValue {
+    /// Any of the integer types, in range of the column's type.
+    Int(i64),
+    /// `text` and `varchar`, in the server's encoding (UTF-8).
+    Text(String),
+    /// `uuid`, in network order.
+    Uuid([u8; 16]),
+}
+
+impl fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Text(value) => write!(f, "{value}"),
+            Self::Uuid(bytes) => {
+                for (index, byte) in bytes.iter().enumerate() {
+                    if matches!(index, 4 | 6 | 8 | 10) {
+                        f.write_str("-")?;
+                    }
+                    write!(f, "{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
