@@ -6,29 +6,3 @@
 // floor 0
 pub mod metrics;
 pub mod types;
-
-// floor 1
-pub mod config;
-pub mod rules;
-pub mod snowflake;
-pub mod sql;
-pub mod wire;
-
-// floor 2
-pub mod backend;
-pub mod merge;
-
-// floor 3
-pub mod outbox;
-pub mod plan;
-
-// floor 4
-pub mod admin;
-pub mod execute;
-
-// floor 5
-pub mod session;
-
-// floor 6
-pub mod dev;
-pub mod server;

@@ -1,1 +1,280 @@
-//! Counters and histograms that every floor may touch; knows nobody.
+//! Counters, gauges and histograms that every floor may touch; knows nobody. The only importer of the metrics crate.
+//!
+//! Everything is an atomic, except errors, shards and histograms, which take a short lock. `encode` writes what
+//! `/metrics` shows; each name there is part of the contract.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Metric, Registry};
+
+/// The first bucket of the histograms ends here: 50 µs, below what a statement costs on a local shard.
+const BUCKET_FIRST_SECONDS: f64 = 0.000_05;
+/// Buckets double 18 times, up to 6.5 s.
+const BUCKETS: u16 = 18;
+
+/// A label with a value.
+type Label = [(&'static str, String); 1];
+
+/// How a statement ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QueryKind {
+    /// On one shard.
+    Direct,
+    /// Read from several shards.
+    Scatter,
+    /// Written to several shards.
+    MultiWrite,
+    /// COPY.
+    Copy,
+    /// Not at all: the proxy refused it.
+    Refused,
+}
+
+impl QueryKind {
+    const ALL: [Self; 5] = [Self::Direct, Self::Scatter, Self::MultiWrite, Self::Copy, Self::Refused];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Scatter => "scatter",
+            Self::MultiWrite => "multi_write",
+            Self::Copy => "copy",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Whether a plan was found in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CacheOutcome {
+    /// It was.
+    Hit,
+    /// It had to be made.
+    Miss,
+}
+
+/// The state of the outbox, as its relay last saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutboxState {
+    /// Age of the oldest event that waits, in milliseconds; 0 when none waits.
+    pub oldest_pending_ms: i64,
+    /// Events given up, waiting for an operator.
+    pub dead: i64,
+    /// Rows found to differ between home and a target.
+    pub drift: i64,
+}
+
+/// The process's metrics. Made once and handed down.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    queries: [Counter; QueryKind::ALL.len()],
+    transactions: Counter,
+    errors: Family<Label, Counter>,
+    clients: Gauge,
+    servers: Family<Label, Gauge>,
+    wait_seconds: Histogram,
+    latency_seconds: Histogram,
+    cache: [Counter; 2],
+    received_bytes: Counter,
+    sent_bytes: Counter,
+    ids: Counter,
+    outbox_oldest_pending_ms: Gauge,
+    outbox_dead: Gauge,
+    outbox_drift: Gauge,
+    outbox_retried: Counter,
+    outbox_applied: Counter,
+}
+
+impl Metrics {
+    /// Makes the metrics, all of them at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("shardloom");
+        let r = &mut registry;
+        let queries = register(r, "queries", "Statements, by how they ran", Family::<Label, Counter>::default());
+        let cache = register(r, "plan_cache", "Plans looked up, by outcome", Family::<Label, Counter>::default());
+        let outcome = |name: &str| cache.get_or_create(&[("outcome", name.to_owned())]).clone();
+        Self {
+            queries: QueryKind::ALL.map(|kind| queries.get_or_create(&[("kind", kind.label().to_owned())]).clone()),
+            cache: [outcome("hit"), outcome("miss")],
+            transactions: register(r, "transactions", "Transactions that ended", Counter::default()),
+            errors: register(r, "errors", "Errors sent to clients, by SQLSTATE class", Family::default()),
+            clients: register(r, "client_connections", "Clients connected", Gauge::default()),
+            servers: register(r, "server_connections", "Connections to shards, by shard", Family::default()),
+            wait_seconds: register(r, "pool_wait_seconds", "Waits for a server connection", histogram()),
+            latency_seconds: register(r, "query_seconds", "Statements' time from request to reply", histogram()),
+            received_bytes: register(r, "received_bytes", "Bytes received from clients", Counter::default()),
+            sent_bytes: register(r, "sent_bytes", "Bytes sent to clients", Counter::default()),
+            ids: register(r, "ids_issued", "Ids issued", Counter::default()),
+            outbox_oldest_pending_ms: register(
+                r,
+                "outbox_oldest_pending_ms",
+                "Age of the oldest waiting event in milliseconds",
+                Gauge::default(),
+            ),
+            outbox_dead: register(r, "outbox_dead", "Dead letters", Gauge::default()),
+            outbox_drift: register(r, "outbox_drift", "Rows that differ from home", Gauge::default()),
+            outbox_retried: register(r, "outbox_retried", "Events tried again", Counter::default()),
+            outbox_applied: register(r, "outbox_applied", "Events applied on their target", Counter::default()),
+            registry,
+        }
+    }
+
+    /// Counts a statement.
+    pub fn query(&self, kind: QueryKind) {
+        self.queries[kind as usize].inc();
+    }
+
+    /// Counts the end of a transaction.
+    pub fn transaction(&self) {
+        self.transactions.inc();
+    }
+
+    /// Counts an error; `class` is the SQLSTATE's first two characters.
+    pub fn error(&self, class: &str) {
+        self.errors.get_or_create(&[("class", class.to_owned())]).inc();
+    }
+
+    /// Counts a client in.
+    pub fn client_connected(&self) {
+        self.clients.inc();
+    }
+
+    /// Counts a client out.
+    pub fn client_gone(&self) {
+        self.clients.dec();
+    }
+
+    /// Counts a connection to the shard with this name in.
+    pub fn server_connected(&self, shard: &str) {
+        self.servers.get_or_create(&[("shard", shard.to_owned())]).inc();
+    }
+
+    /// Counts a connection to the shard with this name out.
+    pub fn server_gone(&self, shard: &str) {
+        self.servers.get_or_create(&[("shard", shard.to_owned())]).dec();
+    }
+
+    /// Notes how long a client waited for a server connection.
+    pub fn waited(&self, wait: Duration) {
+        self.wait_seconds.observe(wait.as_secs_f64());
+    }
+
+    /// Notes how long a statement took.
+    pub fn latency(&self, latency: Duration) {
+        self.latency_seconds.observe(latency.as_secs_f64());
+    }
+
+    /// Counts a look into the plan cache.
+    pub fn plan_cache(&self, outcome: CacheOutcome) {
+        self.cache[outcome as usize].inc();
+    }
+
+    /// Counts bytes that came from clients.
+    pub fn received(&self, bytes: u64) {
+        self.received_bytes.inc_by(bytes);
+    }
+
+    /// Counts bytes that went to clients.
+    pub fn sent(&self, bytes: u64) {
+        self.sent_bytes.inc_by(bytes);
+    }
+
+    /// Counts issued ids.
+    pub fn ids_issued(&self, count: u64) {
+        self.ids.inc_by(count);
+    }
+
+    /// Sets what the relay last saw.
+    pub fn outbox(&self, state: OutboxState) {
+        self.outbox_oldest_pending_ms.set(state.oldest_pending_ms);
+        self.outbox_dead.set(state.dead);
+        self.outbox_drift.set(state.drift);
+    }
+
+    /// Counts events that were tried again.
+    pub fn outbox_retried(&self, count: u64) {
+        self.outbox_retried.inc_by(count);
+    }
+
+    /// Counts events that were applied.
+    pub fn outbox_applied(&self, count: u64) {
+        self.outbox_applied.inc_by(count);
+    }
+
+    /// Writes everything as OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing into a string cannot fail");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(exponential_buckets(BUCKET_FIRST_SECONDS, 2.0, BUCKETS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(metrics: &Metrics, start: &str) -> String {
+        let text = metrics.encode();
+        let found = text.lines().find(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("no line {start} in\n{text}")).to_owned()
+    }
+
+    #[test]
+    fn everything_known_is_there_from_the_start() {
+        let metrics = Metrics::new();
+        for kind in QueryKind::ALL {
+            let start = format!("shardloom_queries_total{{kind=\"{}\"}}", kind.label());
+            assert_eq!(line(&metrics, &start), format!("{start} 0"));
+        }
+        assert_eq!(line(&metrics, "shardloom_client_connections "), "shardloom_client_connections 0");
+        assert!(metrics.encode().ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let metrics = Metrics::new();
+        metrics.query(QueryKind::Refused);
+        metrics.plan_cache(CacheOutcome::Miss);
+        metrics.error("0A");
+        metrics.server_connected("s1");
+        metrics.server_connected("s1");
+        metrics.server_gone("s1");
+        metrics.received(7);
+        metrics.latency(Duration::from_micros(60));
+        metrics.outbox(OutboxState { oldest_pending_ms: 1_500, dead: 2, drift: 0 });
+        for expected in [
+            "shardloom_queries_total{kind=\"refused\"} 1",
+            "shardloom_plan_cache_total{outcome=\"miss\"} 1",
+            "shardloom_errors_total{class=\"0A\"} 1",
+            "shardloom_server_connections{shard=\"s1\"} 1",
+            "shardloom_received_bytes_total 7",
+            "shardloom_query_seconds_bucket{le=\"0.00005\"} 0",
+            "shardloom_query_seconds_bucket{le=\"0.0001\"} 1",
+            "shardloom_outbox_oldest_pending_ms 1500",
+            "shardloom_outbox_dead 2",
+        ] {
+            assert!(metrics.encode().lines().any(|line| line == expected), "{expected} in\n{}", metrics.encode());
+        }
+    }
+}

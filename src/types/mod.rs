@@ -3,6 +3,7 @@
 //! Nothing here does I/O except [`SystemClock`], which reads the clock for everybody else.
 
 mod clock;
+mod diagnostic;
 mod key;
 mod refusal;
 mod shard;
@@ -10,6 +11,7 @@ mod sqlstate;
 mod status;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use diagnostic::Diagnostic;
 pub use key::{KeyType, KeyValue};
 pub use refusal::Refusal;
 pub use shard::{BucketId, ShardId, ShardSet};

@@ -17,12 +17,14 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// What to do about it, full sentences.
     pub hint: Option<String>,
+    /// A stable word for the cause (`missing_sharding_key`), for golden tests and counters; empty without one.
+    pub reason: &'static str,
 }
 
 impl Refusal {
     /// Makes a refusal without detail and hint.
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self { state, message: message.into(), detail: None, hint: None }
+        Self { state, message: message.into(), detail: None, hint: None, reason: "" }
     }
 
     /// Makes a `0A000` refusal: not available over shards, and what to do instead.
@@ -33,6 +35,12 @@ impl Refusal {
     /// Adds the hint.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the stable word for the cause.
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
         self
     }
 

@@ -66,6 +66,11 @@ impl ShardSet {
         Self(self.0 & other.0)
     }
 
+    /// Returns the shards that are in either set.
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Iterates over the shards in topology order.
     pub fn iter(&self) -> impl Iterator<Item = ShardId> + use<> {
         let bits = self.0;
@@ -80,5 +85,13 @@ impl FromIterator<ShardId> for ShardSet {
             set.insert(shard);
         }
         set
+    }
+}
+
+impl Extend<ShardId> for ShardSet {
+    fn extend<I: IntoIterator<Item = ShardId>>(&mut self, shards: I) {
+        for shard in shards {
+            self.insert(shard);
+        }
     }
 }
