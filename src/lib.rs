@@ -6,3 +6,6 @@
 // floor 0
 pub mod metrics;
 pub mod types;
+
+// floor 1
+pub mod yaml;
