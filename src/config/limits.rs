@@ -1,0 +1,43 @@
+//! `limits`: the bounds of sessions, caches and multi-shard statements.
+
+use super::settings::{GIB, KIB, MIB, settings};
+
+settings! {
+    /// Bounds of sessions, caches and statements over several shards.
+    pub struct Limits as "limits" in LIMITS {
+        /// The longest message of a client; a longer one is refused with 54000. Default 64MiB.
+        client_message: size(64 * KIB, GIB) = 64 * MIB,
+        /// The longest message before the client is authenticated. Default 16KiB.
+        pre_auth_message: size(KIB, MIB) = 16 * KIB,
+        /// How long a client may take to log in. Default 15s.
+        login_timeout: span(100, 600_000) = 15_000,
+        /// The most clients at once; one more is refused with 53300. Default 5000.
+        max_clients: count(1, 1_000_000) = 5_000,
+        /// Plans kept in a worker's shared plan cache. Default 4096.
+        plan_cache: count(0, 1_000_000) = 4_096,
+        /// The longest statement that is kept in the plan cache; longer ones are planned each time. Default 64KiB.
+        plan_cache_text: size(KIB, 16 * MIB) = 64 * KIB,
+        /// Prepared statements kept on one server connection, least recently used leave first. Default 256.
+        server_statements: count(1, 65_536) = 256,
+        /// Prepared statements and portals that one client may hold. Default 2048.
+        client_statements: count(1, 1_000_000) = 2_048,
+        /// Rows that a GROUP BY or DISTINCT over several shards keeps in memory; more fail with 54000. Default 1000000.
+        group_rows: count(1, 1_000_000_000) = 1_000_000,
+        /// Rows that one statement may gather from the shards; more fail with 54000. Default 1000000.
+        gather_rows: count(1, 1_000_000_000) = 1_000_000,
+        /// Bytes of rows that a merge holds ready per shard before that shard has to wait. Default 256KiB.
+        merge_buffer: size(16 * KIB, GIB) = 256 * KIB,
+        /// Changes that one transaction over several shards may record; more fail with 54000. Default 100000.
+        transaction_events: count(1, 100_000_000) = 100_000,
+        /// lock_timeout of a statement in a transaction that has already written on another shard. Default 2s.
+        cross_shard_lock_timeout: span(1, 600_000) = 2_000,
+        /// How long a read waits for the session's own writes to arrive at a shard. Default 1s.
+        wait_timeout: span(0, 600_000) = 1_000,
+        /// How long connecting to a server may take. Default 5s.
+        connect_timeout: span(10, 600_000) = 5_000,
+        /// How often a server that is away is probed; recovered servers are noticed within two of these. Default 1s.
+        probe_interval: span(10, 600_000) = 1_000,
+        /// How long a stopping proxy waits for open transactions before it ends them. Default 8s.
+        drain_timeout: span(0, 3_600_000) = 8_000,
+    }
+}

@@ -1,0 +1,153 @@
+//! The whole of `shardloom.yaml`: sections, required keys, and what holds between them.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::limits::LIMITS;
+use super::listen::{ADMIN, LISTEN, PASSTHROUGH, TELEMETRY};
+use super::pool::POOL_NUMBERS;
+use super::relay::RELAY;
+use super::users::{SERVICE, USER, read_service, read_users};
+use super::{Admin, Limits, Listen, Passthrough, Pool, Relay, Service, Sources, Telemetry, User};
+use crate::types::Diagnostic;
+use crate::yaml::{self, Field, Findings, Node, Place, Record, Shape};
+
+/// Where the rule files are when the file does not say.
+const RULES: &str = "shard-rules/";
+
+/// The proxy's configuration, always right.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where PostgreSQL clients connect.
+    pub listen: Listen,
+    /// Where the console and the admin API are.
+    pub admin: Admin,
+    /// The directory of the rule files, as written; `shard-rules/` by default.
+    pub rules: PathBuf,
+    /// Who may connect, at least one.
+    pub users: Vec<User>,
+    /// The proxy's own role on the shards.
+    pub service: Service,
+    /// Server connections.
+    pub pool: Pool,
+    /// Bounds of sessions and statements.
+    pub limits: Limits,
+    /// Bounds of the relay.
+    pub relay: Relay,
+    /// Databases that are served unsharded.
+    pub passthrough: Passthrough,
+    /// What the proxy says about itself.
+    pub telemetry: Telemetry,
+}
+
+const POOL_MODE: Field = Field::optional(
+    "mode",
+    Shape::Choice { words: &["transaction"], later: &["session", "statement"] },
+    "How long a connection is lent; transaction is the default and the only mode.",
+);
+
+/// `pool` has `mode` beside its numbers; the two lists are joined here because `mode` has one value and no field.
+const POOL_FIELDS: [Field; POOL_NUMBERS.fields.len() + 1] = {
+    let mut fields = [POOL_MODE; POOL_NUMBERS.fields.len() + 1];
+    let mut index = 0;
+    while index < POOL_NUMBERS.fields.len() {
+        fields[index + 1] = POOL_NUMBERS.fields[index];
+        index += 1;
+    }
+    fields
+};
+
+const POOL: Record = Record { what: POOL_NUMBERS.what, fields: &POOL_FIELDS };
+
+const CONFIG: Record = Record {
+    what: "the configuration",
+    fields: &[
+        Field::optional("listen", Shape::Record(&LISTEN), "Where PostgreSQL clients connect."),
+        Field::optional("admin", Shape::Record(&ADMIN), "Where the console and the admin API are."),
+        Field::optional("rules", Shape::Text, "Directory of the rule files; default shard-rules/."),
+        Field::required("users", Shape::List(&Shape::Record(&USER)), "Who may connect, and as whom."),
+        Field::required("service", Shape::Record(&SERVICE), "The proxy's own role on the shards."),
+        Field::optional("pool", Shape::Record(&POOL), "Server connections."),
+        Field::optional("limits", Shape::Record(&LIMITS), "Bounds of sessions and statements."),
+        Field::optional("relay", Shape::Record(&RELAY), "Bounds of the relay."),
+        Field::optional("passthrough", PASSTHROUGH, "Databases of home served unsharded: none, any or a list."),
+        Field::optional("telemetry", Shape::Record(&TELEMETRY), "What the proxy says about itself."),
+    ],
+};
+
+impl Config {
+    /// Reads `shardloom.yaml`; fails with every mistake found. `environment` answers `env:NAME`; `file:PATH` is refused,
+    /// see [`Config::parse_with`].
+    pub fn parse(
+        path: &str,
+        text: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let file = |_: &str| Err("secret files are not read here".to_owned());
+        Self::parse_with(path, text, Sources { environment, file: &file })
+    }
+
+    /// Reads `shardloom.yaml` with both sources of secrets; fails with every mistake found.
+    pub fn parse_with(path: &str, text: &str, sources: Sources<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let mut findings = Findings::new();
+        let config = document(path, text, &mut findings).and_then(|node| {
+            yaml::check(&node, &Shape::Record(&CONFIG), &mut findings);
+            Self::read(&node, sources, &mut findings)
+        });
+        match config {
+            Some(config) if findings.is_empty() => Ok(config),
+            Some(_) | None => Err(findings.into_sorted([path])),
+        }
+    }
+
+    /// Reads the sections of a document whose shape was checked, all of them, so that each reports what it finds.
+    fn read(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<Self> {
+        let admin = Admin::read(node.get("admin"), sources, findings);
+        let users = node.get("users").map(|list| read_users(list, sources, findings));
+        let service = node.get("service").and_then(|service| read_service(service, sources, findings));
+        let telemetry = Telemetry::read(node.get("telemetry"), findings);
+        let listen = Listen::read(node.get("listen"));
+        if let Some(place) = node.get("admin").filter(|_| listen.address == admin.address && admin.address.port() != 0)
+        {
+            findings.report(&place.place, format!("\"admin\" and \"listen\" have one address, {}", admin.address));
+        }
+        let relay = Relay::read(node.get("relay"));
+        if let Some(place) = node.get("relay").filter(|_| relay.retry_min > relay.retry_max) {
+            findings.report(&place.place, "\"retry_min\" is longer than \"retry_max\"");
+        }
+        Some(Self {
+            listen,
+            admin,
+            rules: PathBuf::from(node.get("rules").and_then(Node::text).unwrap_or(RULES)),
+            users: users?,
+            service: service?,
+            pool: Pool::read(node.get("pool")),
+            limits: Limits::read(node.get("limits")),
+            relay,
+            passthrough: Passthrough::read(node.get("passthrough")),
+            telemetry,
+        })
+    }
+}
+
+/// Returns the only document of the file.
+fn document(path: &str, text: &str, findings: &mut Findings) -> Option<Node> {
+    let mut documents = yaml::read(path, text, findings).into_iter();
+    let first = documents.next();
+    if first.is_none() && findings.is_empty() {
+        findings.report(&Place { file: path.into(), line: 1, column: 1 }, "the file is empty");
+    }
+    for other in documents {
+        findings.report(&other.place, "a second document: the configuration is one");
+    }
+    first
+}
+
+/// Returns the JSON Schema of `shardloom.yaml`, published as `docs/schema/shardloom.schema.json`.
+pub fn json_schema() -> String {
+    let mut schema = yaml::json_schema(&Shape::Record(&CONFIG));
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Shardloom configuration (shardloom.yaml)");
+    format!("{schema:#}\n")
+}

@@ -1,0 +1,141 @@
+//! `users` and `service`: who may connect, and as whom the shards see them.
+
+use std::collections::HashSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::secret::{self, Secret, Sources};
+use crate::yaml::{Field, Findings, Node, Record, Shape, Value};
+
+/// Bytes of SHA-256, and of the two keys in a verifier.
+const KEY_BYTES: usize = 32;
+
+/// The fewest rounds that RFC 7677 allows a verifier.
+const ITERATIONS_MIN: u32 = 4096;
+
+/// A user of the proxy.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The name that clients log in with.
+    pub name: String,
+    /// How the proxy knows them.
+    pub login: Login,
+    /// The role on the shards; the same name by default.
+    pub shard_user: String,
+    /// That role's password; the plaintext `password` by default, none beside a verifier.
+    pub shard_password: Option<Secret>,
+    /// Whether the user may use the admin console; not by default.
+    pub console: bool,
+}
+
+/// How a user proves who they are.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// A SCRAM-SHA-256 verifier as PostgreSQL stores it; its form was checked.
+    Scram(Secret),
+    /// A password in plain text.
+    Password(Secret),
+}
+
+/// The role that owns the `shardloom` schema on every shard.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name.
+    pub user: String,
+    /// Its password; none when the servers ask for none.
+    pub password: Option<Secret>,
+}
+
+pub(super) const USER: Record = Record {
+    what: "a user",
+    fields: &[
+        Field::required("name", Shape::Name, "The name that clients log in with."),
+        Field::optional("scram", Shape::Text, "A SCRAM-SHA-256 verifier, or env:NAME or file:PATH of one."),
+        Field::optional("password", Shape::Text, "The password, or env:NAME or file:PATH of it."),
+        Field::optional("shard_user", Shape::Name, "The role on the shards; the same name by default."),
+        Field::optional("shard_password", Shape::Text, "That role's password; the plain password by default."),
+        Field::optional("console", Shape::Boolean, "Whether the admin console is open to the user; default false."),
+    ],
+};
+
+pub(super) const SERVICE: Record = Record {
+    what: "service",
+    fields: &[
+        Field::required("user", Shape::Name, "The role that owns the shardloom schema on every shard."),
+        Field::optional("password", Shape::Text, "Its password, or env:NAME or file:PATH of it."),
+    ],
+};
+
+/// Reads the list of users whose shape was checked; there is at least one and none twice.
+pub(super) fn read_users(list: &Node, sources: Sources<'_>, findings: &mut Findings) -> Vec<User> {
+    if matches!(&list.value, Value::List(items) if items.is_empty()) {
+        findings.report(&list.place, "there must be a user, or nobody could connect");
+    }
+    let mut names = HashSet::new();
+    for name in list.items().iter().filter_map(|user| user.get("name")) {
+        if !names.insert(name.text()) {
+            findings.report(&name.place, format!("two users are named {}", name.found()));
+        }
+    }
+    list.items().iter().filter_map(|user| read_user(user, sources, findings)).collect()
+}
+
+fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<User> {
+    let login = read_login(node, sources, findings);
+    let shard_password = node.get("shard_password").and_then(|node| secret::read(node, sources, findings));
+    let name = node.get("name")?.text()?.to_owned();
+    let login = login?;
+    let own = match &login {
+        Login::Password(password) => Some(password.clone()),
+        Login::Scram(_) => None,
+    };
+    Some(User {
+        shard_user: node.get("shard_user").and_then(Node::text).unwrap_or(&name).to_owned(),
+        shard_password: shard_password.or(own),
+        console: node.get("console").and_then(Node::boolean).unwrap_or(false),
+        name,
+        login,
+    })
+}
+
+fn read_login(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<Login> {
+    match (node.get("scram"), node.get("password")) {
+        (Some(scram), None) => {
+            let verifier = secret::read(scram, sources, findings)?;
+            if let Err(fault) = check_verifier(verifier.expose()) {
+                findings.report(&scram.place, format!("not a SCRAM-SHA-256 verifier as in pg_authid: {fault}"));
+            }
+            Some(Login::Scram(verifier))
+        }
+        (None, Some(password)) => secret::read(password, sources, findings).map(Login::Password),
+        (Some(_), Some(_)) | (None, None) => {
+            if matches!(node.value, Value::Map(_)) {
+                findings.report(&node.place, "a user has either \"scram\" or \"password\"");
+            }
+            None
+        }
+    }
+}
+
+/// Reads `service` whose shape was checked.
+pub(super) fn read_service(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<Service> {
+    let password = node.get("password").and_then(|node| secret::read(node, sources, findings));
+    Some(Service { user: node.get("user")?.text()?.to_owned(), password })
+}
+
+/// Tells what a text lacks to be `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`, without showing it.
+fn check_verifier(text: &str) -> Result<(), &'static str> {
+    let rest = text.strip_prefix("SCRAM-SHA-256$").ok_or("it does not begin with SCRAM-SHA-256$")?;
+    let (head, keys) = rest.split_once('$').ok_or("the keys are missing")?;
+    let (iterations, salt) = head.split_once(':').ok_or("the salt is missing")?;
+    if !iterations.parse::<u32>().is_ok_and(|rounds| rounds >= ITERATIONS_MIN) {
+        return Err("the iterations are fewer than 4096 or no number");
+    }
+    if !STANDARD.decode(salt).is_ok_and(|salt| !salt.is_empty()) {
+        return Err("the salt is not base64");
+    }
+    let (stored, server) = keys.split_once(':').ok_or("the server key is missing")?;
+    let whole = |key: &str| STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES);
+    if whole(stored) && whole(server) { Ok(()) } else { Err("the keys are not 32 bytes in base64") }
+}
