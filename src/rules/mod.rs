@@ -1,0 +1,32 @@
+//! Rule files: text in, one checked [`RuleSet`] or all diagnostics out. Pure: reading files is the caller's work.
+//!
+//! `shapes` declares the keys, `parse` reads the documents, `topology`, `ids` and `tables` turn them into the types of
+//! `ruleset`, `hash` finds the shard of a key.
+
+mod fingerprint;
+mod formats;
+mod golden;
+mod hash;
+mod ids;
+mod names;
+mod parse;
+mod ruleset;
+mod schema;
+mod settings;
+mod shapes;
+mod tables;
+mod topology;
+
+#[cfg(test)]
+mod tests;
+
+pub use hash::partition_hash;
+pub use ids::standard_layout;
+pub use parse::{Parsed, RuleFile};
+pub use ruleset::{
+    Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, MissingKey, MultiShardRule,
+    OnDead, OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+};
+pub use schema::json_schema;
+pub use shapes::BUCKETS_MAX;
+pub use topology::Topology;

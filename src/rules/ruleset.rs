@@ -1,0 +1,282 @@
+//! The rules as the rest of the proxy sees them: always right, never changed after they were built.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::types::{BucketId, KeyType, ShardId};
+
+/// One immutable snapshot of the sharding truth.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    /// Fingerprint of the content, equal for equal rules; shown by `SHOW RULES` and written to the ledger.
+    pub version: String,
+    /// The database that clients connect to.
+    pub database: String,
+    /// Shards in topology order; a [`ShardId`] is an index into this.
+    pub shards: Vec<Shard>,
+    /// Where single tables without a shard, unlisted tables and reference tables' authority live.
+    pub home: ShardId,
+    /// Which shard owns each bucket.
+    pub placement: Placement,
+    /// Table groups; a [`GroupId`] is an index into this.
+    pub groups: Vec<TableGroup>,
+    /// Every table that a rule names, by lower-case name (schema `public` unless the name is qualified).
+    pub tables: HashMap<String, TableRule>,
+    /// Id tags and layouts.
+    pub ids: IdRules,
+    /// What becomes of tables that no rule names.
+    pub unlisted: UnlistedTables,
+    /// Golden routing cases of all files.
+    pub tests: Vec<GoldenTest>,
+}
+
+/// One PostgreSQL primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shard {
+    /// The rule file's name, `s0`.
+    pub name: String,
+    /// Host name or address, or the directory of a UNIX socket.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The database on that server.
+    pub database: String,
+}
+
+/// Bucket → shard, covering `0..buckets` exactly once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    owners: Vec<ShardId>,
+}
+
+/// An index into [`RuleSet::groups`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupId(pub u16);
+
+/// Colocated tables: same key value, same shard.
+#[derive(Debug, Clone)]
+pub struct TableGroup {
+    /// The rule file's name.
+    pub name: String,
+    /// The type of the sharding key in every table of the group.
+    pub key_type: KeyType,
+    /// What a statement without a key does.
+    pub missing_key: MissingKey,
+    /// How writes over several shards commit.
+    pub multi_shard: MultiShardRule,
+}
+
+/// What the rules say of one table.
+#[derive(Debug, Clone)]
+pub struct TableRule {
+    /// The logical name as written in the rules.
+    pub name: String,
+    /// Where its rows live.
+    pub distribution: Distribution,
+    /// The generated id column, if any.
+    pub id: Option<IdRule>,
+}
+
+/// Where a table's rows live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Distribution {
+    /// Spread by the sharding key column over all shards that own buckets.
+    Sharded {
+        /// The colocation group.
+        group: GroupId,
+        /// The sharding key column, lower case unless quoted in the rules.
+        key: String,
+    },
+    /// A full copy on every shard; `home` is the authority.
+    Reference {
+        /// The authority.
+        home: ShardId,
+        /// How writes reach the copies.
+        multi_shard: MultiShardRule,
+    },
+    /// On one shard only.
+    Single {
+        /// That shard.
+        shard: ShardId,
+    },
+}
+
+/// `missing_key` of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingKey {
+    /// For reads; the default is to scatter.
+    pub read: OnMissingKey,
+    /// For UPDATE and DELETE; the default is to reject.
+    pub write: OnMissingKey,
+}
+
+/// What to do without a sharding key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMissingKey {
+    /// Refuse the statement.
+    Reject,
+    /// Ask every shard.
+    Scatter,
+}
+
+/// `multi_shard` of a group or of reference tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MultiShardRule {
+    /// The commit mode.
+    pub mode: RuleMode,
+    /// What a dead event does to its lane.
+    pub on_dead: OnDead,
+    /// Whether a write that is safe to defer is deferred when its target is down.
+    pub when_target_down: WhenTargetDown,
+}
+
+/// `multi_shard.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleMode {
+    /// Reference tables eventual, sharded tables eager.
+    Auto,
+    /// Home commits, the rest is replayed.
+    Eventual,
+    /// Targets in open transactions, home decides.
+    Eager,
+    /// Prepared transactions.
+    TwoPhase,
+    /// No write over several shards.
+    Reject,
+}
+
+/// `multi_shard.on_dead`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDead {
+    /// Dead letter; later events of that key wait; the lane goes on.
+    ParkKey,
+    /// The lane stops.
+    StopLane,
+    /// The event is skipped.
+    Skip,
+    /// Home's row is copied again (reference tables).
+    Resync,
+}
+
+/// `multi_shard.when_target_down`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenTargetDown {
+    /// Defer what is provably safe, with a NOTICE.
+    Defer,
+    /// Fail the statement.
+    Error,
+}
+
+/// `unlisted_tables`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnlistedTables {
+    /// They live on home.
+    Home,
+    /// Statements that name them are refused.
+    Reject,
+}
+
+/// The `Ids` file.
+#[derive(Debug, Clone, Default)]
+pub struct IdRules {
+    /// Business tag → code.
+    pub tags: BTreeMap<String, u16>,
+    /// Layouts by name; `standard` is always there.
+    pub layouts: BTreeMap<String, IdLayout>,
+}
+
+/// A snowflake layout: epoch and bit widths, from the top: time, tag, worker, sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdLayout {
+    /// Milliseconds since the UNIX epoch at which the time field is 0.
+    pub epoch_ms: i64,
+    /// Bits of the time field, in milliseconds.
+    pub time_bits: u8,
+    /// Bits of the tag field.
+    pub tag_bits: u8,
+    /// Bits of the worker field.
+    pub worker_bits: u8,
+    /// Bits of the sequence field.
+    pub sequence_bits: u8,
+}
+
+/// A generated column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdRule {
+    /// The column that is filled when an INSERT leaves it out or says DEFAULT.
+    pub column: String,
+    /// The layout's name.
+    pub layout: String,
+    /// The business tag's name.
+    pub tag: String,
+    /// The tag's code.
+    pub tag_code: u16,
+}
+
+/// One golden routing case (`tests` in a rule file).
+#[derive(Debug, Clone)]
+pub struct GoldenTest {
+    /// The statement.
+    pub sql: String,
+    /// Its parameters as text, `$1` first.
+    pub params: Vec<Option<String>>,
+    /// What must come out.
+    pub expect: GoldenExpectation,
+    /// `file:line:column` of the case, for the report.
+    pub place: String,
+}
+
+/// What a golden case expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoldenExpectation {
+    /// That many shards are asked.
+    ShardCount(usize),
+    /// Exactly these shards, by name.
+    Shards(Vec<String>),
+    /// Refused; the word is one of the reason codes of `plan` (`missing_sharding_key`) or a SQLSTATE.
+    Error(String),
+}
+
+impl Placement {
+    /// Makes a placement; `owners[bucket]` is the owner. The caller has checked that it is not empty.
+    pub fn new(owners: Vec<ShardId>) -> Self {
+        assert!(!owners.is_empty(), "a topology has at least one bucket");
+        Self { owners }
+    }
+
+    /// Returns the number of buckets.
+    pub fn buckets(&self) -> u32 {
+        self.owners.len() as u32
+    }
+
+    /// Returns the owner of `bucket`.
+    pub fn owner(&self, bucket: BucketId) -> ShardId {
+        self.owners[bucket.0 as usize]
+    }
+
+    /// Returns the shards that own at least one bucket.
+    pub fn shards(&self) -> crate::types::ShardSet {
+        self.owners.iter().copied().collect()
+    }
+}
+
+impl RuleSet {
+    /// Returns the shard with this id.
+    pub fn shard(&self, id: ShardId) -> &Shard {
+        &self.shards[id.index()]
+    }
+
+    /// Returns the rule of a table by its lower-case name, `None` for an unlisted table.
+    pub fn table(&self, name: &str) -> Option<&TableRule> {
+        self.tables.get(name)
+    }
+
+    /// Returns the group.
+    pub fn group(&self, id: GroupId) -> &TableGroup {
+        &self.groups[usize::from(id.0)]
+    }
+
+    /// Returns the shard with that name.
+    pub fn shard_by_name(&self, name: &str) -> Option<ShardId> {
+        self.shards.iter().position(|shard| shard.name == name).map(|index| ShardId(index as u16))
+    }
+}

@@ -1,0 +1,55 @@
+//! `missing_key` and `multi_shard`, with their defaults.
+
+use super::{MissingKey, MultiShardRule, OnDead, OnMissingKey, RuleMode, WhenTargetDown};
+use crate::yaml::{Findings, Node};
+
+/// Whose `multi_shard` it is; the defaults differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A TableGroup.
+    Group,
+    /// ReferenceTables.
+    Reference,
+}
+
+/// Reads `missing_key`: reads scatter and writes are rejected unless it says otherwise.
+pub fn missing_key(node: Option<&Node>) -> MissingKey {
+    let word = |key| node.and_then(|node| node.get(key)).and_then(Node::text);
+    let read = |word: Option<&str>, default| match word {
+        Some("reject") => OnMissingKey::Reject,
+        Some("scatter") => OnMissingKey::Scatter,
+        Some(_) | None => default,
+    };
+    MissingKey { read: read(word("read"), OnMissingKey::Scatter), write: read(word("write"), OnMissingKey::Reject) }
+}
+
+/// Reads `multi_shard`: auto, defer, and `park_key` for groups or `resync` for reference tables.
+pub fn multi_shard(node: Option<&Node>, owner: Owner, findings: &mut Findings) -> MultiShardRule {
+    let field = |key| node.and_then(|node| node.get(key));
+    let word = |key| field(key).and_then(Node::text);
+    let mode = match word("mode") {
+        Some("eventual") => RuleMode::Eventual,
+        Some("eager") => RuleMode::Eager,
+        Some("two_phase") => RuleMode::TwoPhase,
+        Some("reject") => RuleMode::Reject,
+        Some(_) | None => RuleMode::Auto,
+    };
+    let on_dead = match word("on_dead") {
+        Some("park_key") => OnDead::ParkKey,
+        Some("stop_lane") => OnDead::StopLane,
+        Some("skip") => OnDead::Skip,
+        Some("resync") => OnDead::Resync,
+        Some(_) | None => match owner {
+            Owner::Group => OnDead::ParkKey,
+            Owner::Reference => OnDead::Resync,
+        },
+    };
+    if let (OnDead::Resync, Owner::Group, Some(node)) = (on_dead, owner, field("on_dead")) {
+        findings.report(&node.place, "\"resync\" is for reference tables: a sharded row has no second copy");
+    }
+    let when_target_down = match word("when_target_down") {
+        Some("error") => WhenTargetDown::Error,
+        Some(_) | None => WhenTargetDown::Defer,
+    };
+    MultiShardRule { mode, on_dead, when_target_down }
+}

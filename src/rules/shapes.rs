@@ -1,0 +1,203 @@
+//! What each kind of rule file looks like: the keys, checked by [`crate::yaml::check`] and published as JSON Schema.
+
+use super::formats::{ADDRESS, BUCKETS, EPOCH, ERROR_WORD};
+use crate::types::ShardSet;
+use crate::yaml::{Field, Record, Shape};
+
+/// The most buckets: placement lists stay readable and a snapshot's bucket map stays within 128 KiB.
+pub const BUCKETS_MAX: u64 = 65_536;
+
+/// The kinds of documents and their shapes.
+pub static KINDS: [(&str, Record); 5] = [
+    ("Topology", TOPOLOGY),
+    ("Ids", IDS),
+    ("TableGroup", TABLE_GROUP),
+    ("ReferenceTables", REFERENCE_TABLES),
+    ("SingleTables", SINGLE_TABLES),
+];
+
+const fn kind(word: &'static [&'static str]) -> Field {
+    Field::required("kind", Shape::Choice { words: word, later: &[] }, "What the document declares.")
+}
+
+const fn choice(words: &'static [&'static str]) -> Shape {
+    Shape::Choice { words, later: &[] }
+}
+
+const TOPOLOGY: Record = Record {
+    what: "a Topology",
+    fields: &[
+        kind(&["Topology"]),
+        Field::required("database", Shape::Name, "The database that clients connect to."),
+        Field::required(
+            "buckets",
+            Shape::Integer { min: 1, max: BUCKETS_MAX },
+            "How many buckets the hash space has; fixed for life.",
+        ),
+        Field::required("shards", Shape::Map(&Shape::Record(&SHARD)), "The servers, by name."),
+        Field::required(
+            "placement",
+            Shape::Map(&Shape::List(&Shape::Format(&BUCKETS))),
+            "Which buckets each shard owns; together they cover every bucket exactly once.",
+        ),
+        Field::required("home", Shape::Name, "The shard of single tables, and the authority of reference tables."),
+        Field::optional(
+            "unlisted_tables",
+            choice(&["home", "reject"]),
+            "What becomes of tables that no rule names; home by default.",
+        ),
+    ],
+};
+
+const SHARD: Record = Record {
+    what: "a shard",
+    fields: &[
+        Field::required("primary", Shape::Format(&ADDRESS), "Address of the primary, host:port or /directory:port."),
+        Field::optional("replicas", Shape::List(&Shape::Format(&ADDRESS)), "Addresses of replicas; not used yet."),
+        Field::optional("database", Shape::Name, "The database on that server; the topology's by default."),
+    ],
+};
+
+const IDS: Record = Record {
+    what: "Ids",
+    fields: &[
+        kind(&["Ids"]),
+        Field::optional(
+            "tags",
+            Shape::Map(&Shape::Integer { min: 0, max: 65_535 }),
+            "Business tag to code; a retired code is never used again.",
+        ),
+        Field::optional("layouts", Shape::Map(&Shape::Record(&LAYOUT)), "Snowflake layouts by name."),
+    ],
+};
+
+const LAYOUT: Record = Record {
+    what: "a layout",
+    fields: &[
+        Field::required("epoch", Shape::Format(&EPOCH), "The time at which the time field is 0, in UTC."),
+        Field::required("bits", Shape::Record(&BITS), "Widths of the fields, at most 63 bits together."),
+    ],
+};
+
+const BITS: Record = Record {
+    what: "a layout's bits",
+    fields: &[
+        // 30 bits of milliseconds are 12 days, 48 are 8,900 years: what lies outside is a slip.
+        Field::required("time", Shape::Integer { min: 30, max: 48 }, "Bits of the time in milliseconds."),
+        Field::optional("tag", Shape::Integer { min: 1, max: 16 }, "Bits of the business tag."),
+        Field::later("bucket", "Bits of the routing bucket in place of the tag."),
+        Field::required("worker", Shape::Integer { min: 1, max: 16 }, "Bits of the worker id."),
+        Field::required("sequence", Shape::Integer { min: 1, max: 22 }, "Bits of the sequence per millisecond."),
+    ],
+};
+
+const TABLE_GROUP: Record = Record {
+    what: "a TableGroup",
+    fields: &[
+        kind(&["TableGroup"]),
+        Field::required("name", Shape::Name, "The group's name, unique over all files."),
+        Field::required("key", Shape::Record(&KEY), "The sharding key that all tables of the group share."),
+        Field::optional(
+            "algorithm",
+            Shape::Choice { words: &["hash"], later: &["mod", "range", "list", "interval", "composite", "lookup"] },
+            "How a key finds its bucket; hash (PostgreSQL's partition hash) by default.",
+        ),
+        Field::required("tables", Shape::Map(&Shape::Record(&TABLE)), "The tables of the group, by name."),
+        Field::optional("missing_key", Shape::Record(&MISSING_KEY), "What statements without the key do."),
+        Field::optional("multi_shard", Shape::Record(&MULTI_SHARD), "How writes over several shards commit."),
+        Field::optional("tests", TESTS, "Golden routing cases."),
+    ],
+};
+
+const KEY: Record = Record {
+    what: "a key",
+    fields: &[Field::required(
+        "type",
+        choice(&["smallint", "int", "integer", "bigint", "text", "varchar", "uuid"]),
+        "The type of the key column in every table of the group.",
+    )],
+};
+
+const TABLE: Record = Record {
+    what: "a table",
+    fields: &[
+        Field::required("key", Shape::Name, "The sharding key column."),
+        Field::optional("id", Shape::Record(&ID), "The column that the proxy generates."),
+        Field::later("split", "Several physical tables inside one database."),
+    ],
+};
+
+const ID: Record = Record {
+    what: "an id",
+    fields: &[
+        Field::required("column", Shape::Name, "The column that is filled when an INSERT leaves it out."),
+        Field::optional("layout", Shape::Name, "A layout of the Ids file; standard by default."),
+        Field::required("tag", Shape::Name, "A business tag of the Ids file."),
+    ],
+};
+
+const MISSING_KEY: Record = Record {
+    what: "missing_key",
+    fields: &[
+        Field::optional("read", choice(&["reject", "scatter"]), "For reads; scatter by default."),
+        Field::optional("write", choice(&["reject", "scatter"]), "For UPDATE and DELETE; reject by default."),
+    ],
+};
+
+const MULTI_SHARD: Record = Record {
+    what: "multi_shard",
+    fields: &[
+        Field::optional(
+            "mode",
+            choice(&["auto", "eventual", "eager", "two_phase", "reject"]),
+            "The commit mode; auto by default.",
+        ),
+        Field::optional(
+            "on_dead",
+            Shape::Choice { words: &["park_key", "stop_lane", "skip", "resync"], later: &["compensate"] },
+            "What a dead event does; park_key by default, resync for reference tables.",
+        ),
+        Field::optional(
+            "when_target_down",
+            choice(&["defer", "error"]),
+            "Whether a write that is safe to defer is deferred; defer by default.",
+        ),
+    ],
+};
+
+const REFERENCE_TABLES: Record = Record {
+    what: "ReferenceTables",
+    fields: &[
+        kind(&["ReferenceTables"]),
+        Field::required("tables", Shape::List(&Shape::Name), "Tables with a full copy on every shard."),
+        Field::optional("home", Shape::Name, "The shard with the authority; the topology's home by default."),
+        Field::optional("multi_shard", Shape::Record(&MULTI_SHARD), "How writes reach the copies."),
+        Field::optional("tests", TESTS, "Golden routing cases."),
+    ],
+};
+
+const SINGLE_TABLES: Record = Record {
+    what: "SingleTables",
+    fields: &[
+        kind(&["SingleTables"]),
+        Field::required("tables", Shape::List(&Shape::Name), "Tables that live on one shard."),
+        Field::optional("shard", Shape::Name, "That shard; the topology's home by default."),
+        Field::optional("tests", TESTS, "Golden routing cases."),
+    ],
+};
+
+const TESTS: Shape = Shape::List(&Shape::Record(&TEST));
+
+const TEST: Record = Record {
+    what: "a test",
+    fields: &[
+        Field::required("sql", Shape::Text, "The statement."),
+        Field::optional("params", Shape::List(&Shape::Nullable(&Shape::Text)), "Its parameters, $1 first."),
+        Field::optional(
+            "shards",
+            Shape::ListOr { items: &Shape::Name, other: &Shape::Integer { min: 0, max: ShardSet::CAPACITY as u64 } },
+            "How many shards are asked, or exactly which.",
+        ),
+        Field::optional("error", Shape::Format(&ERROR_WORD), "The reason or SQLSTATE of the refusal."),
+    ],
+};

@@ -1,0 +1,149 @@
+//! TableGroup, ReferenceTables and SingleTables: which table lives where, each named once.
+
+use std::collections::HashMap;
+
+use super::settings::{Owner, missing_key, multi_shard};
+use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, ids, names};
+use crate::types::{KeyType, ShardId};
+use crate::yaml::{Entry, Findings, Node, Place};
+
+/// The most groups over all files: a [`GroupId`] has 16 bits, and far fewer make sense.
+const GROUPS_MAX: usize = 4096;
+
+/// The table rules gathered so far.
+pub struct Tables<'a> {
+    /// Table groups in the order of the files.
+    pub groups: Vec<TableGroup>,
+    /// Rules by folded name.
+    pub rules: HashMap<String, TableRule>,
+    /// `None` when the topology could not be read: then shards are not looked up.
+    topology: Option<&'a Topology>,
+    ids: &'a IdRules,
+    places: HashMap<String, Place>,
+    group_places: HashMap<String, Place>,
+}
+
+impl<'a> Tables<'a> {
+    /// Makes an empty list.
+    pub fn new(topology: Option<&'a Topology>, ids: &'a IdRules) -> Self {
+        Self {
+            groups: Vec::new(),
+            rules: HashMap::new(),
+            topology,
+            ids,
+            places: HashMap::new(),
+            group_places: HashMap::new(),
+        }
+    }
+
+    /// Adds a TableGroup document whose shape was checked.
+    pub fn add_group(&mut self, document: &Node, findings: &mut Findings) {
+        let group = GroupId(self.groups.len().min(GROUPS_MAX) as u16);
+        if self.groups.len() == GROUPS_MAX {
+            findings.report(&document.place, format!("there are more than {GROUPS_MAX} table groups"));
+        }
+        let name = document.get("name").and_then(Node::text).unwrap_or_default();
+        if let Some(node) = document.get("name") {
+            self.claim_group(name, &node.place, findings);
+        }
+        let tables = document.get("tables");
+        if let Some(node) = tables.filter(|node| node.entries().is_empty()) {
+            findings.report(&node.place, format!("the group {name:?} has no tables"));
+        }
+        for entry in tables.map(Node::entries).unwrap_or_default() {
+            self.add_sharded(entry, group, findings);
+        }
+        self.groups.push(TableGroup {
+            name: name.to_owned(),
+            key_type: key_type(document),
+            missing_key: missing_key(document.get("missing_key")),
+            multi_shard: multi_shard(document.get("multi_shard"), Owner::Group, findings),
+        });
+    }
+
+    /// Adds a ReferenceTables document whose shape was checked.
+    pub fn add_reference(&mut self, document: &Node, findings: &mut Findings) {
+        let home = self.shard(document.get("home"), findings);
+        let multi_shard = multi_shard(document.get("multi_shard"), Owner::Reference, findings);
+        self.add_list(document, Distribution::Reference { home, multi_shard }, findings);
+    }
+
+    /// Adds a SingleTables document whose shape was checked.
+    pub fn add_single(&mut self, document: &Node, findings: &mut Findings) {
+        let shard = self.shard(document.get("shard"), findings);
+        self.add_list(document, Distribution::Single { shard }, findings);
+    }
+
+    fn add_sharded(&mut self, entry: &Entry, group: GroupId, findings: &mut Findings) {
+        let key = entry.node.get("key").and_then(|node| match names::column(node.name()?) {
+            Ok(name) => Some(name),
+            Err(message) => {
+                findings.report(&node.place, message);
+                None
+            }
+        });
+        let id = entry.node.get("id").and_then(|node| ids::read_column(node, self.ids, findings));
+        let distribution = Distribution::Sharded { group, key: key.unwrap_or_default() };
+        if let Some(name) = entry.name() {
+            self.add(name, &entry.place, distribution, id, findings);
+        }
+    }
+
+    fn add_list(&mut self, document: &Node, distribution: Distribution, findings: &mut Findings) {
+        let Some(tables) = document.get("tables") else { return };
+        if tables.items().is_empty() {
+            findings.report(&tables.place, "the list of tables is empty");
+        }
+        for item in tables.items() {
+            if let Some(name) = item.name() {
+                self.add(name, &item.place, distribution.clone(), None, findings);
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        written: &str,
+        place: &Place,
+        distribution: Distribution,
+        id: Option<super::IdRule>,
+        findings: &mut Findings,
+    ) {
+        let folded = match names::table(written) {
+            Ok(folded) => folded,
+            Err(message) => return findings.report(place, message),
+        };
+        if let Some(Place { file, line, .. }) = self.places.get(&folded) {
+            return findings.report(place, format!("table {written:?} has two rules, the first is at {file}:{line}"));
+        }
+        self.places.insert(folded.clone(), place.clone());
+        self.rules.insert(folded, TableRule { name: written.to_owned(), distribution, id });
+    }
+
+    fn claim_group(&mut self, name: &str, place: &Place, findings: &mut Findings) {
+        match self.group_places.get(name) {
+            Some(Place { file, line, .. }) => {
+                findings.report(place, format!("two groups are named {name:?}, the first is at {file}:{line}"));
+            }
+            None => drop(self.group_places.insert(name.to_owned(), place.clone())),
+        }
+    }
+
+    /// Returns the shard that `node` names, home when it names none or no shard is known.
+    fn shard(&self, node: Option<&Node>, findings: &mut Findings) -> ShardId {
+        let Some(topology) = self.topology else { return ShardId(0) };
+        node.and_then(|node| topology.named_shard(node, findings)).unwrap_or(topology.home)
+    }
+}
+
+/// Reads `key.type`; a type that its shape lacks was reported and stands as bigint.
+fn key_type(document: &Node) -> KeyType {
+    match document.get("key").and_then(|key| key.get("type")).and_then(Node::text) {
+        Some("smallint") => KeyType::SmallInt,
+        Some("int" | "integer") => KeyType::Int,
+        Some("text") => KeyType::Text,
+        Some("varchar") => KeyType::Varchar,
+        Some("uuid") => KeyType::Uuid,
+        Some(_) | None => KeyType::BigInt,
+    }
+}
