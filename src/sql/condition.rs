@@ -1,0 +1,222 @@
+//! Which conjuncts restrict which columns. Only what stands under AND counts: never an arm of OR, NOT or CASE.
+
+use sqlparser::ast::{BinaryOperator, CharacterLength, DataType, Expr, UnaryOperator, Value, ValueWithSpan};
+
+use super::facts::{Binding, Column, Edge, RelationIndex, Slot, SlotCast, SlotSource};
+use super::read::fold;
+use super::scope::Reader;
+
+impl Reader<'_> {
+    /// Reads a condition that restricts the relations in `reach`, and walks all of it for subqueries.
+    pub(super) fn condition(&mut self, expr: &Expr, scope: usize, reach: &[RelationIndex]) {
+        match expr {
+            Expr::Nested(inner) => self.condition(inner, scope, reach),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                self.condition(left, scope, reach);
+                self.condition(right, scope, reach);
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+                self.equality(left, right, scope, reach);
+                self.expression(expr, scope);
+            }
+            Expr::InList { expr: left, list, negated: false } => {
+                self.in_list(left, list, scope, reach);
+                self.expression(expr, scope);
+            }
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
+                self.any(left, right, scope, reach);
+                self.expression(expr, scope);
+            }
+            Expr::InSubquery { expr: left, subquery, negated: false } => {
+                self.expression(left, scope);
+                let column = self.column(left, scope);
+                self.in_subquery(column, subquery, scope, reach);
+            }
+            _ => self.expression(expr, scope),
+        }
+    }
+
+    fn equality(&mut self, left: &Expr, right: &Expr, scope: usize, reach: &[RelationIndex]) {
+        if let (Some(left), Some(right)) = (tuple(left), tuple(right)) {
+            if left.len() == right.len() {
+                left.iter().zip(right).for_each(|(left, right)| self.equality(left, right, scope, reach));
+            }
+            return;
+        }
+        match (self.column(left, scope), self.column(right, scope)) {
+            (Some(left), Some(right)) => self.equal(left, right, reach),
+            (Some(column), None) => self.bind(column, self.slot(right).map(|slot| vec![slot]), reach),
+            (None, Some(column)) => self.bind(column, self.slot(left).map(|slot| vec![slot]), reach),
+            (None, None) => {}
+        }
+    }
+
+    /// `column IN (a, b)` and `(x, y) IN ((1, 2), (3, 4))`.
+    fn in_list(&mut self, left: &Expr, list: &[Expr], scope: usize, reach: &[RelationIndex]) {
+        if let Some(parts) = tuple(left) {
+            let rows: Option<Vec<&[Expr]>> = list.iter().map(tuple).collect();
+            let Some(rows) = rows.filter(|rows| rows.iter().all(|row| row.len() == parts.len())) else { return };
+            for (position, part) in parts.iter().enumerate() {
+                let slots = rows.iter().map(|row| self.slot(&row[position])).collect();
+                if let Some(column) = self.column(part, scope) {
+                    self.bind(column, slots, reach);
+                }
+            }
+            return;
+        }
+        if let Some(column) = self.column(left, scope) {
+            let slots = list.iter().map(|item| self.slot(item)).collect();
+            self.bind(column, slots, reach);
+        }
+    }
+
+    /// `column = ANY (array)`: a constructor, a literal or a parameter.
+    fn any(&mut self, left: &Expr, right: &Expr, scope: usize, reach: &[RelationIndex]) {
+        let Some(column) = self.column(left, scope) else { return };
+        let slots = match plain(right) {
+            Expr::Array(array) => array.elem.iter().map(|item| self.slot(item)).collect(),
+            Expr::Cast { expr, data_type: DataType::Array(element), .. } => {
+                let (inner, cast) = (plain(expr), element_cast(element));
+                match inner {
+                    Expr::Array(array) if cast.is_some() => array.elem.iter().map(|item| self.slot(item)).collect(),
+                    Expr::Array(_) => None,
+                    _ => cast.and_then(|cast| self.array_slot(inner, Some(cast))),
+                }
+            }
+            other => self.array_slot(other, None),
+        };
+        self.bind(column, slots, reach);
+    }
+
+    fn array_slot(&self, expr: &Expr, cast: Option<SlotCast>) -> Option<Vec<Slot>> {
+        let slot = self.slot(expr).filter(|slot| slot.cast.is_none())?;
+        Some(vec![Slot { source: slot.source, cast, any: true }])
+    }
+
+    fn bind(&mut self, column: Column, slots: Option<Vec<Slot>>, reach: &[RelationIndex]) {
+        if let Some(slots) = slots {
+            self.facts.bindings.push(Binding { column, slots, reach: reach.to_vec() });
+        }
+    }
+
+    /// Notes `left = right` in both directions; `reach` says which relations it restricts.
+    pub(super) fn equal(&mut self, left: Column, right: Column, reach: &[RelationIndex]) {
+        let edge = |source: &Column, target: &Column| Edge {
+            source: source.clone(),
+            target: target.clone(),
+            reach: reach.to_vec(),
+            handed: false,
+        };
+        let edges = [edge(&left, &right), edge(&right, &left)];
+        self.facts.edges.extend(edges);
+    }
+
+    /// Returns the plain column that an expression is.
+    pub(super) fn column(&self, expr: &Expr, scope: usize) -> Option<Column> {
+        match plain(expr) {
+            Expr::Identifier(ident) => Some(Column { relation: None, scope, name: fold(ident) }),
+            Expr::CompoundIdentifier(parts) => {
+                let (name, qualifiers) = parts.split_last()?;
+                let relation = self.relation(&fold(qualifiers.last()?), scope)?;
+                Some(Column { relation: Some(relation), scope, name: fold(name) })
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the constant that an expression is.
+    pub(super) fn slot(&self, expr: &Expr) -> Option<Slot> {
+        match plain(expr) {
+            Expr::Value(value) => self.value(value),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match (plain(expr), self.slot(expr)?) {
+                (
+                    Expr::Value(ValueWithSpan { value: Value::Number(..), .. }),
+                    Slot { source: SlotSource::Literal { index, .. }, .. },
+                ) => Some(Slot { source: SlotSource::Literal { index, negative: true }, cast: None, any: false }),
+                _ => None,
+            },
+            Expr::Cast { expr, data_type, .. } => {
+                let cast = cast(data_type)?;
+                let slot = self.slot(expr).filter(|slot| slot.cast.is_none())?;
+                Some(Slot { cast: Some(cast), ..slot })
+            }
+            Expr::TypedString(typed) => {
+                let cast = cast(&typed.data_type)?;
+                let slot = self.value(&typed.value)?;
+                Some(Slot { cast: Some(cast), ..slot })
+            }
+            _ => None,
+        }
+    }
+
+    fn value(&self, value: &ValueWithSpan) -> Option<Slot> {
+        let source = match &value.value {
+            Value::Null => SlotSource::Null,
+            Value::Placeholder(name) => {
+                let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                let shared = self.parameters.iter().filter(|used| **used == number).count() > 1;
+                SlotSource::Parameter { index: number.checked_sub(1)?, shared }
+            }
+            Value::Boolean(_) => return None,
+            _ => {
+                let at = self.byte_of(value.span.start.line, value.span.start.column)?;
+                let index = self.literals.binary_search_by_key(&(at as u32), |literal| literal.span.start).ok()?;
+                SlotSource::Literal { index, negative: false }
+            }
+        };
+        Some(Slot { source, cast: None, any: false })
+    }
+
+    /// Returns the byte of a place that the parser crate gives in lines and characters, both from 1.
+    fn byte_of(&self, line: u64, column: u64) -> Option<usize> {
+        let start = *self.lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        let characters = usize::try_from(column).ok()?.checked_sub(1)?;
+        let rest = &self.text[start..];
+        let ahead = rest.get(..characters)?;
+        if ahead.is_ascii() {
+            return Some(start + characters);
+        }
+        rest.char_indices().nth(characters).map(|(at, _)| start + at)
+    }
+}
+
+/// Takes parentheses off.
+fn plain(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => plain(inner),
+        other => other,
+    }
+}
+
+fn tuple(expr: &Expr) -> Option<&[Expr]> {
+    match plain(expr) {
+        Expr::Tuple(parts) => Some(parts),
+        _ => None,
+    }
+}
+
+fn cast(data_type: &DataType) -> Option<SlotCast> {
+    match data_type {
+        DataType::SmallInt(_)
+        | DataType::Int(_)
+        | DataType::Integer(_)
+        | DataType::BigInt(_)
+        | DataType::Int2(_)
+        | DataType::Int4(_)
+        | DataType::Int8(_) => Some(SlotCast::Integer),
+        DataType::Text => Some(SlotCast::Text),
+        DataType::Varchar(None::<CharacterLength>) | DataType::CharacterVarying(None::<CharacterLength>) => {
+            Some(SlotCast::Text)
+        }
+        DataType::Uuid => Some(SlotCast::Uuid),
+        _ => None,
+    }
+}
+
+fn element_cast(element: &sqlparser::ast::ArrayElemTypeDef) -> Option<SlotCast> {
+    use sqlparser::ast::ArrayElemTypeDef as Def;
+    match element {
+        Def::SquareBracket(inner, _) | Def::AngleBracket(inner) | Def::Parenthesis(inner) => cast(inner),
+        Def::None | Def::Qualified(..) => None,
+    }
+}

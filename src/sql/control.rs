@@ -1,0 +1,324 @@
+//! Session and transaction statements, read by their tokens alone.
+//!
+//! Reads what the session must act upon; whether the statement is right to its end is the server's word.
+
+use std::ops::Range;
+
+use super::cursor::Cursor;
+use super::set;
+
+/// A statement that concerns the session, not tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// `BEGIN`, `START TRANSACTION`
+    Begin {
+        /// What follows, as written.
+        modes: String,
+        /// The isolation level asked for, `None` for the session's default.
+        isolation: Option<Isolation>,
+        /// `READ ONLY`
+        read_only: bool,
+    },
+    /// `COMMIT`, `END`
+    Commit {
+        /// `AND CHAIN`
+        chain: bool,
+    },
+    /// `ROLLBACK`, `ABORT`
+    Rollback {
+        /// `AND CHAIN`
+        chain: bool,
+    },
+    /// `SAVEPOINT name`
+    Savepoint(String),
+    /// `ROLLBACK TO name`
+    RollbackTo(String),
+    /// `RELEASE name`
+    Release(String),
+    /// `PREPARE TRANSACTION`
+    PrepareTransaction,
+    /// `COMMIT PREPARED`
+    CommitPrepared,
+    /// `ROLLBACK PREPARED`
+    RollbackPrepared,
+    /// `SET …`
+    Set(Setting),
+    /// `RESET name`; `None` for `ALL`
+    Reset(Option<String>),
+    /// `SHOW name`, the name as one lower-case text (`shardloom.shards`, `transaction isolation level`)
+    Show(String),
+    /// `DISCARD`
+    Discard(Discard),
+    /// `PREPARE name … AS statement`
+    Prepare {
+        /// The name.
+        name: String,
+        /// The statement's bytes.
+        inner: Range<usize>,
+    },
+    /// `EXECUTE name`
+    Execute {
+        /// The name.
+        name: String,
+    },
+    /// `DEALLOCATE name`; `None` for `ALL`
+    Deallocate(Option<String>),
+    /// `DECLARE name CURSOR`
+    Declare {
+        /// The cursor.
+        name: String,
+        /// `WITH HOLD`
+        hold: bool,
+        /// The query's bytes.
+        inner: Range<usize>,
+    },
+    /// `FETCH … name`
+    Fetch {
+        /// The cursor.
+        name: String,
+    },
+    /// `MOVE … name`
+    Move {
+        /// The cursor.
+        name: String,
+    },
+    /// `CLOSE name`; `None` for `ALL`
+    CloseCursor(Option<String>),
+    /// `LISTEN channel`
+    Listen(String),
+    /// `UNLISTEN channel`; `None` for `*`
+    Unlisten(Option<String>),
+    /// `NOTIFY channel`
+    Notify(String),
+    /// `EXPLAIN`
+    Explain {
+        /// The option `ROUTE`: the proxy answers.
+        route: bool,
+        /// `FORMAT JSON`
+        json: bool,
+        /// `ANALYZE`: the statement runs.
+        analyze: bool,
+        /// The explained statement's bytes.
+        inner: Range<usize>,
+    },
+}
+
+/// A transaction isolation level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// `READ COMMITTED`, also what PostgreSQL makes of `READ UNCOMMITTED`
+    ReadCommitted,
+    /// `REPEATABLE READ`
+    RepeatableRead,
+    /// `SERIALIZABLE`
+    Serializable,
+}
+
+/// How far a `SET` reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SetScope {
+    /// `SET` and `SET SESSION`
+    Session,
+    /// `SET LOCAL`
+    Local,
+    /// `SET TRANSACTION`
+    Transaction,
+    /// `SET SESSION CHARACTERISTICS AS TRANSACTION`
+    SessionCharacteristics,
+}
+
+/// A `SET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// How far it reaches.
+    pub scope: SetScope,
+    /// The parameter, lower case (`search_path`, `timezone`, `client_encoding`, `role`, `session_authorization`,
+    /// `constraints` for `SET CONSTRAINTS`); empty for transaction modes.
+    pub name: String,
+    /// The value as written.
+    pub value_text: String,
+    /// The isolation level, for transaction modes.
+    pub isolation: Option<Isolation>,
+}
+
+/// What `DISCARD` discards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Discard {
+    /// `ALL`
+    All,
+    /// `PLANS`
+    Plans,
+    /// `SEQUENCES`
+    Sequences,
+    /// `TEMP`, `TEMPORARY`
+    Temporary,
+}
+
+/// Reads `text` if it is one session or transaction statement.
+pub fn control(text: &str) -> Option<Control> {
+    let mut cursor = Cursor::new(text);
+    let first = cursor.next()?.text(text).to_ascii_lowercase();
+    match first.as_str() {
+        "begin" | "start" => begin(&mut cursor, first == "start"),
+        "commit" | "end" => commit(&mut cursor),
+        "rollback" | "abort" => rollback(&mut cursor),
+        "savepoint" => cursor.name().map(Control::Savepoint),
+        "release" => {
+            cursor.word("savepoint");
+            cursor.name().map(Control::Release)
+        }
+        "set" => set::read(&mut cursor).map(Control::Set),
+        "reset" => Some(Control::Reset(set::parameter(&mut cursor)?.filter_all())),
+        "show" => Some(Control::Show(set::parameter(&mut cursor)?.0)),
+        "discard" => discard(&mut cursor),
+        "prepare" => prepare(&mut cursor),
+        "execute" => cursor.name().map(|name| Control::Execute { name }),
+        "deallocate" => {
+            cursor.word("prepare");
+            Some(Control::Deallocate(name_or_all(&mut cursor)?))
+        }
+        "declare" => declare(&mut cursor),
+        "fetch" => last_name(&mut cursor).map(|name| Control::Fetch { name }),
+        "move" => last_name(&mut cursor).map(|name| Control::Move { name }),
+        "close" => Some(Control::CloseCursor(name_or_all(&mut cursor)?)),
+        "listen" => cursor.name().map(Control::Listen),
+        "unlisten" if cursor.mark("*") => Some(Control::Unlisten(None)),
+        "unlisten" => cursor.name().map(|name| Control::Unlisten(Some(name))),
+        "notify" => cursor.name().map(Control::Notify),
+        "explain" => explain(&mut cursor),
+        _ => None,
+    }
+}
+
+fn begin(cursor: &mut Cursor<'_>, start: bool) -> Option<Control> {
+    if start && !cursor.is_word("transaction") {
+        return None;
+    }
+    cursor.any_word(&["work", "transaction"]);
+    let modes = cursor.rest().to_owned();
+    let isolation = set::isolation(&modes);
+    let read_only = set::contains_words(&modes, &["read", "only"]);
+    Some(Control::Begin { modes, isolation, read_only })
+}
+
+fn chain(cursor: &mut Cursor<'_>) -> bool {
+    cursor.word("and") && !cursor.word("no") && cursor.word("chain")
+}
+
+fn commit(cursor: &mut Cursor<'_>) -> Option<Control> {
+    if cursor.word("prepared") {
+        return Some(Control::CommitPrepared);
+    }
+    cursor.any_word(&["work", "transaction"]);
+    Some(Control::Commit { chain: chain(cursor) })
+}
+
+fn rollback(cursor: &mut Cursor<'_>) -> Option<Control> {
+    if cursor.word("prepared") {
+        return Some(Control::RollbackPrepared);
+    }
+    cursor.any_word(&["work", "transaction"]);
+    if cursor.word("to") {
+        cursor.word("savepoint");
+        return cursor.name().map(Control::RollbackTo);
+    }
+    Some(Control::Rollback { chain: chain(cursor) })
+}
+
+fn discard(cursor: &mut Cursor<'_>) -> Option<Control> {
+    let what = match cursor.name()?.as_str() {
+        "all" => Discard::All,
+        "plans" => Discard::Plans,
+        "sequences" => Discard::Sequences,
+        "temp" | "temporary" => Discard::Temporary,
+        _ => return None,
+    };
+    Some(Control::Discard(what))
+}
+
+fn prepare(cursor: &mut Cursor<'_>) -> Option<Control> {
+    if cursor.word("transaction") {
+        return Some(Control::PrepareTransaction);
+    }
+    let name = cursor.name()?;
+    cursor.skip_parentheses();
+    if !cursor.word("as") {
+        return None;
+    }
+    Some(Control::Prepare { name, inner: inner(cursor)? })
+}
+
+fn declare(cursor: &mut Cursor<'_>) -> Option<Control> {
+    let name = cursor.name()?;
+    while cursor.any_word(&["binary", "asensitive", "insensitive", "no", "scroll"]) {}
+    if !cursor.word("cursor") {
+        return None;
+    }
+    let hold = cursor.words(&["with", "hold"]);
+    cursor.words(&["without", "hold"]);
+    if !cursor.word("for") {
+        return None;
+    }
+    Some(Control::Declare { name, hold, inner: inner(cursor)? })
+}
+
+/// `FETCH`, `MOVE`: the cursor's name is the last token.
+fn last_name(cursor: &mut Cursor<'_>) -> Option<String> {
+    let mut last = None;
+    while let Some(token) = cursor.peek() {
+        last = super::identifier(cursor.text, token).or(last);
+        cursor.next();
+    }
+    last
+}
+
+fn name_or_all(cursor: &mut Cursor<'_>) -> Option<Option<String>> {
+    if cursor.word("all") {
+        return Some(None);
+    }
+    cursor.name().map(Some)
+}
+
+fn inner(cursor: &Cursor<'_>) -> Option<Range<usize>> {
+    let start = cursor.peek()?.start;
+    let body = cursor.text[start..].trim_end_matches(|end: char| end == ';' || end.is_ascii_whitespace());
+    Some(start..start + body.len())
+}
+
+fn explain(cursor: &mut Cursor<'_>) -> Option<Control> {
+    let (mut route, mut json, mut analyze) = (false, false, false);
+    if cursor.mark("(") {
+        loop {
+            match cursor.name()?.as_str() {
+                "route" => route = switched_on(cursor),
+                "analyze" | "analyse" => analyze = switched_on(cursor),
+                "format" => {
+                    let value = cursor.next()?.text(cursor.text).trim_matches('\'').to_ascii_lowercase();
+                    json = value == "json";
+                }
+                _ => drop(switched_on(cursor)),
+            }
+            if cursor.mark(")") {
+                break;
+            }
+            if !cursor.mark(",") {
+                return None;
+            }
+        }
+    } else {
+        analyze = cursor.any_word(&["analyze", "analyse"]);
+        cursor.word("verbose");
+    }
+    Some(Control::Explain { route, json, analyze, inner: inner(cursor)? })
+}
+
+/// Reads an option's value: none means on.
+fn switched_on(cursor: &mut Cursor<'_>) -> bool {
+    let Some(token) = cursor.peek() else { return true };
+    if token.is_mark(cursor.text, ",") || token.is_mark(cursor.text, ")") {
+        return true;
+    }
+    cursor.next();
+    let value = token.text(cursor.text).trim_matches('\'').to_ascii_lowercase();
+    !matches!(value.as_str(), "off" | "false" | "0" | "no")
+}

@@ -1,0 +1,187 @@
+//! FROM lists: relations, joins and what a join's condition restricts.
+
+use sqlparser::ast::{Join, JoinConstraint, JoinOperator, TableFactor, TableWithJoins, Visit};
+
+use super::facts::{Column, Edge, RelationIndex};
+use super::read::{fold, function_name, table_name};
+use super::scope::{Output, Outputs, Reader, Walk, rename};
+
+impl Reader<'_> {
+    /// Reads one FROM item with its joins; returns its relations.
+    pub(super) fn from(&mut self, table: &TableWithJoins, scope: usize) -> Vec<RelationIndex> {
+        let mut relations = self.factor(&table.relation, scope);
+        for join in &table.joins {
+            let right = self.factor(&join.relation, scope);
+            self.join(join, &mut relations, right, scope);
+        }
+        relations
+    }
+
+    fn join(&mut self, join: &Join, left: &mut Vec<RelationIndex>, right: Vec<RelationIndex>, scope: usize) {
+        use JoinOperator as Op;
+        let before = left.clone();
+        let both: Vec<RelationIndex> = before.iter().chain(&right).copied().collect();
+        let (constraint, reach, nullable) = match &join.join_operator {
+            Op::Join(on) | Op::Inner(on) | Op::CrossJoin(on) => (Some(on), both.clone(), Vec::new()),
+            Op::Left(on) | Op::LeftOuter(on) => (Some(on), right.clone(), right.clone()),
+            Op::Right(on) | Op::RightOuter(on) => (Some(on), before.clone(), before.clone()),
+            Op::FullOuter(on) => (Some(on), Vec::new(), both.clone()),
+            // No PostgreSQL: nothing is known of it, and nothing restricts.
+            _ => (None, Vec::new(), both.clone()),
+        };
+        for relation in nullable {
+            self.facts.relations[relation].nullable = true;
+        }
+        match constraint {
+            Some(JoinConstraint::On(expr)) => self.condition(expr, scope, &reach),
+            Some(JoinConstraint::Using(names)) => {
+                for name in names.iter().filter_map(table_name) {
+                    self.using(&name.name, &before, &right, &reach, scope);
+                }
+            }
+            Some(JoinConstraint::Natural | JoinConstraint::None) | None => {}
+        }
+        left.extend(right);
+    }
+
+    /// `USING (name)`: known where each side has one relation that can have the column.
+    fn using(
+        &mut self,
+        name: &str,
+        left: &[RelationIndex],
+        right: &[RelationIndex],
+        reach: &[RelationIndex],
+        scope: usize,
+    ) {
+        let ([left], [right]) = (left, right) else { return };
+        let column = |relation: &usize| Column { relation: Some(*relation), scope, name: name.to_owned() };
+        self.equal(column(left), column(right), reach);
+    }
+
+    fn factor(&mut self, factor: &TableFactor, scope: usize) -> Vec<RelationIndex> {
+        if !matches!(factor, TableFactor::NestedJoin { .. }) {
+            self.factors += 1;
+        }
+        match factor {
+            TableFactor::Table { name, alias, args, .. } => {
+                let last = name.0.last().and_then(|part| part.as_ident());
+                let words = last.into_iter().chain(alias.as_ref().map(|alias| &alias.name));
+                self.misread |= words.into_iter().any(is_reserved);
+                let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+                let Some(table) = table_name(name) else {
+                    return vec![self.add(None, String::new(), scope, true)];
+                };
+                let shown = alias.as_ref().map_or_else(|| table.name.clone(), |alias| fold(&alias.name));
+                if let Some(args) = args {
+                    self.facts.functions.extend(function_name(name));
+                    let mut walk = Walk { reader: self, scope, depth: 0 };
+                    let _ = args.visit(&mut walk);
+                    return vec![self.add(None, shown, scope, true)];
+                }
+                let named = self.named.iter().rev().find(|named| table.schema.is_none() && named.name == table.name);
+                match named.map(|named| named.outputs.clone()) {
+                    Some(outputs) => vec![self.derived(shown, outputs, scope, renamed)],
+                    None => vec![self.add(Some(table), shown, scope, renamed)],
+                }
+            }
+            TableFactor::Derived { subquery, alias, .. } => {
+                let mut outputs = self.subquery(subquery, scope);
+                let shown = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
+                if let Some(alias) = alias.as_ref().filter(|alias| !alias.columns.is_empty()) {
+                    rename(&mut outputs, alias.columns.iter().map(|column| fold(&column.name)));
+                }
+                vec![self.derived(shown, outputs, scope, false)]
+            }
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                let relations = self.from(table_with_joins, scope);
+                if alias.is_some() {
+                    // The names inside are hidden behind the alias, so no condition outside names them.
+                    relations.iter().for_each(|relation| self.facts.relations[*relation].renamed = true);
+                }
+                relations
+            }
+            TableFactor::Function { name, args, alias, .. } => {
+                self.facts.functions.extend(function_name(name));
+                let mut walk = Walk { reader: self, scope, depth: 0 };
+                let _ = args.visit(&mut walk);
+                let shown = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
+                vec![self.add(None, shown, scope, true)]
+            }
+            other => {
+                let mut walk = Walk { reader: self, scope, depth: 0 };
+                let _ = other.visit(&mut walk);
+                vec![self.add(None, String::new(), scope, true)]
+            }
+        }
+    }
+
+    /// Adds a derived relation whose columns equal the inner ones.
+    fn derived(&mut self, alias: String, outputs: Outputs, scope: usize, renamed: bool) -> RelationIndex {
+        let index = self.add(None, alias, scope, renamed);
+        if renamed {
+            return index;
+        }
+        for output in outputs.columns {
+            let outer = Column { relation: Some(index), scope, name: output.name.clone() };
+            self.connect(outer, &output, vec![index], true);
+        }
+        index
+    }
+
+    /// Connects a column of a subquery with what it equals outside.
+    pub(super) fn connect(&mut self, outer: Column, output: &Output, reach: Vec<RelationIndex>, handed: bool) {
+        let inner = &output.inner;
+        if inner.scope == usize::MAX {
+            return;
+        }
+        if output.pushable {
+            let inside = self.relations_of(inner.scope);
+            self.facts.edges.push(Edge { source: outer.clone(), target: inner.clone(), reach: inside, handed: false });
+        }
+        self.facts.edges.push(Edge { source: inner.clone(), target: outer, reach, handed });
+    }
+}
+
+/// Words that name no table unless they are quoted (PostgreSQL's appendix C, those that FROM and UPDATE could meet).
+const RESERVED: [&str; 36] = [
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "case",
+    "cross",
+    "default",
+    "distinct",
+    "end",
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "full",
+    "group",
+    "having",
+    "inner",
+    "intersect",
+    "into",
+    "is",
+    "join",
+    "lateral",
+    "left",
+    "limit",
+    "natural",
+    "not",
+    "offset",
+    "on",
+    "only",
+    "order",
+    "outer",
+    "right",
+    "tablesample",
+    "union",
+    "where",
+];
+
+fn is_reserved(ident: &sqlparser::ast::Ident) -> bool {
+    ident.quote_style.is_none() && RESERVED.iter().any(|word| ident.value.eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,45 @@
+//! Text → facts: PostgreSQL's lexical rules, skeletons, session and utility statements, and what a statement touches.
+//!
+//! The only module that names the parser crate. It decides nothing about shards: `plan` does.
+
+mod block;
+mod clauses;
+mod condition;
+mod control;
+mod copy;
+mod cursor;
+mod ddl;
+mod decode;
+mod facts;
+mod from;
+mod hint;
+pub mod insert;
+mod mask;
+mod name;
+pub mod next_id;
+mod read;
+mod scan;
+mod scope;
+mod set;
+mod splice;
+mod split;
+#[cfg(test)]
+mod tests;
+mod utility;
+#[cfg(test)]
+mod utility_tests;
+
+pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
+pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
+pub use facts::{
+    Binding, Block, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
+    SlotSource, StatementKind,
+};
+pub use hint::{Hint, hints};
+pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
+pub use name::{TableName, identifier};
+pub use read::{Unreadable, read};
+pub use scan::{Scanner, Token, TokenKind};
+pub use splice::splice;
+pub use split::split;
+pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

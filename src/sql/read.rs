@@ -1,0 +1,186 @@
+//! A statement's text → [`Facts`], by way of the parser crate.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    AssignmentTarget, FromTable, ObjectName, ObjectNamePart, Statement, TableFactor, TableWithJoins,
+    UpdateTableFromKind, Visit, Visitor,
+};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::{Parser, ParserOptions};
+
+use super::block;
+use super::facts::{Facts, StatementKind};
+use super::name::TableName;
+use super::scan::{Scanner, TokenKind};
+use super::scope::Reader;
+
+/// The parser's recursion limit: deeper texts are refused; a task's stack of 2 MiB holds this.
+const RECURSION_LIMIT: usize = 50;
+
+/// The most operators (AND, OR, UNION, `+` …) in one text: a chain of them is a tree as deep as it is long, which is
+/// walked and freed by recursion. Measured with an unoptimized build on a stack of 2 MiB, with room to spare.
+const OPERATORS_MAX: usize = 400;
+
+/// Why a text has no facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The parser crate does not read it; PostgreSQL may.
+    Syntax(String),
+    /// It is read, but no statement that has facts.
+    Statement,
+}
+
+/// Reads one statement.
+///
+/// # Errors
+/// [`Unreadable`] where not all relations and conditions could be told for sure.
+pub fn read(text: &str) -> Result<Facts, Unreadable> {
+    let statement = parse(text)?;
+    let mut reader = Reader::new(text);
+    match &statement {
+        Statement::Query(query) => {
+            reader.facts.kind = StatementKind::Select;
+            reader.top_query(query);
+            reader.facts.block = block::read(text, query, &reader);
+        }
+        Statement::Update(update) => {
+            reader.facts.kind = StatementKind::Update;
+            let from = match &update.from {
+                Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
+                None => &[],
+            };
+            reader.modify(&[&update.table], from, update.selection.as_ref());
+            assignments(&mut reader, update);
+            reader.facts.returning = update.returning.is_some();
+            reader.items(update.returning.as_deref().unwrap_or(&[]), 0);
+        }
+        Statement::Delete(delete) => {
+            reader.facts.kind = StatementKind::Delete;
+            let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
+            let targets: Vec<&TableWithJoins> = tables.iter().collect();
+            reader.modify(&targets, delete.using.as_deref().unwrap_or(&[]), delete.selection.as_ref());
+            reader.facts.returning = delete.returning.is_some();
+            reader.items(delete.returning.as_deref().unwrap_or(&[]), 0);
+        }
+        Statement::Insert(_) => {
+            reader.facts.kind = StatementKind::Insert;
+            reader.loose(&statement);
+            return Ok(reader.facts);
+        }
+        Statement::Merge(_) => {
+            reader.facts.kind = StatementKind::Merge;
+            reader.loose(&statement);
+            return Ok(reader.facts);
+        }
+        _ => return Err(Unreadable::Statement),
+    }
+    if !reader.is_complete(&statement) {
+        return Err(Unreadable::Statement);
+    }
+    Ok(reader.facts)
+}
+
+/// Tells whether the text cannot make a tree deeper than the stack allows: words that chain are counted all together,
+/// operators up to the next comma, AND or OR, where a chain of them ends.
+fn is_shallow(text: &str) -> bool {
+    const CHAINS: [&str; 10] = ["and", "or", "not", "union", "intersect", "except", "join", "is", "like", "collate"];
+    let (mut words, mut operators) = (0usize, 0usize);
+    for token in Scanner::new(text) {
+        let word = CHAINS.iter().any(|word| token.is_word(text, word));
+        let chains = matches!(token.kind, TokenKind::Operator | TokenKind::Cast) || token.is_mark(text, "[");
+        words += usize::from(word);
+        operators = if word || token.is_mark(text, ",") { 0 } else { operators + usize::from(chains) };
+        if words > OPERATORS_MAX || operators > OPERATORS_MAX {
+            return false;
+        }
+    }
+    true
+}
+
+fn parse(text: &str) -> Result<Statement, Unreadable> {
+    if !is_shallow(text) {
+        return Err(Unreadable::Syntax(format!("more than {OPERATORS_MAX} operators")));
+    }
+    let options = ParserOptions::new().with_unescape(false);
+    let parsed = Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(RECURSION_LIMIT)
+        .with_options(options)
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_statements());
+    match parsed {
+        Ok(mut statements) if statements.len() == 1 => statements.pop().ok_or(Unreadable::Statement),
+        Ok(_) => Err(Unreadable::Statement),
+        Err(error) => Err(Unreadable::Syntax(error.to_string())),
+    }
+}
+
+fn assignments(reader: &mut Reader<'_>, update: &sqlparser::ast::Update) {
+    for assignment in &update.assignments {
+        reader.expression(&assignment.value, 0);
+        match &assignment.target {
+            AssignmentTarget::ColumnName(name) => {
+                let slot = reader.slot(&assignment.value);
+                reader.facts.assignments.extend(column_name(name).map(|name| (name, slot)));
+            }
+            AssignmentTarget::Tuple(names) => {
+                reader.facts.assignments.extend(names.iter().filter_map(column_name).map(|name| (name, None)));
+            }
+        }
+    }
+}
+
+fn column_name(name: &ObjectName) -> Option<String> {
+    table_name(name).map(|name| name.schema.unwrap_or(name.name))
+}
+
+/// Folds a name as PostgreSQL does.
+pub(super) fn fold(ident: &sqlparser::ast::Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.replace("\"\"", "\""),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+/// Returns the table's name; `None` for names with more than a database, a schema and a table.
+pub(super) fn table_name(name: &ObjectName) -> Option<TableName> {
+    let mut parts = Vec::with_capacity(2);
+    for part in &name.0 {
+        match part {
+            ObjectNamePart::Identifier(ident) => parts.push(fold(ident)),
+            ObjectNamePart::Function(_) => return None,
+        }
+    }
+    let name = parts.pop()?;
+    Some(TableName { schema: parts.pop(), name })
+}
+
+/// Returns a function's name: PostgreSQL's own by their bare names, others with the schema if it was said.
+pub(super) fn function_name(name: &ObjectName) -> Option<String> {
+    let name = table_name(name)?;
+    match name.schema.as_deref() {
+        None | Some("pg_catalog") => Some(name.name),
+        Some(schema) => Some(format!("{schema}.{}", name.name)),
+    }
+}
+
+/// Collects every table factor with a name, as a check on the reader's own walk.
+struct Counter(usize);
+
+impl Visitor for Counter {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if !matches!(factor, TableFactor::NestedJoin { .. }) {
+            self.0 += 1;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Returns how many relations a syntax tree has in all its FROM lists.
+pub(super) fn count_factors(node: &impl Visit) -> usize {
+    let mut counter = Counter(0);
+    let _ = node.visit(&mut counter);
+    counter.0
+}

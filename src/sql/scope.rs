@@ -1,0 +1,401 @@
+//! The walk over query blocks: relations, joins, subqueries and what each condition restricts.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    TableWithJoins, Visit, Visitor,
+};
+
+use super::facts::{Column, Facts, Relation, RelationIndex, StatementKind};
+use super::mask::{Literal, literals};
+use super::name::TableName;
+use super::read::{count_factors, fold, function_name, table_name};
+use super::scan::{Scanner, TokenKind};
+
+/// A name that FROM may use for a query: a CTE.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) outputs: Outputs,
+}
+
+/// The columns that a subquery gives out, as far as conditions may pass through.
+#[derive(Clone, Default)]
+pub(super) struct Outputs {
+    pub(super) columns: Vec<Output>,
+}
+
+/// One column: the inner column, and whether conditions from outside may be moved inside.
+#[derive(Clone)]
+pub(super) struct Output {
+    pub(super) name: String,
+    pub(super) inner: Column,
+    pub(super) pushable: bool,
+}
+
+/// Collects [`Facts`].
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) facts: Facts,
+    pub(super) literals: Vec<Literal>,
+    pub(super) lines: Vec<usize>,
+    pub(super) parameters: Vec<usize>,
+    /// Parent of each scope.
+    parents: Vec<Option<usize>>,
+    pub(super) named: Vec<Named>,
+    pub(super) factors: usize,
+    /// A word stands for a table that PostgreSQL reserves: the parser crate read something else (`UPDATE ONLY t`).
+    pub(super) misread: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let facts = Facts {
+            kind: StatementKind::Select,
+            relations: Vec::new(),
+            bindings: Vec::new(),
+            edges: Vec::new(),
+            functions: Vec::new(),
+            locks: false,
+            block: None,
+            assignments: Vec::new(),
+            returning: false,
+            nested_write: false,
+        };
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(starts).collect();
+        let parameters = Scanner::new(text)
+            .filter(|token| token.kind == TokenKind::Parameter)
+            .filter_map(|token| token.text(text)[1..].parse().ok())
+            .collect();
+        Self {
+            text,
+            facts,
+            literals: literals(text),
+            lines,
+            parameters,
+            parents: vec![None],
+            named: Vec::new(),
+            factors: 0,
+            misread: false,
+        }
+    }
+
+    /// Tells whether the walk saw every relation that the tree has.
+    pub(super) fn is_complete(&self, statement: &Statement) -> bool {
+        !self.misread && self.factors == count_factors(statement)
+    }
+
+    pub(super) fn top_query(&mut self, query: &Query) {
+        self.query_in(query, 0);
+    }
+
+    /// UPDATE and DELETE: targets first, then the other relations, then the condition.
+    pub(super) fn modify(&mut self, targets: &[&TableWithJoins], others: &[TableWithJoins], filter: Option<&Expr>) {
+        for table in targets {
+            for relation in self.from(table, 0) {
+                self.facts.relations[relation].target = true;
+            }
+        }
+        for table in others {
+            self.from(table, 0);
+        }
+        self.filter(filter, 0);
+    }
+
+    /// Takes every relation of a statement that is not read closely.
+    pub(super) fn loose(&mut self, statement: &Statement) {
+        struct Tables<'r, 'a>(&'r mut Reader<'a>);
+        impl Visitor for Tables<'_, '_> {
+            type Break = ();
+            fn pre_visit_relation(&mut self, name: &sqlparser::ast::ObjectName) -> ControlFlow<()> {
+                if let Some(table) = table_name(name) {
+                    let alias = table.name.clone();
+                    self.0.add(Some(table), alias, 0, true);
+                }
+                ControlFlow::Continue(())
+            }
+        }
+        let _ = statement.visit(&mut Tables(self));
+    }
+
+    fn new_scope(&mut self, parent: usize) -> usize {
+        self.parents.push(Some(parent));
+        self.parents.len() - 1
+    }
+
+    pub(super) fn add(
+        &mut self,
+        table: Option<TableName>,
+        alias: String,
+        scope: usize,
+        renamed: bool,
+    ) -> RelationIndex {
+        let relation = Relation { table, alias, renamed, scope, nullable: false, target: false };
+        self.facts.relations.push(relation);
+        self.facts.relations.len() - 1
+    }
+
+    /// Reads a subquery that stands in `parent`.
+    pub(super) fn subquery(&mut self, query: &Query, parent: usize) -> Outputs {
+        let scope = self.new_scope(parent);
+        self.query_in(query, scope)
+    }
+
+    fn query_in(&mut self, query: &Query, scope: usize) -> Outputs {
+        let visible = self.named.len();
+        if let Some(with) = &query.with {
+            for cte in &with.cte_tables {
+                self.cte(cte, scope, with.recursive, query);
+            }
+        }
+        let mut outputs = self.body(&query.body, scope);
+        if query.limit_clause.is_some() || query.fetch.is_some() || !query.locks.is_empty() {
+            outputs.columns.iter_mut().for_each(|column| column.pushable = false);
+        }
+        self.tail(query, scope);
+        self.named.truncate(visible);
+        outputs
+    }
+
+    /// ORDER BY, LIMIT, locks.
+    fn tail(&mut self, query: &Query, scope: usize) {
+        self.facts.locks |= !query.locks.is_empty();
+        if let Some(order) = &query.order_by
+            && let OrderByKind::Expressions(keys) = &order.kind
+        {
+            keys.iter().for_each(|key| self.expression(&key.expr, scope));
+        }
+        match &query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                limit.iter().for_each(|limit| self.expression(limit, scope));
+                offset.iter().for_each(|offset| self.expression(&offset.value, scope));
+            }
+            Some(LimitClause::OffsetCommaLimit { .. }) | None => {}
+        }
+        if let Some(quantity) = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()) {
+            self.expression(quantity, scope);
+        }
+    }
+
+    fn cte(&mut self, cte: &Cte, scope: usize, recursive: bool, user: &Query) {
+        let name = fold(&cte.alias.name);
+        if recursive {
+            self.named.push(Named { name: name.clone(), outputs: Outputs::default() });
+        }
+        let mut outputs = self.subquery(&cte.query, scope);
+        if recursive {
+            self.named.pop();
+        }
+        if !cte.alias.columns.is_empty() {
+            rename(&mut outputs, cte.alias.columns.iter().map(|column| fold(&column.name)));
+        }
+        if references(user, &name) != 1 || recursive {
+            outputs.columns.iter_mut().for_each(|column| column.pushable = false);
+        }
+        self.named.push(Named { name, outputs });
+    }
+
+    fn body(&mut self, body: &SetExpr, scope: usize) -> Outputs {
+        match body {
+            SetExpr::Select(select) => self.select(select, scope),
+            SetExpr::Query(query) => self.query_in(query, scope),
+            SetExpr::SetOperation { left, right, .. } => {
+                for arm in [left, right] {
+                    let arm_scope = self.new_scope(scope);
+                    self.body(arm, arm_scope);
+                }
+                Outputs::default()
+            }
+            SetExpr::Values(values) => {
+                for row in &values.rows {
+                    row.iter().for_each(|cell| self.expression(cell, scope));
+                }
+                Outputs::default()
+            }
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => {
+                self.facts.nested_write = true;
+                self.factors += count_factors(statement);
+                self.loose(statement);
+                Outputs::default()
+            }
+            SetExpr::Table(table) => {
+                let schema = table.schema_name.as_ref().map(|name| name.to_ascii_lowercase());
+                if let Some(name) = &table.table_name {
+                    let name = name.to_ascii_lowercase();
+                    let known = schema.is_none() && self.named.iter().any(|named| named.name == name);
+                    let table = (!known).then(|| TableName { schema, name: name.clone() });
+                    self.add(table, name, scope, false);
+                }
+                Outputs::default()
+            }
+        }
+    }
+
+    fn select(&mut self, select: &Select, scope: usize) -> Outputs {
+        for table in &select.from {
+            self.from(table, scope);
+        }
+        self.filter(select.selection.as_ref(), scope);
+        self.items(&select.projection, scope);
+        if let Some(Distinct::On(keys)) = &select.distinct {
+            keys.iter().for_each(|key| self.expression(key, scope));
+        }
+        let mut groups: &[Expr] = &[];
+        if let GroupByExpr::Expressions(keys, _) = &select.group_by {
+            keys.iter().for_each(|key| self.expression(key, scope));
+            groups = keys;
+        }
+        select.having.iter().for_each(|having| self.expression(having, scope));
+        self.outputs(select, groups, scope)
+    }
+
+    /// Returns the plain columns of a select list.
+    fn outputs(&self, select: &Select, groups: &[Expr], scope: usize) -> Outputs {
+        let windows = !select.named_window.is_empty() || has_window(select);
+        let barred = windows || matches!(select.distinct, Some(Distinct::On(_)));
+        let grouped = !groups.is_empty() || select.having.is_some() || super::block::has_aggregate(&select.projection);
+        let mut columns = Vec::new();
+        for item in &select.projection {
+            let (expr, alias) = match item {
+                SelectItem::UnnamedExpr(expr) => (expr, None),
+                SelectItem::ExprWithAlias { expr, alias } => (expr, Some(fold(alias))),
+                SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                    // The names of the columns are not known, and no position after it is.
+                    return Outputs { columns: Vec::new() };
+                }
+            };
+            let Some(inner) = self.column(expr, scope) else {
+                let inner = Column { relation: None, scope: usize::MAX, name: String::new() };
+                columns.push(Output { name: alias.unwrap_or_default(), inner, pushable: false });
+                continue;
+            };
+            let key = groups.iter().any(|group| self.column(group, scope).as_ref() == Some(&inner));
+            let name = alias.unwrap_or_else(|| inner.name.clone());
+            columns.push(Output { name, inner, pushable: !barred && (!grouped || key) });
+        }
+        Outputs { columns }
+    }
+
+    /// Walks expressions of a select list.
+    pub(super) fn items(&mut self, items: &[SelectItem], scope: usize) {
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr)
+                | SelectItem::ExprWithAlias { expr, .. }
+                | SelectItem::ExprWithAliases { expr, .. } => self.expression(expr, scope),
+                SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {}
+            }
+        }
+    }
+
+    /// `column IN (subquery)`: the column equals the subquery's first one.
+    pub(super) fn in_subquery(&mut self, column: Option<Column>, query: &Query, scope: usize, reach: &[RelationIndex]) {
+        let outputs = self.subquery(query, scope);
+        if let (Some(column), [output]) = (column, outputs.columns.as_slice()) {
+            self.connect(column, output, reach.to_vec(), false);
+        }
+    }
+
+    pub(super) fn relations_of(&self, scope: usize) -> Vec<RelationIndex> {
+        (0..self.facts.relations.len()).filter(|index| self.facts.relations[*index].scope == scope).collect()
+    }
+
+    fn filter(&mut self, filter: Option<&Expr>, scope: usize) {
+        if let Some(filter) = filter {
+            let reach = self.relations_of(scope);
+            self.condition(filter, scope, &reach);
+        }
+    }
+
+    /// Finds the relation that a qualifier names, from the inside out.
+    pub(super) fn relation(&self, alias: &str, scope: usize) -> Option<RelationIndex> {
+        let mut at = Some(scope);
+        while let Some(scope) = at {
+            let found =
+                self.facts.relations.iter().position(|relation| relation.scope == scope && relation.alias == alias);
+            if found.is_some() {
+                return found;
+            }
+            at = self.parents[scope];
+        }
+        None
+    }
+
+    /// Walks an expression that restricts nothing: its subqueries and functions.
+    pub(super) fn expression(&mut self, expr: &Expr, scope: usize) {
+        let mut walk = Walk { reader: self, scope, depth: 0 };
+        let _ = expr.visit(&mut walk);
+    }
+}
+
+/// Finds the subqueries and functions of an expression.
+pub(super) struct Walk<'r, 'a> {
+    pub(super) reader: &'r mut Reader<'a>,
+    pub(super) scope: usize,
+    pub(super) depth: usize,
+}
+
+impl Visitor for Walk<'_, '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if self.depth == 0 {
+            self.reader.subquery(query, self.scope);
+        }
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && let Expr::Function(function) = expr
+        {
+            self.reader.facts.functions.extend(function_name(&function.name));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+pub(super) fn rename(outputs: &mut Outputs, names: impl Iterator<Item = String>) {
+    for (column, name) in outputs.columns.iter_mut().zip(names) {
+        column.name = name;
+    }
+}
+
+/// Counts the uses of a CTE's name in its query; each use would need conditions of its own.
+fn references(query: &Query, name: &str) -> usize {
+    struct Uses<'n>(&'n str, usize);
+    impl Visitor for Uses<'_> {
+        type Break = ();
+        fn pre_visit_relation(&mut self, relation: &sqlparser::ast::ObjectName) -> ControlFlow<()> {
+            self.1 += usize::from(table_name(relation).is_some_and(|table| table.name == self.0));
+            ControlFlow::Continue(())
+        }
+    }
+    let mut uses = Uses(name, 0);
+    let _ = query.visit(&mut uses);
+    uses.1
+}
+
+fn has_window(select: &Select) -> bool {
+    struct Windows(bool);
+    impl Visitor for Windows {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.0 |= matches!(expr, Expr::Function(function) if function.over.is_some());
+            ControlFlow::Continue(())
+        }
+    }
+    let mut windows = Windows(false);
+    let _ = select.projection.visit(&mut windows);
+    windows.0
+}
