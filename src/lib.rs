@@ -9,3 +9,10 @@ pub mod types;
 
 // floor 1
 pub mod yaml;
+
+// floor 2
+pub mod config;
+pub mod rules;
+pub mod snowflake;
+pub mod sql;
+pub mod wire;
