@@ -1,0 +1,180 @@
+//! Cancel requests: from a client's key to the servers that work for it now.
+//!
+//! The only thing that workers share: a cancel request arrives on whichever worker accepts it.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+
+use super::ServerTarget;
+use super::socket::Socket;
+use crate::wire::frontend::write_cancel;
+
+/// The longest time for forwarding one request to one server.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a client's secret in protocol 3.0.
+const SECRET_BYTES: usize = 4;
+/// How often a new key is drawn before the number space counts as full; two thousand million numbers are free.
+const DRAWS_MAX: usize = 1000;
+
+/// The key of one server connection; clones share it.
+#[derive(Clone)]
+pub struct CancelKey(Arc<Key>);
+
+struct Key {
+    target: Arc<ServerTarget>,
+    process: i32,
+    secret: Box<[u8]>,
+    used: AtomicBool,
+}
+
+impl CancelKey {
+    /// Makes the key that BackendKeyData announced.
+    pub(super) fn new(target: Arc<ServerTarget>, process: i32, secret: &[u8]) -> Self {
+        Self(Arc::new(Key { target, process, secret: secret.into(), used: AtomicBool::new(false) }))
+    }
+
+    /// Tells whether a cancel request was ever sent with this key.
+    pub(super) fn was_used(&self) -> bool {
+        self.0.used.load(Ordering::Acquire)
+    }
+
+    /// Sends the request and waits until the server closes, which it does after the signal is out.
+    async fn send(&self) -> io::Result<()> {
+        let mut socket = Socket::connect(&self.0.target).await?;
+        let mut packet = BytesMut::new();
+        write_cancel(&mut packet, self.0.process, &self.0.secret);
+        socket.write_all(&packet).await?;
+        socket.read(&mut [0]).await.map(|_| ())
+    }
+}
+
+impl fmt::Debug for CancelKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelKey").field("process", &self.0.process).finish_non_exhaustive()
+    }
+}
+
+type ClientKey = (i32, Vec<u8>);
+
+/// The servers that work for one client now.
+#[derive(Debug, Default)]
+struct Active(Mutex<Vec<CancelKey>>);
+
+impl Active {
+    fn lock(&self) -> MutexGuard<'_, Vec<CancelKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All clients' keys of this process; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct CancelRegistry {
+    clients: Arc<DashMap<ClientKey, Arc<Active>>>,
+}
+
+impl CancelRegistry {
+    /// Makes an empty registry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a client session a key of its own, until the handle is dropped.
+    pub fn register(&self) -> CancelHandle {
+        let active = Arc::new(Active::default());
+        let mut key = draw();
+        for _ in 0..DRAWS_MAX {
+            if let Entry::Vacant(free) = self.clients.entry(key.clone()) {
+                free.insert(active.clone());
+                break;
+            }
+            key = draw();
+        }
+        CancelHandle { registry: self.clone(), key, active }
+    }
+
+    /// Forwards a client's request to every server that works for it and returns how many were reached.
+    ///
+    /// Takes at most five seconds. An unknown key does nothing, as in PostgreSQL. The connections that were hit are
+    /// not reused by other clients.
+    pub async fn cancel(&self, process: i32, secret: &[u8]) -> usize {
+        let Some(active) = self.clients.get(&(process, secret.to_vec())).map(|entry| entry.value().clone()) else {
+            return 0;
+        };
+        let mut requests = JoinSet::new();
+        for key in take_for_use(&active) {
+            requests.spawn(async move { tokio::time::timeout(FORWARD_TIMEOUT, key.send()).await });
+        }
+        requests.join_all().await.iter().filter(|sent| matches!(sent, Ok(Ok(())))).count()
+    }
+
+    /// Returns how many clients have a key.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Tells whether no client has a key.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+}
+
+/// Copies the active keys and marks them used under the same lock, so that a connection whose key was taken here is
+/// known to be hit before its session can give it back.
+fn take_for_use(active: &Active) -> Vec<CancelKey> {
+    let keys = active.lock();
+    keys.iter().for_each(|key| key.0.used.store(true, Ordering::Release));
+    keys.clone()
+}
+
+/// Draws a key: a positive process number and a secret.
+fn draw() -> ClientKey {
+    let process = rand::random::<i32>() & i32::MAX;
+    (process.max(1), rand::random::<[u8; SECRET_BYTES]>().to_vec())
+}
+
+/// One client session's key; dropping it takes the key out of the registry.
+#[derive(Debug)]
+pub struct CancelHandle {
+    registry: CancelRegistry,
+    key: ClientKey,
+    active: Arc<Active>,
+}
+
+impl CancelHandle {
+    /// Returns the process number for BackendKeyData.
+    pub fn process(&self) -> i32 {
+        self.key.0
+    }
+
+    /// Returns the secret for BackendKeyData.
+    pub fn secret(&self) -> &[u8] {
+        &self.key.1
+    }
+
+    /// Says which servers work for the client now; replaces what was said before.
+    pub fn set_active(&self, keys: &[CancelKey]) {
+        let mut active = self.active.lock();
+        active.clear();
+        active.extend_from_slice(keys);
+    }
+
+    /// Says that no server works for the client; call it before a connection goes back to its pool.
+    pub fn clear(&self) {
+        self.active.lock().clear();
+    }
+}
+
+impl Drop for CancelHandle {
+    fn drop(&mut self) {
+        self.registry.clients.remove_if(&self.key, |_, active| Arc::ptr_eq(active, &self.active));
+    }
+}

@@ -1,0 +1,299 @@
+//! One connection to one server: two buffers, a status, and what a session left behind.
+
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
+
+use super::grant::Slot;
+use super::socket::{Quiet, Socket};
+use super::{BackendError, CancelKey, ServerTarget, SettingsTag, StatementCache, startup};
+use crate::types::{ShardId, TransactionStatus};
+use crate::wire::backend::{parameter_status, ready_status};
+use crate::wire::frame::{HEADER_BYTES, Header, LARGE_BOUND, header};
+
+/// Room for one read: of 16 to 64 KiB the smallest, since a pool has many connections.
+const READ_BYTES: usize = 16 * 1024;
+/// The largest buffer that an idle connection keeps.
+const IDLE_BUFFER_BYTES: usize = 4 * READ_BYTES;
+/// Terminate, whole.
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
+
+/// Whether the connection's state is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// Each reply was read, as far as this type knows.
+    Known,
+    /// A control statement's reply is due; if its future is dropped, it stays so.
+    Replying,
+    /// Never to be used again.
+    Broken,
+}
+
+/// A connection to a server; dropping it closes it and frees its place in the pool.
+pub struct Server {
+    target: Arc<ServerTarget>,
+    socket: Socket,
+    input: BytesMut,
+    output: BytesMut,
+    status: TransactionStatus,
+    condition: Condition,
+    parameters: Vec<(String, String)>,
+    cancel_key: CancelKey,
+    opened: Instant,
+    /// The settings that the session layer applied.
+    pub settings: SettingsTag,
+    /// The statements that the session layer prepared.
+    pub statements: StatementCache,
+    pub(super) slot: Option<Slot>,
+}
+
+impl Server {
+    /// Connects and logs in within `timeout`; the connection belongs to no pool.
+    ///
+    /// Fails as unreachable also when the server is starting up or shutting down.
+    pub async fn connect(target: &Arc<ServerTarget>, timeout: Duration) -> Result<Self, BackendError> {
+        match tokio::time::timeout(timeout, Self::establish(target)).await {
+            Ok(established) => established,
+            Err(_) => Err(BackendError::Timeout {
+                shard: target.shard_name.clone(),
+                address: target.address(),
+                after: timeout,
+            }),
+        }
+    }
+
+    async fn establish(target: &Arc<ServerTarget>) -> Result<Self, BackendError> {
+        let socket = Socket::connect(target).await.map_err(|cause| BackendError::unreachable(target, cause))?;
+        let mut server = Self {
+            target: target.clone(),
+            socket,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            status: TransactionStatus::Idle,
+            condition: Condition::Known,
+            parameters: Vec::new(),
+            cancel_key: CancelKey::new(target.clone(), 0, &[]),
+            opened: Instant::now(),
+            settings: SettingsTag::default(),
+            statements: StatementCache::default(),
+            slot: None,
+        };
+        startup::log_in(&mut server).await?;
+        Ok(server)
+    }
+
+    /// Returns the shard.
+    pub fn shard(&self) -> ShardId {
+        self.target.shard
+    }
+
+    /// Returns where the connection goes.
+    pub fn target(&self) -> &Arc<ServerTarget> {
+        &self.target
+    }
+
+    /// Returns the server's parameters (`server_version`, `TimeZone` and the like) as last reported.
+    pub fn parameters(&self) -> &[(String, String)] {
+        &self.parameters
+    }
+
+    /// Notes a ParameterStatus that the session read from [`Server::input`].
+    pub fn set_parameter(&mut self, name: &str, value: &str) {
+        match self.parameters.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => value.clone_into(known),
+            None => self.parameters.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Returns the key that cancels what runs on this connection; cloning it is one counter.
+    pub fn cancel_key(&self) -> CancelKey {
+        self.cancel_key.clone()
+    }
+
+    pub(super) fn set_cancel_key(&mut self, process: i32, secret: &[u8]) {
+        self.cancel_key = CancelKey::new(self.target.clone(), process, secret);
+    }
+
+    /// Returns when the connection was made.
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Returns the buffer of bytes to be sent.
+    #[inline]
+    pub fn out(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Returns the bytes received and not consumed yet.
+    #[inline]
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Returns the status that the last ReadyForQuery reported.
+    #[inline]
+    pub fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// Notes a ReadyForQuery that the session read from [`Server::input`].
+    #[inline]
+    pub fn set_status(&mut self, status: TransactionStatus) {
+        self.status = status;
+    }
+
+    /// Says that the connection's state is not known; it will be closed.
+    pub fn mark_broken(&mut self) {
+        self.condition = Condition::Broken;
+    }
+
+    pub(super) fn begin_reply(&mut self) {
+        if self.condition == Condition::Known {
+            self.condition = Condition::Replying;
+        }
+    }
+
+    pub(super) fn end_reply(&mut self) {
+        if self.condition == Condition::Replying {
+            self.condition = Condition::Known;
+        }
+    }
+
+    /// Tells whether the next session may have the connection: known state, idle, nothing buffered, never cancelled.
+    ///
+    /// A connection that a cancel request was sent to is not reused: the request could hit its next user.
+    pub fn is_usable(&self) -> bool {
+        self.condition == Condition::Known
+            && self.status == TransactionStatus::Idle
+            && self.input.is_empty()
+            && self.output.is_empty()
+            && !self.cancel_key.was_used()
+    }
+
+    /// Lets go of buffers that a large frame made large; both are empty when a connection goes idle.
+    pub(super) fn shrink_buffers(&mut self) {
+        for buffer in [&mut self.input, &mut self.output] {
+            if buffer.is_empty() && buffer.capacity() > IDLE_BUFFER_BYTES {
+                *buffer = BytesMut::new();
+            }
+        }
+    }
+
+    /// Tells whether an idle connection is still open and silent, without a system call in the common case.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.socket.quiet() == Quiet::Yes
+    }
+
+    /// Sends what is in [`Server::out`]; cancel-safe, as sent bytes leave the buffer at once.
+    pub async fn flush(&mut self) -> Result<(), BackendError> {
+        std::future::poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Sends what is in [`Server::out`] as far as the socket takes it; ready when all is sent.
+    #[inline]
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+        while !self.output.is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.output)) {
+                Ok(0) => return Poll::Ready(Err(self.lost("the socket takes no more bytes"))),
+                Ok(sent) => self.output.advance(sent),
+                Err(error) => return Poll::Ready(Err(self.lost(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads at least one byte into [`Server::input`] and returns how many; cancel-safe.
+    ///
+    /// Unsent bytes are sent meanwhile, so that two full sockets cannot wait for each other.
+    pub async fn fill(&mut self) -> Result<usize, BackendError> {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+            self.poll_fill(cx)
+        })
+        .await
+    }
+
+    /// Reads into [`Server::input`] once; ready with the bytes read, at least one. The end is an error.
+    #[inline]
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, BackendError>> {
+        self.input.reserve(READ_BYTES);
+        let read = pin!(self.socket.read_buf(&mut self.input));
+        match ready!(read.poll(cx)) {
+            Ok(0) => Poll::Ready(Err(self.lost("the server closed it"))),
+            Ok(count) => Poll::Ready(Ok(count)),
+            Err(error) => Poll::Ready(Err(self.lost(error))),
+        }
+    }
+
+    #[cold]
+    fn lost(&mut self, cause: impl ToString) -> BackendError {
+        self.mark_broken();
+        BackendError::closed(&self.target, cause)
+    }
+
+    /// Marks the connection broken and returns the error for bytes that are not the protocol.
+    #[cold]
+    pub(super) fn violated(&mut self, cause: impl ToString) -> BackendError {
+        self.mark_broken();
+        BackendError::protocol(&self.target, cause)
+    }
+
+    /// Returns the next frame's type and body, for slow paths; sends unsent bytes first, and is cancel-safe.
+    ///
+    /// Notes ReadyForQuery in the status and ParameterStatus in the parameters; both are returned too.
+    pub async fn frame(&mut self) -> Result<(u8, Bytes), BackendError> {
+        self.frame_within(LARGE_BOUND).await
+    }
+
+    /// As [`Server::frame`]; fails when the frame is longer than `bound` bytes.
+    pub(super) async fn frame_within(&mut self, bound: usize) -> Result<(u8, Bytes), BackendError> {
+        loop {
+            match header(&self.input, bound) {
+                Ok(Some(found)) if found.length <= self.input.len() => return self.take_frame(found),
+                Ok(_) => self.fill().await?,
+                Err(error) => return Err(self.violated(error)),
+            };
+        }
+    }
+
+    fn take_frame(&mut self, found: Header) -> Result<(u8, Bytes), BackendError> {
+        let body = self.input.split_to(found.length).freeze().slice(HEADER_BYTES..);
+        match found.kind {
+            b'Z' => self.status = ready_status(&body).map_err(|error| self.violated(error))?,
+            b'S' => {
+                let (name, value) = parameter_status(&body).map_err(|error| self.violated(error))?;
+                self.set_parameter(name, value);
+            }
+            _ => {}
+        }
+        Ok((found.kind, body))
+    }
+}
+
+/// Shows no buffer: they hold passwords and rows.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("shard", &self.target.shard_name)
+            .field("status", &self.status)
+            .field("condition", &self.condition)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.output.is_empty() {
+            self.socket.last_word(TERMINATE);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Control statements on a connection: one Query, its reply as values.
+
+use bytes::Bytes;
+
+use super::{BackendError, Server, ServerError};
+use crate::wire::backend::{DataRow, command_tag};
+use crate::wire::frontend::{write_copy_fail, write_query};
+
+/// The most rows that a control statement may return; such statements return a handful.
+const ROWS_MAX: usize = 100_000;
+
+/// The reply to a control statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SimpleReply {
+    /// Values in text format, row by row; `None` is NULL.
+    pub rows: Vec<Vec<Option<Bytes>>>,
+    /// The last command's tag, as `SELECT 1`.
+    pub tag: String,
+}
+
+impl Server {
+    /// Sends `sql` as one Query and reads its whole reply; nothing else may be in flight.
+    ///
+    /// Fails with [`BackendError::Server`] after the server is ready again. Not cancel-safe: dropped half-way, the
+    /// connection is not usable any more.
+    pub async fn simple(&mut self, sql: &str) -> Result<SimpleReply, BackendError> {
+        self.begin_reply();
+        write_query(self.out(), sql);
+        let mut reply = SimpleReply::default();
+        let mut failure = None;
+        loop {
+            let (kind, body) = match (self.frame().await, failure.take()) {
+                (Ok(frame), kept) => {
+                    failure = kept;
+                    frame
+                }
+                // FATAL: the server says why and closes.
+                (Err(_), Some(said)) => return Err(said),
+                (Err(error), None) => return Err(error),
+            };
+            match kind {
+                b'Z' => break,
+                b'D' => self.take_row(&mut reply, &body)?,
+                b'C' => reply.tag = command_tag(&body).map_err(|error| self.violated(error))?.to_owned(),
+                b'E' => failure = Some(self.read_error(&body)?),
+                b'G' => write_copy_fail(self.out(), "COPY is not a control statement"),
+                _ => {}
+            }
+        }
+        self.end_reply();
+        failure.map_or(Ok(reply), Err)
+    }
+
+    fn take_row(&mut self, reply: &mut SimpleReply, body: &Bytes) -> Result<(), BackendError> {
+        if reply.rows.len() >= ROWS_MAX {
+            return Err(self.violated("a control statement returned too many rows"));
+        }
+        let row = DataRow::read(body).map_err(|error| self.violated(error))?;
+        reply.rows.push(row.map(|value| value.map(|bytes| body.slice_ref(bytes))).collect());
+        Ok(())
+    }
+
+    fn read_error(&mut self, body: &[u8]) -> Result<BackendError, BackendError> {
+        match ServerError::read(&self.target().shard_name, body) {
+            Ok(error) => Ok(BackendError::Server(Box::new(error))),
+            Err(error) => Err(self.violated(error)),
+        }
+    }
+}

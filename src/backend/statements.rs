@@ -1,0 +1,93 @@
+//! What a session left on a server connection: settings applied, statements prepared.
+
+use std::collections::HashMap;
+
+/// The most prepared statements kept on one server connection; each costs the server some 10–50 KiB of plan.
+const STATEMENTS_MAX: usize = 256;
+
+/// The settings that the session layer applied to a connection; 0 and empty on a fresh one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsTag {
+    /// A fingerprint of `values`; connections with the same one need no SET.
+    pub fingerprint: u64,
+    /// Names and values as applied.
+    pub values: Vec<(String, String)>,
+}
+
+/// The prepared statements of one connection, least recently used out first.
+#[derive(Debug)]
+pub struct StatementCache {
+    used: HashMap<u64, u64>,
+    tick: u64,
+    capacity: usize,
+}
+
+impl Default for StatementCache {
+    fn default() -> Self {
+        Self::with_capacity(STATEMENTS_MAX)
+    }
+}
+
+impl StatementCache {
+    /// Makes a cache for at most `capacity` statements (at least one).
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { used: HashMap::new(), tick: 0, capacity: capacity.max(1) }
+    }
+
+    /// Tells whether statement `id` is prepared, and counts that as a use.
+    #[inline]
+    pub fn contains(&mut self, id: u64) -> bool {
+        self.tick += 1;
+        match self.used.get_mut(&id) {
+            Some(last) => {
+                *last = self.tick;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes statement `id` as prepared; returns the statement to close on the server, if the cache was full.
+    pub fn insert(&mut self, id: u64) -> Option<u64> {
+        if self.contains(id) {
+            return None;
+        }
+        let evicted = if self.used.len() >= self.capacity { self.oldest() } else { None };
+        if let Some(oldest) = evicted {
+            self.used.remove(&oldest);
+        }
+        self.used.insert(id, self.tick);
+        evicted
+    }
+
+    /// Forgets statement `id`, after a Parse that failed or a Close.
+    pub fn remove(&mut self, id: u64) {
+        self.used.remove(&id);
+    }
+
+    /// Forgets all, after DEALLOCATE ALL or DISCARD ALL.
+    pub fn clear(&mut self) {
+        self.used.clear();
+    }
+
+    /// Looks at every entry: evictions are rare and cost a round of preparing anyway.
+    fn oldest(&self) -> Option<u64> {
+        self.used.iter().min_by_key(|(_, last)| **last).map(|(id, _)| *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn least_recently_used_goes_first() {
+        let mut cache = StatementCache::with_capacity(2);
+        assert_eq!((cache.insert(1), cache.insert(2), cache.insert(2)), (None, None, None));
+        assert!(cache.contains(1));
+        assert_eq!(cache.insert(3), Some(2));
+        assert!(cache.contains(1) && cache.contains(3) && !cache.contains(2));
+        cache.clear();
+        assert!(!cache.contains(1));
+    }
+}
