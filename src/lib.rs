@@ -16,3 +16,7 @@ pub mod rules;
 pub mod snowflake;
 pub mod sql;
 pub mod wire;
+
+// floor 3
+pub mod backend;
+pub mod merge;
