@@ -1,0 +1,171 @@
+//! One apply transaction on a target: fence, inbox, row images, commands.
+
+use std::collections::HashSet;
+
+use deadpool_postgres::Transaction;
+
+use super::error::Error;
+use super::handle::Outbox;
+use super::images;
+use super::item::{self, Item, ORPHAN};
+use super::lane::LaneRun;
+use super::redo;
+use crate::types::{ShardId, WriteMode};
+
+/// Longest that one statement of an apply transaction runs; longer is reported as transient.
+const STATEMENT_WAIT_MS: u64 = 60_000;
+
+/// What to write on the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// What was recorded.
+    Exact,
+    /// The rows as home has them now.
+    Resync,
+}
+
+/// One transaction's share, applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Applied {
+    pub txid: i64,
+    pub expected: i64,
+    /// `None` if an earlier run applied it: only its inbox row tells.
+    pub affected: Option<i64>,
+}
+
+const FENCE: &str = "UPDATE shardloom.lane SET applied_seq = greatest(applied_seq, $3), updated_at = clock_timestamp() \
+     WHERE home = $1 AND epoch = $2";
+
+const INBOX: &str = "INSERT INTO shardloom.inbox (txid, home, part) SELECT unnest($1::bigint[]), $2, $3 \
+     ON CONFLICT DO NOTHING RETURNING txid";
+
+impl Outbox {
+    /// Applies a group in one transaction on its target; what the inbox knows already is recognised and left out.
+    pub(super) async fn apply(&self, run: &LaneRun, group: &[Item], delivery: Delivery) -> Result<Vec<Applied>, Error> {
+        let at = self.store.at(run.target);
+        let mut client = self.store.connect(run.target).await?;
+        let mut transaction = client.transaction().await.map_err(&at)?;
+        let lock_ms = self.settings.bounds.apply_lock_wait.as_millis();
+        let waits = format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {STATEMENT_WAIT_MS}");
+        transaction.batch_execute(&waits).await.map_err(&at)?;
+        self.pass_fence(run, group, &transaction).await?;
+        let new_images = self.enter(run, &transaction, group.iter().filter(|item| item.images), "image").await?;
+        let with_commands = group.iter().filter(|item| item.shared);
+        let new_commands = self.enter(run, &transaction, with_commands, "command").await?;
+        let missing = self.apply_images(run, &mut transaction, group, &new_images, delivery).await?;
+        let mut applied = Vec::with_capacity(group.len());
+        for item in group {
+            let commands = self.apply_commands(run, &transaction, item, &new_commands).await?;
+            let images = new_images.contains(&item.txid).then_some(item.captured_rows - missing);
+            let affected = match (images, commands) {
+                (Some(images), Some(commands)) => Some(images + commands),
+                (Some(rows), None) if !item.shared => Some(rows),
+                (None, Some(rows)) if !item.images => Some(rows),
+                (Some(_) | None, None | Some(_)) => None,
+            };
+            applied.push(Applied { txid: item.txid, expected: item.expected(), affected });
+        }
+        transaction.commit().await.map_err(&at)?;
+        Ok(applied)
+    }
+
+    async fn pass_fence(&self, run: &LaneRun, group: &[Item], transaction: &Transaction<'_>) -> Result<(), Error> {
+        let home = self.store.name(run.home);
+        let last = group.iter().map(|item| item.commit_seq).max().unwrap_or(0);
+        let passed =
+            transaction.execute(FENCE, &[&home, &run.epoch, &last]).await.map_err(self.store.at(run.target))?;
+        if passed == 0 { Err(Error::Fenced { home: home.to_owned() }) } else { Ok(()) }
+    }
+
+    async fn enter(
+        &self,
+        run: &LaneRun,
+        transaction: &Transaction<'_>,
+        items: impl Iterator<Item = &Item>,
+        part: &str,
+    ) -> Result<HashSet<i64>, Error> {
+        let txids: Vec<i64> = items.map(|item| item.txid).collect();
+        if txids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let home = self.store.name(run.home);
+        let rows = transaction.query(INBOX, &[&txids, &home, &part]).await.map_err(self.store.at(run.target))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Applies the images of all new transactions of the group at once; returns how many rows the copy lacked.
+    async fn apply_images(
+        &self,
+        run: &LaneRun,
+        transaction: &mut Transaction<'_>,
+        group: &[Item],
+        new: &HashSet<i64>,
+        delivery: Delivery,
+    ) -> Result<i64, Error> {
+        let at = self.store.at(run.target);
+        let items: Vec<&Item> = group.iter().filter(|item| new.contains(&item.txid)).collect();
+        if items.is_empty() {
+            return Ok(0);
+        }
+        let xids: Vec<&str> = items.iter().map(|item| item.xid.as_str()).collect();
+        let mut captured = item::captured(self, run.home, &xids).await?;
+        // Within a transaction as captured, between transactions in commit order.
+        captured.sort_by_key(|(xid, _)| items.iter().position(|item| item.xid == *xid));
+        let mut events: Vec<_> = captured.into_iter().map(|(_, event)| event).collect();
+        let home = self.store.connect(run.home).await?;
+        let resync = delivery == Delivery::Resync || items.iter().any(|item| item.kind == ORPHAN);
+        if resync {
+            events = images::fresh(&home, &events, self.store.name(run.home)).await?;
+        }
+        transaction.batch_execute("SET LOCAL session_replication_role = replica").await.map_err(&at)?;
+        let missing = images::apply(transaction, &home, &events, self.store.name(run.target)).await?;
+        transaction.batch_execute("SET LOCAL session_replication_role = origin").await.map_err(&at)?;
+        if missing != 0 && !resync && group.len() > 1 {
+            let expected = items.iter().map(|item| item.captured_rows).sum();
+            return Err(Error::BatchDrift { expected, affected: expected - missing });
+        }
+        Ok(if resync { 0 } else { missing })
+    }
+
+    /// Runs one transaction's commands if they are new here; returns the affected rows.
+    async fn apply_commands(
+        &self,
+        run: &LaneRun,
+        transaction: &Transaction<'_>,
+        item: &Item,
+        new: &HashSet<i64>,
+    ) -> Result<Option<i64>, Error> {
+        if !new.contains(&item.txid) {
+            return Ok(None);
+        }
+        if item.commands.is_empty() && item.mode == WriteMode::TwoPhase.name() {
+            return Err(Error::BadRecord(
+                "its prepared transaction is gone and nothing was recorded to redo".to_owned(),
+            ));
+        }
+        let at = self.store.at(run.target);
+        transaction.batch_execute(&redo::settings(&item.environment, &item.role)).await.map_err(&at)?;
+        let affected = redo::run(transaction, &item.commands, self.store.name(run.target)).await?;
+        transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
+        Ok(Some(affected))
+    }
+
+    /// Copies one row set of a reference table again, outside any transaction of the ledger: see [`Self::resync_table`].
+    pub(super) async fn resync_whole(&self, home: ShardId, target: ShardId, relation: &str) -> Result<usize, Error> {
+        let at = self.store.at(target);
+        let source = self.store.connect(home).await?;
+        let whole = images::Captured {
+            relation: relation.to_owned(),
+            op: "TRUNCATE".to_owned(),
+            old_rows: Vec::new(),
+            new_rows: Vec::new(),
+        };
+        let mut client = self.store.connect(target).await?;
+        let mut transaction = client.transaction().await.map_err(&at)?;
+        let events = images::fresh(&source, &[whole], self.store.name(home)).await?;
+        transaction.batch_execute("SET LOCAL session_replication_role = replica").await.map_err(&at)?;
+        images::apply(&mut transaction, &source, &events, self.store.name(target)).await?;
+        transaction.commit().await.map_err(&at)?;
+        Ok(events.iter().map(|event| event.new_rows.len()).sum())
+    }
+}

@@ -1,0 +1,118 @@
+//! Puts the `shardloom` schema on the shards: idempotent, versioned, under an advisory lock.
+
+use std::collections::BTreeMap;
+
+use super::error::Error;
+use super::handle::Outbox;
+use super::literal::identifier;
+use crate::rules::IdLayout;
+use crate::types::ShardId;
+
+/// The version of `schema.sql`; raise it with every change there.
+pub(super) const SCHEMA_VERSION: i32 = 1;
+
+/// The advisory lock that installers hold, "shardloo" in ASCII.
+const INSTALL_LOCK: i64 = 0x7368_6172_646c_6f6f;
+
+/// Columns that the client path fills; `acting_role` and the times are the server's to say.
+const LEDGER_COLUMNS: &str = "txid, xid, state, mode, kind, targets, copies, payload, environment, home_rows, captured_rows, \
+     proxy, username, rule_version, on_dead, business_key, idempotency_key, trace_id, commit_seq";
+
+impl Outbox {
+    /// Installs the schema on every shard; what failed is returned, and made up for by the relay when the shard is back.
+    pub async fn install(&self) -> Vec<(ShardId, Error)> {
+        let mut failed = Vec::new();
+        for shard in self.store.shards() {
+            if let Err(error) = self.install_on(shard).await {
+                tracing::warn!(shard = self.store.name(shard), %error, "schema not installed yet");
+                failed.push((shard, error));
+            }
+        }
+        failed
+    }
+
+    /// Installs schema, grants, layouts and triggers on one shard.
+    pub(super) async fn install_on(&self, shard: ShardId) -> Result<(), Error> {
+        let at = self.store.at(shard);
+        let mut client = self.store.connect(shard).await?;
+        let transaction = client.transaction().await.map_err(&at)?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&INSTALL_LOCK]).await.map_err(&at)?;
+        let known =
+            transaction.query_one("SELECT to_regclass('shardloom.version') IS NOT NULL", &[]).await.map_err(&at)?;
+        let mut version = 0;
+        if known.get::<_, bool>(0) {
+            let row = transaction.query_opt("SELECT version FROM shardloom.version", &[]).await.map_err(&at)?;
+            version = row.map_or(0, |row| row.get(0));
+        }
+        if version > SCHEMA_VERSION {
+            return Err(Error::SchemaDrift(format!(
+                "the shardloom schema on shard \"{}\" has version {version}, this proxy knows {SCHEMA_VERSION}",
+                self.store.name(shard)
+            )));
+        }
+        if version < SCHEMA_VERSION {
+            transaction.batch_execute(include_str!("schema.sql")).await.map_err(&at)?;
+            transaction
+                .execute(
+                    "INSERT INTO shardloom.version (version) VALUES ($1) ON CONFLICT (only_row) \
+                     DO UPDATE SET version = excluded.version, installed_at = clock_timestamp()",
+                    &[&SCHEMA_VERSION],
+                )
+                .await
+                .map_err(&at)?;
+        }
+        self.grant(shard, &transaction).await?;
+        self.write_layouts(shard, &transaction).await?;
+        transaction.commit().await.map_err(&at)
+    }
+
+    async fn grant(&self, shard: ShardId, transaction: &deadpool_postgres::Transaction<'_>) -> Result<(), Error> {
+        let at = self.store.at(shard);
+        for role in &self.wanted().roles {
+            let found = transaction.query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[role]).await.map_err(&at)?;
+            if found.is_none() {
+                tracing::warn!(shard = self.store.name(shard), role, "role does not exist, nothing granted");
+                continue;
+            }
+            let role = identifier(role);
+            let grants = format!(
+                "GRANT USAGE ON SCHEMA shardloom TO {role}; GRANT INSERT ({LEDGER_COLUMNS}) ON shardloom.ledger TO {role}; \
+                 GRANT INSERT (txid, home) ON shardloom.inbox TO {role}; \
+                 GRANT USAGE ON SEQUENCE shardloom.commit_seq TO {role}"
+            );
+            transaction.batch_execute(&grants).await.map_err(&at)?;
+        }
+        Ok(())
+    }
+
+    async fn write_layouts(
+        &self,
+        shard: ShardId,
+        transaction: &deadpool_postgres::Transaction<'_>,
+    ) -> Result<(), Error> {
+        for (name, layout) in &self.wanted().layouts {
+            let widths = [layout.time_bits, layout.tag_bits, layout.worker_bits, layout.sequence_bits].map(i32::from);
+            let [time, tag, worker, sequence] = &widths;
+            transaction
+                .execute(
+                    "INSERT INTO shardloom.id_layout VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET \
+                     epoch_ms = excluded.epoch_ms, time_bits = excluded.time_bits, tag_bits = excluded.tag_bits, \
+                     worker_bits = excluded.worker_bits, sequence_bits = excluded.sequence_bits",
+                    &[name, &layout.epoch_ms, time, tag, worker, sequence],
+                )
+                .await
+                .map_err(self.store.at(shard))?;
+        }
+        Ok(())
+    }
+
+    /// Says under which roles clients reach the shards from now on; they are granted by the next [`Outbox::install`].
+    pub fn set_shard_roles(&self, roles: Vec<String>) {
+        self.change_wanted(|wanted| wanted.roles = roles);
+    }
+
+    /// Says which id layouts `shardloom.decode_id` is to know; they are written by the next [`Outbox::install`].
+    pub fn set_id_layouts(&self, layouts: BTreeMap<String, IdLayout>) {
+        self.change_wanted(|wanted| wanted.layouts = layouts);
+    }
+}

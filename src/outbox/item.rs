@@ -1,0 +1,225 @@
+//! What a lane has to deliver: the pending share of each ledger row, its keys, and the keys that are parked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use super::error::Error;
+use super::handle::Outbox;
+use super::images::{self, Captured};
+use super::lane::LaneRun;
+use super::ledger::{Environment, LedgerTarget, RedoCommand, on_dead_from};
+use super::state::TargetState;
+use crate::rules::OnDead;
+use crate::types::ShardId;
+
+/// The key that every event has: where it is parked, the lane stands.
+pub(super) const EVERY_KEY: &str = "*";
+
+/// The pending share of one transaction on one target.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub txid: i64,
+    pub commit_seq: i64,
+    pub mode: String,
+    pub kind: String,
+    /// Home's transaction id, as text; row images are found by it.
+    pub xid: String,
+    pub commands: Vec<RedoCommand>,
+    /// Whether the client path, or a redo, runs commands there: not so where it only gets row images.
+    pub shared: bool,
+    pub expected_commands: i64,
+    pub environment: Environment,
+    pub role: String,
+    pub on_dead: OnDead,
+    pub business_key: Option<String>,
+    pub images: bool,
+    pub captured_rows: i64,
+    pub state: TargetState,
+    /// How long until it may be tried again.
+    pub wait: Option<Duration>,
+    proxy: String,
+    old: bool,
+}
+
+/// Kind of a write that was found on home without a ledger row.
+pub(super) const ORPHAN: &str = "orphan";
+
+const FETCH: &str = "SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (SELECT e.value::text FROM \
+     json_array_elements(l.payload) e (value) WHERE e.value ->> 'shard' = $2), l.environment::text, l.acting_role, l.on_dead, \
+     l.business_key, $2 = ANY (l.copies), l.captured_rows, coalesce(t.state, 'PENDING'), coalesce(t.attempts, 0), \
+     (extract(epoch FROM t.next_attempt_at - clock_timestamp()) * 1000)::bigint, coalesce(l.proxy, ''), \
+     l.created_at < clock_timestamp() - make_interval(secs => $4) \
+     FROM shardloom.ledger l LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = $2 \
+     WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') AND $2 = ANY (l.targets) \
+     AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT $3";
+
+/// Reads the first events of a lane that are not finished, in commit order.
+pub(super) async fn fetch(outbox: &Outbox, run: &LaneRun) -> Result<Vec<Item>, Error> {
+    let client = outbox.store.connect(run.home).await?;
+    let bounds = &outbox.settings.bounds;
+    let target = outbox.store.name(run.target);
+    let rows = client
+        .query(FETCH, &[&run.floor, &target, &bounds.batch, &bounds.foreign_grace.as_secs_f64()])
+        .await
+        .map_err(outbox.store.at(run.home))?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Item, Error> {
+    let bad = |error: serde_json::Error| Error::BadRecord(format!("ledger row {}: {error}", row.get::<_, i64>(0)));
+    let payload: Option<String> = row.get(5);
+    let share: Option<LedgerTarget> = payload.map(|text| serde_json::from_str(&text)).transpose().map_err(bad)?;
+    let environment: Option<String> = row.get(6);
+    let environment = environment.map(|text| serde_json::from_str(&text)).transpose().map_err(bad)?;
+    let wait_ms: Option<i64> = row.get(14);
+    let state: String = row.get(12);
+    let state =
+        TargetState::from_name(&state, row.get(13)).ok_or_else(|| Error::BadRecord(format!("state {state}")))?;
+    Ok(Item {
+        txid: row.get(0),
+        commit_seq: row.get(1),
+        mode: row.get(2),
+        kind: row.get(3),
+        xid: row.get::<_, Option<String>>(4).unwrap_or_default(),
+        shared: share.is_some(),
+        expected_commands: share.as_ref().map_or(0, |share| share.expected_rows),
+        commands: share.map(|share| share.commands).unwrap_or_default(),
+        environment: environment.unwrap_or_default(),
+        role: row.get(7),
+        on_dead: on_dead_from(row.get(8)),
+        business_key: row.get(9),
+        images: row.get(10),
+        captured_rows: row.get(11),
+        state,
+        wait: wait_ms.filter(|wait| *wait > 0).map(|wait| Duration::from_millis(wait as u64)),
+        proxy: row.get(15),
+        old: row.get(16),
+    })
+}
+
+impl Item {
+    /// Tells whether the client path of another proxy may still be at work on it, or a prepared transaction decides it.
+    pub fn is_left_to_others(&self, me: &str) -> bool {
+        let foreign = self.mode != "eventual" && self.proxy != me && !self.old;
+        foreign || (self.mode == "two_phase" && !self.images && self.commands.is_empty() && !self.old)
+    }
+
+    /// Tells whether both may share one transaction on the target.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let images = |item: &Self| item.images && item.commands.is_empty() && item.kind != ORPHAN;
+        let commands = |item: &Self| !item.images && !item.commands.is_empty();
+        (images(self) && images(other))
+            || (commands(self) && commands(other) && self.environment == other.environment && self.role == other.role)
+    }
+
+    /// Returns the rows that the target is to change in all.
+    pub fn expected(&self) -> i64 {
+        self.expected_commands + if self.images { self.captured_rows } else { 0 }
+    }
+}
+
+/// Reads the row images of these transactions, in the order in which they were captured.
+pub(super) async fn captured(outbox: &Outbox, home: ShardId, xids: &[&str]) -> Result<Vec<(String, Captured)>, Error> {
+    let client = outbox.store.connect(home).await?;
+    let rows = client
+        .query(
+            "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
+             WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq",
+            &[&xids],
+        )
+        .await
+        .map_err(outbox.store.at(home))?;
+    Ok(rows.iter().map(|row| (row.get(4), Captured::from_row(row))).collect())
+}
+
+/// Returns the tables whose images `item` carries.
+pub(super) async fn relations(outbox: &Outbox, home: ShardId, item: &Item) -> Result<BTreeSet<String>, Error> {
+    let rows = captured(outbox, home, &[&item.xid]).await?;
+    Ok(rows.into_iter().map(|(_, captured)| captured.relation).collect())
+}
+
+/// Returns the keys that order `item`: rows of images, and the business key of commands.
+pub(super) async fn keys(outbox: &Outbox, home: ShardId, item: &Item) -> Result<BTreeSet<String>, Error> {
+    let mut keys: BTreeSet<String> = item.business_key.iter().map(|key| format!("key|{key}")).collect();
+    if !item.images {
+        return Ok(keys);
+    }
+    let client = outbox.store.connect(home).await?;
+    for (_, event) in captured(outbox, home, &[&item.xid]).await? {
+        let shape = images::shape(&client, &event.relation).await.map_err(outbox.store.at(home))?;
+        if event.op == "TRUNCATE" {
+            keys.insert(format!("{}|{EVERY_KEY}", event.relation));
+        }
+        for image in event.old_rows.iter().chain(&event.new_rows) {
+            keys.insert(format!("{}|{}", event.relation, row_key(image, &shape.key)));
+        }
+    }
+    Ok(keys)
+}
+
+/// A row's key as text; a row that cannot be read stands for its whole table.
+fn row_key(image: &str, key: &[String]) -> String {
+    let Ok(serde_json::Value::Object(row)) = serde_json::from_str(image) else { return EVERY_KEY.to_owned() };
+    let values: Option<Vec<String>> = key.iter().map(|column| row.get(column).map(ToString::to_string)).collect();
+    values.filter(|values| !values.is_empty()).map_or_else(|| EVERY_KEY.to_owned(), |values| values.join(","))
+}
+
+/// Tells whether two sets of keys have one in common; `*` stands for all keys of a table, or of the lane.
+pub(super) fn overlap(keys: &BTreeSet<String>, parked: &BTreeSet<String>) -> bool {
+    if parked.contains(EVERY_KEY) {
+        return true;
+    }
+    let table = |key: &str| key.split_once('|').map(|(table, rest)| (table.to_owned(), rest == EVERY_KEY));
+    keys.iter().any(|key| {
+        parked.contains(key)
+            || parked.iter().any(|other| match (table(key), table(other)) {
+                (Some((mine, whole)), Some((theirs, all))) => mine == theirs && (whole || all),
+                (None, _) | (_, None) => false,
+            })
+    })
+}
+
+/// Reads the keys of dead and parked events of a lane.
+pub(super) async fn parked_keys(outbox: &Outbox, run: &LaneRun) -> Result<BTreeSet<String>, Error> {
+    let client = outbox.store.connect(run.home).await?;
+    let rows = client
+        .query(
+            "SELECT DISTINCT unnest(keys) FROM shardloom.ledger_target WHERE target = $1 \
+             AND state IN ('DEAD', 'PARKED')",
+            &[&outbox.store.name(run.target)],
+        )
+        .await
+        .map_err(outbox.store.at(run.home))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(keys: &[&str]) -> BTreeSet<String> {
+        keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_equal_keys_of_one_table_overlap() {
+        assert!(overlap(&set(&["a|1"]), &set(&["a|1"])));
+        assert!(!overlap(&set(&["a|1", "b|2"]), &set(&["a|2", "b|1"])));
+    }
+
+    #[test]
+    fn a_whole_table_overlaps_each_of_its_rows_and_a_stopped_lane_everything() {
+        assert!(overlap(&set(&["a|1"]), &set(&["a|*"])));
+        assert!(overlap(&set(&["a|*"]), &set(&["a|1"])));
+        assert!(!overlap(&set(&["a|*"]), &set(&["b|1"])));
+        assert!(overlap(&set(&[]), &set(&[EVERY_KEY])));
+    }
+
+    #[test]
+    fn a_row_without_its_key_stands_for_the_table() {
+        assert_eq!(row_key(r#"{"id":7,"v":"x"}"#, &["id".to_owned()]), "7");
+        assert_eq!(row_key(r#"{"v":"x"}"#, &["id".to_owned()]), EVERY_KEY);
+    }
+}

@@ -1,0 +1,257 @@
+//! One lane, home → target: what is due, in commit order, group by group. Decides what becomes of failures.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::apply::{Applied, Delivery};
+use super::classify::FailureClass;
+use super::error::Error;
+use super::handle::Outbox;
+use super::item::{self, Item};
+use super::marks::Verdict;
+use super::state::{Input, TargetState, next};
+use crate::rules::OnDead;
+use crate::types::ShardId;
+
+/// How often a blocked event is probed.
+const BLOCKED_PROBE: Duration = Duration::from_secs(30);
+
+/// One run of a lane.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaneRun {
+    pub home: ShardId,
+    pub target: ShardId,
+    pub epoch: i64,
+    /// Everything at or below is finished.
+    pub floor: i64,
+    /// Whether this epoch has not yet raised the target's fence.
+    pub raise: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing more is due.
+    Idle,
+    /// There may be more at once.
+    More,
+    /// The first event due has failed and is tried again after so long.
+    Retry(Duration),
+    /// The target is away.
+    Away,
+    /// Another relay owns the lane.
+    Fenced,
+}
+
+/// What stops a run before its end.
+enum Stop {
+    Rest(Rest),
+    Home(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Home(error)
+    }
+}
+
+impl Outbox {
+    /// Delivers one batch of a lane.
+    ///
+    /// # Errors
+    /// What home answered; the target's failures become [`Rest`] and verdicts.
+    pub(super) async fn run_lane(&self, run: LaneRun) -> Result<Rest, Error> {
+        if run.raise
+            && let Err(error) = self.raise_fence(run.home, run.target, run.epoch).await
+        {
+            return Ok(self.rest_of(&error));
+        }
+        let batch = item::fetch(self, &run).await?;
+        let full = batch.len() as i64 >= self.settings.bounds.batch;
+        let mut parked = item::parked_keys(self, &run).await?;
+        let mut items = Vec::new();
+        let mut wait = None;
+        for item in batch {
+            if self.flights.is_flying(item.txid) || item.is_left_to_others(&self.settings.proxy) {
+                continue;
+            }
+            if let Some(left) = item.wait {
+                wait = Some(left);
+                break;
+            }
+            items.push(item);
+        }
+        if let Err(stop) = self.deliver(&run, items, &mut parked).await {
+            return match stop {
+                Stop::Rest(rest) => Ok(rest),
+                Stop::Home(error) => Err(error),
+            };
+        }
+        Ok(wait.map_or(if full { Rest::More } else { Rest::Idle }, Rest::Retry))
+    }
+
+    async fn deliver(&self, run: &LaneRun, items: Vec<Item>, parked: &mut BTreeSet<String>) -> Result<(), Stop> {
+        let mut group: Vec<Item> = Vec::new();
+        for item in items {
+            if !parked.is_empty() && self.park(run, &item, parked).await? {
+                continue;
+            }
+            if group.last().is_some_and(|last| !last.goes_with(&item)) {
+                self.deliver_group(run, std::mem::take(&mut group), parked).await?;
+                if !parked.is_empty() && self.park(run, &item, parked).await? {
+                    continue;
+                }
+            }
+            group.push(item);
+        }
+        self.deliver_group(run, group, parked).await
+    }
+
+    /// Parks `item` if an earlier event of one of its keys is dead.
+    async fn park(&self, run: &LaneRun, item: &Item, parked: &mut BTreeSet<String>) -> Result<bool, Error> {
+        let keys = item::keys(self, run.home, item).await?;
+        if !item::overlap(&keys, parked) {
+            return Ok(false);
+        }
+        let mut verdict = Verdict::new(item.txid, run.target, next(item.state, Input::KeyParked)?);
+        verdict.keys = keys.iter().cloned().collect();
+        parked.extend(keys);
+        self.write_verdicts(run.home, &[verdict]).await?;
+        Ok(true)
+    }
+
+    /// Applies a group; one that fails is halved until the event that fails stands alone.
+    async fn deliver_group(&self, run: &LaneRun, items: Vec<Item>, parked: &mut BTreeSet<String>) -> Result<(), Stop> {
+        let mut waiting = vec![items];
+        while let Some(mut group) = waiting.pop() {
+            if group.is_empty() {
+                continue;
+            }
+            if !parked.is_empty() {
+                let mut free = Vec::new();
+                for item in group {
+                    if !self.park(run, &item, parked).await? {
+                        free.push(item);
+                    }
+                }
+                group = free;
+                if group.is_empty() {
+                    continue;
+                }
+            }
+            match self.apply(run, &group, Delivery::Exact).await {
+                Ok(applied) => self.write_verdicts(run.home, &verdicts(run, &applied)).await?,
+                Err(error) if error.class() == FailureClass::Unreachable || error.class() == FailureClass::Fenced => {
+                    return Err(Stop::Rest(self.rest_of(&error)));
+                }
+                Err(_) if group.len() > 1 => {
+                    let second = group.split_off(group.len() / 2);
+                    waiting.push(second);
+                    waiting.push(group);
+                }
+                Err(error) => self.fail(run, &group[0], &error, parked).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what becomes of one event that failed alone.
+    async fn fail(&self, run: &LaneRun, item: &Item, error: &Error, parked: &mut BTreeSet<String>) -> Result<(), Stop> {
+        let on_dead = self.on_dead(run.home, item).await?;
+        let input = Input::Failed { class: error.class(), on_dead, attempts_max: self.settings.bounds.attempts_max };
+        let state = next(item.state, input).map_err(Error::from)?;
+        let mut verdict = Verdict::new(item.txid, run.target, state);
+        verdict.sqlstate = error.sqlstate().map(str::to_owned);
+        verdict.error = Some(error.to_string());
+        tracing::warn!(txid = item.txid, target = self.store.name(run.target), state = state.name(), %error, "event not applied");
+        if state == TargetState::Dead {
+            return self.bury(run, item, verdict, on_dead, parked).await;
+        }
+        let wait = match state {
+            TargetState::Blocked => Some(BLOCKED_PROBE),
+            TargetState::Retry { attempts } => Some(self.backoff(attempts)),
+            TargetState::Pending
+            | TargetState::Published
+            | TargetState::Applied
+            | TargetState::Parked
+            | TargetState::Dead
+            | TargetState::Skipped
+            | TargetState::Resynced
+            | TargetState::Compensated => None,
+        };
+        verdict.retry_ms = wait.map(|wait| wait.as_millis() as i64);
+        self.write_verdicts(run.home, &[verdict]).await?;
+        wait.map_or(Ok(()), |wait| Err(Stop::Rest(Rest::Retry(wait))))
+    }
+
+    /// Makes an event a dead letter, unless home's rows could be copied again.
+    async fn bury(
+        &self,
+        run: &LaneRun,
+        item: &Item,
+        mut verdict: Verdict,
+        on_dead: OnDead,
+        parked: &mut BTreeSet<String>,
+    ) -> Result<(), Stop> {
+        if on_dead == OnDead::Resync && item.images {
+            match self.apply(run, std::slice::from_ref(item), Delivery::Resync).await {
+                Ok(_) => {
+                    verdict.state = TargetState::Resynced;
+                    return Ok(self.write_verdicts(run.home, &[verdict]).await?);
+                }
+                Err(error) if error.class() == FailureClass::Unreachable || error.class() == FailureClass::Fenced => {
+                    return Err(Stop::Rest(self.rest_of(&error)));
+                }
+                Err(error) => verdict.error = Some(format!("{}; resync: {error}", verdict.error.unwrap_or_default())),
+            }
+        }
+        let mut keys = item::keys(self, run.home, item).await?;
+        if on_dead == OnDead::StopLane {
+            keys.insert(item::EVERY_KEY.to_owned());
+        }
+        verdict.keys = keys.iter().cloned().collect();
+        parked.extend(keys);
+        self.write_dead_letter(run.home, &verdict).await?;
+        Ok(self.write_verdicts(run.home, &[verdict]).await?)
+    }
+
+    /// Returns what the rules do with `item` if it dies.
+    async fn on_dead(&self, home: ShardId, item: &Item) -> Result<OnDead, Error> {
+        if !item.commands.is_empty() || !item.images {
+            return Ok(item.on_dead);
+        }
+        let relations = item::relations(self, home, item).await?;
+        let wanted = self.wanted().references.unwrap_or_default();
+        let policy = wanted.iter().find(|reference| {
+            let qualified = if reference.table.contains('.') {
+                reference.table.clone()
+            } else {
+                format!("public.{}", reference.table)
+            };
+            relations.iter().any(|relation| relation.replace('"', "") == qualified)
+        });
+        Ok(policy.map_or(OnDead::Resync, |reference| reference.on_dead))
+    }
+
+    fn rest_of(&self, error: &Error) -> Rest {
+        if error.class() == FailureClass::Fenced {
+            super::metrics::OutboxMetrics::add(&self.metrics().fence_refusals, 1);
+            tracing::warn!(%error, "relay fenced off");
+            return Rest::Fenced;
+        }
+        tracing::debug!(%error, "target is away");
+        Rest::Away
+    }
+
+    /// Returns a wait that doubles with the attempts, up to `backoff_max`, half of it random.
+    pub(super) fn backoff(&self, attempts: i32) -> Duration {
+        let bounds = &self.settings.bounds;
+        let doubled = bounds.backoff_min.saturating_mul(1 << attempts.clamp(0, 16));
+        let wait = doubled.min(bounds.backoff_max);
+        wait / 2 + wait.mul_f64(rand::random::<f64>() / 2.0)
+    }
+}
+
+fn verdicts(run: &LaneRun, applied: &[Applied]) -> Vec<Verdict> {
+    applied.iter().map(|done| Verdict::applied(done.txid, run.target, done.expected, done.affected)).collect()
+}

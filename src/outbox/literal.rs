@@ -1,0 +1,63 @@
+//! Literals and identifiers for SQL that is sent over a client's connection: right in any `search_path`, with
+//! `standard_conforming_strings` on or off, and in any `client_encoding`, because they are ASCII only.
+
+use std::fmt::Write;
+
+/// Returns `text` as an `E''` literal of ASCII characters. NUL, which PostgreSQL cannot store, is left out.
+pub(super) fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    out.push_str("E'");
+    for character in text.chars() {
+        match character {
+            '\0' => {}
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_ascii() => out.push(c),
+            c if u32::from(c) < 0x1_0000 => write!(out, "\\u{:04X}", u32::from(c)).expect("a String takes all"),
+            c => write!(out, "\\U{:08X}", u32::from(c)).expect("a String takes all"),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// Returns an optional text as a literal or `NULL`.
+pub(super) fn optional(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), literal)
+}
+
+/// Returns a `text[]` constructor.
+pub(super) fn text_array<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<String> = items.into_iter().map(literal).collect();
+    format!("ARRAY[{}]::pg_catalog.text[]", items.join(","))
+}
+
+/// Returns `name` as a quoted identifier.
+pub(super) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_backslashes_stay_data() {
+        assert_eq!(literal(r"a'b\'c"), r"E'a''b\\''c'");
+    }
+
+    #[test]
+    fn every_character_becomes_ascii() {
+        assert_eq!(literal("ü😀"), r"E'\u00FC\U0001F600'");
+    }
+
+    #[test]
+    fn identifiers_double_their_quotes() {
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+    }
+
+    #[test]
+    fn an_empty_array_has_a_type() {
+        assert_eq!(text_array([]), "ARRAY[]::pg_catalog.text[]");
+    }
+}

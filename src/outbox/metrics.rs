@@ -1,0 +1,34 @@
+//! The outbox's own counters, plain atomics that a scrape reads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters since the process started, and the age of the oldest pending transaction.
+#[derive(Debug, Default)]
+pub struct OutboxMetrics {
+    /// Milliseconds since the oldest transaction still pending was recorded; 0 if none is.
+    pub oldest_pending_ms: AtomicU64,
+    /// Transactions still pending, over all lanes of this process.
+    pub pending: AtomicU64,
+    /// Targets applied by the relay.
+    pub applied: AtomicU64,
+    /// Targets applied by the client path itself.
+    pub settled: AtomicU64,
+    /// Tries that failed and will be repeated.
+    pub retried: AtomicU64,
+    /// Targets that died.
+    pub dead: AtomicU64,
+    /// Targets whose affected rows differ from the expected ones.
+    pub drift: AtomicU64,
+    /// Times that a target's fence refused this process.
+    pub fence_refusals: AtomicU64,
+    /// Prepared transactions decided by recovery.
+    pub prepared_decided: AtomicU64,
+    /// Writes found on home that bypassed the proxy.
+    pub orphans: AtomicU64,
+}
+
+impl OutboxMetrics {
+    pub(super) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}

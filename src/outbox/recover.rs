@@ -1,0 +1,197 @@
+//! The scanner: what a dead proxy, a lost answer or a write around the proxy left behind.
+
+use std::collections::HashSet;
+
+use super::error::Error;
+use super::handle::{Outbox, Resolution};
+use super::item::ORPHAN;
+use super::ledger::{GID_PREFIX, Gid};
+use super::marks::Verdict;
+use super::metrics::OutboxMetrics;
+use crate::types::ShardId;
+
+/// Rows that one retention step deletes, so that it holds no lock for long.
+const RETENTION_BATCH: i64 = 5_000;
+
+/// Batches of one retention run: a minute of more writes than one home takes.
+const RETENTION_BATCHES_MAX: usize = 100;
+
+/// Own transactions looked up at a time.
+const FOLLOW_BATCH: usize = 10_000;
+
+/// Orphans captured at a time.
+const ORPHAN_BATCH: i64 = 500;
+
+/// A write of a reference table that bypassed the proxy gets a ledger row; its txid is home's, negated, so that it
+/// never meets a snowflake. It is delivered by copying home's rows, because its place in the order is not known.
+const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, captured_rows, \
+     proxy, username, on_dead, created_at, commit_seq) \
+     SELECT -(o.xid::text::bigint), o.xid, 'OPEN', 'eventual', $1, $2, $2, o.rows, $3, 'unknown', 'park_key', o.at, \
+     nextval('shardloom.commit_seq') FROM (SELECT xid, sum(row_count)::bigint AS rows, min(created_at) AS at \
+     FROM shardloom.outbox o WHERE NOT EXISTS (SELECT FROM shardloom.ledger l WHERE l.xid = o.xid AND l.copies <> '{}') \
+     GROUP BY xid ORDER BY min(seq) LIMIT $4) o ON CONFLICT DO NOTHING";
+
+impl Outbox {
+    /// Gives ledger rows to what was captured on `home` without one; returns how many.
+    pub(super) async fn capture_orphans(&self, home: ShardId) -> Result<u64, Error> {
+        let copies: Vec<&str> = self.store.shards().filter(|s| *s != home).map(|s| self.store.name(s)).collect();
+        let client = self.store.connect(home).await?;
+        let found = client
+            .execute(CAPTURE_ORPHANS, &[&ORPHAN, &copies, &self.settings.proxy, &ORPHAN_BATCH])
+            .await
+            .map_err(self.store.at(home))?;
+        if found > 0 {
+            OutboxMetrics::add(&self.metrics().orphans, found);
+            tracing::info!(home = self.store.name(home), found, "writes around the proxy found, their rows are copied");
+        }
+        Ok(found)
+    }
+
+    /// Decides the prepared transactions on `target` whose home this relay owns: home's ledger row, or the fence.
+    ///
+    /// Those of this process in flight, and young ones of other runs, are left alone.
+    pub(super) async fn decide_prepared(&self, home: ShardId, target: ShardId) -> Result<(), Error> {
+        let at = self.store.at(target);
+        let client = self.store.connect(target).await?;
+        let rows = client
+            .query(
+                "SELECT gid, prepared < clock_timestamp() - make_interval(secs => $2) FROM pg_prepared_xacts \
+                 WHERE database = current_database() AND starts_with(gid, $1)",
+                &[&GID_PREFIX, &self.settings.bounds.foreign_grace.as_secs_f64()],
+            )
+            .await
+            .map_err(&at)?;
+        for row in rows {
+            let text: String = row.get(0);
+            let Some(gid) = Gid::parse(&text).filter(|gid| gid.home == self.store.name(home)) else { continue };
+            let mine = gid.epoch == self.epoch;
+            if self.flights.is_flying(gid.txid) || (!mine && !row.get::<_, bool>(1)) {
+                continue;
+            }
+            let resolution = self.resolve_once(gid.txid, home).await?;
+            let verb = match resolution {
+                Resolution::Committed => "COMMIT",
+                Resolution::Aborted => "ROLLBACK",
+                Resolution::Unknown => continue,
+            };
+            client.batch_execute(&format!("{verb} PREPARED {}", super::literal::literal(&text))).await.map_err(&at)?;
+            OutboxMetrics::add(&self.metrics().prepared_decided, 1);
+            tracing::info!(txid = gid.txid, target = self.store.name(target), verb, "prepared transaction decided");
+            if resolution == Resolution::Committed {
+                self.mark_prepared(home, target, gid.txid).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn mark_prepared(&self, home: ShardId, target: ShardId, txid: i64) -> Result<(), Error> {
+        let client = self.store.connect(home).await?;
+        let row = client
+            .query_opt(
+                "SELECT coalesce((SELECT (e.value ->> 'expected_rows')::bigint FROM json_array_elements(payload) e (value) \
+                 WHERE e.value ->> 'shard' = $2), 0) FROM shardloom.ledger WHERE txid = $1 AND NOT $2 = ANY (copies)",
+                &[&txid, &self.store.name(target)],
+            )
+            .await
+            .map_err(self.store.at(home))?;
+        drop(client);
+        match row {
+            Some(row) => self.write_verdicts(home, &[Verdict::applied(txid, target, row.get(0), None)]).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets what is finished: ledger rows past their grace, inbox rows that no redo can want any more.
+    pub(super) async fn retain(&self, home: ShardId) -> Result<(), Error> {
+        let at = self.store.at(home);
+        let bounds = &self.settings.bounds;
+        let client = self.store.connect(home).await?;
+        for _ in 0..RETENTION_BATCHES_MAX {
+            let deleted = client
+            .query_one(
+                "WITH old AS (DELETE FROM shardloom.ledger WHERE txid IN (SELECT txid FROM shardloom.ledger \
+                 WHERE (state = 'DONE' AND coalesce(finished_at, created_at) < clock_timestamp() - make_interval(secs => $1)) \
+                 OR (state = 'ABORTED' AND created_at < clock_timestamp() - make_interval(secs => $2)) LIMIT $3) \
+                 RETURNING txid), gone AS (DELETE FROM shardloom.ledger_target t USING old WHERE t.txid = old.txid) \
+                 SELECT count(*) FROM old",
+                &[&bounds.ledger_grace.as_secs_f64(), &bounds.inbox_grace.as_secs_f64(), &RETENTION_BATCH],
+            )
+            .await
+            .map_err(&at)?;
+            if deleted.get::<_, i64>(0) < RETENTION_BATCH {
+                break;
+            }
+        }
+        let row = client
+            .query_one("SELECT min(txid) FROM shardloom.ledger WHERE state IN ('OPEN', 'ATTENTION')", &[])
+            .await
+            .map_err(&at)?;
+        let oldest: i64 = row.get::<_, Option<i64>>(0).unwrap_or(i64::MAX);
+        drop(client);
+        for target in self.store.shards().filter(|target| *target != home) {
+            if let Err(error) = self.retain_inbox(home, target, oldest).await {
+                tracing::debug!(target = self.store.name(target), %error, "inbox not cleaned");
+            }
+        }
+        Ok(())
+    }
+
+    async fn retain_inbox(&self, home: ShardId, target: ShardId, oldest: i64) -> Result<(), Error> {
+        let client = self.store.connect(target).await?;
+        client
+            .execute(
+                "DELETE FROM shardloom.inbox WHERE ctid IN (SELECT ctid FROM shardloom.inbox WHERE home = $1 AND txid < $2 \
+                 AND applied_at < clock_timestamp() - make_interval(secs => $3) LIMIT $4)",
+                &[
+                    &self.store.name(home),
+                    &oldest,
+                    &self.settings.bounds.inbox_grace.as_secs_f64(),
+                    &RETENTION_BATCH,
+                ],
+            )
+            .await
+            .map_err(self.store.at(target))?;
+        Ok(())
+    }
+
+    /// Learns from the ledger how far this process's own transactions are: another process may own the relay.
+    pub(super) async fn follow(&self, home: ShardId) -> Result<(), Error> {
+        let txids = self.flights.waiting(home, FOLLOW_BATCH);
+        if txids.is_empty() {
+            return Ok(());
+        }
+        let client = self.store.connect(home).await?;
+        let rows = client
+            .query(
+                "SELECT l.txid, x.target FROM shardloom.ledger l CROSS JOIN unnest(l.targets) x (target) \
+                 LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target WHERE l.txid = ANY ($1) \
+                 AND l.state IN ('OPEN', 'ATTENTION') AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY')",
+                &[&txids],
+            )
+            .await
+            .map_err(self.store.at(home))?;
+        let open: HashSet<(i64, ShardId)> =
+            rows.iter().filter_map(|row| Some((row.get(0), self.store.id(row.get(1))?))).collect();
+        for txid in txids {
+            for target in self.flights.pending(txid).iter().filter(|target| !open.contains(&(txid, *target))) {
+                self.flights.finished(txid, target);
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves transactions whose client path ended without saying how: a fence, or the relay's redo.
+    pub(super) async fn settle_doubtful(&self, home: ShardId) {
+        for txid in self.flights.take_doubtful(home) {
+            match self.resolve_once(txid, home).await {
+                Ok(Resolution::Aborted) => {
+                    for target in self.store.shards() {
+                        self.flights.finished(txid, target);
+                    }
+                }
+                Ok(Resolution::Committed) => {}
+                Ok(Resolution::Unknown) | Err(_) => self.flights.return_doubtful(txid, home),
+            }
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! One relay per home: holds the lease, writes marks, scans, and keeps a run going for each lane that has something.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::error::Error;
+use super::gate::Closed;
+use super::handle::Outbox;
+use super::lane::{LaneRun, Rest};
+use crate::types::ShardId;
+
+/// Pace of retention.
+const RETAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Pace at which a process without the lease looks how far its own transactions are.
+const FOLLOW_EVERY: Duration = Duration::from_millis(50);
+
+/// Parts of the lease after which it is renewed: two renewals may fail.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// What a lane waits for.
+#[derive(Debug, Default, Clone, Copy)]
+struct LaneState {
+    /// Runs now.
+    running: bool,
+    /// Not before.
+    until: Option<Instant>,
+    /// Failures in a row to reach the target.
+    away: i32,
+    /// The epoch that has raised the target's fence.
+    raised: Option<i64>,
+}
+
+/// What one relay remembers between turns.
+struct Relay {
+    outbox: Arc<Outbox>,
+    home: ShardId,
+    started: Instant,
+    installed: bool,
+    scanned: bool,
+    epoch: Option<i64>,
+    held_until: Option<Instant>,
+    renew_at: Option<Instant>,
+    scan_at: Option<Instant>,
+    retain_at: Option<Instant>,
+    floor: i64,
+    /// The last commit sequence of an earlier scan and an xid assigned after it was drawn: once all older xids have
+    /// ended, no number at or below can appear any more.
+    horizon: Option<(i64, i64)>,
+    lanes: HashMap<ShardId, LaneState>,
+    nudges: u64,
+    runs: JoinSet<(ShardId, i64, Result<Rest, Error>)>,
+}
+
+impl Outbox {
+    /// Runs the relays of all homes until [`Outbox::stop`]; started once, on the outbox's own thread.
+    ///
+    /// Dropping the future ends everything at once, as a crash would.
+    pub async fn run(self: Arc<Self>) {
+        self.store.settle_here();
+        let mut relays = JoinSet::new();
+        for home in self.store.shards() {
+            relays.spawn(Relay::new(self.clone(), home).run());
+        }
+        while relays.join_next().await.is_some() {}
+    }
+
+    /// Lets [`Outbox::run`] end after its current turns; leases are given back.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+impl Relay {
+    fn new(outbox: Arc<Outbox>, home: ShardId) -> Self {
+        Self {
+            outbox,
+            home,
+            started: Instant::now(),
+            installed: false,
+            scanned: false,
+            epoch: None,
+            held_until: None,
+            renew_at: None,
+            scan_at: None,
+            retain_at: None,
+            floor: -1,
+            horizon: None,
+            lanes: HashMap::new(),
+            nudges: 0,
+            runs: JoinSet::new(),
+        }
+    }
+
+    async fn run(mut self) {
+        let mut stopping = self.outbox.stopping.subscribe();
+        let mut away = false;
+        while !*stopping.borrow() {
+            let result = self.turn().await;
+            if result.is_err() != away {
+                away = result.is_err();
+                match &result {
+                    Ok(()) => tracing::info!(home = self.name(), "relay works again"),
+                    Err(error) => tracing::warn!(home = self.name(), %error, "relay waits for its home"),
+                }
+            }
+            if away {
+                self.open_without_home();
+            }
+            let wake = self.outbox.flights.wake[self.home.index()].clone();
+            // Short, so that marks are written in batches and not one by one.
+            tokio::time::sleep(self.outbox.settings.bounds.poll_min).await;
+            let next_turn = self.next_turn();
+            tokio::select! {
+                () = wake.notified() => {}
+                Some(done) = self.runs.join_next() => if let Ok(done) = done { self.lane_rests(done) },
+                () = tokio::time::sleep_until(next_turn) => {}
+                _ = stopping.changed() => {}
+            }
+        }
+        self.runs.shutdown().await;
+        let _ = self.outbox.write_marks(self.home).await;
+        if self.epoch.is_some() {
+            let _ = self.outbox.release_lease(self.home).await;
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.outbox.store.name(self.home)
+    }
+
+    fn next_turn(&self) -> Instant {
+        let mut at = Instant::now() + self.outbox.settings.bounds.poll_max;
+        if self.epoch.is_none() && !self.outbox.flights.waiting(self.home, 1).is_empty() {
+            at = Instant::now() + FOLLOW_EVERY;
+        }
+        if let Some(renew) = self.renew_at {
+            at = at.min(renew);
+        }
+        for until in self.lanes.values().filter_map(|lane| lane.until) {
+            at = at.min(until);
+        }
+        at
+    }
+
+    async fn turn(&mut self) -> Result<(), Error> {
+        if !self.installed {
+            self.outbox.install_on(self.home).await?;
+            self.outbox.reconcile_on(self.home).await?;
+            self.installed = true;
+        }
+        self.outbox.write_marks(self.home).await?;
+        self.outbox.settle_doubtful(self.home).await;
+        if !self.scanned {
+            self.scan_own_redo().await?;
+        }
+        self.keep_lease().await?;
+        let Some(epoch) = self.epoch else { return self.outbox.follow(self.home).await };
+        self.scan().await?;
+        let nudges = self.outbox.flights.nudges[self.home.index()].load(Ordering::Acquire);
+        if std::mem::replace(&mut self.nudges, nudges) != nudges {
+            self.lanes.values_mut().for_each(|lane| lane.until = None);
+        }
+        self.start_lanes(epoch).await
+    }
+
+    async fn keep_lease(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.lose_lease();
+        }
+        if self.renew_at.is_some_and(|at| at > now) {
+            return Ok(());
+        }
+        let lease = self.outbox.settings.bounds.relay_lease;
+        // Counted from before the question: the database's lease ends later than what is believed here.
+        match self.outbox.hold_lease(self.home).await? {
+            Some(epoch) => {
+                if self.epoch != Some(epoch) {
+                    tracing::info!(home = self.name(), epoch, "relay holds the lease");
+                    self.floor = -1;
+                    self.horizon = None;
+                }
+                (self.epoch, self.held_until) = (Some(epoch), Some(now + lease));
+            }
+            None => self.lose_lease(),
+        }
+        self.renew_at = Some(now + lease / RENEWALS_PER_LEASE);
+        Ok(())
+    }
+
+    fn lose_lease(&mut self) {
+        (self.epoch, self.held_until) = (None, None);
+        self.runs.abort_all();
+        self.lanes.clear();
+    }
+
+    /// The level-triggered part, once per `poll_max`.
+    async fn scan(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        if self.scan_at.is_some_and(|at| at > now) {
+            return Ok(());
+        }
+        self.scan_at = Some(now + self.outbox.settings.bounds.poll_max);
+        self.outbox.capture_orphans(self.home).await?;
+        self.outbox.finish_all(self.home, self.floor).await?;
+        self.outbox.follow(self.home).await?;
+        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
+            if self.lanes.get(&target).is_some_and(|lane| lane.away > 0) {
+                continue;
+            }
+            if let Err(error) = self.outbox.decide_prepared(self.home, target).await {
+                tracing::debug!(target = self.outbox.store.name(target), %error, "prepared transactions not looked at");
+            }
+        }
+        if self.retain_at.is_none_or(|at| at <= now) {
+            self.outbox.retain(self.home).await?;
+            self.retain_at = Some(now + RETAIN_EVERY);
+        }
+        self.advance_floor().await
+    }
+
+    /// Moves the floor up to the oldest unfinished transaction, never past a number that may still appear.
+    async fn advance_floor(&mut self) -> Result<(), Error> {
+        let client = self.outbox.store.connect(self.home).await?;
+        let at = self.outbox.store.at(self.home);
+        if let Some((settled, before)) = self.horizon {
+            let row = client
+                .query_one(
+                    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (SELECT min(commit_seq) \
+                     FROM shardloom.ledger WHERE commit_seq > $1 AND state IN ('OPEN', 'ATTENTION'))",
+                    &[&self.floor],
+                )
+                .await
+                .map_err(&at)?;
+            let (xmin, oldest): (i64, Option<i64>) = (row.get(0), row.get(1));
+            if xmin < before {
+                return Ok(());
+            }
+            self.floor = self.floor.max(oldest.map_or(settled, |oldest| settled.min(oldest - 1)));
+            self.horizon = None;
+        }
+        let drawn = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM shardloom.commit_seq";
+        let last: i64 = client.query_one(drawn, &[]).await.map_err(&at)?.get(0);
+        if last > self.floor {
+            // Who drew a number up to `last` has an xid below this one. A snapshot's xmax would not do: it is only one
+            // above the last *completed* xid, and running ones may lie beyond.
+            let own = "SELECT pg_current_xact_id()::text::bigint";
+            let before: i64 = client.query_one(own, &[]).await.map_err(&at)?.get(0);
+            self.horizon = Some((last, before));
+        }
+        Ok(())
+    }
+
+    async fn start_lanes(&mut self, epoch: i64) -> Result<(), Error> {
+        let client = self.outbox.store.connect(self.home).await?;
+        let rows = client
+            .query(
+                "SELECT x.target, count(*), (extract(epoch FROM clock_timestamp() - min(l.created_at)) * 1000)::bigint \
+                 FROM shardloom.ledger l CROSS JOIN unnest(l.targets) x (target) \
+                 LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target \
+                 WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') \
+                 AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') GROUP BY 1",
+                &[&self.floor],
+            )
+            .await
+            .map_err(self.outbox.store.at(self.home))?;
+        drop(client);
+        let metrics = self.outbox.metrics();
+        let oldest = rows.iter().map(|row| row.get::<_, i64>(2)).max().unwrap_or(0);
+        metrics.oldest_pending_ms.store(oldest.max(0) as u64, Ordering::Relaxed);
+        metrics.pending.store(rows.iter().map(|row| row.get::<_, i64>(1) as u64).sum(), Ordering::Relaxed);
+        for row in &rows {
+            if let Some(target) = self.outbox.store.id(row.get(0)).filter(|target| *target != self.home) {
+                self.start_lane(target, epoch);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_lane(&mut self, target: ShardId, epoch: i64) {
+        let lane = self.lanes.entry(target).or_default();
+        if lane.running || lane.until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
+        (lane.running, lane.until) = (true, None);
+        let run = LaneRun { home: self.home, target, epoch, floor: self.floor, raise: lane.raised != Some(epoch) };
+        let outbox = self.outbox.clone();
+        self.runs.spawn(async move { (target, epoch, outbox.run_lane(run).await) });
+    }
+
+    fn lane_rests(&mut self, (target, epoch, result): (ShardId, i64, Result<Rest, Error>)) {
+        let bounds = &self.outbox.settings.bounds;
+        let probe_max = bounds.probe_max;
+        let backoff = self.outbox.backoff(self.lanes.get(&target).map_or(0, |lane| lane.away) + 4);
+        let lane = self.lanes.entry(target).or_default();
+        lane.running = false;
+        let now = Instant::now();
+        match result {
+            Ok(Rest::Idle) => (lane.away, lane.raised, lane.until) = (0, Some(epoch), None),
+            Ok(Rest::More) => {
+                (lane.away, lane.raised, lane.until) = (0, Some(epoch), None);
+                self.outbox.flights.wake[self.home.index()].notify_one();
+            }
+            Ok(Rest::Retry(wait)) => (lane.away, lane.raised, lane.until) = (0, Some(epoch), Some(now + wait)),
+            Ok(Rest::Away) => {
+                lane.away = lane.away.saturating_add(1);
+                lane.until = Some(now + backoff.min(probe_max));
+            }
+            Ok(Rest::Fenced) => {
+                self.lose_lease();
+                self.renew_at = None;
+            }
+            Err(error) => {
+                tracing::warn!(target = self.outbox.store.name(target), %error, "lane stopped");
+                lane.until = Some(now + backoff);
+            }
+        }
+    }
+
+    /// Opens the gates of the targets where this proxy, in an earlier run, has nothing left to redo from this home.
+    async fn scan_own_redo(&mut self) -> Result<(), Error> {
+        let client = self.outbox.store.connect(self.home).await?;
+        let rows = client
+            .query(
+                "SELECT l.txid, x.target FROM shardloom.ledger l CROSS JOIN unnest(l.targets) x (target) \
+                 LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target \
+                 WHERE l.state IN ('OPEN', 'ATTENTION') AND l.mode <> 'eventual' AND l.proxy = $1 \
+                 AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY')",
+                &[&self.outbox.settings.proxy],
+            )
+            .await
+            .map_err(self.outbox.store.at(self.home))?;
+        let left = rows.iter().filter(|row| !self.outbox.flights.is_flying(row.get(0)));
+        let waiting: Vec<String> = left.map(|row| row.get(1)).collect();
+        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
+            if !waiting.iter().any(|name| name == self.outbox.store.name(target)) {
+                self.outbox.flights.gates[target.index()].lift(Closed::Unscanned(self.home));
+            }
+        }
+        self.scanned = waiting.is_empty();
+        Ok(())
+    }
+
+    /// A home that stays away must not keep all other shards from being written: what it has to redo shows as drift.
+    fn open_without_home(&mut self) {
+        if self.scanned || self.started.elapsed() < self.outbox.settings.bounds.gate_home_wait {
+            return;
+        }
+        tracing::warn!(home = self.name(), "home is away: its redo is not waited for");
+        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
+            self.outbox.flights.gates[target.index()].lift(Closed::Unscanned(self.home));
+        }
+        self.scanned = true;
+    }
+}

@@ -1,0 +1,171 @@
+-- The control plane's own schema, on every shard. Run as the service role, in one transaction, under an advisory lock.
+CREATE SCHEMA IF NOT EXISTS shardloom;
+REVOKE CREATE ON SCHEMA shardloom FROM PUBLIC;
+CREATE TABLE IF NOT EXISTS shardloom.version (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    version integer NOT NULL,
+    installed_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE SEQUENCE IF NOT EXISTS shardloom.commit_seq CACHE 1;
+CREATE TABLE IF NOT EXISTS shardloom.ledger (
+    txid bigint PRIMARY KEY,
+    xid xid8,
+    commit_seq bigint,
+    state text NOT NULL CHECK (state IN ('OPEN', 'ATTENTION', 'DONE', 'ABORTED')),
+    mode text NOT NULL,
+    kind text NOT NULL,
+    targets text[] NOT NULL DEFAULT '{}',
+    copies text[] NOT NULL DEFAULT '{}',
+    payload json,
+    environment json,
+    home_rows bigint NOT NULL DEFAULT 0,
+    captured_rows bigint NOT NULL DEFAULT 0,
+    proxy text,
+    username text,
+    rule_version text,
+    on_dead text NOT NULL DEFAULT 'park_key',
+    business_key text,
+    idempotency_key text,
+    trace_id text,
+    -- Never granted for INSERT: a redo runs as the role that really wrote the row.
+    acting_role text NOT NULL DEFAULT current_user,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS ledger_commit_seq ON shardloom.ledger (commit_seq);
+CREATE INDEX IF NOT EXISTS ledger_xid ON shardloom.ledger (xid) WHERE copies <> '{}';
+CREATE TABLE IF NOT EXISTS shardloom.ledger_target (
+    txid bigint NOT NULL,
+    target text NOT NULL,
+    state text NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    expected_rows bigint,
+    affected_rows bigint,
+    drift boolean NOT NULL DEFAULT false,
+    last_sqlstate text,
+    last_error text,
+    next_attempt_at timestamptz,
+    applied_at timestamptz,
+    keys text[] NOT NULL DEFAULT '{}',
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (txid, target));
+CREATE INDEX IF NOT EXISTS ledger_target_stuck ON shardloom.ledger_target (target)
+    WHERE state IN ('DEAD', 'PARKED', 'BLOCKED');
+CREATE TABLE IF NOT EXISTS shardloom.outbox (
+    seq bigserial PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    relation text NOT NULL,
+    op text NOT NULL CHECK (op IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')),
+    old_rows text[] NOT NULL,
+    new_rows text[] NOT NULL,
+    row_count bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE INDEX IF NOT EXISTS outbox_xid ON shardloom.outbox (xid, seq);
+CREATE TABLE IF NOT EXISTS shardloom.inbox (
+    txid bigint NOT NULL,
+    home text NOT NULL,
+    -- One transaction may concern a target twice: by commands, which the client path runs, and by row images.
+    part text NOT NULL DEFAULT 'command' CHECK (part IN ('command', 'image')),
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (txid, home, part));
+CREATE TABLE IF NOT EXISTS shardloom.lane (
+    home text PRIMARY KEY,
+    epoch bigint NOT NULL,
+    applied_seq bigint NOT NULL DEFAULT 0,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE IF NOT EXISTS shardloom.lease (
+    name text PRIMARY KEY,
+    owner text NOT NULL,
+    epoch bigint NOT NULL,
+    expires_at timestamptz NOT NULL);
+CREATE TABLE IF NOT EXISTS shardloom.worker_lease (
+    worker integer PRIMARY KEY,
+    holder text NOT NULL,
+    epoch bigint NOT NULL,
+    expires_at timestamptz NOT NULL,
+    reserved_until bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS shardloom.dead_letter (
+    txid bigint NOT NULL,
+    target text NOT NULL,
+    keys text[] NOT NULL DEFAULT '{}',
+    sqlstate text,
+    error text NOT NULL,
+    error_group text NOT NULL,
+    died_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    resolved_at timestamptz,
+    resolution text,
+    PRIMARY KEY (txid, target));
+CREATE TABLE IF NOT EXISTS shardloom.audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor text NOT NULL,
+    verb text NOT NULL,
+    subject text NOT NULL,
+    before text,
+    after text,
+    reason text NOT NULL CHECK (reason <> ''));
+CREATE TABLE IF NOT EXISTS shardloom.id_layout (
+    name text PRIMARY KEY,
+    epoch_ms bigint NOT NULL,
+    time_bits integer NOT NULL,
+    tag_bits integer NOT NULL,
+    worker_bits integer NOT NULL,
+    sequence_bits integer NOT NULL);
+INSERT INTO shardloom.id_layout VALUES ('standard', 1767225600000, 41, 6, 7, 9) ON CONFLICT DO NOTHING;
+
+CREATE OR REPLACE FUNCTION shardloom.captured_rows() RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT coalesce(sum(row_count), 0)::bigint FROM shardloom.outbox WHERE xid = pg_current_xact_id_if_assigned() $$;
+
+CREATE OR REPLACE FUNCTION shardloom.next_id(tag text, id bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT $2 $$;
+
+CREATE OR REPLACE FUNCTION shardloom.next_id(tag text) RETURNS bigint LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'shardloom.next_id works only through the proxy'
+   USING ERRCODE = 'feature_not_supported', HINT = 'Connect to the proxy; it makes the id and puts it in.'; END $$;
+
+CREATE OR REPLACE FUNCTION shardloom.decode_id(id bigint, layout text DEFAULT 'standard',
+    OUT issued_at timestamptz, OUT tag integer, OUT worker integer, OUT sequence integer)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ DECLARE l shardloom.id_layout;
+BEGIN
+    SELECT * INTO l FROM shardloom.id_layout WHERE name = layout;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no id layout "%"', layout USING ERRCODE = 'undefined_object',
+            HINT = 'The layouts are declared in the Ids rule file.';
+    END IF;
+    issued_at := to_timestamp((l.epoch_ms + (id >> (l.tag_bits + l.worker_bits + l.sequence_bits))) / 1000.0);
+    tag := (id >> (l.worker_bits + l.sequence_bits)) & ((1::bigint << l.tag_bits) - 1);
+    worker := (id >> l.sequence_bits) & ((1::bigint << l.worker_bits) - 1);
+    sequence := id & ((1::bigint << l.sequence_bits) - 1);
+END $$;
+
+-- Row images as text: json_populate_record reads them back on the copies, by column name. The settings make the
+-- text independent of the client's session.
+CREATE OR REPLACE FUNCTION shardloom.capture() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD'
+SET IntervalStyle = 'postgres' SET TimeZone = 'UTC' SET extra_float_digits = '1' SET bytea_output = 'hex'
+SET lc_monetary = 'C' AS
+$$ DECLARE before text[] := '{}'; after text[] := '{}'; n bigint := 0;
+BEGIN
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+        SELECT coalesce(array_agg(row_to_json(r)::text), '{}') INTO before FROM shardloom_old r;
+        n := cardinality(before);
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        SELECT coalesce(array_agg(row_to_json(r)::text), '{}') INTO after FROM shardloom_new r;
+        n := cardinality(after);
+    END IF;
+    IF n > 0 OR TG_OP = 'TRUNCATE' THEN
+        INSERT INTO shardloom.outbox (relation, op, old_rows, new_rows, row_count)
+        VALUES (format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, before, after, greatest(n, 1));
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION shardloom.guard() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'table "%" is a copy of a reference table and takes no direct writes', TG_TABLE_NAME
+   USING ERRCODE = 'insufficient_privilege',
+         HINT = 'Write it through the proxy, or on shard ' || TG_ARGV[0] || ', its home.'; END $$;
+
+CREATE OR REPLACE FUNCTION shardloom.refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'reference table "%" cannot be copied to the other shards: %', TG_TABLE_NAME, TG_ARGV[0]
+   USING ERRCODE = 'feature_not_supported', HINT = 'Give it a primary key, then reload the rules.'; END $$;

@@ -1,0 +1,135 @@
+//! Capture triggers on the home of each reference table, guard triggers on its copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::Error;
+use super::handle::Outbox;
+use super::literal::{identifier, literal};
+use crate::rules::{IdLayout, OnDead};
+use crate::types::ShardId;
+
+/// One reference table of the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceTable {
+    /// Lower-case name, schema `public` unless qualified.
+    pub table: String,
+    /// The shard whose rows are the truth.
+    pub home: ShardId,
+    /// What becomes of an image that a copy refuses.
+    pub on_dead: OnDead,
+}
+
+/// What the rules want of the shards' schemas.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Wanted {
+    /// `None` until the rules have said so: a relay that does not know them must not drop a trigger.
+    pub references: Option<Vec<ReferenceTable>>,
+    pub layouts: BTreeMap<String, IdLayout>,
+    pub roles: Vec<String>,
+}
+
+/// Longest wait for the lock that creating a trigger takes; a table in use is tried again later.
+const TRIGGER_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
+
+/// Triggers of ours on one shard: table and trigger name.
+const INSTALLED: &str = "SELECT format('%I.%I', n.nspname, c.relname), t.tgname::text FROM pg_trigger t \
+     JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE NOT t.tgisinternal AND t.tgname LIKE 'shardloom\\_%' AND t.tgparentid = 0 AND c.relpersistence <> 't'";
+
+/// A table's quoted name and whether its primary key can tell rows apart at once; no row if there is no such table.
+const LOOK_UP: &str = "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM pg_index i \
+     WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate) FROM pg_class c \
+     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')";
+
+impl Outbox {
+    /// Makes the triggers on all shards fit `tables`: after DDL, at start and when rules are reloaded.
+    ///
+    /// Returns what could not be done: shards that are away (made up for when they are back), and tables that cannot be
+    /// captured, whose writes home then refuses. Holds a short lock on each table it changes.
+    pub async fn reconcile_triggers(&self, tables: Vec<ReferenceTable>) -> Vec<(ShardId, Error)> {
+        self.change_wanted(|wanted| wanted.references = Some(tables));
+        let mut problems = Vec::new();
+        for shard in self.store.shards() {
+            match self.reconcile_on(shard).await {
+                Ok(refused) => problems.extend(refused.into_iter().map(|error| (shard, error))),
+                Err(error) => problems.push((shard, error)),
+            }
+            if let Err(error) = self.probe_blocked(shard).await {
+                tracing::debug!(%error, "blocked events wait for their probe");
+            }
+        }
+        problems
+    }
+
+    /// Lets events that wait for another schema try now: it may just have come.
+    async fn probe_blocked(&self, home: ShardId) -> Result<(), Error> {
+        let client = self.store.connect(home).await?;
+        client
+            .execute("UPDATE shardloom.ledger_target SET next_attempt_at = NULL WHERE state = 'BLOCKED'", &[])
+            .await
+            .map_err(self.store.at(home))?;
+        self.flights.nudge(home);
+        Ok(())
+    }
+
+    /// Makes the triggers on one shard fit; returns the tables that cannot be captured.
+    pub(super) async fn reconcile_on(&self, shard: ShardId) -> Result<Vec<Error>, Error> {
+        let Some(references) = self.wanted().references else { return Ok(Vec::new()) };
+        let at = self.store.at(shard);
+        let mut client = self.store.connect(shard).await?;
+        let transaction = client.transaction().await.map_err(&at)?;
+        transaction.batch_execute(TRIGGER_LOCK_WAIT).await.map_err(&at)?;
+        let mut refused = Vec::new();
+        let mut desired: BTreeMap<(String, String), String> = BTreeMap::new();
+        for reference in references {
+            let (schema, table) = reference.table.split_once('.').unwrap_or(("public", &reference.table));
+            let Some(row) = transaction.query_opt(LOOK_UP, &[&schema, &table]).await.map_err(&at)? else { continue };
+            let (relation, has_key): (String, bool) = (row.get(0), row.get(1));
+            if !has_key && shard == reference.home {
+                refused.push(Error::Uncapturable(format!("reference table {relation} has no immediate primary key")));
+            }
+            let home = self.store.name(reference.home);
+            desired.extend(triggers(&relation, shard == reference.home, has_key, home));
+        }
+        let rows = transaction.query(INSTALLED, &[]).await.map_err(&at)?;
+        let installed: BTreeSet<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for (relation, trigger) in installed.iter().filter(|key| !desired.contains_key(*key)) {
+            let drop = format!("DROP TRIGGER {} ON {relation}", identifier(trigger));
+            transaction.batch_execute(&drop).await.map_err(&at)?;
+        }
+        for (_, create) in desired.iter().filter(|(key, _)| !installed.contains(*key)) {
+            transaction.batch_execute(create).await.map_err(&at)?;
+        }
+        transaction.commit().await.map_err(&at)?;
+        Ok(refused)
+    }
+}
+
+/// Returns the triggers of one table on one shard: (relation, name) → how to create it.
+fn triggers(relation: &str, is_home: bool, has_key: bool, home: &str) -> Vec<((String, String), String)> {
+    let entry =
+        |name: &str, body: String| ((relation.to_owned(), name.to_owned()), format!("CREATE TRIGGER {name} {body}"));
+    let any_write =
+        format!("BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {relation} FOR EACH STATEMENT EXECUTE FUNCTION");
+    if !is_home {
+        return vec![entry("shardloom_guard", format!("{any_write} shardloom.guard({})", literal(home)))];
+    }
+    if !has_key {
+        return vec![entry(
+            "shardloom_refuse",
+            format!("{any_write} shardloom.refuse('it has no immediate primary key')"),
+        )];
+    }
+    let after = |event: &str, referencing: &str| {
+        format!("AFTER {event} ON {relation} {referencing} FOR EACH STATEMENT EXECUTE FUNCTION shardloom.capture()")
+    };
+    vec![
+        entry("shardloom_capture_insert", after("INSERT", "REFERENCING NEW TABLE AS shardloom_new")),
+        entry(
+            "shardloom_capture_update",
+            after("UPDATE", "REFERENCING OLD TABLE AS shardloom_old NEW TABLE AS shardloom_new"),
+        ),
+        entry("shardloom_capture_delete", after("DELETE", "REFERENCING OLD TABLE AS shardloom_old")),
+        entry("shardloom_capture_truncate", after("TRUNCATE", "")),
+    ]
+}

@@ -1,0 +1,201 @@
+//! Worker ids for the id generator, leased in home's database: holder, epoch, expiry by the database's clock, and the
+//! highest time that the worker may stamp. Makes no ids.
+
+use crate::snowflake::WorkerPermit;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::error::Error;
+use super::handle::Outbox;
+
+/// Renewals per lease; two may fail.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// Parts of the reserve after which it is extended.
+const EXTENSIONS_PER_RESERVE: u32 = 3;
+
+/// A worker id just leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeasedWorker {
+    /// The worker id.
+    pub worker: u16,
+    /// The last millisecond (UNIX epoch) that may not be stamped, because the previous holder may have done so.
+    pub floor_ms: i64,
+    /// The lease's fencing epoch.
+    pub epoch: i64,
+}
+
+/// Leases one worker id and keeps it.
+#[derive(Debug)]
+pub struct WorkerLease {
+    outbox: Arc<Outbox>,
+    worker_bits: u8,
+    wish: Option<u16>,
+    permit: watch::Sender<Option<Arc<WorkerPermit>>>,
+    held: Option<LeasedWorker>,
+}
+
+/// Takes a free or lapsed id, the wish first; the new holder's reserve begins after the old one's.
+const TAKE: &str = "INSERT INTO shardloom.worker_lease AS w (worker, holder, epoch, expires_at, reserved_until) \
+     SELECT c.worker, $1, 1, clock_timestamp() + make_interval(secs => $2), $3::bigint \
+     FROM generate_series(0, $4::int - 1) c (worker) LEFT JOIN shardloom.worker_lease o ON o.worker = c.worker \
+     WHERE (o.worker IS NULL OR o.expires_at < clock_timestamp()) AND ($5::int IS NULL OR c.worker = $5) \
+     ORDER BY o.worker IS NOT NULL, random() LIMIT 1 \
+     ON CONFLICT (worker) DO UPDATE SET holder = excluded.holder, epoch = w.epoch + 1, expires_at = excluded.expires_at, \
+     reserved_until = greatest(w.reserved_until + ($3::bigint - $6::bigint), excluded.reserved_until) \
+     WHERE w.expires_at < clock_timestamp() RETURNING worker, epoch, reserved_until";
+
+const KEEP: &str = "UPDATE shardloom.worker_lease SET expires_at = clock_timestamp() + make_interval(secs => $4), \
+     reserved_until = greatest(reserved_until, $5::bigint) WHERE worker = $1 AND holder = $2 AND epoch = $3 \
+     AND expires_at > clock_timestamp() RETURNING reserved_until";
+
+/// Tries to take an id while others take it first.
+const TAKE_ATTEMPTS_MAX: u32 = 8;
+
+impl WorkerLease {
+    /// Prepares to lease an id of `0..2^worker_bits`; `wish` names one, and only that one.
+    pub fn new(outbox: Arc<Outbox>, worker_bits: u8, wish: Option<u16>) -> Self {
+        Self { outbox, worker_bits, wish, permit: watch::Sender::new(None), held: None }
+    }
+
+    /// Returns where permits appear: `None` before the first lease and after a lost one, another one after each lease.
+    /// A permit in use is extended in place, and revoked when its lease is lost or given back.
+    pub fn permits(&self) -> watch::Receiver<Option<Arc<WorkerPermit>>> {
+        self.permit.subscribe()
+    }
+
+    fn revoke(&mut self) {
+        if let Some(permit) = self.permit.send_replace(None) {
+            permit.revoke();
+        }
+    }
+
+    /// Leases an id.
+    ///
+    /// # Errors
+    /// [`Error::WorkerTaken`] if the wish is leased to another holder, [`Error::NoWorker`] if all are.
+    pub async fn acquire(&mut self) -> Result<LeasedWorker, Error> {
+        for _ in 0..TAKE_ATTEMPTS_MAX {
+            if let Some(leased) = self.take().await? {
+                return Ok(leased);
+            }
+        }
+        let count = 1u32 << self.worker_bits.min(16);
+        let Some(worker) = self.wish else { return Err(Error::NoWorker(count)) };
+        let home = self.outbox.settings.home;
+        let client = self.outbox.store.connect(home).await?;
+        let row = client
+            .query_opt("SELECT holder FROM shardloom.worker_lease WHERE worker = $1", &[&i32::from(worker)])
+            .await
+            .map_err(self.outbox.store.at(home))?;
+        Err(Error::WorkerTaken {
+            worker,
+            holder: row.map_or_else(|| "nobody: out of range".to_owned(), |row| row.get(0)),
+        })
+    }
+
+    async fn take(&mut self) -> Result<Option<LeasedWorker>, Error> {
+        let outbox = &self.outbox;
+        let (home, bounds) = (outbox.settings.home, &outbox.settings.bounds);
+        let began = outbox.clock.monotonic();
+        let now_ms = outbox.clock.wall_ms();
+        let reserve_ms = bounds.worker_reserve.as_millis() as i64;
+        let count = 1i32 << self.worker_bits.min(16);
+        let client = outbox.store.connect(home).await?;
+        let row = client
+            .query_opt(
+                TAKE,
+                &[
+                    &outbox.owner(),
+                    &bounds.worker_lease.as_secs_f64(),
+                    &(now_ms + reserve_ms),
+                    &count,
+                    &self.wish.map(i32::from),
+                    &now_ms,
+                ],
+            )
+            .await
+            .map_err(outbox.store.at(home))?;
+        let Some(row) = row else { return Ok(None) };
+        let (worker, epoch, reserved): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
+        // A first holder has nobody before it; a later one's reserve begins where the old one's ended, or now.
+        let floor_ms = if epoch == 1 { 0 } else { reserved - reserve_ms };
+        let worker = u16::try_from(worker).map_err(|_| Error::NoWorker(1 << self.worker_bits.min(16)))?;
+        let leased = LeasedWorker { worker, floor_ms, epoch };
+        tracing::info!(worker, epoch, floor_ms, "worker id leased");
+        let permit = WorkerPermit::new(worker, epoch, floor_ms, reserved, began + bounds.worker_lease);
+        self.permit.send_replace(Some(Arc::new(permit)));
+        self.held = Some(leased);
+        Ok(Some(leased))
+    }
+
+    /// Renews lease and reserve once; tells whether the id is still ours.
+    ///
+    /// # Errors
+    /// What home answered; the permit then runs on until its end.
+    pub async fn renew(&mut self) -> Result<bool, Error> {
+        let Some(held) = self.held else { return Ok(false) };
+        let outbox = &self.outbox;
+        let (home, bounds) = (outbox.settings.home, &outbox.settings.bounds);
+        let began = outbox.clock.monotonic();
+        let reserve = bounds.worker_reserve.as_millis() as i64;
+        let until = outbox.clock.wall_ms().max(held.floor_ms) + reserve;
+        let client = outbox.store.connect(home).await?;
+        let row = client
+            .query_opt(
+                KEEP,
+                &[&i32::from(held.worker), &outbox.owner(), &held.epoch, &bounds.worker_lease.as_secs_f64(), &until],
+            )
+            .await
+            .map_err(outbox.store.at(home))?;
+        let Some(row) = row else {
+            tracing::warn!(worker = held.worker, "worker lease lost");
+            self.revoke();
+            self.held = None;
+            return Ok(false);
+        };
+        if let Some(permit) = self.permit.borrow().as_ref() {
+            permit.extend(row.get(0), began + bounds.worker_lease);
+        }
+        Ok(true)
+    }
+
+    /// Leases an id and keeps it, for as long as it is polled; a lost one is replaced, the wish again if there is one.
+    pub async fn keep(mut self) {
+        let bounds = self.outbox.settings.bounds.clone();
+        let pace = (bounds.worker_lease / RENEWALS_PER_LEASE).min(bounds.worker_reserve / EXTENSIONS_PER_RESERVE);
+        let mut stopping = self.outbox.stopping.subscribe();
+        while !*stopping.borrow() {
+            let result =
+                if self.held.is_some() { self.renew().await.map(|_| ()) } else { self.acquire().await.map(|_| ()) };
+            if let Err(error) = result {
+                tracing::warn!(%error, "worker lease not renewed");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pace) => {}
+                _ = stopping.changed() => {}
+            }
+        }
+        self.revoke();
+        if let Err(error) = self.release().await {
+            tracing::debug!(%error, "worker lease not given back");
+        }
+    }
+
+    /// Gives the id back; the next holder still begins after what was reserved.
+    async fn release(&mut self) -> Result<(), Error> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let home = self.outbox.settings.home;
+        let client = self.outbox.store.connect(home).await?;
+        client
+            .execute(
+                "UPDATE shardloom.worker_lease SET expires_at = clock_timestamp() WHERE worker = $1 AND holder = $2 \
+                 AND epoch = $3",
+                &[&i32::from(held.worker), &self.outbox.owner(), &held.epoch],
+            )
+            .await
+            .map_err(self.outbox.store.at(home))?;
+        Ok(())
+    }
+}
