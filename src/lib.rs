@@ -20,3 +20,7 @@ pub mod wire;
 // floor 3
 pub mod backend;
 pub mod merge;
+
+// floor 4
+pub mod outbox;
+pub mod plan;

@@ -1,0 +1,10 @@
+//! What the servers' catalogs say: columns, constraints, triggers, volatility of functions. Pure: upper floors run
+//! [`CATALOG_QUERY`] and hand the rows to [`Catalog::from_rows`].
+
+mod load;
+mod types;
+mod volatility;
+
+pub use load::{CATALOG_QUERY, CatalogError};
+pub use types::{Catalog, Check, Column, ForeignKey, Table, TableKind};
+pub use volatility::Volatility;

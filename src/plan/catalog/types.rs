@@ -1,0 +1,112 @@
+//! Tables as the planner wants to know them.
+
+use std::collections::HashMap;
+
+use super::Volatility;
+
+/// The user tables and functions of one database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Whether the database's default collation is `C` or `POSIX`.
+    pub database_collation_is_c: bool,
+    /// Tables by the name that rules use: bare in schema `public`, else `schema.name`.
+    pub tables: HashMap<String, Table>,
+    /// The worst volatility of all functions of a name; empty when nothing was loaded.
+    pub functions: HashMap<String, Volatility>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Columns in the table's order, dropped ones left out.
+    pub columns: Vec<Column>,
+    /// The columns of each unique index, primary key included; an expression stands as an empty name.
+    pub unique: Vec<Vec<String>>,
+    /// The columns of unique and exclusion constraints by constraint name.
+    pub constraint_columns: HashMap<String, Vec<String>>,
+    /// Whether there is an exclusion constraint.
+    pub exclusion: bool,
+    /// Foreign keys of this table.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// CHECK constraints.
+    pub checks: Vec<Check>,
+    /// Whether there are triggers that are neither internal nor Shardloom's own.
+    pub user_triggers: bool,
+    /// What it is.
+    pub kind: TableKind,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// The type's oid.
+    pub type_oid: u32,
+    /// The type with its modifier, as `format_type` prints it.
+    pub type_name: String,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// The default's expression.
+    pub default: Option<String>,
+    /// Whether it is `GENERATED ALWAYS AS (…) STORED`.
+    pub generated: bool,
+    /// Whether it is an identity column.
+    pub identity: bool,
+    /// Whether its collation is the database's default (also when the type has none).
+    pub collation_is_default: bool,
+}
+
+/// One foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The referencing columns.
+    pub columns: Vec<String>,
+    /// The referenced table, named as in [`Catalog::tables`].
+    pub table: String,
+    /// The referenced columns.
+    pub referenced: Vec<String>,
+}
+
+/// One CHECK constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The columns it reads.
+    pub columns: Vec<String>,
+    /// Its definition.
+    pub definition: String,
+}
+
+/// `pg_class.relkind`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// `r`
+    Table,
+    /// `p`
+    Partitioned,
+    /// `v`
+    View,
+    /// `m`
+    MaterializedView,
+    /// `f`
+    Foreign,
+}
+
+impl Catalog {
+    /// Returns the catalog that knows nothing: no table is safe, functions are judged by the built-in list.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Returns the table by the name that rules use.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)
+    }
+}
+
+impl Table {
+    /// Returns the column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}

@@ -1,0 +1,211 @@
+//! Where each relation lives, and by which constants and relations each sharded one is bound.
+
+use std::collections::{HashMap, HashSet};
+
+use super::context::{Context, Values};
+use super::key::each_value;
+use crate::rules::{Distribution, GroupId, RuleSet, UnlistedTables};
+use crate::sql::{Binding, Column, Edge, Facts, Relation, RelationIndex, TableName};
+use crate::types::{KeyType, Refusal, ShardId, ShardSet, SqlState};
+
+/// Where a table lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    /// Spread by this key column.
+    Sharded { group: GroupId, key: &'a str },
+    /// On every shard.
+    Reference,
+    /// On one shard.
+    On(ShardId),
+}
+
+/// Returns where a table lives.
+pub(super) fn place<'a>(rules: &'a RuleSet, table: &TableName) -> Result<Place<'a>, Refusal> {
+    match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+        Some(Distribution::Sharded { group, key }) => Ok(Place::Sharded { group: *group, key }),
+        Some(Distribution::Reference { .. }) => Ok(Place::Reference),
+        Some(Distribution::Single { shard }) => Ok(Place::On(*shard)),
+        None => match rules.unlisted {
+            UnlistedTables::Reject if !table.is_catalog() => Err(unlisted(table)),
+            UnlistedTables::Reject | UnlistedTables::Home => Ok(Place::On(rules.home)),
+        },
+    }
+}
+
+fn unlisted(table: &TableName) -> Refusal {
+    Refusal::new(SqlState::UNDEFINED_TABLE, format!("no rule for table \"{table}\""))
+        .with_hint("Name the table in the shard rules, or set unlisted_tables: home in the topology.")
+        .with_reason("unlisted_table")
+}
+
+/// A sharded relation and what binds its key.
+#[derive(Debug, Clone)]
+pub(super) struct Keyed {
+    pub(super) relation: RelationIndex,
+    pub(super) table: String,
+    pub(super) group: GroupId,
+    pub(super) key: String,
+    pub(super) key_type: KeyType,
+    /// The conditions, each of which restricts the key.
+    pub(super) bindings: Vec<Binding>,
+    /// The sharded relations whose key this one's key must equal, itself included.
+    pub(super) follows: HashSet<RelationIndex>,
+}
+
+/// All relations of a statement, placed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Located {
+    pub(super) keyed: Vec<Keyed>,
+    /// Tables that live on one shard.
+    pub(super) fixed: Vec<(String, ShardId)>,
+    pub(super) references: Vec<String>,
+}
+
+type Node = (RelationIndex, String);
+
+/// The deepest nesting of subqueries through which a key's type is followed; deeper ones are not told.
+const NESTING_MAX: usize = 8;
+
+/// Places every relation of `facts` and finds what binds the sharded ones.
+pub(super) fn locate(facts: &Facts, context: &Context<'_>) -> Result<Located, Refusal> {
+    let mut located = Located::default();
+    let mut keys: HashMap<RelationIndex, (GroupId, &str)> = HashMap::new();
+    for (index, relation) in facts.relations.iter().enumerate() {
+        let Some(table) = &relation.table else { continue };
+        match place(context.rules, table)? {
+            Place::Sharded { group, key } => drop(keys.insert(index, (group, key))),
+            Place::Reference => located.references.push(table.to_string()),
+            Place::On(shard) => located.fixed.push((table.to_string(), shard)),
+        }
+    }
+    let mut order: Vec<_> = keys.iter().map(|(relation, (group, key))| (*relation, *group, *key)).collect();
+    order.sort_by_key(|(relation, ..)| *relation);
+    let graph = Graph { facts, keys };
+    for (relation, group, key) in order {
+        let key_type = context.rules.group(group).key_type;
+        let nodes = graph.sources(relation, group, key, key_type);
+        let table = facts.relations[relation].table.as_ref().map(ToString::to_string).unwrap_or_default();
+        located.keyed.push(Keyed {
+            relation,
+            table,
+            group,
+            key: key.to_owned(),
+            key_type,
+            bindings: graph.bindings(&nodes, group),
+            follows: graph.followed(&nodes, group),
+        });
+    }
+    Ok(located)
+}
+
+struct Graph<'a> {
+    facts: &'a Facts,
+    keys: HashMap<RelationIndex, (GroupId, &'a str)>,
+}
+
+impl Graph<'_> {
+    /// Returns the relation and name that a column means, as far as that is sure.
+    fn node(&self, column: &Column) -> Option<Node> {
+        let known = |index: &RelationIndex| !self.facts.relations[*index].renamed;
+        if let Some(relation) = column.relation {
+            return known(&relation).then(|| (relation, column.name.clone()));
+        }
+        let inside = |relation: &Relation| relation.scope == column.scope;
+        let scope: Vec<RelationIndex> =
+            (0..self.facts.relations.len()).filter(|index| inside(&self.facts.relations[*index])).collect();
+        let by_key = |index: &&RelationIndex| self.keys.get(*index).is_some_and(|(_, key)| *key == column.name);
+        let found = match scope.iter().filter(|index| known(index)).find(by_key) {
+            Some(relation) => Some(*relation),
+            None if scope.len() == 1 => Some(scope[0]),
+            None => None,
+        };
+        found.filter(known).map(|relation| (relation, column.name.clone()))
+    }
+
+    /// Tells whether a column has the key's own type: it is a key of the group, or a subquery hands one out.
+    fn is_typed(&self, node: &Node, group: GroupId, depth: usize) -> bool {
+        if self.keys.get(&node.0).is_some_and(|(other, key)| *other == group && *key == node.1) {
+            return true;
+        }
+        let handed = |edge: &&Edge| edge.handed && self.node(&edge.target).as_ref() == Some(node);
+        depth < NESTING_MAX
+            && self
+                .facts
+                .edges
+                .iter()
+                .filter(handed)
+                .any(|edge| self.node(&edge.source).is_some_and(|source| self.is_typed(&source, group, depth + 1)))
+    }
+
+    /// Tells whether equality with this column says the same as equality with a key of the type: for text, columns of
+    /// other types (char(n), citext) compare in other ways.
+    fn passes(&self, node: &Node, group: GroupId, key_type: KeyType) -> bool {
+        let exact = match key_type {
+            KeyType::SmallInt | KeyType::Int | KeyType::BigInt | KeyType::Uuid => true,
+            KeyType::Text | KeyType::Varchar => false,
+        };
+        exact || self.is_typed(node, group, 0)
+    }
+
+    /// Returns every column that the key must equal, itself included.
+    fn sources(&self, relation: RelationIndex, group: GroupId, key: &str, key_type: KeyType) -> HashSet<Node> {
+        let mut found = HashSet::new();
+        if self.facts.relations[relation].renamed {
+            return found;
+        }
+        let mut open = vec![(relation, key.to_owned())];
+        while let Some(node) = open.pop() {
+            for edge in &self.facts.edges {
+                if self.node(&edge.target).as_ref() == Some(&node)
+                    && edge.reach.contains(&node.0)
+                    && let Some(source) = self.node(&edge.source)
+                    && self.passes(&source, group, key_type)
+                    && !found.contains(&source)
+                {
+                    open.push(source);
+                }
+            }
+            found.insert(node);
+        }
+        found
+    }
+
+    /// Returns the conditions on these columns. A constant takes the type of its column, so that one beside a column
+    /// of an unknown type must say its own by a cast: `numeric_column = '42.0'` holds where a bigint is 42.
+    fn bindings(&self, nodes: &HashSet<Node>, group: GroupId) -> Vec<Binding> {
+        let told = |binding: &Binding| binding.slots.iter().all(|slot| slot.cast.is_some() && !slot.any);
+        let binds = |binding: &&Binding| {
+            let node = self.node(&binding.column).filter(|node| binding.reach.contains(&node.0));
+            node.is_some_and(|node| nodes.contains(&node) && (self.is_typed(&node, group, 0) || told(binding)))
+        };
+        self.facts.bindings.iter().filter(binds).cloned().collect()
+    }
+
+    fn followed(&self, nodes: &HashSet<Node>, group: GroupId) -> HashSet<RelationIndex> {
+        let same = |node: &&Node| self.keys.get(&node.0).is_some_and(|(other, key)| *other == group && *key == node.1);
+        nodes.iter().filter(same).map(|node| node.0).collect()
+    }
+}
+
+impl Keyed {
+    /// Returns the shards that can hold rows that matter; `None` if nothing binds the key.
+    pub(super) fn shards(&self, rules: &RuleSet, values: &Values<'_>) -> Option<ShardSet> {
+        let mut shards: Option<ShardSet> = None;
+        for binding in &self.bindings {
+            let mut set = ShardSet::new();
+            let mut add = |value| {
+                set.insert(rules.shard_of(self.key_type, &value));
+            };
+            let mut all = binding.slots.iter();
+            if all.all(|slot| each_value(slot, self.key_type, values, &mut add)) {
+                shards = Some(shards.map_or(set, |before| before.intersection(&set)));
+            }
+        }
+        shards
+    }
+
+    /// Tells whether some condition binds the key with constants that stand in the statement one by one.
+    pub(super) fn is_bound(&self) -> bool {
+        self.bindings.iter().any(|binding| binding.slots.iter().all(|slot| !slot.any))
+    }
+}

@@ -1,0 +1,280 @@
+//! COPY: rows for a sharded table are split by key in a stream; everything else goes to the one shard that it names.
+
+use crate::rules::{Distribution, RuleSet, TableRule};
+use crate::sql::{CopyDirection, CopyFormat, CopyHead, Scanner, TableName, identifier, splice};
+use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode};
+
+use super::catalog::Catalog;
+use super::insert::{missing_key, quoted, reference_mode, target_table, unlisted, unnamed_columns};
+use super::{CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
+
+/// Plans a COPY; `text` is the one that `head` was read from.
+///
+/// # Errors
+/// 0A000 for what is not available over shards, 23502 if the sharding key is not among the columns.
+pub fn plan(text: &str, head: &CopyHead, rules: &RuleSet, catalog: &Catalog) -> Result<Plan, Refusal> {
+    let Some(table) = &head.table else { return query(text, head, rules) };
+    let name = table.rule_key();
+    let rule = rules.table(&name);
+    match rule.map(|rule| &rule.distribution) {
+        Some(Distribution::Sharded { group, key }) => {
+            let key_type = rules.group(*group).key_type;
+            sharded(&Sharded { text, head, rule, name: &name, key, key_type, catalog }).map(Plan::Copy)
+        }
+        Some(Distribution::Reference { home, multi_shard }) => {
+            let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
+            Ok(Plan::Direct(direct(*home, head, rule, &name, Some(mode))))
+        }
+        Some(Distribution::Single { shard }) => Ok(Plan::Direct(direct(*shard, head, rule, &name, None))),
+        None => Ok(Plan::Direct(direct(unlisted(table, rules)?, head, rule, &name, None))),
+    }
+}
+
+fn is_from(head: &CopyHead) -> bool {
+    match head.direction {
+        CopyDirection::FromStdin | CopyDirection::FromFile => true,
+        CopyDirection::ToStdout | CopyDirection::ToFile => false,
+    }
+}
+
+fn effect(table: String, reference: bool, mode: WriteMode) -> WriteEffect {
+    let redo = Redo::Never(String::from("COPY's rows are not kept for a redo"));
+    WriteEffect { tables: vec![table], reference, mode, redo, deferrable: false }
+}
+
+/// `reference` is the mode of a reference table.
+fn direct(
+    shard: ShardId,
+    head: &CopyHead,
+    rule: Option<&TableRule>,
+    name: &str,
+    reference: Option<WriteMode>,
+) -> Direct {
+    let mode = reference.unwrap_or(WriteMode::TwoPhase);
+    let write = || effect(target_table(rule, name), reference.is_some(), mode);
+    let read = !is_from(head);
+    Direct {
+        shard,
+        statement: Statement::Original,
+        effect: (!read).then(write),
+        anywhere: read && reference.is_some(),
+        reads_reference: read && reference.is_some(),
+    }
+}
+
+struct Sharded<'a> {
+    text: &'a str,
+    head: &'a CopyHead,
+    rule: Option<&'a TableRule>,
+    name: &'a str,
+    key: &'a str,
+    key_type: KeyType,
+    catalog: &'a Catalog,
+}
+
+fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
+    check_direction(copy)?;
+    check_options(copy)?;
+    let columns = columns(copy)?;
+    let position = columns.iter().position(|column| column == copy.key);
+    let table = target_table(copy.rule, copy.name);
+    let key_position = position.ok_or_else(|| missing_key(&table, copy.key))?;
+    let (statement, id_tag) = with_id(copy, &columns)?;
+    Ok(CopyPlan {
+        statement,
+        key_position,
+        key_type: copy.key_type,
+        delimiter: delimiter(copy.head)?,
+        null: copy.head.options.null.clone().unwrap_or_else(|| String::from("\\N")),
+        id_tag,
+        effect: effect(table.clone(), false, WriteMode::TwoPhase),
+        table,
+    })
+}
+
+fn check_direction(copy: &Sharded<'_>) -> Result<(), Refusal> {
+    match copy.head.direction {
+        CopyDirection::FromStdin => Ok(()),
+        CopyDirection::ToStdout => Err(Refusal::unsupported(
+            format!("COPY TO of the sharded table \"{}\"", copy.name),
+            "Use SELECT, or copy each shard: put /* shardloom: shard=NAME */ before the statement.",
+        )),
+        CopyDirection::FromFile | CopyDirection::ToFile => Err(Refusal::unsupported(
+            format!("COPY of the sharded table \"{}\" with a file or program of the server", copy.name),
+            "Use COPY … FROM STDIN (\\copy in psql).",
+        )),
+    }
+}
+
+fn check_options(copy: &Sharded<'_>) -> Result<(), Refusal> {
+    let options = &copy.head.options;
+    let refused = |what: &str, hint: &str| {
+        Err(Refusal::unsupported(format!("COPY FROM into the sharded table \"{}\" with {what}", copy.name), hint))
+    };
+    match options.format {
+        CopyFormat::Text => {}
+        CopyFormat::Csv => return refused("format csv", "Use the text format."),
+        CopyFormat::Binary => return refused("format binary", "Use the text format."),
+    }
+    if options.header {
+        return refused("a header line", "Leave the header line out.");
+    }
+    if let Some(other) = options.others.first() {
+        return refused(&format!("the option {other}"), "Leave the option out.");
+    }
+    match options.encoding.as_deref().map(|name| name.to_ascii_lowercase().replace('-', "")) {
+        Some(name) if name != "utf8" => refused("an encoding of its own", "Send the rows in UTF-8."),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Without a list, COPY takes all columns but the generated ones.
+fn columns(copy: &Sharded<'_>) -> Result<Vec<String>, Refusal> {
+    if let Some(columns) = &copy.head.columns {
+        return Ok(columns.clone());
+    }
+    let table = copy.catalog.table(copy.name).ok_or_else(|| unnamed_columns(copy.name))?;
+    let copied = table.columns.iter().filter(|column| !column.generated);
+    Ok(copied.map(|column| column.name.clone()).collect())
+}
+
+/// An id column that is left out is added at the end.
+fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<u16>), Refusal> {
+    let Some(id) = copy.rule.and_then(|rule| rule.id.as_ref()) else { return Ok((Statement::Original, None)) };
+    if columns.contains(&id.column) {
+        return Ok((Statement::Original, None));
+    }
+    let span = &copy.head.columns_span;
+    let all: Vec<String> = columns.iter().chain([&id.column]).map(|name| quoted(name)).collect();
+    let list = format!("({})", all.join(", "));
+    let list = if span.is_empty() { format!("{list} ") } else { list };
+    let sql = splice(copy.text, &[(span.clone(), list)]);
+    Ok((Statement::Rewritten { sql, parameters: Vec::new() }, Some(id.tag_code)))
+}
+
+fn delimiter(head: &CopyHead) -> Result<u8, Refusal> {
+    let wrong = || Refusal::new(SqlState::FEATURE_NOT_SUPPORTED, "COPY delimiter must be a single one-byte character");
+    match head.options.delimiter.as_deref().map(str::as_bytes) {
+        None => Ok(b'\t'),
+        Some([one]) => Ok(*one),
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// `COPY (query) TO`: on home, if no name in the query is a table of the rules.
+fn query(text: &str, head: &CopyHead, rules: &RuleSet) -> Result<Plan, Refusal> {
+    let inner = head.query.clone().and_then(|span| text.get(span)).unwrap_or("");
+    let names: Vec<String> = Scanner::new(inner).filter_map(|token| identifier(inner, token)).collect();
+    let is_listed = |name: &&String| {
+        let ruled = |listed: &String| listed == *name || listed.ends_with(&format!(".{name}"));
+        rules.tables.keys().any(ruled)
+    };
+    if let Some(name) = names.iter().find(is_listed) {
+        return Err(Refusal::unsupported(
+            format!("COPY of a query that may read table \"{name}\""),
+            "Use SELECT, or say the shard in a comment before the statement: /* shardloom: shard=NAME */.",
+        ));
+    }
+    let writes = names.iter().any(|name| matches!(name.as_str(), "insert" | "update" | "delete" | "merge"));
+    let effect = writes.then(|| effect(String::from("(query)"), false, WriteMode::TwoPhase));
+    let statement = Statement::Original;
+    if rules.unlisted == crate::rules::UnlistedTables::Reject && !names.is_empty() {
+        unlisted_query(inner, rules)?;
+    }
+    Ok(Plan::Direct(Direct { shard: rules.home, statement, effect, anywhere: false, reads_reference: false }))
+}
+
+/// Where unlisted tables are rejected, a query must do without FROM.
+fn unlisted_query(inner: &str, rules: &RuleSet) -> Result<(), Refusal> {
+    if Scanner::new(inner).any(|token| token.is_word(inner, "from") || token.is_word(inner, "table")) {
+        return unlisted(&TableName::bare("(query)"), rules).map(|_| ());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::insert::fixture;
+    use super::*;
+    use crate::sql::{Utility, utility};
+
+    fn planned(text: &str, catalog: &Catalog) -> Result<Plan, Refusal> {
+        let Some(Utility::Copy(head)) = utility(text) else { panic!("{text}") };
+        plan(text, &head, &fixture::rules(), catalog)
+    }
+
+    fn copy(text: &str) -> CopyPlan {
+        let Ok(Plan::Copy(plan)) = planned(text, &fixture::catalog()) else { panic!("{text}") };
+        plan
+    }
+
+    fn sql(statement: &Statement) -> &str {
+        match statement {
+            Statement::Original => "original",
+            Statement::Rewritten { sql, .. } => sql,
+        }
+    }
+
+    #[test]
+    fn the_key_is_found_by_list_or_catalog() {
+        let listed = copy("copy carts (item, user_id) from stdin");
+        assert_eq!((listed.key_position, listed.delimiter, listed.null.as_str()), (1, b'\t', "\\N"));
+        assert_eq!((listed.effect.mode, sql(&listed.statement)), (WriteMode::TwoPhase, "original"));
+        assert!(matches!(listed.effect.redo, Redo::Never(_)));
+        let all = copy("copy orders from stdin with (freeze on, delimiter '|', null '')");
+        assert_eq!((all.key_position, all.delimiter, all.null.as_str(), all.id_tag), (1, b'|', "", None));
+        assert_eq!(sql(&all.statement), "original");
+        assert_eq!(copy("copy names from stdin").key_type, KeyType::Text);
+    }
+
+    #[test]
+    fn an_id_left_out_is_appended() {
+        let plan = copy("copy orders (user_id, note) from stdin");
+        assert_eq!(sql(&plan.statement), "copy orders (user_id, \"note\", order_id) from stdin");
+        assert_eq!((plan.key_position, plan.id_tag), (0, Some(1)));
+        assert_eq!(copy("copy orders (order_id, user_id) from stdin").id_tag, None);
+    }
+
+    #[test]
+    fn what_is_not_available_is_refused() {
+        let refused = [
+            ("copy carts from stdin csv", "0A000"),
+            ("copy carts from stdin with (format binary)", "0A000"),
+            ("copy carts from stdin with (header true)", "0A000"),
+            ("copy carts from stdin with (encoding 'latin1')", "0A000"),
+            ("copy carts from stdin with (delimiter 'ab')", "0A000"),
+            ("copy carts (item) from stdin", "23502"),
+            ("copy carts to stdout", "0A000"),
+            ("copy carts from '/tmp/x'", "0A000"),
+            ("copy carts to program 'x'", "0A000"),
+            ("copy rates from stdin", "0A000"),
+            ("copy (select * from orders) to stdout", "0A000"),
+            ("copy (select * from app.visits) to stdout", "0A000"),
+        ];
+        for (text, state) in refused {
+            let refusal = planned(text, &fixture::catalog()).expect_err(text);
+            assert_eq!(refusal.state.code(), state, "{text}");
+        }
+        let unknown = planned("copy carts from stdin", &Catalog::empty()).unwrap_err();
+        assert_eq!(unknown.state.code(), "0A000");
+        assert!(planned("copy carts (user_id) from stdin with (encoding 'UTF8')", &Catalog::empty()).is_ok());
+    }
+
+    #[test]
+    fn one_home_is_direct() {
+        let cases = [
+            ("copy settings from stdin csv", 2, true, false),
+            ("copy settings to stdout", 2, false, false),
+            ("copy anything from stdin (format binary)", 0, true, false),
+            ("copy regions from stdin", 0, true, true),
+            ("copy (select 1) to stdout", 0, false, false),
+        ];
+        for (text, shard, writes, reference) in cases {
+            let Ok(Plan::Direct(direct)) = planned(text, &fixture::catalog()) else { panic!("{text}") };
+            assert_eq!((direct.shard, direct.effect.is_some()), (ShardId(shard), writes), "{text}");
+            assert_eq!(direct.effect.is_some_and(|effect| effect.reference), reference, "{text}");
+        }
+        let Ok(Plan::Direct(read)) = planned("copy regions to stdout", &fixture::catalog()) else { panic!() };
+        assert!(read.anywhere && read.reads_reference && read.effect.is_none());
+    }
+}

@@ -1,0 +1,91 @@
+//! A plan in words, for EXPLAIN (ROUTE) and `shardloom route`.
+
+use crate::rules::RuleSet;
+use crate::types::ShardSet;
+
+use super::{Plan, Redo, Statement, WriteEffect};
+
+/// Returns one line per fact: the way, the shards, what they run, how rows merge, how a write commits.
+pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
+    match plan {
+        Plan::Direct(direct) => {
+            let shard: ShardSet = [direct.shard].into_iter().collect();
+            let mut lines = vec![format!("Direct on {}", names(shard, rules))];
+            lines.extend(statement(&direct.statement));
+            lines.extend(direct.effect.iter().flat_map(effect));
+            lines
+        }
+        Plan::Scatter(scatter) => {
+            let mut lines = vec![format!("Scatter over {}", names(scatter.shards, rules))];
+            lines.extend(statement(&scatter.statement));
+            lines.push(format!("  Merge: {}", merge(&scatter.merge)));
+            lines
+        }
+        Plan::MultiWrite(write) => {
+            let shards = write.parts.iter().map(|part| part.shard).collect();
+            let mut lines = vec![format!("Write over {}", names(shards, rules))];
+            for part in &write.parts {
+                lines.push(format!("  On {}:", rules.shard(part.shard).name));
+                lines.extend(statement(&part.statement).map(|line| format!("  {line}")));
+            }
+            lines.extend(effect(&write.effect));
+            lines
+        }
+        Plan::Copy(copy) => {
+            let mut lines = vec![format!("Copy split by key over {}", names(rules.placement.shards(), rules))];
+            lines.extend(statement(&copy.statement));
+            lines.extend(effect(&copy.effect));
+            lines
+        }
+        Plan::Everywhere { shards, statement: runs, effect: writes } => {
+            let mut lines = vec![format!("Everywhere on {}", names(*shards, rules))];
+            lines.extend(statement(runs));
+            lines.extend(writes.iter().flat_map(effect));
+            lines
+        }
+    }
+}
+
+fn names(shards: ShardSet, rules: &RuleSet) -> String {
+    shards.iter().map(|shard| rules.shard(shard).name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn statement(statement: &Statement) -> Option<String> {
+    match statement {
+        Statement::Original => None,
+        Statement::Rewritten { sql, .. } => Some(format!("  Runs: {sql}")),
+    }
+}
+
+fn merge(spec: &crate::merge::MergeSpec) -> String {
+    let mut steps = Vec::new();
+    if spec.grouped {
+        steps.push("fold groups".to_owned());
+    }
+    if spec.distinct {
+        steps.push("drop duplicates".to_owned());
+    }
+    if !spec.order.is_empty() {
+        steps.push(if spec.grouped { "sort" } else { "merge in order" }.to_owned());
+    }
+    if spec.offset > 0 {
+        steps.push(format!("skip {}", spec.offset));
+    }
+    if let Some(limit) = spec.limit {
+        steps.push(format!("take {limit}"));
+    }
+    if steps.is_empty() { "append".to_owned() } else { steps.join(", ") }
+}
+
+fn effect(effect: &WriteEffect) -> Vec<String> {
+    let mut lines = vec![format!("  Writes: {}", effect.tables.join(", "))];
+    let mode = if effect.deferrable { "eventual" } else { effect.mode.name() };
+    lines.push(match &effect.redo {
+        Redo::Never(reason) => format!("  Over several shards: two_phase ({reason} cannot be redone)"),
+        Redo::Exact | Redo::AfterFreeze(_) => format!("  Over several shards: {mode}"),
+    });
+    if effect.reference {
+        lines.push("  Copies on the other shards follow by replay".to_owned());
+    }
+    lines
+}

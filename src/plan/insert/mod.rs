@@ -1,0 +1,26 @@
+//! INSERT: ids are injected, rows are split by key, each shard gets its own text spliced from the client's.
+//!
+//! [`PreparedInsert::new`] decides what the text alone tells; [`PreparedInsert::plan`] adds the values at hand.
+
+mod checks;
+mod effect;
+#[cfg(test)]
+pub(in crate::plan) mod fixture;
+mod key;
+mod parameters;
+mod prepared;
+mod refuse;
+mod render;
+mod select;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::plan) use effect::{reference_mode, target_table};
+pub use key::{KeyColumn, type_named};
+pub use parameters::Parameters;
+pub(in crate::plan) use prepared::unlisted;
+pub use prepared::{Describe, MakeIds, PreparedInsert};
+pub use refuse::{COMPUTED_SHARDING_KEY, MISSING_SHARDING_KEY, reason};
+pub(in crate::plan) use refuse::{missing_key, unnamed_columns};
+pub(in crate::plan) use slots::quoted;

@@ -1,0 +1,301 @@
+//! One INSERT, read once, planned at every execution.
+
+use crate::plan::catalog::Catalog;
+use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
+use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
+use crate::sql::TableName;
+use crate::sql::insert::{InsertFacts, Row, Source};
+use crate::types::{KeyValue, Refusal, ShardId, SqlState};
+
+use super::effect::{Judge, target_table};
+use super::key::KeyColumn;
+use super::parameters::Parameters;
+use super::refuse;
+use super::render::{IdForm, Rendering};
+use super::slots::{Layout, layout};
+
+/// Makes `count` ids of the tag with this code.
+pub type MakeIds<'a> = dyn FnMut(u16, usize) -> Result<Vec<i64>, Refusal> + 'a;
+
+/// An INSERT whose text was understood.
+#[derive(Debug, Clone)]
+pub struct PreparedInsert {
+    pub(super) facts: InsertFacts,
+    /// The table's name as rules and catalog have it.
+    pub(super) name: String,
+    pub(super) layout: Layout,
+    pub(super) target: Target,
+    /// How the client's text can be redone.
+    redo: Redo,
+}
+
+/// Where the rows go.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// By key; the key's position among the columns of the layout.
+    Sharded { key: KeyColumn, position: usize },
+    /// All of them to one shard.
+    Home(ShardId),
+}
+
+/// A text that tells a server's Parse what it needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Describe {
+    /// The text: all rows, ids as parameters.
+    pub sql: String,
+    /// How many parameters at the end are the proxy's own and must not be shown to the client.
+    pub injected: usize,
+}
+
+impl PreparedInsert {
+    /// Judges what the text alone tells.
+    ///
+    /// # Errors
+    /// Refuses with 23502, 42601, 42P01 or 0A000 what no value of any parameter could mend.
+    pub fn new(text: &str, facts: InsertFacts, rules: &RuleSet, catalog: &Catalog) -> Result<Self, Refusal> {
+        let name = facts.table.rule_key().into_owned();
+        let rule = rules.table(&name);
+        let table = catalog.table(&name);
+        let layout = layout(text, &facts, rule, &name, table, rules)?;
+        let target = match rule.map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { group, key }) => {
+                let key = KeyColumn {
+                    table: target_table(rule, &name),
+                    name: key.clone(),
+                    key_type: rules.group(*group).key_type,
+                    length: table.and_then(|table| varchar_length(&table.column(key)?.type_name)),
+                };
+                let position = key_position(&layout, &key)?;
+                Target::Sharded { key, position }
+            }
+            Some(Distribution::Reference { home, .. }) => Target::Home(*home),
+            Some(Distribution::Single { shard }) => Target::Home(*shard),
+            None => Target::Home(unlisted(&facts.table, rules)?),
+        };
+        let mut prepared = Self { facts, name, layout, target, redo: Redo::Exact };
+        prepared.check_with(rules)?;
+        prepared.check_conflict(rule, catalog)?;
+        prepared.check_query(rule)?;
+        prepared.redo = prepared.judge(rules, catalog, &Parameters::default()).redo_of(text);
+        Ok(prepared)
+    }
+
+    /// Plans one execution. `text` is the one that the facts were read from; `ids` is asked once per tag.
+    ///
+    /// # Errors
+    /// Refuses what the values at hand make impossible, and passes on what `ids` refuses.
+    pub fn plan(
+        &self,
+        rules: &RuleSet,
+        catalog: &Catalog,
+        text: &str,
+        parameters: &Parameters<'_>,
+        ids: &mut MakeIds<'_>,
+    ) -> Result<Plan, Refusal> {
+        if matches!(self.facts.source, Source::Query(_)) {
+            return self.plan_query(rules, catalog, parameters);
+        }
+        let reads_reference = self.check_subqueries(rules)?;
+        let made = self.make_ids(ids)?;
+        let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
+        let count = parameters.values.len();
+        let rendering =
+            Rendering { text, facts: &self.facts, layout: &self.layout, ids: &made, form, parameters: count };
+        let judge = self.judge(rules, catalog, parameters);
+        let shards = self.shards_of_rows(rules, parameters, &made)?;
+        match shards.as_slice() {
+            [(shard, _)] => {
+                let statement = rendering.whole();
+                let effect = Some(judge.effect(&statement)?);
+                Ok(Plan::Direct(Direct { shard: *shard, statement, effect, anywhere: false, reads_reference }))
+            }
+            parts => self.split(parts, &rendering, &judge),
+        }
+    }
+
+    /// Returns a text for Parse and Describe at one server: `parameters` says how many the client's text has at most.
+    pub fn describe_text(&self, text: &str) -> Describe {
+        let parameters = self.facts.parameters.iter().map(|used| used.index + 1).max().unwrap_or(0);
+        let ids = vec![0; self.layout.slots.len()];
+        let form = IdForm::Parameter;
+        let rendering = Rendering { text, facts: &self.facts, layout: &self.layout, ids: &ids, form, parameters };
+        match rendering.whole() {
+            Statement::Original => Describe { sql: text.to_owned(), injected: 0 },
+            Statement::Rewritten { sql, .. } => Describe { sql, injected: ids.len() },
+        }
+    }
+
+    /// Tells whether ids are put in, so that servers get another text than the client's.
+    pub fn injects(&self) -> bool {
+        !self.layout.slots.is_empty()
+    }
+
+    /// Returns the shard that must be asked to parse it, `None` where any shard knows the table.
+    pub fn parsing_shard(&self) -> Option<ShardId> {
+        match &self.target {
+            Target::Sharded { .. } => None,
+            Target::Home(shard) => Some(*shard),
+        }
+    }
+
+    /// Returns the table's name as the rules have it.
+    pub fn table(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn judge<'a>(
+        &'a self,
+        rules: &'a RuleSet,
+        catalog: &'a Catalog,
+        parameters: &'a Parameters<'a>,
+    ) -> Judge<'a> {
+        let rule = rules.table(&self.name);
+        Judge {
+            facts: &self.facts,
+            layout: &self.layout,
+            table: &self.name,
+            rule,
+            rules,
+            catalog,
+            parameters,
+            redo: &self.redo,
+        }
+    }
+
+    fn make_ids(&self, ids: &mut MakeIds<'_>) -> Result<Vec<i64>, Refusal> {
+        let slots = &self.layout.slots;
+        let mut made = vec![0; slots.len()];
+        let mut tags: Vec<u16> = slots.iter().map(|slot| slot.tag_code).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        for tag in tags {
+            let of_tag = |place: &usize| slots[*place].tag_code == tag;
+            let places: Vec<usize> = (0..slots.len()).filter(of_tag).collect();
+            let fresh = ids(tag, places.len())?;
+            if fresh.len() != places.len() {
+                return Err(Refusal::new(
+                    SqlState::INTERNAL_ERROR,
+                    "the id generator returned the wrong number of ids",
+                ));
+            }
+            for (place, id) in places.into_iter().zip(fresh) {
+                made[place] = id;
+            }
+        }
+        Ok(made)
+    }
+
+    /// Groups the rows by shard, shards in the order of their first row.
+    fn shards_of_rows(
+        &self,
+        rules: &RuleSet,
+        parameters: &Parameters<'_>,
+        made: &[i64],
+    ) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
+        let Target::Sharded { key, position } = &self.target else {
+            let Target::Home(shard) = &self.target else { return Ok(Vec::new()) };
+            return Ok(vec![(*shard, Vec::new())]);
+        };
+        let generated = self.generated_keys(*position, made);
+        let one = [Row { span: 0..0, cells: Vec::new() }];
+        let rows = match &self.facts.source {
+            Source::Values(rows) => rows.as_slice(),
+            Source::DefaultValues(_) | Source::Query(_) => one.as_slice(),
+        };
+        let mut shards: Vec<(ShardId, Vec<u32>)> = Vec::new();
+        for (number, row) in rows.iter().enumerate() {
+            let value = key_of_row(key, *position, row, generated.get(number).copied().flatten(), parameters)?;
+            let shard = rules.shard_of(key.key_type, &value);
+            match shards.iter_mut().find(|(known, _)| *known == shard) {
+                Some((_, rows)) => rows.push(number as u32),
+                None => shards.push((shard, vec![number as u32])),
+            }
+        }
+        Ok(shards)
+    }
+
+    /// The ids that stand in the key column, by row.
+    fn generated_keys(&self, position: usize, made: &[i64]) -> Vec<Option<i64>> {
+        let mut keys = Vec::new();
+        for (slot, id) in self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == position) {
+            if keys.len() <= slot.row {
+                keys.resize(slot.row + 1, None);
+            }
+            keys[slot.row] = Some(*id);
+        }
+        keys
+    }
+
+    fn split(
+        &self,
+        parts: &[(ShardId, Vec<u32>)],
+        rendering: &Rendering<'_>,
+        judge: &Judge<'_>,
+    ) -> Result<Plan, Refusal> {
+        reject_if_ruled(judge)?;
+        if self.facts.with || self.facts.subquery {
+            return Err(Refusal::unsupported(
+                format!("an INSERT into \"{}\" with a subquery would write several shards", self.name),
+                "Insert the rows of one sharding key per statement.",
+            ));
+        }
+        let parts: Vec<Part> = parts
+            .iter()
+            .map(|(shard, rows)| Part { shard: *shard, statement: rendering.part(rows), rows: rows.clone() })
+            .collect();
+        // The spans to freeze are those of the client's text here: the parts differ, and each has its own.
+        let effect = judge.effect(&Statement::Original)?;
+        let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
+    }
+}
+
+pub(super) fn reject_if_ruled(judge: &Judge<'_>) -> Result<(), Refusal> {
+    let Some(Distribution::Sharded { group, .. }) = judge.rule.map(|rule| &rule.distribution) else { return Ok(()) };
+    let group = judge.rules.group(*group);
+    if group.multi_shard.mode != RuleMode::Reject {
+        return Ok(());
+    }
+    Err(Refusal::unsupported(
+        format!(
+            "the INSERT into \"{}\" writes several shards, which the rules of group \"{}\" reject",
+            judge.table, group.name
+        ),
+        "Insert the rows of one shard per transaction, or set multi_shard.mode of the group.",
+    ))
+}
+
+fn key_of_row(
+    key: &KeyColumn,
+    position: usize,
+    row: &Row,
+    generated: Option<i64>,
+    parameters: &Parameters<'_>,
+) -> Result<KeyValue, Refusal> {
+    match (generated, row.cells.get(position)) {
+        (Some(id), _) => key.generated(id),
+        (None, Some(cell)) => key.value(cell, parameters),
+        (None, None) => Err(refuse::missing_key(&key.table, &key.name)),
+    }
+}
+
+fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {
+    let columns = layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&key.table))?;
+    columns.iter().position(|column| *column == key.name).ok_or_else(|| refuse::missing_key(&key.table, &key.name))
+}
+
+/// Returns where a table lives that no rule names.
+pub(in crate::plan) fn unlisted(table: &TableName, rules: &RuleSet) -> Result<ShardId, Refusal> {
+    match rules.unlisted {
+        UnlistedTables::Home => Ok(rules.home),
+        UnlistedTables::Reject if table.is_catalog() => Ok(rules.home),
+        UnlistedTables::Reject => {
+            Err(Refusal::new(SqlState::UNDEFINED_TABLE, format!("no rule for table \"{table}\""))
+                .with_hint("Name the table in the rules, or set unlisted_tables: home."))
+        }
+    }
+}
+
+fn varchar_length(type_name: &str) -> Option<usize> {
+    type_name.strip_prefix("character varying(")?.strip_suffix(')')?.parse().ok()
+}

@@ -1,0 +1,48 @@
+//! Refusals of INSERT and COPY, with the reason codes that golden cases and `route` show.
+
+use crate::types::{Refusal, SqlState};
+
+/// The key is left out, DEFAULT or NULL.
+pub const MISSING_SHARDING_KEY: &str = "missing_sharding_key";
+/// The key is an expression that only a server can evaluate.
+pub const COMPUTED_SHARDING_KEY: &str = "computed_sharding_key";
+
+/// Returns the reason code of a refusal made here.
+pub fn reason(refusal: &Refusal) -> Option<&str> {
+    refusal.detail.as_deref()?.strip_prefix("Reason: ")?.strip_suffix('.')
+}
+
+fn with_reason(refusal: Refusal, reason: &str) -> Refusal {
+    refusal.with_detail(format!("Reason: {reason}."))
+}
+
+pub(in crate::plan) fn missing_key(table: &str, key: &str) -> Refusal {
+    let message = format!("rows for table \"{table}\" need a value for the sharding key \"{key}\"");
+    let hint = format!("Name the column \"{key}\" and give it a constant or a parameter.");
+    with_reason(Refusal::new(SqlState::NOT_NULL_VIOLATION, message).with_hint(hint), MISSING_SHARDING_KEY)
+}
+
+pub(super) fn null_key(table: &str, key: &str) -> Refusal {
+    let message = format!("null value for the sharding key \"{key}\" of table \"{table}\"");
+    with_reason(Refusal::new(SqlState::NOT_NULL_VIOLATION, message), MISSING_SHARDING_KEY)
+}
+
+pub(super) fn computed_key(table: &str, key: &str) -> Refusal {
+    let message = format!("the sharding key \"{key}\" of table \"{table}\" is computed in the statement");
+    let hint = "Compute the value in the application and send it as a constant or a parameter.";
+    with_reason(Refusal::unsupported(message, hint), COMPUTED_SHARDING_KEY)
+}
+
+pub(super) fn bad_text(type_name: &str, value: &str) -> Refusal {
+    let message = format!("invalid input syntax for type {type_name}: \"{value}\"");
+    Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+}
+
+pub(super) fn out_of_range(type_name: &str) -> Refusal {
+    Refusal::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{type_name} out of range"))
+}
+
+pub(in crate::plan) fn unnamed_columns(table: &str) -> Refusal {
+    let message = format!("the columns of table \"{table}\" are not known to the proxy");
+    Refusal::unsupported(message, "Name the columns in the statement.")
+}

@@ -1,0 +1,165 @@
+//! INSERT … SELECT: allowed where it can be proved that each row is inserted on the shard it was read from.
+
+use crate::plan::catalog::Catalog;
+use crate::plan::{Direct, MultiWrite, Part, Plan, ReturningOrder, Statement};
+use crate::rules::{Distribution, OnMissingKey, RuleSet, TableRule};
+use crate::sql::insert::{SelectItem, SimpleSelect, Source};
+use crate::types::{Refusal, ShardId};
+
+use super::key::KeyColumn;
+use super::parameters::Parameters;
+use super::prepared::{PreparedInsert, Target, reject_if_ruled};
+use super::refuse;
+
+/// Where the rows of a query come from.
+enum From {
+    /// One shard.
+    One { shard: ShardId, reads_reference: bool },
+    /// Each shard inserts its own rows.
+    Each,
+}
+
+impl PreparedInsert {
+    /// An id that the query does not give cannot be made for each of its rows.
+    pub(super) fn check_query(&self, rule: Option<&TableRule>) -> Result<(), Refusal> {
+        let (Source::Query(query), Some(id)) = (&self.facts.source, rule.and_then(|rule| rule.id.as_ref())) else {
+            return Ok(());
+        };
+        let width = query.simple.as_ref().map(|simple| simple.items.len());
+        let filled = match (&self.layout.columns, &self.facts.columns, width) {
+            (Some(columns), Some(_), _) => columns.contains(&id.column),
+            (Some(columns), None, Some(width)) => columns.iter().take(width).any(|column| *column == id.column),
+            (Some(_) | None, _, _) => false,
+        };
+        if filled {
+            return Ok(());
+        }
+        Err(Refusal::unsupported(
+            format!("the generated column \"{}\" of \"{}\" is left out of an INSERT … SELECT", id.column, self.name),
+            format!(
+                "Name the columns and select a value for \"{}\", or read the rows and insert them as values.",
+                id.column
+            ),
+        ))
+    }
+
+    pub(super) fn plan_query(
+        &self,
+        rules: &RuleSet,
+        catalog: &Catalog,
+        parameters: &Parameters<'_>,
+    ) -> Result<Plan, Refusal> {
+        let from = match &self.target {
+            Target::Home(shard) => From::One { shard: *shard, reads_reference: self.check_subqueries(rules)? },
+            Target::Sharded { key, position } => self.source_of_sharded(rules, key, *position, parameters)?,
+        };
+        let judge = self.judge(rules, catalog, parameters);
+        let effect = judge.effect(&Statement::Original)?;
+        match from {
+            From::One { shard, reads_reference } => Ok(Plan::Direct(Direct {
+                shard,
+                statement: Statement::Original,
+                effect: Some(effect),
+                anywhere: false,
+                reads_reference,
+            })),
+            From::Each => {
+                reject_if_ruled(&judge)?;
+                let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+                let parts = rules.placement.shards().iter().map(part).collect();
+                let ordered = self.facts.returning.is_some();
+                let returning = if ordered { ReturningOrder::ByShard } else { ReturningOrder::None };
+                Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
+            }
+        }
+    }
+
+    fn source_of_sharded(
+        &self,
+        rules: &RuleSet,
+        key: &KeyColumn,
+        position: usize,
+        parameters: &Parameters<'_>,
+    ) -> Result<From, Refusal> {
+        let Source::Query(query) = &self.facts.source else { return Err(self.not_proved()) };
+        let simple = query.simple.as_ref().filter(|_| !self.facts.with && !self.facts.subquery);
+        let simple = simple.ok_or_else(|| self.not_proved())?;
+        let item = simple.items.get(position).ok_or_else(|| refuse::missing_key(&key.table, &key.name))?;
+        let Some(table) = &simple.table else { return self.constant(rules, key, item, parameters, false) };
+        match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+            Some(Distribution::Reference { .. }) => self.constant(rules, key, item, parameters, true),
+            Some(Distribution::Sharded { group, key: source_key }) if self.is_of_group(rules, group) => {
+                self.colocated(rules, key, item, simple, source_key, parameters)
+            }
+            Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => Err(self.not_proved()),
+        }
+    }
+
+    fn is_of_group(&self, rules: &RuleSet, group: &crate::rules::GroupId) -> bool {
+        match rules.table(&self.name).map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { group: own, .. }) => own == group,
+            Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => false,
+        }
+    }
+
+    /// All rows carry the same constant key.
+    fn constant(
+        &self,
+        rules: &RuleSet,
+        key: &KeyColumn,
+        item: &SelectItem,
+        parameters: &Parameters<'_>,
+        reads_reference: bool,
+    ) -> Result<From, Refusal> {
+        let value = key.value(&item.value, parameters)?;
+        Ok(From::One { shard: rules.shard_of(key.key_type, &value), reads_reference })
+    }
+
+    /// The source is sharded by the same key: the key must be passed through, or be a constant of the same shard.
+    fn colocated(
+        &self,
+        rules: &RuleSet,
+        key: &KeyColumn,
+        item: &SelectItem,
+        simple: &SimpleSelect,
+        source_key: &str,
+        parameters: &Parameters<'_>,
+    ) -> Result<From, Refusal> {
+        let bound = simple.bindings.iter().find(|(column, _)| column == source_key);
+        let bound = match bound {
+            Some((_, cell)) => Some(rules.shard_of(key.key_type, &key.value(cell, parameters)?)),
+            None => None,
+        };
+        let passed = item.column.as_deref() == Some(source_key);
+        match bound {
+            Some(shard) if passed => Ok(From::One { shard, reads_reference: false }),
+            Some(shard) => match self.constant(rules, key, item, parameters, false)? {
+                From::One { shard: target, .. } if target == shard => Ok(From::One { shard, reads_reference: false }),
+                From::One { .. } | From::Each => Err(self.not_proved()),
+            },
+            None if passed => self.each(rules, key),
+            None => Err(self.not_proved()),
+        }
+    }
+
+    fn each(&self, rules: &RuleSet, key: &KeyColumn) -> Result<From, Refusal> {
+        let Some(Distribution::Sharded { group, .. }) = rules.table(&self.name).map(|rule| &rule.distribution) else {
+            return Err(self.not_proved());
+        };
+        match rules.group(*group).missing_key.write {
+            OnMissingKey::Scatter => Ok(From::Each),
+            OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name)
+                .with_hint(format!("Add a condition on \"{}\", or set missing_key.write: scatter.", key.name))),
+        }
+    }
+
+    fn not_proved(&self) -> Refusal {
+        Refusal::unsupported(
+            format!(
+                "the rows of this INSERT … SELECT into \"{}\" may belong to other shards than they come from",
+                self.name
+            ),
+            "Select from one table of the same group and pass its sharding key through, or insert the rows as values.",
+        )
+    }
+}

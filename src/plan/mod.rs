@@ -1,0 +1,36 @@
+//! Statement × rules × parameters → [`Plan`]. Pure: no socket, file, clock or environment.
+//!
+//! `prepare` reads a statement once; `Prepared::plan` is asked at every execution with the values at hand.
+
+mod array;
+pub mod catalog;
+pub mod classify;
+mod colocate;
+mod context;
+pub mod copy;
+mod describe;
+mod explain;
+mod grouped;
+pub mod insert;
+mod key;
+mod limit;
+mod modify;
+mod parsing;
+mod plan_types;
+mod prepare;
+mod read;
+mod scatter;
+#[cfg(test)]
+mod tests;
+mod utility;
+
+pub use catalog::Catalog;
+pub use context::{Context, Values};
+pub use describe::describe;
+pub use insert::{MakeIds, Parameters};
+pub use key::key_from_text;
+pub use plan_types::{
+    CopyPlan, Direct, Freeze, FreezeKind, MultiWrite, ParameterSource, Part, Plan, Redo, ReturningOrder, Scatter,
+    Statement, WriteEffect,
+};
+pub use prepare::{PrepareError, Prepared, prepare};

@@ -1,0 +1,278 @@
+//! UPDATE and DELETE: one shard by key, several by IN, or all where the rules allow it.
+
+use super::classify::redo;
+use super::colocate::{Keyed, Located, Place, locate, place};
+use super::context::{Context, Values};
+use super::key::{Decoded, decode};
+use super::plan_types::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect};
+use super::read;
+use crate::rules::{Distribution, OnMissingKey, RuleMode, RuleSet};
+use crate::sql::{Facts, StatementKind, TableName};
+use crate::types::{Refusal, ShardId, ShardSet, WriteMode};
+
+/// An UPDATE or DELETE that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Modify {
+    facts: Facts,
+    located: Located,
+    target: TableName,
+    home: Home,
+}
+
+/// Where the written table lives.
+#[derive(Debug, Clone, Copy)]
+enum Home {
+    /// Sharded: the index into `located.keyed`.
+    Keyed(usize),
+    /// A reference table's authority.
+    Reference(ShardId),
+    /// One shard.
+    On(ShardId),
+}
+
+impl Modify {
+    /// Places the tables and refuses what no values can make right.
+    pub(super) fn read(_text: &str, facts: Facts, context: &Context<'_>) -> Result<Self, Refusal> {
+        let located = locate(&facts, context)?;
+        let target = facts.relations.iter().position(|relation| relation.target);
+        let table = target.and_then(|index| facts.relations[index].table.clone());
+        let (Some(index), Some(target)) = (target, table) else {
+            return Err(Refusal::unsupported("the table to be written cannot be told", "Name one table.")
+                .with_reason("write_target"));
+        };
+        read::check(&facts, &located, context)?;
+        let home = match place(context.rules, &target)? {
+            Place::Sharded { .. } => Home::Keyed(keyed_at(&located, index)),
+            Place::Reference => Home::Reference(reference_home(context.rules, &target)),
+            Place::On(shard) => Home::On(shard),
+        };
+        Ok(Self { facts, located, target, home })
+    }
+
+    /// Returns what was read.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Tells whether the plan depends on literals through key slots only.
+    pub(super) fn is_template(&self) -> bool {
+        let sets_key = match self.home {
+            Home::Keyed(index) => self.sets(&self.located.keyed[index].key),
+            Home::Reference(_) | Home::On(_) => false,
+        };
+        !sets_key && self.located.keyed.iter().all(Keyed::is_bound)
+    }
+
+    pub(super) fn plan(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
+        match self.home {
+            Home::Reference(home) => self.beside(home, true, context, values),
+            Home::On(shard) => self.beside(shard, false, context, values),
+            Home::Keyed(index) => self.sharded(&self.located.keyed[index], context, values),
+        }
+    }
+
+    /// A table that lives on one shard: everything else must be there, too.
+    fn beside(
+        &self,
+        shard: ShardId,
+        reference: bool,
+        context: &Context<'_>,
+        values: &Values<'_>,
+    ) -> Result<Plan, Refusal> {
+        let elsewhere = self.located.fixed.iter().find(|(_, other)| *other != shard);
+        if let Some((table, _)) = elsewhere {
+            return Err(self.apart(table, shard, context));
+        }
+        for keyed in &self.located.keyed {
+            let bound = keyed.shards(context.rules, values);
+            let fits = bound.is_some_and(|shards| shards.iter().all(|other| other == shard));
+            if !fits || reference {
+                return Err(self.apart(&keyed.table, shard, context));
+            }
+        }
+        read::check_home(&self.facts, shard, context)?;
+        Ok(self.direct(shard, self.effect(context, values, reference)))
+    }
+
+    fn apart(&self, other: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
+        let name = &context.rules.shard(shard).name;
+        Refusal::unsupported(
+            format!("table \"{}\" lives on {name} and \"{other}\" does not, or not for sure", self.target),
+            "Read the values first, then write them as constants.",
+        )
+        .with_reason("different_shards")
+    }
+
+    fn sharded(&self, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
+        let needed = self.needed(context, values);
+        if let Some(shards) = needed.filter(|shards| shards.len() <= 1) {
+            let shard = shards.only().unwrap_or(context.rules.home);
+            let own = target.shards(context.rules, values).unwrap_or_default();
+            self.check_key(target, own.only(), context, values)?;
+            read::check_home(&self.facts, shard, context)?;
+            return Ok(self.direct(shard, self.effect(context, values, false)));
+        }
+        if let Some((table, shard)) = self.located.fixed.first() {
+            return Err(self.apart(table, *shard, context));
+        }
+        let strange = self.located.keyed.iter().find(|keyed| !keyed.follows.contains(&target.relation));
+        if let Some(other) = strange {
+            return Err(Refusal::unsupported(
+                format!("tables \"{}\" and \"{}\" are not joined by their sharding keys", target.table, other.table),
+                "Join them by equality of their sharding keys, or bind both keys to one value.",
+            )
+            .with_reason("not_colocated"));
+        }
+        let group = context.rules.group(target.group);
+        let shards = match target.shards(context.rules, values) {
+            Some(shards) => shards,
+            None if group.missing_key.write == OnMissingKey::Reject => {
+                return Err(read::missing_key(&target.table, &target.key));
+            }
+            None => context.rules.placement.shards(),
+        };
+        self.check_key(target, shards.only(), context, values)?;
+        self.many(target, shards, context, values)
+    }
+
+    fn many(
+        &self,
+        target: &Keyed,
+        shards: ShardSet,
+        context: &Context<'_>,
+        values: &Values<'_>,
+    ) -> Result<Plan, Refusal> {
+        if context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {
+            return Err(Refusal::unsupported(
+                format!("the rules reject writes of table \"{}\" over several shards", target.table),
+                format!("Bind the sharding key \"{}\" to one value.", target.key),
+            )
+            .with_reason("multi_shard_rejected"));
+        }
+        if !read::is_known(&self.facts.functions) {
+            return Err(Refusal::unsupported(
+                format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
+                format!("Bind the sharding key \"{}\" to one value.", target.key),
+            )
+            .with_reason("unknown_function"));
+        }
+        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+        let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
+        let effect = self.effect(context, values, false);
+        Ok(Plan::MultiWrite(MultiWrite { parts: shards.iter().map(part).collect(), effect, returning }))
+    }
+
+    fn needed(&self, context: &Context<'_>, values: &Values<'_>) -> Option<ShardSet> {
+        let mut needed: ShardSet = self.located.fixed.iter().map(|(_, shard)| *shard).collect();
+        for keyed in &self.located.keyed {
+            needed = needed.union(&keyed.shards(context.rules, values)?);
+        }
+        Some(needed)
+    }
+
+    fn sets(&self, key: &str) -> bool {
+        self.facts.kind == StatementKind::Update && self.facts.assignments.iter().any(|(column, _)| column == key)
+    }
+
+    /// `SET key = value` stays right only if the value lives where the rows are.
+    fn check_key(
+        &self,
+        target: &Keyed,
+        shard: Option<ShardId>,
+        context: &Context<'_>,
+        values: &Values<'_>,
+    ) -> Result<(), Refusal> {
+        for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
+            let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
+            let stays = match new {
+                Some(Decoded::Value(value)) => shard == Some(context.rules.shard_of(target.key_type, &value)),
+                Some(Decoded::Nothing | Decoded::Unknown) | None => false,
+            };
+            if !stays {
+                return Err(Refusal::unsupported(
+                    format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
+                    format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key),
+                )
+                .with_reason("sharding_key_update"));
+            }
+        }
+        Ok(())
+    }
+
+    fn direct(&self, shard: ShardId, effect: WriteEffect) -> Plan {
+        Plan::Direct(Direct {
+            shard,
+            statement: Statement::Original,
+            effect: Some(effect),
+            anywhere: false,
+            reads_reference: self.located.references.iter().any(|table| *table != self.target.to_string()),
+        })
+    }
+
+    fn effect(&self, context: &Context<'_>, values: &Values<'_>, reference: bool) -> WriteEffect {
+        let mode = mode_of(context.rules, &self.target);
+        let mut effect = effect(values.text, context, vec![self.target.rule_key().into_owned()], Some(mode));
+        effect.reference = reference;
+        effect
+    }
+}
+
+fn keyed_at(located: &Located, relation: usize) -> usize {
+    located.keyed.iter().position(|keyed| keyed.relation == relation).unwrap_or(0)
+}
+
+fn reference_home(rules: &RuleSet, table: &TableName) -> ShardId {
+    match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+        Some(Distribution::Reference { home, .. }) => *home,
+        Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => rules.home,
+    }
+}
+
+/// Returns how writes of the table commit over several shards.
+pub(super) fn mode_of(rules: &RuleSet, table: &TableName) -> WriteMode {
+    let (mode, automatic) = match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+        Some(Distribution::Sharded { group, .. }) => (rules.group(*group).multi_shard.mode, WriteMode::Eager),
+        Some(Distribution::Reference { multi_shard, .. }) => (multi_shard.mode, WriteMode::Eventual),
+        Some(Distribution::Single { .. }) | None => (RuleMode::Auto, WriteMode::Eager),
+    };
+    match mode {
+        RuleMode::Auto | RuleMode::Reject => automatic,
+        RuleMode::Eventual => WriteMode::Eventual,
+        RuleMode::Eager => WriteMode::Eager,
+        RuleMode::TwoPhase => WriteMode::TwoPhase,
+    }
+}
+
+/// Makes the effect of a write of `tables`.
+pub(super) fn effect(text: &str, context: &Context<'_>, tables: Vec<String>, mode: Option<WriteMode>) -> WriteEffect {
+    WriteEffect {
+        tables,
+        reference: false,
+        mode: mode.unwrap_or(WriteMode::Eager),
+        redo: redo(text, context.catalog),
+        deferrable: false,
+    }
+}
+
+/// The effect of a statement that was not read: it may write anything on its shard and is never redone.
+pub(super) fn hinted_effect(_rules: &RuleSet) -> WriteEffect {
+    WriteEffect {
+        tables: Vec::new(),
+        reference: false,
+        mode: WriteMode::Eager,
+        redo: Redo::Never("the statement was not read".to_owned()),
+        deferrable: false,
+    }
+}
+
+/// The effect of a read that locks rows or has a WITH query that writes: it holds the transaction where it ran.
+pub(super) fn lock_effect(located: &Located, _rules: &RuleSet) -> WriteEffect {
+    let keyed = located.keyed.iter().map(|keyed| keyed.table.clone());
+    WriteEffect {
+        tables: keyed.chain(located.fixed.iter().map(|(table, _)| table.clone())).collect(),
+        reference: false,
+        mode: WriteMode::Eager,
+        redo: Redo::Never("row locks cannot be taken again".to_owned()),
+        deferrable: false,
+    }
+}

@@ -1,0 +1,185 @@
+//! What a plan says. Never edited after it was returned.
+
+use std::ops::Range;
+
+use crate::merge::MergeSpec;
+use crate::types::{ShardId, ShardSet, WriteMode};
+
+/// What to do with one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// One shard answers; its frames pass undecoded.
+    Direct(Direct),
+    /// Several shards answer a read; their rows are merged.
+    Scatter(Scatter),
+    /// Several shards are written, one statement each, all in one transaction.
+    MultiWrite(MultiWrite),
+    /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
+    Copy(CopyPlan),
+    /// The same statement on each of several shards, as DDL, TRUNCATE, VACUUM and ANALYZE do.
+    /// `effect` is `None` for what cannot run in a transaction (VACUUM, CREATE INDEX CONCURRENTLY).
+    Everywhere {
+        /// Where it runs.
+        shards: ShardSet,
+        /// What it runs, usually the original text.
+        statement: Statement,
+        /// What it writes.
+        effect: Option<WriteEffect>,
+    },
+}
+
+/// One shard answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Direct {
+    /// The shard.
+    pub shard: ShardId,
+    /// What runs there.
+    pub statement: Statement,
+    /// What it writes; `None` for a read.
+    pub effect: Option<WriteEffect>,
+    /// Whether any shard that holds the tables would do (only reference tables are read, or no table at all).
+    pub anywhere: bool,
+    /// Whether reference tables are read (read-your-writes looks at this).
+    pub reads_reference: bool,
+}
+
+/// Text and parameters for one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Statement {
+    /// The client's own text and parameters, byte for byte.
+    Original,
+    /// A spliced text with its own parameter list; `$n` in `sql` is `parameters[n-1]`.
+    Rewritten {
+        /// The text.
+        sql: String,
+        /// Where each parameter comes from.
+        parameters: Vec<ParameterSource>,
+    },
+}
+
+/// Where a server parameter comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterSource {
+    /// The client's parameter with this 0-based index, in the client's format and type.
+    Client(usize),
+    /// A bigint made by the proxy (a generated id).
+    Bigint(i64),
+}
+
+/// A read over several shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scatter {
+    /// The shards.
+    pub shards: ShardSet,
+    /// What each of them runs.
+    pub statement: Statement,
+    /// How the rows merge.
+    pub merge: MergeSpec,
+    /// Whether reference tables are read.
+    pub reads_reference: bool,
+    /// Whether rows are locked (`FOR UPDATE`): every shard runs it in the transaction, asked in order.
+    pub locks: bool,
+}
+
+/// A write over several shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MultiWrite {
+    /// One statement per shard, the first is where home would be if the transaction has none yet.
+    pub parts: Vec<Part>,
+    /// What it writes; `mode` is the weakest mode that the rules and the statement's safety allow. Where the parts'
+    /// texts differ (a split INSERT), the spans of `Redo::AfterFreeze` are those of the client's text, and each part's
+    /// own are `classify::freezes` of its text.
+    pub effect: WriteEffect,
+    /// How RETURNING rows are put in order.
+    pub returning: ReturningOrder,
+}
+
+/// One shard's share of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The shard.
+    pub shard: ShardId,
+    /// What runs there.
+    pub statement: Statement,
+    /// For INSERT: the 0-based positions of its rows in the original statement.
+    pub rows: Vec<u32>,
+}
+
+/// How RETURNING rows of several parts are put in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturningOrder {
+    /// No RETURNING.
+    None,
+    /// By the position in VALUES, as PostgreSQL returns them, if each part returned all of its rows; else by shard.
+    ByRow,
+    /// Shard after shard (UPDATE and DELETE promise no order).
+    ByShard,
+}
+
+/// What a write does, as far as committing it is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteEffect {
+    /// The tables written, logical names.
+    pub tables: Vec<String>,
+    /// Whether a reference table is written (on its home; the copies follow by replay).
+    pub reference: bool,
+    /// The mode that is to be used if the transaction ends up writing several shards.
+    pub mode: WriteMode,
+    /// Whether the statement may be redone on a target after home's commit.
+    pub redo: Redo,
+    /// For sharded tables that the rules ask to be `eventual` and whose statement is safe to defer (an insert-safe
+    /// split INSERT): the parts for shards other than home need not run before home's commit.
+    pub deferrable: bool,
+}
+
+/// Whether and how a statement can be redone from its frozen text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redo {
+    /// The text and its parameters say it all.
+    Exact,
+    /// After these spans of the statement's text (as it is sent to the server) were replaced by literals.
+    AfterFreeze(Vec<Freeze>),
+    /// Never (COPY, TRUNCATE, DDL, volatile functions); the reason is told to the client where it matters.
+    Never(String),
+}
+
+/// A call of the `now()` family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freeze {
+    /// Byte range in the statement's text.
+    pub span: Range<usize>,
+    /// What stands there.
+    pub kind: FreezeKind,
+}
+
+/// Which of the `now()` family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreezeKind {
+    /// `now()`, `CURRENT_TIMESTAMP`, `transaction_timestamp()`
+    Timestamp,
+    /// `CURRENT_DATE`
+    Date,
+    /// `LOCALTIMESTAMP`
+    LocalTimestamp,
+}
+
+/// `COPY table [(columns)] FROM STDIN` in text format, split by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyPlan {
+    /// The table's name, logical.
+    pub table: String,
+    /// What each shard runs.
+    pub statement: Statement,
+    /// Position of the sharding key among the copied columns.
+    pub key_position: usize,
+    /// The key's type.
+    pub key_type: crate::types::KeyType,
+    /// Column separator of the text format.
+    pub delimiter: u8,
+    /// The text that stands for NULL.
+    pub null: String,
+    /// If the id column is left out: it is appended to every line as the last column, made with this tag code.
+    pub id_tag: Option<u16>,
+    /// What it writes.
+    pub effect: WriteEffect,
+}

@@ -1,0 +1,243 @@
+//! `prepare` reads a statement once; `Prepared::plan` answers each execution.
+
+use super::colocate::{Located, locate};
+use super::context::{Context, Values};
+use super::explain::Explain;
+use super::insert::{self, MakeIds, PreparedInsert};
+use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::{copy, modify, read, utility};
+use crate::sql::insert::ReadError;
+use crate::sql::{
+    self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
+};
+use crate::types::{Refusal, ShardId, SqlState};
+
+/// A statement that was read.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(super) text: String,
+    pub(super) body: Body,
+}
+
+/// What a prepared statement is.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// It always has the same plan.
+    Fixed(Box<Plan>),
+    /// A read.
+    Read(Box<Located>, Box<Facts>),
+    /// UPDATE or DELETE.
+    Modify(Box<modify::Modify>),
+    /// INSERT.
+    Insert(Box<PreparedInsert>),
+    /// EXPLAIN of one of these.
+    Explain(Explain),
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrepareError {
+    /// The proxy refuses.
+    Refused(Refusal),
+    /// The text could not be read: the session first asks PostgreSQL to parse it on home (its syntax error is the
+    /// client's); if that accepts, this is the refusal.
+    Unreadable(Refusal),
+}
+
+impl From<Refusal> for PrepareError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Reads one statement.
+///
+/// # Errors
+/// What is not right over shards is refused with SQLSTATE, reason and hint; see [`PrepareError`].
+pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+    if let Some(hint) = sql::hints(text) {
+        return hinted(text, &hint, context);
+    }
+    if Scanner::new(text).any(|token| token.kind == TokenKind::UnicodeIdentifier) {
+        return unreadable(text, context);
+    }
+    match sql::utility(text) {
+        Some(Utility::Copy(head)) => {
+            let plan = copy::plan(text, &head, context.rules, context.catalog).map_err(named)?;
+            return Ok(fixed(text, plan));
+        }
+        Some(utility) => return Ok(fixed(text, utility::plan(text, &utility, context)?)),
+        None => {}
+    }
+    if let Some(Control::Explain { analyze, inner, .. }) = sql::control(text) {
+        let explain = Explain::read(text, inner, analyze, context)?;
+        return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain) });
+    }
+    if let Some(insert) = insertion(text, context) {
+        return insert;
+    }
+    let facts = match sql::read(text) {
+        Ok(facts) => facts,
+        Err(Unreadable::Syntax(_) | Unreadable::Statement) => return unreadable(text, context),
+    };
+    let body = match facts.kind {
+        StatementKind::Insert => return unreadable(text, context),
+        StatementKind::Merge => return merge(text, &facts, context),
+        StatementKind::Select => {
+            let located = locate(&facts, context)?;
+            read::check(&facts, &located, context)?;
+            Body::Read(Box::new(located), Box::new(facts))
+        }
+        StatementKind::Update | StatementKind::Delete => {
+            Body::Modify(Box::new(modify::Modify::read(text, facts, context)?))
+        }
+    };
+    Ok(Prepared { text: text.to_owned(), body })
+}
+
+impl Prepared {
+    /// Returns the plan for these values.
+    ///
+    /// # Errors
+    /// Refuses what cannot be right over shards, and passes on what `ids` refuses.
+    pub fn plan(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
+        match &self.body {
+            Body::Fixed(plan) => Ok((**plan).clone()),
+            Body::Read(located, facts) => match read::direct(located, facts, context, values)? {
+                Some(plan) => Ok(plan),
+                None if self.text != values.text => self.again(context, values, ids),
+                None => read::scatter(located, facts, context, values),
+            },
+            Body::Modify(modify) => modify.plan(context, values),
+            Body::Explain(explain) => explain.plan(context, values, ids),
+            Body::Insert(insert) => {
+                let plan = insert.plan(context.rules, context.catalog, values.text, &values.parameters, ids);
+                plan.map_err(named)
+            }
+        }
+    }
+
+    /// Tells whether the plan depends on literals through key slots only and the text passes as it is: the session may
+    /// use it for every text with the same skeleton.
+    pub fn is_template(&self) -> bool {
+        match &self.body {
+            Body::Fixed(_) | Body::Insert(_) | Body::Explain(_) => false,
+            Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
+            Body::Modify(modify) => modify.is_template(),
+        }
+    }
+
+    /// Reads the text at hand, which shares only the skeleton with the prepared one.
+    fn again(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
+        match prepare(values.text, context) {
+            Ok(prepared) => prepared.plan(context, values, ids),
+            Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => Err(refusal),
+        }
+    }
+
+    /// Returns the INSERT, if it is one: its text for Parse and Describe differs where ids are made.
+    pub fn insert(&self) -> Option<&PreparedInsert> {
+        match &self.body {
+            Body::Insert(insert) => Some(insert),
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) => None,
+        }
+    }
+}
+
+fn fixed(text: &str, plan: Plan) -> Prepared {
+    Prepared { text: text.to_owned(), body: Body::Fixed(Box::new(plan)) }
+}
+
+/// Sends a text as it is to one shard.
+fn pass(shard: ShardId, effect: Option<WriteEffect>) -> Plan {
+    Plan::Direct(Direct { shard, statement: Statement::Original, effect, anywhere: false, reads_reference: false })
+}
+
+/// Reads an INSERT; `None` if the text is none.
+fn insertion(text: &str, context: &Context<'_>) -> Option<Result<Prepared, PrepareError>> {
+    let first = Scanner::new(text).next()?;
+    if !first.is_word(text, "insert") && !first.is_word(text, "with") {
+        return None;
+    }
+    let facts = match sql::insert::read(text) {
+        Ok(facts) => facts,
+        Err(ReadError::NotInsert) => return None,
+        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context)),
+        Err(error @ ReadError::Unsupported(_)) => {
+            return Some(match named_table(text, context) {
+                Some(_) => Err(PrepareError::Refused(Refusal::from(error).with_reason("insert_shape"))),
+                None => unreadable(text, context),
+            });
+        }
+    };
+    let insert = PreparedInsert::new(text, facts, context.rules, context.catalog);
+    Some(match insert {
+        Ok(insert) => Ok(Prepared { text: text.to_owned(), body: Body::Insert(Box::new(insert)) }),
+        Err(refusal) => Err(PrepareError::Refused(named(refusal))),
+    })
+}
+
+/// Takes over the reason code of a refusal of INSERT or COPY.
+fn named(refusal: Refusal) -> Refusal {
+    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY];
+    match known.into_iter().find(|code| insert::reason(&refusal) == Some(code)) {
+        Some(code) => refusal.with_reason(code),
+        None => refusal,
+    }
+}
+
+/// `/* shardloom: shard=s1 */`: there, as it stands.
+fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+    let rules = context.rules;
+    let wrong = |message: String, reason| Refusal::new(SqlState::INVALID_PARAMETER_VALUE, message).with_reason(reason);
+    if let Some(word) = hint.unknown.first() {
+        return Err(wrong(format!("unknown word \"{word}\" in a shardloom comment"), "unknown_hint").into());
+    }
+    let Some(name) = &hint.shard else {
+        let refusal = Refusal::unsupported("sharding_key in a comment is not available", "Say shard=NAME instead.");
+        return Err(refusal.with_reason("hint_sharding_key").into());
+    };
+    let Some(shard) = rules.shard_by_name(name) else {
+        return Err(wrong(format!("no shard is named \"{name}\""), "unknown_shard").into());
+    };
+    let reads = sql::read(text).is_ok_and(|facts| {
+        facts.kind == StatementKind::Select && !facts.nested_write && !facts.locks && read::is_known(&facts.functions)
+    });
+    let effect = (!reads).then(|| modify::hinted_effect(rules));
+    Ok(fixed(text, pass(shard, effect)))
+}
+
+/// What cannot be read goes to home as it is if no token names a table of the rules.
+fn unreadable(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+    match named_table(text, context) {
+        None => Ok(fixed(text, pass(context.rules.home, Some(modify::hinted_effect(context.rules))))),
+        Some(table) => Err(PrepareError::Unreadable(
+            Refusal::unsupported(
+                format!("this syntax cannot be routed for table \"{table}\""),
+                "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
+            )
+            .with_reason("unreadable"),
+        )),
+    }
+}
+
+/// Returns the first word that may be a table of the rules; a name in Unicode escapes may be any.
+fn named_table(text: &str, context: &Context<'_>) -> Option<String> {
+    let listed = |name: &str| context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name));
+    Scanner::new(text).find_map(|token| match token.kind {
+        TokenKind::UnicodeIdentifier => Some(token.text(text).to_owned()),
+        _ => identifier(text, token).filter(|name| listed(name)),
+    })
+}
+
+fn merge(text: &str, facts: &Facts, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+    let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
+    let named = tables.iter().find(|table| context.rules.table(&table.rule_key()).is_some());
+    if let Some(table) = named {
+        let hint = "Use INSERT … ON CONFLICT, or UPDATE and INSERT.";
+        let refusal = Refusal::unsupported(format!("MERGE is not available for table \"{table}\""), hint);
+        return Err(refusal.with_reason("merge").into());
+    }
+    let effect = modify::effect(text, context, tables.iter().map(ToString::to_string).collect(), None);
+    Ok(fixed(text, pass(context.rules.home, Some(effect))))
+}

@@ -1,0 +1,307 @@
+//! Reads: one shard answers where that is right, else several whose rows merge, else a refusal.
+
+use super::colocate::Located;
+use super::context::{Context, Values};
+use super::plan_types::{Direct, Plan, Scatter, Statement};
+use super::scatter;
+use crate::rules::OnMissingKey;
+use crate::sql::Facts;
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
+
+/// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
+/// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
+/// run on several shards, and not on any other shard than home if no table says where.
+const KNOWN_FUNCTIONS: [&str; 96] = [
+    "abs",
+    "age",
+    "any",
+    "array",
+    "array_append",
+    "array_cat",
+    "array_length",
+    "array_position",
+    "array_remove",
+    "array_to_string",
+    "ascii",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "btrim",
+    "cardinality",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "chr",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "convert_from",
+    "convert_to",
+    "count",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "date_part",
+    "date_trunc",
+    "decode",
+    "div",
+    "encode",
+    "every",
+    "exp",
+    "extract",
+    "floor",
+    "format",
+    "generate_series",
+    "greatest",
+    "initcap",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_array_length",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_extract_path",
+    "jsonb_extract_path_text",
+    "jsonb_set",
+    "jsonb_typeof",
+    "least",
+    "left",
+    "length",
+    "ln",
+    "localtimestamp",
+    "log",
+    "lower",
+    "lpad",
+    "ltrim",
+    "make_date",
+    "make_interval",
+    "make_timestamp",
+    "max",
+    "md5",
+    "min",
+    "mod",
+    "now",
+    "nullif",
+    "octet_length",
+    "overlay",
+    "position",
+    "power",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "rpad",
+    "rtrim",
+    "sign",
+    "split_part",
+    "sqrt",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substring",
+    "sum",
+    "to_char",
+    "to_date",
+    "to_timestamp",
+    "trim",
+    "trunc",
+    "upper",
+];
+
+/// Tells whether all functions are known to be harmless on any shard.
+pub(super) fn is_known(functions: &[String]) -> bool {
+    functions.iter().all(|function| KNOWN_FUNCTIONS.contains(&function.as_str()))
+}
+
+/// Functions whose state lives on home alone: sequences, advisory locks, notifications.
+const HOME_FUNCTIONS: [&str; 5] = ["nextval", "setval", "currval", "lastval", "pg_notify"];
+
+/// Refuses functions whose state lives on home where the statement runs on another shard.
+pub(super) fn check_home(facts: &Facts, shard: ShardId, context: &Context<'_>) -> Result<(), Refusal> {
+    let homely = |name: &&String| {
+        let lock = name.starts_with("pg_advisory") || name.starts_with("pg_try_advisory");
+        lock || HOME_FUNCTIONS.contains(&name.as_str())
+    };
+    match facts.functions.iter().find(homely) {
+        Some(name) if shard != context.rules.home => Err(Refusal::unsupported(
+            format!("{name}() works on {} only", context.rules.shard(context.rules.home).name),
+            "Call it in a statement of its own.",
+        )
+        .with_reason("home_function")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses what no values can make right.
+pub(super) fn check(facts: &Facts, located: &Located, _context: &Context<'_>) -> Result<(), Refusal> {
+    let sharded = located.keyed.first().map(|keyed| keyed.table.as_str());
+    let shared = sharded.or(located.references.first().map(String::as_str));
+    if facts.nested_write
+        && let Some(table) = shared
+    {
+        return Err(Refusal::unsupported(
+            format!("a WITH query that writes is not available beside table \"{table}\""),
+            "Send the statements one by one in a transaction.",
+        )
+        .with_reason("nested_write"));
+    }
+    Ok(())
+}
+
+/// Returns the plan if one shard is enough, `None` if several are needed.
+pub(super) fn direct(
+    located: &Located,
+    facts: &Facts,
+    context: &Context<'_>,
+    values: &Values<'_>,
+) -> Result<Option<Plan>, Refusal> {
+    let Some(needed) = needed_shards(located, context, values)? else { return Ok(None) };
+    if needed.len() > 1 {
+        return match located.fixed.first() {
+            Some((table, shard)) if !located.keyed.is_empty() => Err(apart(located, table, *shard, context)),
+            Some(_) | None => Ok(None),
+        };
+    }
+    let shard = needed.only().unwrap_or(context.rules.home);
+    check_home(facts, shard, context)?;
+    let free = needed.is_empty() && located.fixed.is_empty() && located.keyed.is_empty();
+    let writes = facts.locks || facts.nested_write || !is_known(&facts.functions);
+    let holds = facts.locks || facts.nested_write;
+    let effect = holds.then(|| super::modify::lock_effect(located, context.rules));
+    Ok(Some(Plan::Direct(Direct {
+        shard,
+        statement: Statement::Original,
+        effect,
+        anywhere: free && !writes,
+        reads_reference: !located.references.is_empty(),
+    })))
+}
+
+/// Returns the shards whose rows matter; `None` if some sharded table is not bound.
+fn needed_shards(located: &Located, context: &Context<'_>, values: &Values<'_>) -> Result<Option<ShardSet>, Refusal> {
+    let mut needed = ShardSet::new();
+    for (table, shard) in &located.fixed {
+        needed.insert(*shard);
+        if needed.len() > 1 {
+            return Err(two_places(located, table, context));
+        }
+    }
+    for keyed in &located.keyed {
+        match keyed.shards(context.rules, values) {
+            Some(shards) => needed = needed.union(&shards),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(needed))
+}
+
+fn two_places(located: &Located, table: &str, context: &Context<'_>) -> Refusal {
+    let (first, shard) = located.fixed.first().map_or(("", ShardId(0)), |(table, shard)| (table.as_str(), *shard));
+    Refusal::unsupported(
+        format!("tables \"{first}\" (on {}) and \"{table}\" live on different shards", context.rules.shard(shard).name),
+        "Make one of them a reference table, or read them one after the other.",
+    )
+    .with_reason("different_shards")
+}
+
+fn apart(located: &Located, table: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
+    let sharded = located.keyed.first().map_or("", |keyed| keyed.table.as_str());
+    Refusal::unsupported(
+        format!(
+            "table \"{table}\" lives on {} and the rows of \"{sharded}\" on other shards",
+            context.rules.shard(shard).name
+        ),
+        "Make it a reference table, or read the two one after the other.",
+    )
+    .with_reason("different_shards")
+}
+
+/// Plans a read over several shards.
+pub(super) fn scatter(
+    located: &Located,
+    facts: &Facts,
+    context: &Context<'_>,
+    values: &Values<'_>,
+) -> Result<Plan, Refusal> {
+    if let Some((table, shard)) = located.fixed.first() {
+        return Err(apart(located, table, *shard, context));
+    }
+    let root = root(located, facts)?;
+    if let Some(other) = located.keyed.iter().find(|keyed| !keyed.follows.contains(&located.keyed[root].relation)) {
+        return Err(not_colocated(located, root, &other.table));
+    }
+    let keyed = &located.keyed[root];
+    let bound = keyed.shards(context.rules, values);
+    if bound.is_none() && context.rules.group(keyed.group).missing_key.read == OnMissingKey::Reject {
+        return Err(missing_key(&keyed.table, &keyed.key));
+    }
+    let mut shards = bound.unwrap_or_else(|| context.rules.placement.shards());
+    if shards.is_empty() {
+        shards.insert(context.rules.home);
+    }
+    if !is_known(&facts.functions) {
+        let unknown = facts.functions.iter().find(|function| !is_known(std::slice::from_ref(*function)));
+        let name = unknown.map_or("", String::as_str);
+        return Err(Refusal::unsupported(
+            format!("function {name}() is not known to be the same on every shard of table \"{}\"", keyed.table),
+            format!("Bind the sharding key \"{}\" to one value.", keyed.key),
+        )
+        .with_reason("unknown_function"));
+    }
+    let (statement, merge) = match shards.len() {
+        1 => return Ok(one(shards, located, facts, context)),
+        _ => scatter::merge(facts, keyed, values)?,
+    };
+    Ok(Plan::Scatter(Scatter {
+        shards,
+        statement,
+        merge,
+        reads_reference: !located.references.is_empty(),
+        locks: facts.locks,
+    }))
+}
+
+/// All rows that matter are on one shard after all.
+fn one(shards: ShardSet, located: &Located, facts: &Facts, context: &Context<'_>) -> Plan {
+    Plan::Direct(Direct {
+        shard: shards.only().unwrap_or(context.rules.home),
+        statement: Statement::Original,
+        effect: facts.locks.then(|| super::modify::lock_effect(located, context.rules)),
+        anywhere: false,
+        reads_reference: !located.references.is_empty(),
+    })
+}
+
+/// Finds the sharded table whose rows say which shard a result row comes from.
+fn root(located: &Located, facts: &Facts) -> Result<usize, Refusal> {
+    let stands = |relation: usize| facts.relations[relation].scope == 0 && !facts.relations[relation].nullable;
+    located.keyed.iter().position(|keyed| stands(keyed.relation)).ok_or_else(|| {
+        let keyed = located.keyed.first();
+        let (table, key) = keyed.map_or(("", ""), |keyed| (keyed.table.as_str(), keyed.key.as_str()));
+        Refusal::unsupported(
+            format!("table \"{table}\" stands in a subquery or on the optional side of an outer join"),
+            format!("Bind the sharding key \"{key}\" to one value there, so that one shard can answer."),
+        )
+        .with_reason("sharded_subquery")
+    })
+}
+
+fn not_colocated(located: &Located, root: usize, other: &str) -> Refusal {
+    let keyed = &located.keyed[root];
+    Refusal::unsupported(
+        format!("tables \"{}\" and \"{other}\" are not joined by their sharding keys", keyed.table),
+        "Join them by equality of their sharding keys, or bind both keys to one value.",
+    )
+    .with_reason("not_colocated")
+}
+
+/// The refusal of a statement that must have a key.
+pub(super) fn missing_key(table: &str, key: &str) -> Refusal {
+    Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("missing sharding key \"{key}\" of table \"{table}\""))
+        .with_hint(format!(
+            "Add a condition on \"{key}\" under AND, or let the rules say missing_key: scatter for this table group."
+        ))
+        .with_reason("missing_sharding_key")
+}

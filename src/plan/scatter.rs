@@ -1,0 +1,196 @@
+//! What each shard runs and how the rows merge, for a single query block over colocated tables.
+
+use super::colocate::Keyed;
+use super::context::Values;
+use super::grouped;
+use super::limit::{self, Limits};
+use super::plan_types::{ParameterSource, Statement};
+use crate::merge::{MergeSpec, SortKey};
+use crate::sql::{self, Block, Facts, Item, OrderItem, Scanner, Shape, TokenKind, identifier, splice};
+use crate::types::{Refusal, SqlState};
+
+/// The changes in the text and what the merge does.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) edits: Vec<(std::ops::Range<usize>, String)>,
+    /// Expressions of hidden columns, in order.
+    pub(super) hidden: Vec<String>,
+    pub(super) spec: MergeSpec,
+}
+
+/// Makes the shards' statement and the merge.
+pub(super) fn merge(facts: &Facts, keyed: &Keyed, values: &Values<'_>) -> Result<(Statement, MergeSpec), Refusal> {
+    let Some(block) = &facts.block else {
+        return Err(refuse(keyed, "WITH, VALUES and set operations", "merge_shape"));
+    };
+    if let Some(what) = &block.unmergeable {
+        return Err(refuse(keyed, what, "merge_shape"));
+    }
+    let limits = limit::read(block, values)?;
+    let mut draft = Draft::default();
+    let aggregated = is_aggregated(block);
+    if aggregated && !groups_by_key(block, facts, keyed) {
+        grouped::draft(block, keyed, values.text, &mut draft)?;
+        limit::withhold(block, &mut draft);
+    } else {
+        if block.distinct && aggregated {
+            return Err(refuse(keyed, "DISTINCT with aggregates", "merge_shape"));
+        }
+        plain(block, keyed, values.text, &mut draft)?;
+        limit::push(block, limits, &mut draft);
+    }
+    if facts.locks && (limits != Limits::default() || aggregated || block.distinct) {
+        return Err(refuse(keyed, "FOR UPDATE with LIMIT, DISTINCT or aggregates", "merge_lock"));
+    }
+    draft.spec.offset = limits.offset;
+    draft.spec.limit = limits.limit;
+    finish(block, facts, draft, values)
+}
+
+/// Refuses something that the merge cannot do.
+pub(super) fn refuse(keyed: &Keyed, what: &str, reason: &'static str) -> Refusal {
+    Refusal::unsupported(
+        format!("{what} over several shards of table \"{}\" is not available", keyed.table),
+        format!("Bind the sharding key \"{}\" to one value, so that one shard can answer.", keyed.key),
+    )
+    .with_reason(reason)
+}
+
+fn is_aggregated(block: &Block) -> bool {
+    let aggregate = |item: &Item| matches!(item.shape, Shape::Aggregate { .. } | Shape::OverAggregate);
+    let ordered = block.order.iter().any(|key| aggregate(&key.item));
+    !block.group.is_empty() || block.having || ordered || block.items.iter().any(aggregate)
+}
+
+/// Tells whether the sharding key is among the group keys: then no group spans shards.
+fn groups_by_key(block: &Block, facts: &Facts, keyed: &Keyed) -> bool {
+    let is_key = |item: &Item| match &item.shape {
+        Shape::Column(column) => {
+            let own = column.relation.is_none_or(|relation| relation == keyed.relation);
+            own && column.name == keyed.key && !facts.relations[keyed.relation].renamed
+        }
+        Shape::Star | Shape::Position(_) | Shape::Aggregate { .. } | Shape::OverAggregate | Shape::Expression => false,
+    };
+    let starless = |position: usize| block.items.iter().take(position).all(|item| item.shape != Shape::Star);
+    block.group.iter().any(|group| match group.shape {
+        Shape::Position(position) if starless(position) => {
+            position.checked_sub(1).and_then(|at| block.items.get(at)).is_some_and(is_key)
+        }
+        _ => is_key(group),
+    })
+}
+
+/// Rows pass as they are: only the order is merged.
+fn plain(block: &Block, keyed: &Keyed, text: &str, draft: &mut Draft) -> Result<(), Refusal> {
+    draft.spec.distinct = block.distinct;
+    let star = block.items.iter().any(|item| item.shape == Shape::Star);
+    let mut columns = Vec::with_capacity(block.order.len());
+    for key in &block.order {
+        let column = match visible(block, key, text, keyed)? {
+            Some(column) => Place::Visible(column),
+            None if block.distinct => {
+                return Err(refuse(keyed, "DISTINCT ordered by what it does not select", "merge_shape"));
+            }
+            None => {
+                draft.hidden.push(text[key.item.span.clone()].to_owned());
+                Place::Hidden(draft.hidden.len() - 1)
+            }
+        };
+        columns.push(column);
+    }
+    draft.spec.hidden = draft.hidden.len();
+    for (key, place) in block.order.iter().zip(columns) {
+        let column = match place {
+            Place::Visible(column) => column,
+            Place::Hidden(index) if star => MergeSpec::FROM_END + (draft.hidden.len() - 1 - index),
+            Place::Hidden(index) => block.items.len() + index,
+        };
+        draft.spec.order.push(sort_key(key, column));
+    }
+    Ok(())
+}
+
+enum Place {
+    Visible(usize),
+    Hidden(usize),
+}
+
+pub(super) fn sort_key(key: &OrderItem, column: usize) -> SortKey {
+    SortKey { column, descending: key.descending, nulls_first: key.nulls_first }
+}
+
+/// Returns the select list's column that an ORDER BY key means; positions after a `*` cannot be told.
+pub(super) fn visible(block: &Block, key: &OrderItem, text: &str, keyed: &Keyed) -> Result<Option<usize>, Refusal> {
+    let starless = |index: usize| block.items.iter().take(index + 1).all(|item| item.shape != Shape::Star);
+    if let Shape::Position(position) = key.item.shape {
+        return match position.checked_sub(1) {
+            Some(index) if index < block.items.len() && starless(index) => Ok(Some(index)),
+            Some(_) | None => Err(refuse(keyed, "ORDER BY position that is not in the select list", "merge_shape")),
+        };
+    }
+    let name = match &key.item.shape {
+        Shape::Column(column) if column.relation.is_none() => Some(column.name.as_str()),
+        _ => None,
+    };
+    // A bare name is the output column's first, then the table's (PostgreSQL's manual, SELECT, ORDER BY).
+    let found = block.items.iter().position(|item| match (name, &item.alias, &item.shape) {
+        (Some(name), Some(alias), _) => alias == name,
+        (Some(name), None, Shape::Column(column)) => column.name == name,
+        (_, _, _) => false,
+    });
+    let same = || block.items.iter().position(|item| same_text(text, item, &key.item));
+    Ok(found.or_else(same).filter(|index| starless(*index)))
+}
+
+/// Tells whether two expressions are written alike, but for blanks and the case of unquoted words.
+pub(super) fn same_text(text: &str, left: &Item, right: &Item) -> bool {
+    let words = |item: &Item| -> Vec<String> {
+        let part = &text[item.span.clone()];
+        Scanner::new(part)
+            .map(|token| match token.kind {
+                TokenKind::Word => identifier(part, token).unwrap_or_default(),
+                _ => token.text(part).to_owned(),
+            })
+            .collect()
+    };
+    left.shape != Shape::Star && words(left) == words(right)
+}
+
+/// Splices the hidden columns in, checks the result, and numbers its parameters anew.
+fn finish(
+    block: &Block,
+    facts: &Facts,
+    mut draft: Draft,
+    values: &Values<'_>,
+) -> Result<(Statement, MergeSpec), Refusal> {
+    for hidden in &draft.hidden {
+        draft.edits.push((block.items_end..block.items_end, format!(", {hidden}")));
+    }
+    if draft.edits.is_empty() {
+        return Ok((Statement::Original, draft.spec));
+    }
+    let sql = splice(values.text, &draft.edits);
+    let kept = sql::read(&sql).is_ok_and(|again| again.relations == facts.relations);
+    if !kept {
+        return Err(Refusal::new(SqlState::INTERNAL_ERROR, "a rewritten statement does not say the same")
+            .with_reason("rewrite"));
+    }
+    let (sql, parameters) = renumber(&sql);
+    Ok((Statement::Rewritten { sql, parameters }, draft.spec))
+}
+
+/// Numbers the parameters that are left without gaps.
+fn renumber(sql: &str) -> (String, Vec<ParameterSource>) {
+    let mut used: Vec<usize> = Vec::new();
+    let mut edits = Vec::new();
+    for token in Scanner::new(sql).filter(|token| token.kind == TokenKind::Parameter) {
+        let Ok(number) = token.text(sql)[1..].parse::<usize>() else { continue };
+        let at = used.iter().position(|known| *known == number).unwrap_or_else(|| {
+            used.push(number);
+            used.len() - 1
+        });
+        edits.push((token.span(), format!("${}", at + 1)));
+    }
+    let parameters = used.iter().map(|number| ParameterSource::Client(number.saturating_sub(1))).collect();
+    (splice(sql, &edits), parameters)
+}

@@ -1,0 +1,180 @@
+//! Utility statements: on the shards that have the tables.
+
+use super::colocate::{Place, place};
+use super::context::Context;
+use super::modify::{hinted_effect, mode_of};
+use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
+use crate::rules::RuleSet;
+use crate::sql::{self, Ddl, DdlObject, DdlVerb, Facts, TableName, Utility};
+use crate::types::{Refusal, ShardId, ShardSet, WriteMode};
+
+/// Plans a utility statement other than COPY.
+pub(super) fn plan(text: &str, utility: &Utility, context: &Context<'_>) -> Result<Plan, Refusal> {
+    match utility {
+        Utility::Copy(_) => Err(Refusal::unsupported("COPY is not planned here", "")),
+        Utility::Truncate { tables } => on_tables(tables, true, context),
+        Utility::Vacuum { tables } | Utility::Analyze { tables } => on_tables(tables, false, context),
+        Utility::Lock { tables, .. } => on_tables(tables, true, context),
+        Utility::Ddl(ddl) => schema(text, ddl, context),
+        Utility::Do | Utility::Call => code(text, context),
+        Utility::Server => Ok(at(context.rules.home, None)),
+    }
+}
+
+/// Where the tables are: everywhere, on one shard, or a refusal.
+fn on_tables(tables: &[TableName], writes: bool, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let rules = context.rules;
+    let effect = writes.then(|| effect(tables, rules));
+    match whereabouts(tables, context)? {
+        Whereabouts::Everywhere => Ok(everywhere(rules, effect)),
+        Whereabouts::On(shard) => Ok(at(shard, effect)),
+    }
+}
+
+enum Whereabouts {
+    Everywhere,
+    On(ShardId),
+}
+
+fn whereabouts(tables: &[TableName], context: &Context<'_>) -> Result<Whereabouts, Refusal> {
+    let mut shared: Option<&TableName> = None;
+    let mut fixed: Option<(&TableName, ShardId)> = None;
+    for table in tables {
+        match place(context.rules, table)? {
+            Place::Sharded { .. } | Place::Reference => shared = shared.or(Some(table)),
+            Place::On(shard) => match fixed {
+                Some((first, other)) if other != shard => return Err(mixed(first, table)),
+                Some(_) => {}
+                None => fixed = Some((table, shard)),
+            },
+        }
+    }
+    match (shared, fixed) {
+        (Some(shared), Some((fixed, _))) => Err(mixed(shared, fixed)),
+        (None, Some((_, shard))) => Ok(Whereabouts::On(shard)),
+        (Some(_) | None, None) => Ok(Whereabouts::Everywhere),
+    }
+}
+
+fn mixed(first: &TableName, second: &TableName) -> Refusal {
+    Refusal::unsupported(
+        format!("tables \"{first}\" and \"{second}\" do not live on the same shards"),
+        "Write one statement for each.",
+    )
+    .with_reason("different_shards")
+}
+
+fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let rules = context.rules;
+    if let Some(query) = ddl.query {
+        check_query(text, query, ddl, context)?;
+    }
+    if ddl.temporary {
+        return Ok(at(rules.home, Some(effect(&ddl.tables, rules))));
+    }
+    let effect = (!ddl.concurrently && in_transaction(ddl)).then(|| effect(&ddl.tables, rules));
+    // The relation of CREATE INDEX is the table; a named index or sequence alone says nothing of its table.
+    let unknown = matches!(ddl.object, DdlObject::Index | DdlObject::Sequence | DdlObject::View)
+        && ddl.verb != DdlVerb::Create
+        && ddl.tables.iter().all(|table| rules.table(&table.rule_key()).is_none());
+    if ddl.object == DdlObject::View {
+        return Ok(at(rules.home, effect));
+    }
+    if unknown || (ddl.object == DdlObject::Sequence && ddl.verb == DdlVerb::Create) {
+        return Ok(everywhere(rules, effect));
+    }
+    match (whereabouts(&ddl.tables, context)?, ddl.object) {
+        (_, DdlObject::Database | DdlObject::Cluster) => Ok(at(rules.home, None)),
+        (Whereabouts::Everywhere, _) => Ok(everywhere(rules, effect)),
+        (Whereabouts::On(shard), _) => Ok(at(shard, effect)),
+    }
+}
+
+/// `CREATE TABLE … AS` and views: the query must read nothing that home does not have, the target must live on home.
+fn check_query(text: &str, query: usize, ddl: &Ddl, context: &Context<'_>) -> Result<(), Refusal> {
+    let rules = context.rules;
+    let refuse = |table: &str| {
+        Refusal::unsupported(
+            format!("a table or view made by a query is not available with table \"{table}\""),
+            "Create the table first, then INSERT into it.",
+        )
+        .with_reason("create_as")
+    };
+    let target = ddl.tables.first().filter(|table| rules.table(&table.rule_key()).is_some());
+    if let Some(table) = target {
+        return Err(refuse(&table.to_string()));
+    }
+    // Names are looked for in the whole text: what the parser crate does not read is found, too.
+    let part = text.get(query..).unwrap_or("");
+    let names = sql::Scanner::new(part).filter_map(|token| sql::identifier(part, token));
+    let facts: Option<Facts> = sql::read(part).ok();
+    let known = |name: &str| match rules.tables.iter().find(|(table, _)| table.rsplit('.').next() == Some(name)) {
+        Some((_, rule)) => {
+            !matches!(rule.distribution, crate::rules::Distribution::Single { shard } if shard == rules.home)
+        }
+        None => false,
+    };
+    let named: Option<String> = match facts {
+        Some(facts) => {
+            let tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+            tables.map(|table| table.name.clone()).find(|name| known(name))
+        }
+        None => names.into_iter().find(|name| known(name)),
+    };
+    named.map_or(Ok(()), |table| Err(refuse(&table)))
+}
+
+/// Tells whether the statement may stand in a transaction block.
+fn in_transaction(ddl: &Ddl) -> bool {
+    match ddl.object {
+        DdlObject::Database | DdlObject::Cluster => false,
+        DdlObject::Table
+        | DdlObject::Index
+        | DdlObject::Sequence
+        | DdlObject::View
+        | DdlObject::Schema
+        | DdlObject::Type
+        | DdlObject::Function
+        | DdlObject::OnTable
+        | DdlObject::Extension
+        | DdlObject::Role
+        | DdlObject::Other => true,
+    }
+}
+
+/// `DO` and `CALL`: code that nobody can read; on home, if it names no table of the rules.
+fn code(text: &str, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let known = |word: &str| {
+        let named = |table: &String| table.rsplit('.').next() == Some(word);
+        context.rules.tables.keys().any(named)
+    };
+    let word = |byte: char| !(byte.is_alphanumeric() || byte == '_');
+    let lower = text.to_lowercase();
+    match lower.split(word).find(|word| known(word)) {
+        Some(table) => Err(Refusal::unsupported(
+            format!("DO and CALL are not available with table \"{table}\""),
+            "Say the shard in a leading comment: /* shardloom: shard=NAME */.",
+        )
+        .with_reason("code")),
+        None => Ok(at(context.rules.home, Some(hinted_effect(context.rules)))),
+    }
+}
+
+fn everywhere(rules: &RuleSet, effect: Option<WriteEffect>) -> Plan {
+    let shards: ShardSet = ShardSet::first(rules.shards.len());
+    Plan::Everywhere { shards, statement: Statement::Original, effect }
+}
+
+fn at(shard: ShardId, effect: Option<WriteEffect>) -> Plan {
+    Plan::Direct(Direct { shard, statement: Statement::Original, effect, anywhere: false, reads_reference: false })
+}
+
+fn effect(tables: &[TableName], rules: &RuleSet) -> WriteEffect {
+    WriteEffect {
+        tables: tables.iter().map(|table| table.rule_key().into_owned()).collect(),
+        reference: false,
+        mode: tables.iter().map(|table| mode_of(rules, table)).max().unwrap_or(WriteMode::Eager).max(WriteMode::Eager),
+        redo: Redo::Never("a change of the schema is not redone".to_owned()),
+        deferrable: false,
+    }
+}
