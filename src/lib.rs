@@ -24,3 +24,6 @@ pub mod merge;
 // floor 4
 pub mod outbox;
 pub mod plan;
+
+// floor 5
+pub mod proxy;

@@ -1,0 +1,85 @@
+//! The one [`Proxy`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ClientRegistry, Drain, HealthBoard, Logins, PoolBoard, Readiness, Requests, Rules};
+use crate::backend::CancelRegistry;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::outbox::Outbox;
+use crate::snowflake::Generator;
+use crate::types::{Clock, Refusal, SqlState};
+
+/// What all threads share. Made once by `server`, never replaced.
+pub struct Proxy {
+    /// The configuration that the process started with.
+    pub config: Arc<Config>,
+    /// The proxy's name in leases and in the ledger.
+    pub name: String,
+    /// Monotonic time of the start.
+    pub started: Duration,
+    /// Who may log in.
+    pub logins: Logins,
+    /// The rules and the catalog in force.
+    pub rules: Rules,
+    /// Cancel keys of all clients, whichever worker serves them.
+    pub cancels: CancelRegistry,
+    /// Counters and histograms.
+    pub metrics: Arc<Metrics>,
+    /// The ledger, its relay and its leases.
+    pub outbox: Arc<Outbox>,
+    /// Ids of the layout `standard`.
+    pub ids: Arc<Generator>,
+    /// Who is connected.
+    pub clients: ClientRegistry,
+    /// Server connections, as the workers published them.
+    pub pools: PoolBoard,
+    /// Which shards answer.
+    pub health: HealthBoard,
+    /// What keeps the proxy from being ready.
+    pub readiness: Readiness,
+    /// The end of the process.
+    pub drain: Drain,
+    /// What is asked of the control thread.
+    pub requests: Requests,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Proxy {
+    /// Returns how many worker threads there are.
+    pub fn workers(&self) -> usize {
+        self.config.listen.workers
+    }
+
+    /// Returns the most clients that are admitted at the same time.
+    pub fn clients_max(&self) -> usize {
+        self.config.limits.max_clients
+    }
+
+    /// Returns the time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.started)
+    }
+
+    /// Makes `count` ids of a business tag; fails with `22023` for a tag that no rule names.
+    pub fn next_ids(&self, tag: &str, count: usize) -> Result<Vec<i64>, Refusal> {
+        let snapshot = self.rules.load();
+        let code = snapshot.rules.ids.tags.get(tag).copied().ok_or_else(|| {
+            let known = snapshot.rules.ids.tags.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("no id tag \"{tag}\" in the rules"))
+                .with_hint(format!("The tags are: {known}."))
+        })?;
+        let mut ids = Vec::with_capacity(count);
+        self.ids.next_many(code, count, &mut ids).map_err(|error| error.refusal())?;
+        self.metrics.ids_issued(count as u64);
+        Ok(ids)
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").field("name", &self.name).finish_non_exhaustive()
+    }
+}
