@@ -1,0 +1,138 @@
+//! One execution of one statement, in the protocol that the client chose.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::outbox::{RedoCommand, RedoParameter};
+use crate::plan::{ParameterSource, Statement};
+use crate::wire::frontend::{self, BindValue, Target};
+
+/// PostgreSQL's type oid of `bigint`.
+pub(super) const BIGINT_OID: u32 = 20;
+
+/// A statement and its values, as the client sent them.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The statement's text.
+    pub text: Rc<str>,
+    /// The values bound, `None` in the simple protocol.
+    pub arguments: Option<Rc<Arguments>>,
+    /// Whether the client expects a RowDescription with this execution.
+    pub describe: bool,
+}
+
+/// What Parse and Bind said.
+#[derive(Debug, Default)]
+pub struct Arguments {
+    /// Parameter types as declared in Parse; may be shorter than `values`, 0 means undeclared.
+    pub types: Vec<u32>,
+    /// One format code per value.
+    pub formats: Vec<i16>,
+    /// The values, `None` is NULL.
+    pub values: Vec<Option<Bytes>>,
+    /// Result format codes as the client sent them: none, one for all, or one per column.
+    pub result_formats: Vec<i16>,
+}
+
+/// Text and parameters as one server gets them.
+struct Resolved<'a> {
+    sql: Cow<'a, str>,
+    types: Vec<u32>,
+    formats: Vec<i16>,
+    values: Vec<Option<Cow<'a, [u8]>>>,
+}
+
+impl Call {
+    /// Makes a call of the simple protocol.
+    pub fn simple(text: Rc<str>) -> Self {
+        Self { text, arguments: None, describe: true }
+    }
+
+    /// Returns the text that `statement` stands for.
+    pub fn sql<'a>(&'a self, statement: &'a Statement) -> &'a str {
+        match statement {
+            Statement::Original => &self.text,
+            Statement::Rewritten { sql, .. } => sql,
+        }
+    }
+
+    /// Appends the messages that run `statement` on a server, up to the ReadyForQuery they cause.
+    pub fn write(&self, out: &mut BytesMut, statement: &Statement) {
+        match &self.arguments {
+            None => frontend::write_query(out, self.sql(statement)),
+            Some(arguments) => {
+                let resolved = self.resolve(statement);
+                let values: Vec<BindValue<'_>> = resolved
+                    .formats
+                    .iter()
+                    .zip(&resolved.values)
+                    .map(|(format, value)| BindValue { format: *format, value: value.as_deref() })
+                    .collect();
+                frontend::write_parse(out, "", &resolved.sql, &resolved.types);
+                frontend::write_bind(out, "", "", &values, &arguments.result_formats);
+                frontend::write_describe(out, Target::Portal, "");
+                frontend::write_execute(out, "", 0);
+                frontend::write_sync(out);
+            }
+        }
+    }
+
+    /// Returns the statement frozen for a redo; `expected_rows` is what it did when it ran.
+    pub fn freeze(&self, statement: &Statement, expected_rows: u64) -> RedoCommand {
+        let resolved = self.resolve(statement);
+        let parameters = resolved
+            .formats
+            .iter()
+            .zip(resolved.values)
+            .map(|(format, value)| RedoParameter { format: *format, value: value.map(Cow::into_owned) })
+            .collect();
+        RedoCommand {
+            sql: resolved.sql.into_owned(),
+            types: resolved.types,
+            parameters,
+            expected_rows: expected_rows as i64,
+        }
+    }
+
+    fn resolve<'a>(&'a self, statement: &'a Statement) -> Resolved<'a> {
+        let empty = Arguments::default();
+        match (statement, &self.arguments) {
+            (Statement::Original, None) => {
+                Resolved { sql: Cow::Borrowed(&self.text), types: vec![], formats: vec![], values: vec![] }
+            }
+            (Statement::Original, Some(arguments)) => Resolved {
+                sql: Cow::Borrowed(&self.text),
+                types: arguments.types.clone(),
+                formats: arguments.formats.clone(),
+                values: arguments.values.iter().map(|value| value.as_deref().map(Cow::Borrowed)).collect(),
+            },
+            (Statement::Rewritten { sql, parameters }, arguments) => {
+                let mut resolved = Resolved { sql: Cow::Borrowed(sql), types: vec![], formats: vec![], values: vec![] };
+                for source in parameters {
+                    resolved.push(source, arguments.as_deref().unwrap_or(&empty));
+                }
+                resolved
+            }
+        }
+    }
+}
+
+impl Resolved<'_> {
+    fn push(&mut self, source: &ParameterSource, arguments: &Arguments) {
+        match source {
+            ParameterSource::Client(index) => {
+                self.types.push(arguments.types.get(*index).copied().unwrap_or(0));
+                self.formats.push(arguments.formats.get(*index).copied().unwrap_or(0));
+                let value = arguments.values.get(*index).cloned().flatten();
+                self.values.push(value.map(|value| Cow::Owned(value.to_vec())));
+            }
+            ParameterSource::Bigint(value) => {
+                self.types.push(BIGINT_OID);
+                self.formats.push(0);
+                self.values.push(Some(Cow::Owned(value.to_string().into_bytes())));
+            }
+        }
+    }
+}

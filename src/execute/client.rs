@@ -1,0 +1,167 @@
+//! The client's socket: whole frames in, one write buffer out.
+//!
+//! Knows nothing of statements. Writes are collected and go out when the session parks on a read, at the end of a
+//! reply, or past [`FLUSH_BYTES`].
+
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::wire::frame::{self, FrameError};
+
+/// Replies are written to the socket once this much is waiting; 64 KiB is where larger writes stop paying.
+pub const FLUSH_BYTES: usize = 64 * 1024;
+/// What one read may bring in; also what an active client's input buffer holds on to.
+const READ_BYTES: usize = 16 * 1024;
+/// While a server works, the client is only watched for leaving: pipelined input beyond this stays in the kernel.
+const AHEAD_BYTES: usize = 64 * 1024;
+
+/// One client's connection after the start-up.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    input: BytesMut,
+    output: BytesMut,
+    message_bound: usize,
+    /// While replies are held in memory: how many bytes at most.
+    held_max: Option<usize>,
+    overflow: bool,
+}
+
+/// What was waiting for the client before replies were held.
+#[derive(Debug)]
+pub struct Held {
+    before: BytesMut,
+}
+
+/// Why a client can no longer be talked to.
+#[derive(Debug)]
+pub enum ClientError {
+    /// The client closed the connection or it broke.
+    Gone,
+    /// The client sent something that is not the protocol.
+    Protocol(FrameError),
+}
+
+impl From<io::Error> for ClientError {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<FrameError> for ClientError {
+    fn from(error: FrameError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl Client {
+    /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
+    pub fn new(stream: TcpStream, message_bound: usize) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bound, held_max: None, overflow: false }
+    }
+
+    /// Sets the largest frame in bytes, small before authentication.
+    pub fn set_message_bound(&mut self, bound: usize) {
+        self.message_bound = bound;
+    }
+
+    /// Returns the buffer that replies are appended to.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Keeps replies in memory from here on, up to `bound` bytes; [`Client::release`] hands them out.
+    pub fn hold(&mut self, bound: usize) -> Held {
+        self.held_max = Some(bound);
+        self.overflow = false;
+        Held { before: std::mem::take(&mut self.output) }
+    }
+
+    /// Ends [`Client::hold`]; returns the replies since and whether some were dropped for the bound.
+    pub fn release(&mut self, held: Held) -> (Bytes, bool) {
+        self.held_max = None;
+        let replies = std::mem::replace(&mut self.output, held.before);
+        (replies.freeze(), std::mem::take(&mut self.overflow))
+    }
+
+    /// Returns the bytes read and not consumed yet.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Returns the next whole frame if it is buffered already: its type byte and its body.
+    pub fn buffered_frame(&mut self) -> Result<Option<(u8, Bytes)>, ClientError> {
+        let Some(header) = frame::header(&self.input, self.message_bound)? else {
+            return Ok(None);
+        };
+        if self.input.len() < header.length {
+            return Ok(None);
+        }
+        let mut whole = self.input.split_to(header.length);
+        whole.advance(5);
+        Ok(Some((header.kind, whole.freeze())))
+    }
+
+    /// Returns the next frame, flushing what is waiting before it parks. Cancel-safe.
+    pub async fn frame(&mut self) -> Result<(u8, Bytes), ClientError> {
+        loop {
+            if let Some(frame) = self.buffered_frame()? {
+                return Ok(frame);
+            }
+            self.flush().await?;
+            self.fill().await?;
+        }
+    }
+
+    /// Reads at least one byte; the end of the stream is [`ClientError::Gone`]. Cancel-safe.
+    pub async fn fill(&mut self) -> Result<(), ClientError> {
+        self.input.reserve(READ_BYTES);
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(ClientError::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes everything that is waiting.
+    pub async fn flush(&mut self) -> Result<(), ClientError> {
+        if let Some(bound) = self.held_max {
+            if self.output.len() > bound {
+                self.overflow = true;
+                self.output.clear();
+            }
+            return Ok(());
+        }
+        if !self.output.is_empty() {
+            self.stream.write_all_buf(&mut self.output).await?;
+        }
+        Ok(())
+    }
+
+    /// Flushes once [`FLUSH_BYTES`] are waiting, so that a large reply does not gather in memory.
+    pub async fn flush_if_large(&mut self) -> Result<(), ClientError> {
+        if self.output.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    /// Becomes ready when the client is gone; input that arrives meanwhile is kept, up to a bound.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.input.len() < AHEAD_BYTES {
+            match self.stream.poll_read_ready(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {}
+            }
+            self.input.reserve(READ_BYTES);
+            match self.stream.try_read_buf(&mut self.input) {
+                Ok(0) => return Poll::Ready(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,370 @@
+//! The end of a transaction: one shard's own COMMIT, or one decision on home and the targets along with it.
+//!
+//! Where the proxy may die: before home's COMMIT is sent nothing happened anywhere; after it the ledger row says what
+//! the targets must have, and the relay or recovery brings it to them. `docs/multi-shard-writes.md` has the table.
+
+use futures_util::future::join_all;
+
+use crate::backend::{BackendError, Server};
+use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
+
+use super::failure::Failure;
+use super::forward;
+use super::link::Link;
+use super::transaction::{Block, Member};
+
+impl Link {
+    /// Ends an implicit block: commits what went well and rolls back what did not, then passes a held command tag.
+    pub async fn end_implicit(&mut self, done: Result<forward::Reply, Failure>) -> Result<(), Failure> {
+        match done {
+            Ok(reply) => {
+                self.commit().await?;
+                if let Some(tag) = reply.held {
+                    self.client.output().extend_from_slice(&tag);
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                self.rollback().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Commits the open transaction everywhere; after an error nothing of it is left, except after `08007`.
+    pub async fn commit(&mut self) -> Result<(), Failure> {
+        match self.try_commit().await {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                self.rollback().await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn try_commit(&mut self) -> Result<(), Failure> {
+        for position in 0..self.transaction.members.len() {
+            self.flush_member(position).await?;
+        }
+        let written = self.transaction.written();
+        if written.len() <= 1 && !self.transaction.reference && self.transaction.deferred.is_empty() {
+            return self.commit_one_writer().await;
+        }
+        let home = self.home();
+        let mode = self.commit_mode(home)?;
+        if mode == WriteMode::TwoPhase { self.commit_two_phase(home).await } else { self.commit_ledger(home).await }
+    }
+
+    /// One shard at most was written: its COMMIT decides; those that were only read follow.
+    async fn commit_one_writer(&mut self) -> Result<(), Failure> {
+        let mut members = self.transaction.finish();
+        members.sort_by_key(|member| !member.wrote);
+        let mut outcome = Ok(());
+        for mut member in members {
+            let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            let ended = self.end_member(&mut member, sql).await;
+            outcome = outcome.and(ended);
+            self.give_back(member.server);
+        }
+        outcome
+    }
+
+    /// Runs COMMIT or ROLLBACK on one member. A COMMIT that answers ROLLBACK, or no answer to it, is an error.
+    async fn end_member(&mut self, member: &mut Member, sql: &str) -> Result<(), Failure> {
+        match member.server.simple(sql).await {
+            Ok(reply) if sql == "COMMIT" && reply.tag != "COMMIT" => Err(Refusal::new(
+                SqlState::SERIALIZATION_FAILURE,
+                format!("shard \"{}\" rolled the transaction back", member.server.target().shard_name),
+            )
+            .into()),
+            Ok(_) => Ok(()),
+            Err(error @ BackendError::Server(_)) => Err(error.into()),
+            Err(error) if sql == "COMMIT" && member.wrote => Err(outcome_unknown(&member.server, &error, None).into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Eager and eventual: home commits with the ledger row, the targets right after it.
+    async fn commit_ledger(&mut self, home: ShardId) -> Result<(), Failure> {
+        self.check_constraints(home).await?;
+        let txid = self.txid()?;
+        let entry = self.ledger_entry(txid, home, self.transaction.mode.unwrap_or(WriteMode::Eventual));
+        let flight = self.begin_flight(txid, home);
+        let flight = self.decide(home, &entry, flight).await?;
+        self.note_committed(txid);
+        self.finish_targets(home, flight, "COMMIT".to_owned()).await;
+        Ok(())
+    }
+
+    /// Two-phase: every target prepares, home commits with the ledger row, the targets commit what they prepared.
+    async fn commit_two_phase(&mut self, home: ShardId) -> Result<(), Failure> {
+        self.check_constraints(home).await?;
+        let txid = self.txid()?;
+        let prepare = self.worker.proxy.outbox.prepare_statement(txid, home);
+        self.on_targets(home, &prepare).await?;
+        let mut entry = self.ledger_entry(txid, home, WriteMode::TwoPhase);
+        for target in &mut entry.targets {
+            target.commands.clear();
+        }
+        let flight = self.begin_flight(txid, home);
+        let flight = match self.decide(home, &entry, flight).await {
+            Ok(flight) => flight,
+            Err(failure) => {
+                self.undo_prepared(home, txid, &failure).await;
+                return Err(failure);
+            }
+        };
+        self.note_committed(txid);
+        let sql = self.worker.proxy.outbox.commit_prepared(txid, home);
+        self.finish_targets(home, flight, sql).await;
+        Ok(())
+    }
+
+    /// Rolls back what the targets prepared, unless nobody knows whether home committed: recovery decides then.
+    async fn undo_prepared(&mut self, home: ShardId, txid: i64, failure: &Failure) {
+        if is_unknown(failure) {
+            return;
+        }
+        let sql = self.worker.proxy.outbox.rollback_prepared(txid, home);
+        let members =
+            self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
+        join_all(members.map(|member| member.server.simple(&sql))).await;
+    }
+
+    /// Fires deferred constraints on every member before anything is decided, and puts in missing inbox rows.
+    async fn check_constraints(&mut self, home: ShardId) -> Result<(), Failure> {
+        let written = self.transaction.written();
+        if written.iter().all(|shard| *shard == home) {
+            return Ok(());
+        }
+        let txid = self.txid()?;
+        let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
+        for member in self.transaction.members.iter_mut().filter(|member| member.wrote) {
+            let mut sql = String::from("SET CONSTRAINTS ALL IMMEDIATE");
+            if member.server.shard() != home && !member.inbox {
+                sql = format!("{inbox};{sql}");
+                member.inbox = true;
+            }
+            crate::wire::frontend::write_query(member.server.out(), &sql);
+            member.server.flush().await?;
+            member.preamble += 1;
+        }
+        for position in 0..self.transaction.members.len() {
+            self.flush_member(position).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs one statement on every written target at once; the first error wins after all have answered.
+    async fn on_targets(&mut self, home: ShardId, sql: &str) -> Result<(), Failure> {
+        let members =
+            self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
+        let answers = join_all(members.map(|member| member.server.simple(sql))).await;
+        for answer in answers {
+            answer?;
+        }
+        Ok(())
+    }
+
+    fn begin_flight(&self, txid: i64, home: ShardId) -> Flight {
+        let rules = &self.snapshot.rules;
+        let mut targets: ShardSet = self.transaction.written().into_iter().collect();
+        targets.extend(self.transaction.deferred.iter().filter_map(|target| rules.shard_by_name(&target.shard)));
+        if self.transaction.reference {
+            targets = ShardSet::first(rules.shards.len());
+        }
+        let targets: ShardSet = targets.iter().filter(|shard| *shard != home).collect();
+        let copies = if self.transaction.reference { targets } else { ShardSet::new() };
+        self.worker.proxy.outbox.begin_flight(txid, home, targets).with_copies(copies)
+    }
+
+    /// The decision: ledger row and COMMIT in one write on home.
+    async fn decide(&mut self, home: ShardId, entry: &LedgerEntry, flight: Flight) -> Result<Flight, Failure> {
+        let position = self.transaction.position(home).expect("home was written, so it is a member");
+        let sql = format!("{};COMMIT", outbox::ledger_insert(entry));
+        let server = &mut self.transaction.members[position].server;
+        let failure = match server.simple(&sql).await {
+            Ok(reply) if reply.tag == "COMMIT" => return Ok(flight),
+            Ok(_) => Refusal::new(
+                SqlState::SERIALIZATION_FAILURE,
+                format!("home \"{}\" rolled the transaction back", server.target().shard_name),
+            )
+            .into(),
+            Err(error @ BackendError::Server(_))
+                if server.status() != TransactionStatus::Idle || server.is_usable() =>
+            {
+                Failure::from(error)
+            }
+            Err(error) => return self.resolve(home, entry.txid, error, flight).await,
+        };
+        flight.aborted();
+        Err(failure)
+    }
+
+    /// Home's answer is lost: asks home itself, by the fencing insert, whether the transaction committed.
+    async fn resolve(
+        &mut self,
+        home: ShardId,
+        txid: i64,
+        error: BackendError,
+        flight: Flight,
+    ) -> Result<Flight, Failure> {
+        let position = self.transaction.position(home).expect("home was written, so it is a member");
+        self.transaction.members[position].server.mark_broken();
+        match self.worker.proxy.outbox.resolve(txid, home).await {
+            Resolution::Committed => Ok(flight),
+            Resolution::Aborted => {
+                flight.aborted();
+                Err(error.into())
+            }
+            Resolution::Unknown => {
+                Err(outcome_unknown(&self.transaction.members[position].server, &error, Some(txid)).into())
+            }
+        }
+    }
+
+    /// After the decision: the targets end their part; those that do not answer are left to the relay.
+    async fn finish_targets(&mut self, home: ShardId, flight: Flight, target_sql: String) {
+        let mut members = self.transaction.finish();
+        let ends = members.iter_mut().filter(|member| member.server.shard() != home).map(async |member| {
+            let sql = if member.wrote { target_sql.as_str() } else { "COMMIT" };
+            let ended = member.server.simple(sql).await;
+            let rows = member.commands.iter().map(|command| command.expected_rows).sum::<i64>();
+            (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
+        });
+        let ended = join_all(ends).await;
+        let (settled, lost): (Vec<_>, Vec<_>) =
+            ended.into_iter().filter(|(_, wrote, ..)| *wrote).partition(|(_, _, committed, _)| *committed);
+        let settled = settled.iter().map(|(shard, _, _, rows)| (*shard, *rows)).collect();
+        if lost.is_empty() {
+            flight.settled(settled);
+        } else {
+            let lost: Vec<ShardId> = lost.iter().map(|(shard, ..)| *shard).collect();
+            flight.unknown_targets(&lost, settled);
+        }
+        for member in members {
+            self.give_back(member.server);
+        }
+    }
+
+    fn note_committed(&mut self, txid: i64) {
+        self.last_txid = Some(txid);
+        if self.transaction.reference {
+            self.unsettled.push(txid);
+            self.worker.proxy.outbox.notify(self.home());
+        }
+    }
+
+    /// Returns how this transaction commits: the strongest mode asked for, two-phase where nothing can be redone.
+    fn commit_mode(&self, home: ShardId) -> Result<WriteMode, Failure> {
+        let mode = self.transaction.mode.unwrap_or(WriteMode::Eager);
+        let targets = self.transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
+        if mode == WriteMode::TwoPhase || targets.clone().count() == 0 {
+            return Ok(mode);
+        }
+        let unfrozen = targets.clone().any(|member| member.unfrozen);
+        if self.transaction.never_redo.is_some() || unfrozen { Ok(WriteMode::TwoPhase) } else { Ok(mode) }
+    }
+
+    fn shard_name(&self, shard: ShardId) -> String {
+        self.snapshot.rules.shard(shard).name.clone()
+    }
+
+    fn ledger_entry(&self, txid: i64, home: ShardId, mode: WriteMode) -> LedgerEntry {
+        let rules = &self.snapshot.rules;
+        let transaction = &self.transaction;
+        let targets = transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
+        let copies = rules.shards.iter().filter(|shard| transaction.reference && shard.name != rules.shard(home).name);
+        LedgerEntry {
+            txid,
+            mode,
+            kind: if transaction.reference { "reference".to_owned() } else { "write".to_owned() },
+            copies: copies.map(|shard| shard.name.clone()).collect(),
+            targets: targets
+                .map(|member| LedgerTarget {
+                    shard: self.shard_name(member.server.shard()),
+                    expected_rows: member.commands.iter().map(|command| command.expected_rows).sum(),
+                    commands: member.commands.clone(),
+                })
+                .chain(transaction.deferred.iter().cloned())
+                .collect(),
+            environment: self.environment(),
+            home_rows: self.home_rows(home),
+            proxy: self.worker.proxy.name.clone(),
+            user: self.identity.user.clone(),
+            rule_version: rules.version.clone(),
+            on_dead: transaction.on_dead,
+            business_key: None,
+            idempotency_key: None,
+            trace_id: None,
+        }
+    }
+
+    fn home_rows(&self, home: ShardId) -> i64 {
+        let members = self.transaction.members.iter().filter(|member| member.server.shard() == home);
+        members.flat_map(|member| &member.commands).map(|command| command.expected_rows).sum()
+    }
+
+    fn environment(&self) -> Environment {
+        let value = |name: &str| self.settings.get(name).map(super::settings::plain_value);
+        Environment {
+            time_zone: value("timezone"),
+            date_style: value("datestyle"),
+            interval_style: value("intervalstyle"),
+            search_path: value("search_path"),
+            standard_conforming_strings: value("standard_conforming_strings"),
+        }
+    }
+
+    /// Rolls the open transaction back everywhere; a server that does not answer is closed, which rolls it back too.
+    pub async fn rollback(&mut self) {
+        let members = self.transaction.finish();
+        let ended = join_all(members.into_iter().map(async |mut member| {
+            let at_rest = member.preamble == 0 && member.server.input().is_empty();
+            let usable = match member.server.status() {
+                TransactionStatus::Idle => member.server.is_usable(),
+                TransactionStatus::Open | TransactionStatus::Failed => {
+                    at_rest && member.server.simple("ROLLBACK").await.is_ok()
+                }
+            };
+            usable.then_some(member.server)
+        }))
+        .await;
+        for server in ended.into_iter().flatten() {
+            self.give_back(server);
+        }
+        self.cancel.clear();
+    }
+
+    /// Ends the transaction when the client has gone: nothing of it may commit.
+    pub fn abandon(&mut self) {
+        drop(self.transaction.finish());
+        self.cancel.clear();
+    }
+
+    /// Tells whether a statement runs in a block that the client did not open.
+    pub fn is_implicit(&self) -> bool {
+        self.transaction.block() == Block::Implicit
+    }
+}
+
+fn is_unknown(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(refusal) if refusal.state == SqlState::TRANSACTION_RESOLUTION_UNKNOWN)
+}
+
+fn outcome_unknown(server: &Server, error: &BackendError, txid: Option<i64>) -> Refusal {
+    let shard = &server.target().shard_name;
+    let refusal = Refusal::new(
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        format!("the connection to shard \"{shard}\" was lost during COMMIT: the outcome is unknown"),
+    )
+    .with_detail(match txid {
+        Some(txid) => format!("Transaction {txid}: {}.", error.refusal().message),
+        None => format!("{}.", error.refusal().message),
+    });
+    match txid {
+        Some(txid) => refusal.with_hint(format!("Ask `shardloom ledger show {txid}` before you try again.")),
+        None => refusal.with_hint("Look whether the change is there before you try again."),
+    }
+}

@@ -1,0 +1,227 @@
+//! One shard answers: its frames pass undecoded.
+
+use crate::plan::classify;
+use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
+use crate::types::{Refusal, ShardId, SqlState};
+
+use super::call::Call;
+use super::copy;
+use super::failure::Failure;
+use super::forward::{self, Passing, Reply, Tag};
+use super::link::{Link, Role};
+
+impl Link {
+    /// Runs a statement on one shard and passes its reply, all but ReadyForQuery.
+    pub async fn direct(&mut self, call: &Call, plan: &Direct) -> Result<(), Failure> {
+        let shard = self.reading_shard(plan).await?;
+        match &plan.effect {
+            Some(effect) if effect.reference && !self.transaction.is_open() => {
+                self.open_implicit();
+                let done = self.in_transaction(call, shard, plan, Tag::Hold).await;
+                self.end_implicit(done).await
+            }
+            _ if self.transaction.is_open() => self.in_transaction(call, shard, plan, Tag::Pass).await.map(|_| ()),
+            effect => self.by_itself(call, shard, &plan.statement, effect.is_some()).await,
+        }
+    }
+
+    /// Runs a statement that commits by itself.
+    async fn by_itself(
+        &mut self,
+        call: &Call,
+        shard: ShardId,
+        statement: &Statement,
+        writes: bool,
+    ) -> Result<(), Failure> {
+        if writes {
+            self.wait_for_gate(shard).await?;
+        }
+        let mut server = self.borrow(shard).await?;
+        call.write(server.out(), statement);
+        server.flush().await?;
+        let mut reply = forward::reply(&mut self.client, &mut server, Passing::of(call), Tag::Pass).await?;
+        if reply.copy_in {
+            copy::pass(&mut self.client, &mut server, call.arguments.is_some()).await?;
+            reply = forward::reply(&mut self.client, &mut server, Passing::of(call), Tag::Pass).await?;
+        }
+        self.give_back(server);
+        if reply.failed { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// Runs a statement inside the open transaction.
+    async fn in_transaction(&mut self, call: &Call, shard: ShardId, plan: &Direct, tag: Tag) -> Result<Reply, Failure> {
+        let role = match &plan.effect {
+            None => Role::Reader,
+            Some(effect) if effect.reference => Role::Authority,
+            Some(_) => Role::Writer,
+        };
+        let position = self.enlist(shard, role).await?;
+        let frozen = self.frozen(call, &plan.statement, plan.effect.as_ref(), position).await?;
+        let (call, statement) = match &frozen {
+            Some((call, statement)) => (call, statement),
+            None => (call, &plan.statement),
+        };
+        call.write(self.transaction.members[position].server.out(), statement);
+        self.flush_member(position).await?;
+        let reply = self.member_reply(position, call, tag).await?;
+        if reply.failed {
+            return Err(Failure::Told);
+        }
+        if let Some(effect) = &plan.effect {
+            self.note_write(position, effect);
+            self.note_redo(position, call, statement, effect, reply.rows)?;
+        }
+        Ok(reply)
+    }
+
+    async fn member_reply(&mut self, position: usize, call: &Call, tag: Tag) -> Result<Reply, Failure> {
+        let Self { client, transaction, .. } = self;
+        let server = &mut transaction.members[position].server;
+        let reply = forward::reply(client, server, Passing::of(call), tag).await?;
+        if !reply.copy_in {
+            return Ok(reply);
+        }
+        copy::pass(client, server, call.arguments.is_some()).await?;
+        forward::reply(client, server, Passing::of(call), tag).await
+    }
+
+    /// Notes what a successful statement means for the commit.
+    pub(super) fn note_write(&mut self, position: usize, effect: &WriteEffect) {
+        let transaction = &mut self.transaction;
+        transaction.members[position].wrote = true;
+        transaction.mode = transaction.mode.max(Some(effect.mode));
+        if effect.reference {
+            transaction.reference = true;
+            transaction.reference_home = Some(transaction.members[position].server.shard());
+        }
+    }
+
+    /// Records what a redo of a statement on this member would run.
+    pub(super) fn note_redo(
+        &mut self,
+        position: usize,
+        call: &Call,
+        statement: &Statement,
+        effect: &WriteEffect,
+        rows: u64,
+    ) -> Result<(), Failure> {
+        match &effect.redo {
+            Redo::Never(reason) => {
+                self.transaction.never_redo.get_or_insert_with(|| reason.clone());
+                return Ok(());
+            }
+            Redo::AfterFreeze(_) if !self.transaction.members[position].inbox => {
+                self.transaction.members[position].unfrozen = true;
+            }
+            Redo::AfterFreeze(_) | Redo::Exact => {}
+        }
+        if self.transaction.record(position, call.freeze(statement, rows)) {
+            Ok(())
+        } else {
+            Err(redo_too_large().into())
+        }
+    }
+
+    /// On a target, replaces calls of the `now()` family by what home says, so that a redo writes the same.
+    pub(super) async fn frozen(
+        &mut self,
+        call: &Call,
+        statement: &Statement,
+        effect: Option<&WriteEffect>,
+        position: usize,
+    ) -> Result<Option<(Call, Statement)>, Failure> {
+        let Some(Redo::AfterFreeze(_)) = effect.map(|effect| &effect.redo) else { return Ok(None) };
+        if !self.transaction.members[position].inbox {
+            return Ok(None);
+        }
+        let now = self.transaction_time().await?;
+        // The spans of the effect are those of the client's text; a rewritten one has its own.
+        let spans = classify::freezes(call.sql(statement), &self.snapshot.catalog);
+        let sql = splice_time(call.sql(statement), &spans, &now);
+        Ok(Some(match statement {
+            Statement::Original => (Call { text: sql.into(), ..call.clone() }, Statement::Original),
+            Statement::Rewritten { parameters, .. } => {
+                (call.clone(), Statement::Rewritten { sql, parameters: parameters.clone() })
+            }
+        }))
+    }
+
+    /// Returns `now()` of this transaction as its first member sees it, in UTC.
+    async fn transaction_time(&mut self) -> Result<String, Failure> {
+        if let Some(now) = &self.transaction.now {
+            return Ok(now.clone());
+        }
+        self.flush_member(0).await?;
+        let server = &mut self.transaction.members[0].server;
+        let reply = server.simple(TRANSACTION_TIME).await?;
+        let now = reply.rows.first().and_then(|row| row.first()).cloned().flatten();
+        let now = now.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+        self.transaction.now = Some(now.clone());
+        Ok(now)
+    }
+
+    /// Returns where a read runs: a read of reference tables that this session wrote goes where the write is visible.
+    async fn reading_shard(&mut self, plan: &Direct) -> Result<ShardId, Failure> {
+        if plan.effect.is_some() || !plan.anywhere {
+            if plan.reads_reference && plan.effect.is_none() {
+                self.wait_for_own_writes(plan.shard).await?;
+            }
+            return Ok(plan.shard);
+        }
+        if plan.reads_reference {
+            let home = self.transaction.reference_home.unwrap_or(plan.shard);
+            if self.transaction.reference || self.has_unsettled() {
+                return Ok(home);
+            }
+        }
+        if let Some(member) = self.transaction.members.first() {
+            return Ok(member.server.shard());
+        }
+        Ok(plan.shard)
+    }
+}
+
+const TRANSACTION_TIME: &str =
+    "SELECT pg_catalog.to_char(pg_catalog.transaction_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
+
+/// Replaces each span by a literal of the same type; spans are in text order.
+fn splice_time(sql: &str, spans: &[Freeze], now: &str) -> String {
+    let mut spliced = String::with_capacity(sql.len() + spans.len() * 48);
+    let mut from = 0;
+    for freeze in spans {
+        spliced.push_str(&sql[from..freeze.span.start]);
+        spliced.push_str(&match freeze.kind {
+            FreezeKind::Timestamp => format!("('{now}+00'::pg_catalog.timestamptz)"),
+            FreezeKind::Date => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.date)"),
+            FreezeKind::LocalTimestamp => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.timestamp)"),
+        });
+        from = freeze.span.end;
+    }
+    spliced.push_str(&sql[from..]);
+    spliced
+}
+
+fn redo_too_large() -> Refusal {
+    Refusal::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        "the transaction writes more over several shards than may be kept for a redo",
+    )
+    .with_hint("Commit in smaller steps, or use SET LOCAL shardloom.multi_shard = 'two_phase'.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_now_become_literals_of_their_type() {
+        let sql = "insert into t values (now(), current_date)";
+        let spans =
+            [Freeze { span: 22..27, kind: FreezeKind::Timestamp }, Freeze { span: 29..41, kind: FreezeKind::Date }];
+        assert_eq!(
+            splice_time(sql, &spans, "2026-01-02 03:04:05.6"),
+            "insert into t values (('2026-01-02 03:04:05.6+00'::pg_catalog.timestamptz), \
+             ('2026-01-02 03:04:05.6+00'::pg_catalog.timestamptz::pg_catalog.date))"
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! One client's link to the shards: its socket, its transaction, its settings, and the servers it borrows.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::backend::{CancelHandle, Server};
+use crate::outbox;
+use crate::proxy::Snapshot;
+use crate::types::{Refusal, ShardId, SqlState};
+
+use super::client::Client;
+use super::failure::Failure;
+use super::forward;
+use super::settings::Settings;
+use super::transaction::{Block, Member, Transaction};
+use super::worker::Worker;
+
+/// Who the client is, and as whom the shards see it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user that logged in.
+    pub user: String,
+    /// The role on the shards.
+    pub shard_user: String,
+    /// That role's password.
+    pub shard_password: Option<crate::config::Secret>,
+    /// The database that the client asked for.
+    pub database: String,
+    /// Whether that is a database of home served unsharded under its own name.
+    pub passthrough: bool,
+}
+
+/// Everything that a statement of one client needs.
+pub struct Link {
+    /// The worker that runs this client.
+    pub worker: Rc<Worker>,
+    /// The client's socket.
+    pub client: Client,
+    /// The open transaction, if any.
+    pub transaction: Transaction,
+    /// What the session set.
+    pub settings: Settings,
+    /// Who it is.
+    pub identity: Identity,
+    /// Where a cancel request finds the servers at work.
+    pub cancel: CancelHandle,
+    /// The rules of this transaction.
+    pub snapshot: Arc<Snapshot>,
+    /// Transactions of this session whose reference writes may not have reached every copy, oldest first.
+    pub unsettled: Vec<i64>,
+    /// The txid of the last transaction that has a ledger row.
+    pub last_txid: Option<i64>,
+    /// A server that the session must keep (temporary tables, LISTEN, session advisory locks), outside transactions.
+    pub pinned: Option<Server>,
+    /// Whether reads of reference tables wait for the session's own writes.
+    pub read_your_writes: bool,
+    /// Whether the open transaction changed tables.
+    pub schema_dirty: bool,
+    /// Whether the session left something on its server that must not reach another client.
+    pub pin: bool,
+}
+
+impl Link {
+    /// Takes a server for one statement that commits by itself, with this session's settings applied.
+    pub async fn borrow(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        let mut server = match self.pinned.take() {
+            Some(server) if server.shard() == shard => server,
+            other => {
+                self.pinned = other;
+                self.checkout(shard).await?
+            }
+        };
+        self.cancel.set_active(&[server.cancel_key()]);
+        self.apply_settings(&mut server).await?;
+        Ok(server)
+    }
+
+    /// Returns a server that [`Link::borrow`] gave, or closes it if it is not in a known state.
+    pub fn give_back(&mut self, server: Server) {
+        self.cancel.clear();
+        if self.pin && server.shard() == self.snapshot.rules.home && server.is_usable() {
+            self.pinned = Some(server);
+        } else if server.is_usable() {
+            self.worker.pools.checkin(server);
+        }
+    }
+
+    async fn checkout(&self, shard: ShardId) -> Result<Server, Failure> {
+        let target = self.worker.target(&self.snapshot, &self.identity, shard);
+        Ok(self.worker.pools.checkout(&target).await?)
+    }
+
+    /// Brings a server to this session's settings if it has others.
+    async fn apply_settings(&mut self, server: &mut Server) -> Result<(), Failure> {
+        if server.settings.fingerprint == self.settings.tag() {
+            return Ok(());
+        }
+        server.settings.fingerprint = u64::MAX;
+        server.simple(&self.settings.statements()).await?;
+        server.settings.fingerprint = self.settings.tag();
+        Ok(())
+    }
+
+    /// Brings a shard into the transaction and returns its position among the members.
+    ///
+    /// What opens the transaction there is queued, not sent: it travels with the statement. `role` says whether the
+    /// statement writes, and whether the shard could be a target whose inbox row must come first.
+    pub async fn enlist(&mut self, shard: ShardId, role: Role) -> Result<usize, Failure> {
+        let position = match self.transaction.position(shard) {
+            Some(position) => position,
+            None => self.join(shard).await?,
+        };
+        if role != Role::Reader {
+            self.prepare_write(position, role).await?;
+        }
+        Ok(position)
+    }
+
+    async fn join(&mut self, shard: ShardId) -> Result<usize, Failure> {
+        if self.transaction.snapshot_isolation && !self.transaction.members.is_empty() {
+            return Err(snapshot_over_shards().into());
+        }
+        let mut server = self.borrow(shard).await?;
+        let mut opening = self.transaction.begin_statement().to_owned();
+        for statement in &self.transaction.local_statements {
+            opening.push(';');
+            opening.push_str(statement);
+        }
+        for savepoint in &self.transaction.savepoints {
+            opening.push_str(";SAVEPOINT ");
+            opening.push_str(&savepoint.name);
+        }
+        crate::wire::frontend::write_query(server.out(), &opening);
+        self.transaction.members.push(Member {
+            server,
+            wrote: false,
+            inbox: false,
+            lock_bounded: false,
+            preamble: 1,
+            commands: Vec::new(),
+            unfrozen: false,
+        });
+        self.show_active();
+        Ok(self.transaction.members.len() - 1)
+    }
+
+    /// Makes ready for a write where another shard has been written: bounded lock waits, and the target's inbox row.
+    async fn prepare_write(&mut self, position: usize, role: Role) -> Result<(), Failure> {
+        let shard = self.transaction.members[position].server.shard();
+        if !self.transaction.members[position].wrote {
+            self.wait_for_gate(shard).await?;
+        }
+        if !self.transaction.wrote_elsewhere(shard) && role != Role::Part {
+            return Ok(());
+        }
+        let mut statement = String::new();
+        if !self.transaction.members[position].lock_bounded && self.settings.get("lock_timeout").is_none() {
+            let bound = self.worker.limits().cross_shard_lock_timeout;
+            statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
+        }
+        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard);
+        if target && !self.transaction.members[position].inbox && !self.transaction.members[position].wrote {
+            let txid = self.txid()?;
+            let home = self.home_name();
+            if !statement.is_empty() {
+                statement.push(';');
+            }
+            statement.push_str(&outbox::inbox_insert(txid, &home));
+            self.transaction.members[position].inbox = true;
+        }
+        let member = &mut self.transaction.members[position];
+        member.lock_bounded = true;
+        if !statement.is_empty() {
+            crate::wire::frontend::write_query(member.server.out(), &statement);
+            member.preamble += 1;
+        }
+        Ok(())
+    }
+
+    /// Returns this transaction's snowflake id, drawing it at the first call.
+    pub fn txid(&mut self) -> Result<i64, Failure> {
+        match self.transaction.txid {
+            Some(txid) => Ok(txid),
+            None => {
+                let txid = self.worker.proxy.next_txid()?;
+                self.transaction.txid = Some(txid);
+                Ok(txid)
+            }
+        }
+    }
+
+    /// Returns the shard whose commit decides: the reference tables' home, else the first shard written.
+    pub fn home(&self) -> ShardId {
+        if self.transaction.reference {
+            return self.transaction.reference_home.unwrap_or(self.snapshot.rules.home);
+        }
+        self.transaction.written().first().copied().unwrap_or(self.snapshot.rules.home)
+    }
+
+    fn home_name(&self) -> String {
+        self.snapshot.rules.shard(self.home()).name.clone()
+    }
+
+    /// Sends what is queued for a member and reads the replies to what the client did not ask for.
+    pub async fn flush_member(&mut self, position: usize) -> Result<(), Failure> {
+        let Self { client, transaction, .. } = self;
+        let member = &mut transaction.members[position];
+        member.server.flush().await?;
+        let preamble = std::mem::take(&mut member.preamble);
+        if preamble > 0 { forward::swallow(client, &mut member.server, preamble).await } else { Ok(()) }
+    }
+
+    /// Tells the cancel registry which servers work for this client.
+    pub fn show_active(&self) {
+        let keys: Vec<_> = self.transaction.members.iter().map(|member| member.server.cancel_key()).collect();
+        self.cancel.set_active(&keys);
+    }
+
+    /// Opens an implicit block unless one is open already; tells whether it did.
+    pub fn open_implicit(&mut self) -> bool {
+        if self.transaction.is_open() {
+            return false;
+        }
+        self.transaction.open(Block::Implicit, "", false);
+        true
+    }
+}
+
+/// What a statement makes of the shard it is about to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing is written.
+    Reader,
+    /// It is written; a target if another shard was written before.
+    Writer,
+    /// It is written as one of several shards of one statement, all at the same time.
+    Part,
+    /// It is written as the home of a reference table.
+    Authority,
+}
+
+fn snapshot_over_shards() -> Refusal {
+    Refusal::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "REPEATABLE READ and SERIALIZABLE transactions are not available over several shards",
+    )
+    .with_detail("No commit protocol gives one snapshot over several shards.")
+    .with_hint("Use READ COMMITTED, or keep the transaction on one shard.")
+}

@@ -1,0 +1,37 @@
+//! Plan × shards → reply. The way of every statement once it is known what to do with it.
+//!
+//! `link` is one client's link to the shards; `direct`, `scatter`, `write`, `copy` and `everywhere` are the plans'
+//! ways; `commit` ends transactions; `forward` and `collect` read servers. What a text means is `understand`'s.
+
+mod call;
+mod client;
+mod collect;
+mod commit;
+mod copy;
+mod direct;
+mod everywhere;
+mod failure;
+mod forward;
+mod link;
+mod member;
+mod own_writes;
+mod prepared;
+mod run;
+mod scatter;
+mod settings;
+mod transaction;
+mod understand;
+mod worker;
+mod write;
+
+pub use call::{Arguments, Call};
+pub use client::{Client, ClientError, FLUSH_BYTES};
+pub use copy::pass as pass_copy_data;
+pub use failure::Failure;
+pub use forward::{fill, next_frame, note_ready, rows_of_tag, swallow};
+pub use link::{Identity, Link, Role};
+pub use prepared::{Description, Prepared};
+pub use settings::{Settings, plain_value, quoted_value};
+pub use transaction::{Block, Transaction};
+pub use understand::{Meaning, Planned, Plans, Understood};
+pub use worker::{Limits, Worker};

@@ -1,0 +1,50 @@
+//! A session reads its own writes, also those that reach the other shards by replay.
+
+use crate::types::{Refusal, ShardId, SqlState};
+
+use super::failure::Failure;
+use super::link::Link;
+
+/// Reference writes of one session that are remembered as not yet everywhere; older ones are waited for in order.
+const UNSETTLED_MAX: usize = 1_000;
+
+impl Link {
+    /// Tells whether a reference write of this session may still be missing on a copy.
+    pub(super) fn has_unsettled(&mut self) -> bool {
+        let outbox = &self.worker.proxy.outbox;
+        self.unsettled.retain(|txid| !outbox.pending_targets(*txid).is_empty());
+        !self.unsettled.is_empty()
+    }
+
+    /// Waits until this session's replayed writes are on `shard`, at most `wait_timeout`.
+    pub(super) async fn wait_for_own_writes(&mut self, shard: ShardId) -> Result<(), Failure> {
+        if self.transaction.reference && self.transaction.reference_home != Some(shard) {
+            return Err(uncommitted_elsewhere(&self.snapshot.rules.shard(shard).name).into());
+        }
+        if !self.read_your_writes || self.unsettled.is_empty() || !self.has_unsettled() {
+            return Ok(());
+        }
+        let wait = self.worker.limits().wait_timeout;
+        for txid in self.unsettled.iter().take(UNSETTLED_MAX) {
+            if !self.worker.proxy.outbox.wait_applied(*txid, shard, wait).await {
+                return Err(not_yet(*txid, &self.snapshot.rules.shard(shard).name).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_yet(txid: i64, shard: &str) -> Refusal {
+    Refusal::new(
+        SqlState::LOCK_NOT_AVAILABLE,
+        format!("your own write {txid} to a reference table has not reached shard \"{shard}\" yet"),
+    )
+    .with_hint("Try again, or SET shardloom.read_your_writes = off to read the copy as it is.")
+}
+
+fn uncommitted_elsewhere(shard: &str) -> Refusal {
+    Refusal::unsupported(
+        format!("this transaction changed a reference table; its copy on shard \"{shard}\" follows after the commit"),
+        "Commit first, or read the reference table by itself: that goes to its home.",
+    )
+}

@@ -1,0 +1,40 @@
+//! A prepared statement of a client, shared by all clients of the worker that prepared the same text.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::understand::Understood;
+
+/// Text and declared types, understood once.
+pub struct Prepared {
+    /// Names the statement on servers: `s{id}`.
+    pub id: u64,
+    /// The text.
+    pub sql: Rc<str>,
+    /// Declared parameter types.
+    pub types: Vec<u32>,
+    /// What it means, and under which generation of the rules that was found out.
+    pub meaning: RefCell<Rc<Understood>>,
+    /// What a server said that it takes and returns.
+    pub description: RefCell<Option<Description>>,
+    /// How often it was bound on this worker; what is bound once stays unnamed on the servers.
+    pub uses: Cell<u32>,
+}
+
+/// ParameterDescription, then RowDescription or NoData, as frames.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The generation of rules and catalog under which it was given.
+    pub generation: u64,
+    /// The frames.
+    pub frames: Bytes,
+}
+
+impl Prepared {
+    /// Returns the name under which servers know it.
+    pub fn server_name(&self) -> String {
+        format!("s{}", self.id)
+    }
+}

@@ -1,0 +1,161 @@
+//! A plan and the way it takes.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::metrics::QueryKind;
+use crate::plan::{Context, Parameters, Plan, Values};
+use crate::sql;
+use crate::sql::next_id::{IdArguments, Tag};
+use crate::types::{Refusal, SqlState};
+
+use super::call::{Arguments, BIGINT_OID, Call};
+use super::failure::Failure;
+use super::link::Link;
+use super::understand::{self, Meaning, Planned, Understood};
+
+impl Link {
+    /// Plans and runs a statement.
+    pub async fn run(&mut self, call: &Call, understood: &Understood) -> Result<(), Failure> {
+        match &understood.meaning {
+            Meaning::Empty => {
+                crate::wire::backend::write_empty_query(self.client.output());
+                Ok(())
+            }
+            Meaning::Plan(Planned::Unreadable(refusal)) => {
+                self.check_syntax(&call.text).await?;
+                Err(refusal.clone().into())
+            }
+            Meaning::Plan(Planned::Issuing(_)) => {
+                let Some((call, issued)) = self.issued(call, understood)? else { return Err(no_plan().into()) };
+                let plan = self.plan(&call, &issued)?;
+                self.run_plan(&call, &issued, &plan).await
+            }
+            Meaning::Plan(_) | Meaning::Control(_) => {
+                let plan =
+                    self.plan(call, understood).inspect_err(|_| self.worker.proxy.metrics.query(QueryKind::Refused))?;
+                self.run_plan(call, understood, &plan).await
+            }
+        }
+    }
+
+    /// Runs a plan that [`Link::plan`] made for this call.
+    pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
+        self.pin |= understood.pins;
+        self.worker.proxy.metrics.query(kind(plan));
+        let done = match plan {
+            Plan::Direct(direct) => self.direct(call, direct).await,
+            Plan::Scatter(scatter) => self.scatter(call, scatter).await,
+            Plan::MultiWrite(write) => self.multi_write(call, write).await,
+            Plan::Copy(copy) => self.copy(call, copy).await,
+            Plan::Everywhere { shards, statement, effect } => {
+                self.everywhere(call, *shards, statement, effect.as_ref()).await
+            }
+        };
+        if understood.changes_schema {
+            self.schema_changed().await;
+        }
+        done
+    }
+
+    /// Returns the plan of one execution.
+    pub fn plan(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
+        let empty = Arguments::default();
+        let arguments = call.arguments.as_deref().unwrap_or(&empty);
+        match &understood.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                let values: Vec<Option<&[u8]>> = arguments.values.iter().map(Option::as_deref).collect();
+                let scanned;
+                let literals = if prepared.is_template() && call.arguments.is_none() {
+                    scanned = sql::literals(&call.text);
+                    &scanned
+                } else {
+                    understood.literals()
+                };
+                let parameters = Parameters {
+                    is_extended: call.arguments.is_some(),
+                    values: &values,
+                    formats: &arguments.formats,
+                    types: &arguments.types,
+                };
+                let mut ids = |tag, count| self.worker.proxy.make_ids(tag, count);
+                Ok(prepared.plan(&self.context(), &Values { text: &call.text, literals, parameters }, &mut ids)?)
+            }
+            Meaning::Plan(Planned::Issuing(_)) => Err(no_plan().into()),
+            Meaning::Plan(Planned::Unreadable(refusal)) => Err(refusal.clone().into()),
+            Meaning::Empty | Meaning::Control(_) => Err(no_plan().into()),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { rules: &self.snapshot.rules, catalog: &self.snapshot.catalog }
+    }
+
+    /// For a text that calls `shardloom.next_id`: the call with ids handed to it, and what that means.
+    pub fn issued(&self, call: &Call, understood: &Understood) -> Result<Option<(Call, Rc<Understood>)>, Failure> {
+        let Meaning::Plan(Planned::Issuing(calls)) = &understood.meaning else { return Ok(None) };
+        let empty = Arguments::default();
+        let arguments = call.arguments.as_deref().unwrap_or(&empty);
+        let mut ids = Vec::with_capacity(calls.len());
+        for issue in calls {
+            let tag = tag(&issue.tag, arguments)?;
+            ids.extend(self.worker.proxy.next_ids(&tag, 1)?);
+        }
+        let form = match &call.arguments {
+            None => IdArguments::Literals,
+            Some(arguments) => IdArguments::ParametersAfter(arguments.values.len()),
+        };
+        let text = sql::splice(&call.text, &sql::next_id::edits(calls, &ids, form));
+        let arguments = call.arguments.as_deref().map(|arguments| Rc::new(with_ids(arguments, &ids)));
+        let issued = Rc::new(understand::read_issued(&text, &self.snapshot)?);
+        Ok(Some((Call { text: text.into(), arguments, describe: call.describe }, issued)))
+    }
+
+    /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.
+    async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
+        let home = self.snapshot.rules.home;
+        self.describe_on(home, text, &[], 0).await.map(|_| ())
+    }
+}
+
+/// Returns the tag that a call of `next_id` names.
+fn tag(tag: &Tag, arguments: &Arguments) -> Result<String, Refusal> {
+    match tag {
+        Tag::Literal(tag) => Ok(tag.clone()),
+        Tag::Parameter(index) => {
+            let value = arguments.values.get(*index).and_then(Option::as_deref);
+            let text = value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned);
+            text.ok_or_else(|| Refusal::new(SqlState::NULL_VALUE_NOT_ALLOWED, "the tag of shardloom.next_id is NULL"))
+        }
+    }
+}
+
+/// Appends ids as parameters to the client's.
+fn with_ids(arguments: &Arguments, ids: &[i64]) -> Arguments {
+    let count = arguments.values.len();
+    let mut types = arguments.types.clone();
+    types.resize(count, 0);
+    types.extend(ids.iter().map(|_| BIGINT_OID));
+    let values = arguments.values.iter().cloned().chain(ids.iter().map(|id| Some(Bytes::from(id.to_string()))));
+    let formats = arguments.formats.iter().copied().chain(ids.iter().map(|_| 0));
+    Arguments {
+        types,
+        values: values.collect(),
+        formats: formats.collect(),
+        result_formats: arguments.result_formats.clone(),
+    }
+}
+
+fn kind(plan: &Plan) -> QueryKind {
+    match plan {
+        Plan::Direct(_) => QueryKind::Direct,
+        Plan::Scatter(_) => QueryKind::Scatter,
+        Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
+        Plan::Copy(_) => QueryKind::Copy,
+    }
+}
+
+fn no_plan() -> Refusal {
+    Refusal::new(SqlState::INTERNAL_ERROR, "a session statement was planned")
+}

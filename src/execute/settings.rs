@@ -1,0 +1,146 @@
+//! What a session set: tracked here, replayed on whichever server it borrows next, never leaked to another client.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// A session's settings as SQL text, by lower-case name.
+///
+/// A value is what stands after `SET name TO`, quoted as SQL. An empty set has tag 0, the state of a fresh server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    values: BTreeMap<String, String>,
+    tag: u64,
+}
+
+/// Names that are not run-time parameters but are replayed like them, and how they are said.
+const SPECIAL: [(&str, &str); 2] = [("role", "SET ROLE "), ("session_authorization", "SET SESSION AUTHORIZATION ")];
+
+impl Settings {
+    /// Records `SET name TO value`; `value` is SQL text.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.values.insert(name.to_ascii_lowercase(), value.to_owned());
+        self.retag();
+    }
+
+    /// Forgets one setting.
+    pub fn reset(&mut self, name: &str) {
+        self.values.remove(&name.to_ascii_lowercase());
+        self.retag();
+    }
+
+    /// Forgets all settings that RESET ALL resets; role and session authorization stay.
+    pub fn reset_all(&mut self) {
+        self.values.retain(|name, _| SPECIAL.iter().any(|(special, _)| special == name));
+        self.retag();
+    }
+
+    /// Forgets everything, as DISCARD ALL does.
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.retag();
+    }
+
+    /// Returns the fingerprint; equal settings have equal tags, none has 0.
+    pub fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    /// Returns the SQL text of one setting.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Returns the statements that bring a server of unknown settings to these.
+    pub fn statements(&self) -> String {
+        let mut sql = String::from("RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL");
+        for (name, value) in &self.values {
+            sql.push(';');
+            match SPECIAL.iter().find(|(special, _)| special == name) {
+                Some((_, verb)) => sql.push_str(verb),
+                None => {
+                    sql.push_str("SET ");
+                    sql.push_str(&quoted_name(name));
+                    sql.push_str(" TO ");
+                }
+            }
+            sql.push_str(value);
+        }
+        sql
+    }
+
+    fn retag(&mut self) {
+        if self.values.is_empty() {
+            self.tag = 0;
+            return;
+        }
+        let mut hasher = DefaultHasher::new();
+        self.values.hash(&mut hasher);
+        self.tag = hasher.finish().max(1);
+    }
+}
+
+/// Quotes a setting's name part by part: `my.setting` is two identifiers.
+fn quoted_name(name: &str) -> String {
+    let parts: Vec<String> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+    parts.join(".")
+}
+
+/// Quotes a value as an SQL string, right with `standard_conforming_strings` on or off.
+pub fn quoted_value(value: &str) -> String {
+    if value.contains('\\') {
+        format!("E'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+    } else {
+        format!("'{}'", value.replace('\'', "''"))
+    }
+}
+
+/// Returns what an SQL value says when it is a plain string literal, else the text as it is (`a, b`).
+pub fn plain_value(sql: &str) -> String {
+    let inner = sql.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    match inner {
+        Some(inner) if !inner.replace("''", "").contains('\'') => inner.replace("''", "'"),
+        Some(_) | None => sql.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_settings_have_the_tag_of_a_fresh_server() {
+        let mut settings = Settings::default();
+        settings.set("TimeZone", "'UTC'");
+        assert_ne!(settings.tag(), 0);
+        settings.reset("timezone");
+        assert_eq!(settings.tag(), 0);
+    }
+
+    #[test]
+    fn equal_settings_have_equal_tags_in_any_order() {
+        let (mut one, mut two) = (Settings::default(), Settings::default());
+        one.set("a", "1");
+        one.set("b", "2");
+        two.set("b", "2");
+        two.set("a", "1");
+        assert_eq!(one.tag(), two.tag());
+        two.set("a", "3");
+        assert_ne!(one.tag(), two.tag());
+    }
+
+    #[test]
+    fn names_and_values_are_quoted() {
+        let mut settings = Settings::default();
+        settings.set("app.user", &quoted_value("o'brien\\"));
+        assert!(settings.statements().ends_with(r#"SET "app"."user" TO E'o''brien\\'"#));
+    }
+
+    #[test]
+    fn reset_all_keeps_the_role() {
+        let mut settings = Settings::default();
+        settings.set("role", "reader");
+        settings.set("search_path", "a");
+        settings.reset_all();
+        assert!(settings.statements().ends_with(";SET ROLE reader"));
+    }
+}

@@ -1,0 +1,231 @@
+//! A client's transaction: which shards are in it, what it wrote there, and what a redo would need.
+//!
+//! Shards are enlisted lazily, when the transaction first touches them. No I/O here; `enlist` and `commit` drive it.
+
+use crate::backend::Server;
+use crate::outbox::{LedgerTarget, RedoCommand};
+use crate::rules::OnDead;
+use crate::types::{ShardId, TransactionStatus, WriteMode};
+
+/// The most redo bytes that one transaction may gather (commands and parameters for shards other than home).
+pub const REDO_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most savepoints that one transaction may have open; each is replayed on a shard that joins late.
+pub const SAVEPOINTS_MAX: usize = 1_000;
+
+/// Whether the client is in a transaction, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// None: each statement commits by itself.
+    None,
+    /// Opened by the proxy for one statement, one query string or one pipeline; committed at its end.
+    Implicit,
+    /// Opened by the client's BEGIN.
+    Explicit,
+}
+
+/// The transaction of one client.
+#[derive(Debug)]
+pub struct Transaction {
+    block: Block,
+    failed: bool,
+    /// What opens the transaction on a shard: `BEGIN` with the client's modes.
+    begin: String,
+    /// Whether the client asked for REPEATABLE READ or SERIALIZABLE.
+    pub snapshot_isolation: bool,
+    /// The shards in the order in which they joined.
+    pub members: Vec<Member>,
+    /// Open savepoints, outermost first.
+    pub savepoints: Vec<Savepoint>,
+    /// `SET LOCAL` and friends, replayed on a shard that joins late.
+    pub local_statements: Vec<String>,
+    /// The snowflake id, drawn when a second shard is written or a reference table is.
+    pub txid: Option<i64>,
+    /// The strongest mode asked for so far.
+    pub mode: Option<WriteMode>,
+    /// Whether a reference table was written.
+    pub reference: bool,
+    /// The home of the reference tables written.
+    pub reference_home: Option<ShardId>,
+    /// What `now()` is in this transaction, as an SQL literal's text in UTC, once it was asked for.
+    pub now: Option<String>,
+    /// Shares of targets that run only after home's commit (`eventual` on sharded tables).
+    pub deferred: Vec<LedgerTarget>,
+    /// What becomes of a command that a target refuses.
+    pub on_dead: OnDead,
+    /// Why this transaction cannot be redone from an outbox, if it cannot.
+    pub never_redo: Option<String>,
+    redo_bytes: usize,
+}
+
+/// One shard in a transaction.
+#[derive(Debug)]
+pub struct Member {
+    /// The connection, held until the end.
+    pub server: Server,
+    /// Whether something was written here.
+    pub wrote: bool,
+    /// Whether the inbox row of this transaction is in.
+    pub inbox: bool,
+    /// Whether `lock_timeout` was lowered for this transaction here.
+    pub lock_bounded: bool,
+    /// ReadyForQuery messages of what was queued ahead of the client's own statement.
+    pub preamble: usize,
+    /// What a redo would run, in order.
+    pub commands: Vec<RedoCommand>,
+    /// Whether a command depends on the time of its first run, so that it must not be redone.
+    pub unfrozen: bool,
+}
+
+/// An open savepoint.
+#[derive(Debug)]
+pub struct Savepoint {
+    /// Its name as SQL.
+    pub name: String,
+    /// How many redo commands each member had, by shard, when it was set.
+    commands: Vec<(ShardId, usize)>,
+    /// How many local statements there were.
+    locals: usize,
+}
+
+impl Default for Transaction {
+    fn default() -> Self {
+        Self {
+            block: Block::None,
+            failed: false,
+            begin: String::new(),
+            snapshot_isolation: false,
+            members: Vec::new(),
+            savepoints: Vec::new(),
+            local_statements: Vec::new(),
+            txid: None,
+            mode: None,
+            reference: false,
+            reference_home: None,
+            now: None,
+            deferred: Vec::new(),
+            on_dead: OnDead::ParkKey,
+            never_redo: None,
+            redo_bytes: 0,
+        }
+    }
+}
+
+impl Transaction {
+    /// Opens a block; `modes` is what stands after BEGIN, empty for the defaults.
+    pub fn open(&mut self, block: Block, modes: &str, snapshot_isolation: bool) {
+        self.block = block;
+        self.begin = if modes.is_empty() { "BEGIN".to_owned() } else { format!("BEGIN {modes}") };
+        self.snapshot_isolation = snapshot_isolation;
+    }
+
+    /// Turns an implicit block into the client's own, as BEGIN inside a query string does.
+    pub fn make_explicit(&mut self) {
+        self.block = Block::Explicit;
+    }
+
+    /// Returns the kind of block.
+    pub fn block(&self) -> Block {
+        self.block
+    }
+
+    /// Tells whether any block is open.
+    pub fn is_open(&self) -> bool {
+        self.block != Block::None
+    }
+
+    /// Tells whether an error stopped the block.
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Marks the block failed; without a block there is nothing to mark.
+    pub fn fail(&mut self) {
+        self.failed = self.is_open();
+    }
+
+    /// Clears the failure, after ROLLBACK TO SAVEPOINT.
+    pub fn recover(&mut self) {
+        self.failed = false;
+    }
+
+    /// Returns what ReadyForQuery must say.
+    pub fn status(&self) -> TransactionStatus {
+        match (self.block, self.failed) {
+            (Block::None | Block::Implicit, _) => TransactionStatus::Idle,
+            (Block::Explicit, false) => TransactionStatus::Open,
+            (Block::Explicit, true) => TransactionStatus::Failed,
+        }
+    }
+
+    /// Returns the statement that opens the transaction on a shard.
+    pub fn begin_statement(&self) -> &str {
+        &self.begin
+    }
+
+    /// Returns the position of a shard among the members.
+    pub fn position(&self, shard: ShardId) -> Option<usize> {
+        self.members.iter().position(|member| member.server.shard() == shard)
+    }
+
+    /// Tells whether another shard than `shard` has been written.
+    pub fn wrote_elsewhere(&self, shard: ShardId) -> bool {
+        self.members.iter().any(|member| member.wrote && member.server.shard() != shard)
+    }
+
+    /// Returns the shards written, in the order in which they joined.
+    pub fn written(&self) -> Vec<ShardId> {
+        self.members.iter().filter(|member| member.wrote).map(|member| member.server.shard()).collect()
+    }
+
+    /// Adds a redo command for a shard; tells whether the bound still holds.
+    #[must_use]
+    pub fn record(&mut self, position: usize, command: RedoCommand) -> bool {
+        self.redo_bytes += command.sql.len()
+            + command
+                .parameters
+                .iter()
+                .map(|parameter| parameter.value.as_ref().map_or(0, Vec::len) + 8)
+                .sum::<usize>();
+        self.members[position].commands.push(command);
+        self.redo_bytes <= REDO_BYTES_MAX
+    }
+
+    /// Remembers a savepoint; tells whether the bound still holds.
+    #[must_use]
+    pub fn savepoint(&mut self, name: &str) -> bool {
+        let commands = self.members.iter().map(|member| (member.server.shard(), member.commands.len())).collect();
+        self.savepoints.push(Savepoint { name: name.to_owned(), commands, locals: self.local_statements.len() });
+        self.savepoints.len() <= SAVEPOINTS_MAX
+    }
+
+    /// Finds the innermost savepoint of that name.
+    pub fn find_savepoint(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name)
+    }
+
+    /// Goes back to a savepoint: it stays, later ones and what was recorded since are gone.
+    pub fn rollback_to(&mut self, position: usize) {
+        self.savepoints.truncate(position + 1);
+        let savepoint = &self.savepoints[position];
+        self.local_statements.truncate(savepoint.locals);
+        for member in &mut self.members {
+            let kept = savepoint
+                .commands
+                .iter()
+                .find(|(shard, _)| *shard == member.server.shard())
+                .map_or(0, |(_, count)| *count);
+            member.commands.truncate(kept);
+        }
+        self.failed = false;
+    }
+
+    /// Releases a savepoint and those inside it.
+    pub fn release(&mut self, position: usize) {
+        self.savepoints.truncate(position);
+    }
+
+    /// Ends the block and hands out its members; the transaction is as new.
+    pub fn finish(&mut self) -> Vec<Member> {
+        std::mem::take(self).members
+    }
+}

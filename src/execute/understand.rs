@@ -1,0 +1,287 @@
+//! Text → what it means, remembered per worker.
+//!
+//! A text is read once. What is routed by its key alone is remembered by its skeleton, so that it serves every text
+//! that differs in literals only; everything else by its full text. Long texts are read anew each time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use quick_cache::unsync::Cache;
+
+use crate::metrics::{CacheOutcome, Metrics};
+use crate::plan::insert::PreparedInsert;
+use crate::plan::{self, Context, PrepareError};
+use crate::proxy::Snapshot;
+use crate::sql::next_id::{IdArguments, NextIdCall};
+use crate::sql::{self, Control, Ddl, Skeleton, Utility};
+use crate::types::{Refusal, ShardId};
+
+use super::failure::Failure;
+use super::prepared::Prepared;
+
+/// What one text means under one generation of the rules.
+#[derive(Debug)]
+pub struct Understood {
+    /// What it is.
+    pub meaning: Meaning,
+    /// The generation of rules and catalog under which that holds.
+    pub generation: u64,
+    /// Whether it leaves something on its server that belongs to the session.
+    pub pins: bool,
+    /// Whether it changes tables, so that catalogs must be read again.
+    pub changes_schema: bool,
+    /// Where servers are asked to parse it, if not just anywhere.
+    pub parsing_shard: Option<ShardId>,
+    /// The literals of the text that was read.
+    literals: Vec<sql::Literal>,
+    /// How many parameters the text has.
+    parameters: usize,
+}
+
+/// What a text is.
+#[derive(Debug)]
+pub enum Meaning {
+    /// Nothing but white space and comments.
+    Empty,
+    /// A session or transaction statement.
+    Control(Control),
+    /// Something with a plan.
+    Plan(Planned),
+}
+
+/// What can be planned.
+#[derive(Debug)]
+pub enum Planned {
+    /// By its tables and keys.
+    Prepared(plan::Prepared),
+    /// It calls `shardloom.next_id`: ids are handed to the calls, then it is read, at every execution.
+    Issuing(Vec<NextIdCall>),
+    /// It cannot be read; if PostgreSQL can, this is the refusal.
+    Unreadable(Refusal),
+}
+
+/// One worker's memory of texts. Bounded in entries; texts over the bound are not remembered.
+pub struct Plans {
+    templates: RefCell<Cache<Box<str>, Rc<Understood>>>,
+    texts: RefCell<Cache<Box<str>, Rc<Understood>>>,
+    statements: RefCell<Cache<StatementKey, Rc<Prepared>>>,
+    skeleton: RefCell<Skeleton>,
+    text_bytes_max: usize,
+    next_id: Cell<u64>,
+    metrics: Arc<Metrics>,
+}
+
+type StatementKey = (Box<str>, Vec<u32>);
+
+impl Plans {
+    /// Makes an empty memory for `entries` texts of at most `text_bytes_max` bytes each.
+    pub fn new(entries: usize, text_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
+        Self {
+            templates: RefCell::new(Cache::new(entries)),
+            texts: RefCell::new(Cache::new(entries)),
+            statements: RefCell::new(Cache::new(entries)),
+            skeleton: RefCell::default(),
+            text_bytes_max,
+            next_id: Cell::new(1),
+            metrics,
+        }
+    }
+
+    /// Returns what a text means under these rules.
+    pub fn understand(&self, text: &str, snapshot: &Snapshot) -> Result<Rc<Understood>, Failure> {
+        if text.len() > self.text_bytes_max {
+            return Ok(Rc::new(read(text, snapshot, false)?));
+        }
+        if let Some(known) = self.remembered(text, snapshot.generation) {
+            self.metrics.plan_cache(CacheOutcome::Hit);
+            return Ok(known);
+        }
+        self.metrics.plan_cache(CacheOutcome::Miss);
+        let understood = Rc::new(read(text, snapshot, false)?);
+        self.remember(text, &understood);
+        Ok(understood)
+    }
+
+    fn remembered(&self, text: &str, generation: u64) -> Option<Rc<Understood>> {
+        let mut skeleton = self.skeleton.borrow_mut();
+        sql::mask(text, &mut skeleton);
+        let is_current = |known: &&Rc<Understood>| known.generation == generation;
+        if let Some(known) = self.templates.borrow().get(skeleton.text.as_str()).filter(is_current) {
+            return Some(Rc::clone(known));
+        }
+        self.texts.borrow().get(text).filter(is_current).cloned()
+    }
+
+    fn remember(&self, text: &str, understood: &Rc<Understood>) {
+        let is_template = match &understood.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
+            _ => false,
+        };
+        if is_template {
+            let skeleton = self.skeleton.borrow().text.as_str().into();
+            self.templates.borrow_mut().insert(skeleton, Rc::clone(understood));
+        } else {
+            self.texts.borrow_mut().insert(text.into(), Rc::clone(understood));
+        }
+    }
+
+    /// Returns the prepared statement for a text and its declared types, shared by all clients of the worker.
+    pub fn prepare(&self, text: &str, types: Vec<u32>, snapshot: &Snapshot) -> Result<Rc<Prepared>, Failure> {
+        let key = (Box::from(text), types);
+        if let Some(known) = self.statements.borrow().get(&key) {
+            let known = Rc::clone(known);
+            self.refresh(&known, snapshot)?;
+            return Ok(known);
+        }
+        let understood = self.understand(text, snapshot)?;
+        let prepared = Rc::new(Prepared {
+            id: self.next_id.replace(self.next_id.get() + 1),
+            sql: text.into(),
+            types: key.1.clone(),
+            meaning: RefCell::new(understood),
+            description: RefCell::new(None),
+            uses: Cell::new(0),
+        });
+        if text.len() <= self.text_bytes_max {
+            self.statements.borrow_mut().insert(key, Rc::clone(&prepared));
+        }
+        Ok(prepared)
+    }
+
+    /// Returns what a prepared statement means under these rules, reading it again if they changed.
+    pub fn refresh(&self, prepared: &Prepared, snapshot: &Snapshot) -> Result<Rc<Understood>, Failure> {
+        let known = Rc::clone(&prepared.meaning.borrow());
+        if known.generation == snapshot.generation {
+            return Ok(known);
+        }
+        let understood = self.understand(&prepared.sql, snapshot)?;
+        *prepared.meaning.borrow_mut() = Rc::clone(&understood);
+        Ok(understood)
+    }
+}
+
+impl Understood {
+    /// Tells whether servers get another text than the client wrote.
+    pub fn is_rewritten(&self) -> bool {
+        match &self.meaning {
+            Meaning::Empty | Meaning::Control(_) => false,
+            Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => true,
+            Meaning::Plan(Planned::Prepared(prepared)) => prepared.insert().is_some_and(PreparedInsert::injects),
+        }
+    }
+
+    /// Returns a text that a server can parse in place of the client's, and how many of its parameters, at the end, are
+    /// the proxy's own.
+    pub fn described_text(&self, text: &str) -> (String, usize) {
+        match &self.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => match prepared.insert() {
+                Some(insert) => {
+                    let described = insert.describe_text(text);
+                    (described.sql, described.injected)
+                }
+                None => (text.to_owned(), 0),
+            },
+            Meaning::Plan(Planned::Issuing(calls)) => {
+                let parameters = self.parameters;
+                let edits = sql::next_id::edits(calls, &vec![0; calls.len()], IdArguments::ParametersAfter(parameters));
+                (sql::splice(text, &edits), calls.len())
+            }
+            Meaning::Plan(Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => (text.to_owned(), 0),
+        }
+    }
+
+    /// Returns the literals of `text`; they are known already if it is the text that was read.
+    pub fn literals(&self) -> &[sql::Literal] {
+        &self.literals
+    }
+}
+
+/// Reads a text whose calls of `next_id` have been handed their ids.
+pub(super) fn read_issued(text: &str, snapshot: &Snapshot) -> Result<Understood, Failure> {
+    read(text, snapshot, true)
+}
+
+/// Reads one text.
+fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Failure> {
+    let generation = snapshot.generation;
+    let mut understood = Understood {
+        meaning: Meaning::Empty,
+        generation,
+        pins: pins(text),
+        changes_schema: false,
+        parsing_shard: None,
+        literals: sql::literals(text),
+        parameters: parameter_count(text),
+    };
+    if sql::split(text).is_empty() {
+        return Ok(understood);
+    }
+    if let Some(control) = sql::control(text) {
+        understood.meaning = Meaning::Control(control);
+        return Ok(understood);
+    }
+    if let Some(Utility::Ddl(ddl)) = sql::utility(text) {
+        understood.pins |= ddl.temporary;
+        understood.changes_schema = !is_harmless(&ddl);
+    }
+    // INSERT hands ids to the calls in its rows by itself.
+    let calls = if issued || is_insert(text) { Vec::new() } else { sql::next_id::calls(text)? };
+    understood.meaning =
+        Meaning::Plan(if calls.is_empty() { planned(text, snapshot)? } else { Planned::Issuing(calls) });
+    understood.parsing_shard = parsing_shard(&understood.meaning, snapshot);
+    Ok(understood)
+}
+
+fn planned(text: &str, snapshot: &Snapshot) -> Result<Planned, Failure> {
+    let context = Context { rules: &snapshot.rules, catalog: &snapshot.catalog };
+    match plan::prepare(text, &context) {
+        Ok(prepared) => Ok(Planned::Prepared(prepared)),
+        Err(PrepareError::Refused(refusal)) => Err(refusal.into()),
+        Err(PrepareError::Unreadable(refusal)) => Ok(Planned::Unreadable(refusal)),
+    }
+}
+
+/// A statement that lives on one shard for certain is parsed there; the others are alike everywhere.
+fn parsing_shard(meaning: &Meaning, snapshot: &Snapshot) -> Option<ShardId> {
+    match meaning {
+        Meaning::Plan(Planned::Prepared(prepared)) => prepared.parsing_shard(&snapshot.rules),
+        Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => None,
+    }
+}
+
+fn is_insert(text: &str) -> bool {
+    sql::Scanner::new(text).next().is_some_and(|token| token.is_word(text, "insert"))
+}
+
+/// Returns the greatest `$n` in a text.
+fn parameter_count(text: &str) -> usize {
+    if memchr::memchr(b'$', text.as_bytes()).is_none() {
+        return 0;
+    }
+    let tokens = sql::Scanner::new(text).map(|token| token.text(text));
+    tokens.filter_map(|token| token.strip_prefix('$')?.parse().ok()).max().unwrap_or(0)
+}
+
+/// Statistics and comments change nothing that plans depend on.
+fn is_harmless(ddl: &Ddl) -> bool {
+    ddl.temporary
+}
+
+/// Tells whether a statement takes a session advisory lock, which must stay with the session.
+fn pins(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    (lower.contains("pg_advisory_lock") || lower.contains("pg_try_advisory_lock"))
+        && !lower.contains("pg_advisory_lock_held")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pins;
+
+    #[test]
+    fn session_locks_pin_and_transaction_locks_do_not() {
+        assert!(pins("SELECT pg_advisory_lock(1)") && pins("select pg_try_advisory_lock_shared(1)"));
+        assert!(!pins("SELECT pg_advisory_xact_lock(1)") && !pins("SELECT 1"));
+    }
+}

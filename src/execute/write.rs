@@ -1,0 +1,182 @@
+//! A write over several shards: one statement each, all in one transaction.
+
+use crate::outbox::LedgerTarget;
+use crate::plan::{MultiWrite, Part, Redo, ReturningOrder};
+use crate::types::WriteMode;
+
+use super::call::Call;
+use super::collect::{self, Collected};
+use super::failure::Failure;
+use super::link::{Link, Role};
+
+impl Link {
+    /// Runs the parts and answers for them as one statement; without a block of its own it commits by itself.
+    pub async fn multi_write(&mut self, call: &Call, plan: &MultiWrite) -> Result<(), Failure> {
+        if !self.open_implicit() {
+            let replies = self.run_parts(call, plan).await?;
+            return self.answer(call, plan, replies).await;
+        }
+        let done =
+            if self.may_defer(plan) { self.defer_parts(call, plan).await } else { self.run_parts(call, plan).await };
+        match done {
+            Ok(replies) => {
+                self.commit().await?;
+                self.answer(call, plan, replies).await
+            }
+            Err(failure) => {
+                self.rollback().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Tells whether the parts for other shards may follow by replay.
+    fn may_defer(&self, plan: &MultiWrite) -> bool {
+        plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
+    }
+
+    /// Runs the first part on home and leaves the others to the relay.
+    async fn defer_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
+        let Some((first, others)) = plan.parts.split_first() else { return Ok(Vec::new()) };
+        let mut replies = self.start_and_collect(call, plan, std::slice::from_ref(first)).await?;
+        for part in others {
+            let rows = part.rows.len() as u64;
+            self.transaction.deferred.push(LedgerTarget {
+                shard: self.snapshot.rules.shard(part.shard).name.clone(),
+                expected_rows: rows as i64,
+                commands: vec![call.freeze(&part.statement, rows)],
+            });
+            replies.push(Collected { tag: format!("INSERT 0 {rows}"), ..Collected::default() });
+        }
+        self.transaction.mode = Some(WriteMode::Eventual);
+        Ok(replies)
+    }
+
+    async fn run_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
+        if plan.effect.deferrable {
+            self.transaction.mode = self.transaction.mode.max(Some(WriteMode::Eager));
+        }
+        self.start_and_collect(call, plan, &plan.parts).await
+    }
+
+    /// Sends every part, then reads every reply; all shards work at the same time.
+    async fn start_and_collect(
+        &mut self,
+        call: &Call,
+        plan: &MultiWrite,
+        parts: &[Part],
+    ) -> Result<Vec<Collected>, Failure> {
+        let mut started = Vec::with_capacity(parts.len());
+        for part in parts {
+            let position = self.enlist(part.shard, Role::Part).await?;
+            self.note_write(position, &plan.effect);
+            let frozen = self.frozen(call, &part.statement, Some(&plan.effect), position).await?;
+            let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
+            call.write(self.transaction.members[position].server.out(), &statement);
+            started.push((position, call, statement));
+        }
+        for (position, ..) in &started {
+            self.transaction.members[*position].server.flush().await?;
+        }
+        let mut replies = Vec::with_capacity(parts.len());
+        for (position, ..) in &started {
+            replies.push(collect::collect(&mut self.client, &mut self.transaction.members[*position]).await);
+        }
+        let replies = replies.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if let Some(frame) = replies.iter().find_map(|reply| reply.error.clone()) {
+            return Err(Failure::Shard { frame });
+        }
+        for ((position, call, statement), reply) in started.iter().zip(&replies) {
+            self.note_redo(*position, call, statement, &plan.effect, reply.affected())?;
+        }
+        Ok(replies)
+    }
+
+    /// Answers for all parts as PostgreSQL would for the one statement.
+    async fn answer(&mut self, call: &Call, plan: &MultiWrite, replies: Vec<Collected>) -> Result<(), Failure> {
+        let affected: u64 = replies.iter().map(Collected::affected).sum();
+        let tag = total_tag(replies.first().map_or("", |reply| &reply.tag), affected);
+        self.describe(call, replies.iter().find_map(|reply| reply.description.as_ref()));
+        for reply in &replies {
+            for notice in &reply.notices {
+                self.client.output().extend_from_slice(notice);
+            }
+        }
+        match plan.returning {
+            ReturningOrder::None => {}
+            ReturningOrder::ByRow if every_row_came(&plan.parts, &replies) => {
+                for row in in_row_order(&plan.parts, &replies) {
+                    self.client.output().extend_from_slice(row);
+                    self.client.flush_if_large().await?;
+                }
+            }
+            ReturningOrder::ByRow | ReturningOrder::ByShard => {
+                for row in replies.iter().flat_map(|reply| &reply.rows) {
+                    self.client.output().extend_from_slice(row);
+                    self.client.flush_if_large().await?;
+                }
+            }
+        }
+        crate::wire::backend::write_command_complete(self.client.output(), &tag);
+        Ok(())
+    }
+
+    /// Sends a RowDescription, or NoData, where the client's protocol wants one.
+    pub(super) fn describe(&mut self, call: &Call, description: Option<&bytes::Bytes>) {
+        match description {
+            Some(frame) if call.describe => self.client.output().extend_from_slice(frame),
+            None if call.describe && call.arguments.is_some() => {
+                crate::wire::backend::write_no_data(self.client.output());
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Puts the sum in place of the count of one shard's command tag.
+pub(super) fn total_tag(tag: &str, affected: u64) -> String {
+    match tag.rsplit_once(' ') {
+        Some((verb, count)) if count.bytes().all(|byte| byte.is_ascii_digit()) => format!("{verb} {affected}"),
+        Some(_) | None => tag.to_owned(),
+    }
+}
+
+fn every_row_came(parts: &[Part], replies: &[Collected]) -> bool {
+    parts.iter().zip(replies).all(|(part, reply)| part.rows.len() == reply.rows.len())
+}
+
+/// Returns the rows by their position in VALUES.
+fn in_row_order<'a>(parts: &[Part], replies: &'a [Collected]) -> Vec<&'a bytes::Bytes> {
+    let mut rows: Vec<(u32, &bytes::Bytes)> =
+        parts.iter().zip(replies).flat_map(|(part, reply)| part.rows.iter().copied().zip(&reply.rows)).collect();
+    rows.sort_by_key(|(position, _)| *position);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Statement;
+    use crate::types::ShardId;
+
+    #[test]
+    fn counts_of_parts_add_up_in_the_tag() {
+        assert_eq!(total_tag("INSERT 0 2", 5), "INSERT 0 5");
+        assert_eq!(total_tag("UPDATE 1", 3), "UPDATE 3");
+        assert_eq!(total_tag("TRUNCATE TABLE", 0), "TRUNCATE TABLE");
+    }
+
+    #[test]
+    fn returning_rows_come_in_the_order_of_values() {
+        let part =
+            |shard, rows: &[u32]| Part { shard: ShardId(shard), statement: Statement::Original, rows: rows.to_vec() };
+        let reply = |rows: &[&'static str]| Collected {
+            rows: rows.iter().map(|row| bytes::Bytes::from_static(row.as_bytes())).collect(),
+            ..Collected::default()
+        };
+        let parts = [part(0, &[0, 3]), part(1, &[1, 2])];
+        let replies = [reply(&["a", "d"]), reply(&["b", "c"])];
+        assert!(every_row_came(&parts, &replies));
+        assert_eq!(in_row_order(&parts, &replies), ["a", "b", "c", "d"]);
+    }
+}
