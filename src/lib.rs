@@ -27,3 +27,7 @@ pub mod plan;
 
 // floor 5
 pub mod proxy;
+
+// floor 6
+pub mod admin;
+pub mod execute;

@@ -1,0 +1,60 @@
+//! `/metrics`: the process's metrics, and gauges of what is only known elsewhere: rules, shards, readiness.
+
+use std::fmt::Write;
+
+use crate::admin::views;
+use crate::proxy::Proxy;
+
+/// The line that ends OpenMetrics text.
+const END: &str = "# EOF\n";
+
+/// Returns everything as OpenMetrics text.
+pub fn text(proxy: &Proxy) -> String {
+    let mut text = proxy.metrics.encode();
+    if text.ends_with(END) {
+        text.truncate(text.len() - END.len());
+    }
+    let ready = views::ready(proxy);
+    gauge(&mut text, "shardloom_ready", "Whether traffic should come here", &[("", i64::from(ready.ready))]);
+    let generation = i64::try_from(proxy.rules.generation()).unwrap_or(i64::MAX);
+    gauge(&mut text, "shardloom_rules_generation", "Swaps of rules and catalogs so far", &[("", generation)]);
+    let refused = i64::from(ready.last_reload_error.is_some());
+    gauge(&mut text, "shardloom_rules_refused", "Whether the last reload of the rules was refused", &[("", refused)]);
+    let shards = views::shards(proxy);
+    let up: Vec<(&str, i64)> =
+        shards.iter().map(|shard| (shard.name.as_str(), i64::from(shard.state == "up"))).collect();
+    gauge(&mut text, "shardloom_shard_up", "Whether the shard answers", &up);
+    text.push_str(END);
+    text
+}
+
+/// Adds one family; a sample with a name gets it as the label `shard`.
+fn gauge(text: &mut String, name: &str, help: &str, samples: &[(&str, i64)]) {
+    let mut write = || {
+        writeln!(text, "# HELP {name} {help}.\n# TYPE {name} gauge")?;
+        for (shard, value) in samples {
+            match *shard {
+                "" => writeln!(text, "{name} {value}")?,
+                shard => writeln!(text, "{name}{{shard=\"{}\"}} {value}", escape(shard))?,
+            }
+        }
+        Ok::<(), std::fmt::Error>(())
+    };
+    write().expect("writing into a string cannot fail");
+}
+
+fn escape(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_has_its_type_and_a_label_per_shard() {
+        let mut text = String::new();
+        gauge(&mut text, "x", "Help", &[("s0", 1), ("a\"b", 0)]);
+        assert_eq!(text, "# HELP x Help.\n# TYPE x gauge\nx{shard=\"s0\"} 1\nx{shard=\"a\\\"b\"} 0\n");
+    }
+}

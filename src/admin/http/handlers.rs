@@ -1,0 +1,119 @@
+//! Probes, metrics and the plain views.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::exposition;
+use crate::admin::views;
+use crate::proxy::{Proxy, Reloaded};
+use crate::types::{Refusal, SqlState};
+
+/// What every handler gets.
+pub type Handle = State<Arc<Proxy>>;
+
+/// The most ids that one request may ask for.
+const IDS_MAX: usize = 1000;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How many ids are wanted.
+#[derive(Debug, Deserialize)]
+pub struct IdsWanted {
+    n: Option<usize>,
+}
+
+/// The process runs.
+pub async fn healthz() -> Json<Value> {
+    Json(json!({"ok": true}))
+}
+
+/// 200 when traffic should come here, else 503; the reasons either way.
+pub async fn readyz(State(proxy): Handle) -> Response {
+    let view = views::ready(&proxy);
+    let status = if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(view)).into_response()
+}
+
+/// All metrics in OpenMetrics' text format.
+pub async fn metrics(State(proxy): Handle) -> Response {
+    ([(header::CONTENT_TYPE, OPENMETRICS)], exposition::text(&proxy)).into_response()
+}
+
+/// One page about everything.
+pub async fn status(State(proxy): Handle) -> Json<views::StatusView> {
+    Json(views::status(&proxy).await)
+}
+
+/// Shards in the order of the topology.
+pub async fn shards(State(proxy): Handle) -> Json<Vec<views::ShardView>> {
+    Json(views::shards(&proxy))
+}
+
+/// Server connections.
+pub async fn pools(State(proxy): Handle) -> Json<Vec<views::PoolView>> {
+    Json(views::pools(&proxy))
+}
+
+/// Connected clients.
+pub async fn clients(State(proxy): Handle) -> Json<Vec<views::ClientView>> {
+    Json(views::clients(&proxy))
+}
+
+/// The rules in force.
+pub async fn rules(State(proxy): Handle) -> Json<views::RulesView> {
+    Json(views::rules(&proxy))
+}
+
+/// The settings, without secrets.
+pub async fn config(State(proxy): Handle) -> Json<Vec<views::SettingView>> {
+    Json(views::config(&proxy))
+}
+
+/// The program's version.
+pub async fn version() -> Json<views::VersionView> {
+    Json(views::version())
+}
+
+/// Tags of generated ids and the worker lease.
+pub async fn ids(State(proxy): Handle) -> Json<Vec<views::IdTagView>> {
+    Json(views::ids(&proxy))
+}
+
+/// Reads the rules again.
+pub async fn reload(State(proxy): Handle) -> Result<Json<Value>, ApiError> {
+    let word = match proxy.requests.reload().await? {
+        Reloaded::Unchanged => "unchanged",
+        Reloaded::Swapped => "reloaded",
+    };
+    Ok(Json(json!({"rules": word, "generation": proxy.rules.generation()})))
+}
+
+/// Makes `n` ids of a tag.
+pub async fn next_ids(
+    State(proxy): Handle,
+    Path(tag): Path<String>,
+    Query(wanted): Query<IdsWanted>,
+) -> Result<Json<Value>, ApiError> {
+    let count = wanted.n.unwrap_or(1);
+    if !(1..=IDS_MAX).contains(&count) {
+        let refusal = Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("n must be from 1 to {IDS_MAX}"));
+        return Err(ApiError(refusal));
+    }
+    let ids = proxy.next_ids(&tag, count)?;
+    Ok(Json(json!({"tag": tag, "ids": ids})))
+}
+
+/// Any other path.
+pub async fn not_found() -> ApiError {
+    ApiError(
+        Refusal::new(SqlState::UNDEFINED_OBJECT, "there is nothing at this path")
+            .with_hint("Try /api/v1/status, /metrics, /healthz or /readyz."),
+    )
+}

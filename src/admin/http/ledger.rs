@@ -1,0 +1,84 @@
+//! The write ledger over HTTP: look, retry, skip.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+use super::error::ApiError;
+use super::handlers::Handle;
+use crate::admin::views::{self, ChangeView, LedgerChange, LedgerVerb};
+use crate::outbox::{DeadLetterRow, LaneRow, LedgerDetail, LedgerRow};
+use crate::proxy::Proxy;
+use crate::types::{Refusal, SqlState};
+
+/// The most entries of one answer.
+const ENTRIES_MAX: u32 = 1000;
+
+/// Entries of one answer unless asked otherwise.
+const ENTRIES_DEFAULT: u32 = 100;
+
+/// Who changes the ledger here, for the audit: the admin address knows one operator.
+const ACTOR: &str = "admin-http";
+
+/// Which entries are wanted.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    state: Option<String>,
+    limit: Option<u32>,
+}
+
+/// What a change says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    reason: String,
+    target: Option<String>,
+}
+
+/// Lists transactions, newest first.
+pub async fn list(State(proxy): Handle, Query(wanted): Query<Wanted>) -> Result<Json<Vec<LedgerRow>>, ApiError> {
+    let limit = wanted.limit.unwrap_or(ENTRIES_DEFAULT).clamp(1, ENTRIES_MAX);
+    Ok(Json(views::ledger(&proxy, wanted.state.as_deref(), limit).await?))
+}
+
+/// Shows one transaction.
+pub async fn show(State(proxy): Handle, Path(txid): Path<i64>) -> Result<Json<LedgerDetail>, ApiError> {
+    Ok(Json(views::ledger_entry(&proxy, txid).await?))
+}
+
+/// Replays dead or parked targets again.
+pub async fn retry(
+    State(proxy): Handle,
+    Path(txid): Path<i64>,
+    Json(change): Json<Change>,
+) -> Result<Json<ChangeView>, ApiError> {
+    apply(&proxy, txid, LedgerVerb::Retry, &change).await
+}
+
+/// Gives targets up.
+pub async fn skip(
+    State(proxy): Handle,
+    Path(txid): Path<i64>,
+    Json(change): Json<Change>,
+) -> Result<Json<ChangeView>, ApiError> {
+    apply(&proxy, txid, LedgerVerb::Skip, &change).await
+}
+
+/// Lists what could not be replayed.
+pub async fn dead_letters(State(proxy): Handle) -> Json<Vec<DeadLetterRow>> {
+    Json(views::dead_letters(&proxy).await)
+}
+
+/// Lists lanes with their backlog.
+pub async fn lanes(State(proxy): Handle) -> Json<Vec<LaneRow>> {
+    Json(views::lanes(&proxy).await)
+}
+
+async fn apply(proxy: &Proxy, txid: i64, verb: LedgerVerb, change: &Change) -> Result<Json<ChangeView>, ApiError> {
+    if change.reason.trim().is_empty() {
+        let refusal = Refusal::new(SqlState::INVALID_PARAMETER_VALUE, "a change of the ledger needs a reason");
+        return Err(ApiError(refusal.with_hint("It is written to the audit table.")));
+    }
+    let change = LedgerChange { txid, target: change.target.as_deref(), reason: &change.reason, actor: ACTOR };
+    Ok(Json(views::change(proxy, verb, change).await?))
+}

@@ -1,0 +1,30 @@
+//! What an operator sees, gathered from the shared handles: one shape for the console, HTTP and the command line.
+//!
+//! Field names are the contract of `--json`. Secrets never enter these types.
+
+mod clients;
+mod config;
+mod ids;
+mod ledger;
+mod pools;
+mod ready;
+mod rules;
+mod shards;
+mod stats;
+mod status;
+mod version;
+
+pub use clients::{ClientView, clients};
+pub use config::{SettingView, config};
+pub use ids::{ID_COLUMNS, IdTagView, ids};
+pub use ledger::{
+    ChangeView, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, LedgerChange, LedgerVerb, change, dead_letters,
+    lanes, ledger, ledger_entry,
+};
+pub use pools::{PoolView, pools};
+pub use ready::{ReadyView, ready};
+pub use rules::{RulesView, rules};
+pub use shards::{ShardView, shards};
+pub use stats::{StatView, stats};
+pub use status::{StatusView, status};
+pub use version::{VersionView, version};

@@ -1,0 +1,97 @@
+//! Everything on one page, with what to do next.
+
+use serde::Serialize;
+
+use super::{PoolView, ReadyView, ShardView, dead_letters, lanes, pools, ready, shards};
+use crate::outbox::LaneRow;
+use crate::proxy::Proxy;
+
+/// The page of `shardloom status`.
+#[derive(Debug, Serialize)]
+pub struct StatusView {
+    /// The program's version.
+    pub version: &'static str,
+    /// Seconds since start.
+    pub uptime_s: u64,
+    /// Whether `/readyz` says yes.
+    pub ready: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    /// The fingerprint of the rules in force.
+    pub rules_version: String,
+    /// Rises with every swap of the rules.
+    pub generation: u64,
+    /// Where the rules came from.
+    pub rules_source: String,
+    /// Connected clients.
+    pub clients: usize,
+    /// Shards in the order of the topology.
+    pub shards: Vec<ShardView>,
+    /// Server connections.
+    pub pools: Vec<PoolView>,
+    /// Lanes home to target.
+    pub lanes: Vec<LaneRow>,
+    /// Transactions that wait for a target, over the homes that answer.
+    pub backlog: i64,
+    /// What could not be replayed, over the homes that answer.
+    pub dead_letters: usize,
+    /// What to do next, most urgent first; empty when all is well.
+    pub next: Vec<String>,
+}
+
+/// Gathers the page. A home that does not answer leaves gaps and a line in `next`, no failure.
+pub async fn status(proxy: &Proxy) -> StatusView {
+    let snapshot = proxy.rules.load();
+    let readiness = ready(proxy);
+    let lanes = lanes(proxy).await;
+    let dead_letters = dead_letters(proxy).await.len();
+    StatusView {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: proxy.uptime().as_secs(),
+        next: next_steps(&readiness, &lanes, dead_letters),
+        ready: readiness.ready,
+        reasons: readiness.reasons,
+        rules_version: snapshot.rules.version.clone(),
+        generation: snapshot.generation,
+        rules_source: snapshot.source.clone(),
+        clients: proxy.clients.admitted(),
+        shards: shards(proxy),
+        pools: pools(proxy),
+        backlog: lanes.iter().map(|lane| lane.pending).sum(),
+        lanes,
+        dead_letters,
+    }
+}
+
+fn next_steps(readiness: &ReadyView, lanes: &[LaneRow], dead_letters: usize) -> Vec<String> {
+    let mut steps = Vec::new();
+    for shard in &readiness.shards_down {
+        steps.push(format!("start the server of shard {shard}; its statements fail with 08001 or 08006 until then"));
+    }
+    for lane in lanes.iter().filter(|lane| lane.state == "blocked") {
+        steps.push(format!("lane {} to {} is blocked: compare the tables with check --live", lane.home, lane.target));
+    }
+    if dead_letters > 0 {
+        steps.push(format!("look at {dead_letters} dead letters: shardloom dead-letters, then ledger retry or skip"));
+    }
+    if let Some(error) = &readiness.last_reload_error {
+        steps.push(format!("mend the rules, the last good ones are in force: {error}"));
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_do_when_all_is_well_and_the_most_urgent_comes_first_otherwise() {
+        let mut readiness = ReadyView { ready: true, reasons: vec![], shards_down: vec![], last_reload_error: None };
+        assert!(next_steps(&readiness, &[], 0).is_empty());
+        readiness.shards_down.push("s1".to_owned());
+        readiness.last_reload_error = Some("x.yaml:1:1: no".to_owned());
+        let steps = next_steps(&readiness, &[], 2);
+        assert_eq!(steps.len(), 3);
+        assert!(steps[0].contains("s1") && steps[1].contains("2 dead letters") && steps[2].contains("x.yaml:1:1"));
+    }
+}
