@@ -31,3 +31,6 @@ pub mod proxy;
 // floor 6
 pub mod admin;
 pub mod execute;
+
+// floor 7
+pub mod session;

@@ -1,0 +1,202 @@
+//! Session and transaction statements.
+
+use crate::execute::{Block, Call, Failure};
+use crate::plan::{Direct, Statement};
+use crate::sql::{Control, Discard, Isolation};
+use crate::types::{Refusal, ShardId, SqlState};
+use crate::wire::backend;
+
+use super::conversation::Session;
+
+impl Session {
+    /// Answers a session or transaction statement.
+    pub(super) async fn control(&mut self, call: &Call, control: &Control) -> Result<(), Failure> {
+        match control {
+            Control::Begin { modes, isolation, .. } => self.begin(modes, *isolation),
+            Control::Commit { chain } => self.end(true, *chain).await,
+            Control::Rollback { chain } => self.end(false, *chain).await,
+            Control::RollbackTo(name) => self.rollback_to(name).await,
+            other => {
+                self.refuse_if_failed()?;
+                self.control_in_good_state(call, other).await
+            }
+        }
+    }
+
+    async fn control_in_good_state(&mut self, call: &Call, control: &Control) -> Result<(), Failure> {
+        match control {
+            Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_) => {
+                Ok(())
+            }
+            Control::Savepoint(name) => self.savepoint(name).await,
+            Control::Release(name) => self.release(name).await,
+            Control::Set(setting) => self.set(call, setting).await,
+            Control::Reset(name) => self.reset(call, name.as_deref()).await,
+            Control::Show(name) => self.show(call, name).await,
+            Control::Discard(what) => self.discard(call, *what).await,
+            Control::Deallocate(name) => self.deallocate(name.as_deref()),
+            Control::Explain { route, json, analyze, inner } => {
+                self.explain(call, *route, *json, *analyze, inner.clone()).await
+            }
+            Control::Declare { name, hold, inner } => self.declare(call, name, *hold, inner.clone()).await,
+            Control::Fetch { name } | Control::Move { name } => self.on_cursor(call, Some(name)).await,
+            Control::CloseCursor(name) => self.on_cursor(call, name.as_deref()).await,
+            Control::Notify(_) => self.at_home(call, true).await,
+            Control::Unlisten(_) => {
+                backend::write_command_complete(self.link.client.output(), "UNLISTEN");
+                Ok(())
+            }
+            Control::Listen(_) => Err(not_yet("LISTEN", "Connect to a shard itself to listen.")),
+            Control::Prepare { .. } | Control::Execute { .. } => Err(not_yet(
+                "PREPARE and EXECUTE as SQL statements",
+                "Use your driver's prepared statements: those of the protocol are available.",
+            )),
+            Control::PrepareTransaction | Control::CommitPrepared | Control::RollbackPrepared => Err(not_yet(
+                "PREPARE TRANSACTION by clients",
+                "SET LOCAL shardloom.multi_shard = 'two_phase' prepares for you.",
+            )),
+        }
+    }
+
+    fn begin(&mut self, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
+        let link = &mut self.link;
+        let snapshot = matches!(isolation, Some(Isolation::RepeatableRead | Isolation::Serializable));
+        match link.transaction.block() {
+            Block::None => link.transaction.open(Block::Explicit, modes, snapshot),
+            Block::Implicit => link.transaction.make_explicit(),
+            Block::Explicit => {
+                self.refuse_if_failed()?;
+                self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
+            }
+        }
+        backend::write_command_complete(self.link.client.output(), "BEGIN");
+        Ok(())
+    }
+
+    async fn end(&mut self, commit: bool, chain: bool) -> Result<(), Failure> {
+        let block = self.link.transaction.block();
+        let failed = self.link.transaction.is_failed();
+        if block != Block::Explicit {
+            if chain {
+                let verb = if commit { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+                let message = format!("{verb} can only be used in transaction blocks");
+                return Err(Refusal::new(SqlState::NO_ACTIVE_TRANSACTION, message).into());
+            }
+            self.warn(SqlState::NO_ACTIVE_TRANSACTION, "there is no transaction in progress");
+        }
+        let modes = self.link.transaction.begin_statement().strip_prefix("BEGIN").unwrap_or("").trim().to_owned();
+        let snapshot = self.link.transaction.snapshot_isolation;
+        let tag = if commit && !failed { "COMMIT" } else { "ROLLBACK" };
+        if tag == "COMMIT" {
+            let committed = self.link.commit().await;
+            self.settings_after(committed.is_ok());
+            committed?;
+        } else {
+            self.link.rollback().await;
+            self.settings_after(false);
+        }
+        if chain {
+            self.link.transaction.open(Block::Explicit, &modes, snapshot);
+        }
+        backend::write_command_complete(self.link.client.output(), tag);
+        Ok(())
+    }
+
+    pub(super) fn warn(&mut self, state: SqlState, message: &str) {
+        let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', state.code()), (b'M', message)];
+        backend::write_error_fields(self.link.client.output(), b'N', &fields);
+    }
+
+    /// Runs the statement as it stands on home.
+    pub(super) async fn at_home(&mut self, call: &Call, anywhere: bool) -> Result<(), Failure> {
+        self.on_shard(call, self.link.snapshot.rules.home, anywhere).await
+    }
+
+    /// Runs the statement as it stands on one shard.
+    pub(super) async fn on_shard(&mut self, call: &Call, shard: ShardId, anywhere: bool) -> Result<(), Failure> {
+        let plan = Direct { shard, statement: Statement::Original, effect: None, anywhere, reads_reference: false };
+        self.link.direct(call, &plan).await
+    }
+
+    async fn discard(&mut self, call: &Call, what: Discard) -> Result<(), Failure> {
+        if what != Discard::All {
+            return self.at_home(call, false).await;
+        }
+        if self.link.transaction.block() == Block::Explicit {
+            let message = "DISCARD ALL cannot run inside a transaction block";
+            return Err(Refusal::new(SqlState::ACTIVE_TRANSACTION, message).into());
+        }
+        self.link.settings.clear();
+        self.extended.forget_all();
+        self.link.pin = false;
+        drop(self.link.pinned.take());
+        backend::write_command_complete(self.link.client.output(), "DISCARD ALL");
+        Ok(())
+    }
+
+    fn deallocate(&mut self, name: Option<&str>) -> Result<(), Failure> {
+        let tag = match name {
+            None => {
+                self.extended.forget_statements();
+                "DEALLOCATE ALL"
+            }
+            Some(name) if self.extended.forget_statement(name) => "DEALLOCATE",
+            Some(name) => {
+                let message = format!("prepared statement \"{name}\" does not exist");
+                return Err(Refusal::new(SqlState::INVALID_STATEMENT_NAME, message).into());
+            }
+        };
+        backend::write_command_complete(self.link.client.output(), tag);
+        Ok(())
+    }
+
+    /// A cursor lives on the one shard that its query needs.
+    async fn declare(
+        &mut self,
+        call: &Call,
+        name: &str,
+        hold: bool,
+        inner: std::ops::Range<usize>,
+    ) -> Result<(), Failure> {
+        if hold {
+            return Err(not_yet("WITH HOLD cursors", "Read the rows within the transaction."));
+        }
+        let plan = self.plan_inner(call, inner)?;
+        let crate::plan::Plan::Direct(direct) = plan else {
+            return Err(not_yet(
+                "cursors over several shards",
+                "Add the sharding key to the query, or read it without a cursor.",
+            ));
+        };
+        if direct.statement != Statement::Original {
+            return Err(not_yet("cursors over a rewritten statement", "Read it without a cursor."));
+        }
+        self.on_shard(call, direct.shard, false).await?;
+        self.extended.cursors.insert(name.to_owned(), direct.shard);
+        Ok(())
+    }
+
+    async fn on_cursor(&mut self, call: &Call, name: Option<&str>) -> Result<(), Failure> {
+        let Some(name) = name else {
+            self.extended.cursors.clear();
+            for position in 0..self.link.transaction.members.len() {
+                self.link.member_simple(position, "CLOSE ALL").await?;
+            }
+            backend::write_command_complete(self.link.client.output(), "CLOSE CURSOR ALL");
+            return Ok(());
+        };
+        let open = self.extended.cursors.get(name).copied().filter(|_| self.link.transaction.is_open());
+        match open {
+            Some(shard) => self.on_shard(call, shard, false).await,
+            None => {
+                let message = format!("cursor \"{name}\" does not exist");
+                Err(Refusal::new(SqlState::INVALID_CURSOR_NAME, message).into())
+            }
+        }
+    }
+}
+
+/// A refusal of what is not there yet.
+pub(super) fn not_yet(what: &str, hint: &str) -> Failure {
+    Failure::Refused(Refusal::unsupported(format!("{what}: not available through the proxy"), hint))
+}

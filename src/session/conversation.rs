@@ -1,0 +1,156 @@
+//! The conversation after the login: messages in, replies out, until the client leaves.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tracing::{debug, info};
+
+use crate::execute::{Client, ClientError, Failure, Link, Worker};
+use crate::proxy::{ClientHandle, ClientState, DrainPhase};
+use crate::types::{Refusal, SqlState, TransactionStatus};
+use crate::wire::frame::FrameError;
+use crate::wire::{backend, frontend};
+
+use super::extended::Extended;
+use super::login::{self, Entrance};
+use super::{console, report};
+
+/// One client, logged in.
+pub(super) struct Session {
+    /// Its socket, transaction and settings.
+    pub link: Link,
+    /// Its prepared statements, portals and the pipeline at hand.
+    pub extended: Extended,
+    /// What SHOW CLIENTS says of it.
+    pub record: ClientHandle,
+}
+
+/// Serves one accepted connection to its end. Never fails: what goes wrong is told to the client or logged.
+pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
+    let client = Client::new(stream, worker.proxy.config.limits.pre_auth_message);
+    match login::enter(client, worker).await {
+        Ok(Some(Entrance::Session(session))) => serve(*session).await,
+        Ok(Some(Entrance::Console { client, worker })) => console::serve(client, worker).await,
+        Ok(None) => {}
+        Err(error) => debug!(?error, "a client left during its login"),
+    }
+}
+
+async fn serve(mut session: Session) {
+    let proxy = Arc::clone(&session.link.worker.proxy);
+    loop {
+        let phase = end_phase(&session);
+        let message = tokio::select! {
+            biased;
+            message = session.next_message() => message,
+            () = proxy.drain.reached(phase) => {
+                session.say_goodbye().await;
+                break;
+            }
+        };
+        let handled = match message {
+            Ok((b'X', _)) => break,
+            Ok((kind, body)) => session.handle(kind, body).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = handled {
+            session.part(error).await;
+            break;
+        }
+    }
+    session.link.abandon();
+}
+
+/// Returns the phase at which the client is closed: with a transaction open it may finish first.
+fn end_phase(session: &Session) -> DrainPhase {
+    if session.link.transaction.is_open() { DrainPhase::Stopping } else { DrainPhase::Draining }
+}
+
+impl Session {
+    async fn next_message(&mut self) -> Result<(u8, Bytes), ClientError> {
+        if let Some(frame) = self.link.client.buffered_frame()? {
+            return Ok(frame);
+        }
+        self.note_state();
+        self.link.client.frame().await
+    }
+
+    fn note_state(&self) {
+        let state = match self.link.transaction.status() {
+            TransactionStatus::Idle => ClientState::Idle,
+            TransactionStatus::Open | TransactionStatus::Failed => ClientState::IdleInTransaction,
+        };
+        self.record.set_state(state, self.link.worker.proxy.now_ms());
+    }
+
+    async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
+        match kind {
+            b'Q' => {
+                self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+                self.extended.forget_pipeline();
+                let text = frontend::query_text(&body)?;
+                self.simple(text).await?;
+                self.ready();
+                Ok(())
+            }
+            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_message(kind, &body).await,
+            b'F' => {
+                let refusal = Refusal::unsupported(
+                    "the function call sub-protocol is not available",
+                    "Call the function with SELECT.",
+                );
+                report::report(&mut self.link, &Failure::Refused(refusal));
+                self.ready();
+                Ok(())
+            }
+            // What is left of a COPY that failed; PostgreSQL ignores it too.
+            b'd' | b'c' | b'f' => Ok(()),
+            _ => Err(ClientError::Protocol(FrameError::Malformed("an unknown message type"))),
+        }
+    }
+
+    /// Says ReadyForQuery and takes the rules of the next transaction.
+    pub(super) fn ready(&mut self) {
+        let link = &mut self.link;
+        backend::write_ready(link.client.output(), link.transaction.status());
+        if !link.transaction.is_open() {
+            self.extended.forget_portals();
+            let rules = &link.worker.proxy.rules;
+            if !link.identity.passthrough && rules.generation() != link.snapshot.generation {
+                link.snapshot = rules.load();
+            }
+        }
+    }
+
+    /// Tells a failure, unless nobody is left to tell.
+    pub(super) fn tell(&mut self, failure: Failure) -> Result<(), ClientError> {
+        match failure {
+            Failure::Client(error) => Err(error),
+            failure => {
+                report::report(&mut self.link, &failure);
+                Ok(())
+            }
+        }
+    }
+
+    async fn part(&mut self, error: ClientError) {
+        match error {
+            ClientError::Gone => debug!("a client is gone"),
+            ClientError::Protocol(error) => {
+                info!(%error, "a client broke the protocol");
+                backend::write_error(self.link.client.output(), "FATAL", &error.into());
+                // Best effort: the connection is closed in any case.
+                let _ = self.link.client.flush().await;
+            }
+        }
+    }
+
+    async fn say_goodbye(&mut self) {
+        let refusal = Refusal::new(SqlState::ADMIN_SHUTDOWN, "the proxy is shutting down");
+        backend::write_error(self.link.client.output(), "FATAL", &refusal);
+        // Best effort: the connection is closed in any case.
+        let _ = self.link.client.flush().await;
+    }
+}

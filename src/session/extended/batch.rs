@@ -1,0 +1,241 @@
+//! A run of steps for one shard, sent in one write; the replies pass as they come.
+//!
+//! Parse is sent only where the server does not have the statement; what the client is to hear all the same is put in
+//! between at its place.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::backend::Server;
+use crate::execute::{self, Client, Failure};
+use crate::wire::{backend, frontend};
+
+use super::pipeline::Step;
+use super::portal::Portal;
+use crate::execute::{Description, Prepared};
+
+/// What a server's reply is matched against, in order.
+enum Expect {
+    /// The proxy answers at this place.
+    Answer(&'static [u8]),
+    /// Frames kept from an earlier description.
+    Known(bytes::Bytes),
+    /// ParseComplete; `pass` if the client asked.
+    Parse {
+        statement: Rc<Prepared>,
+        named: bool,
+        pass: bool,
+    },
+    Bind(Rc<Portal>),
+    /// ParameterDescription, then RowDescription or NoData.
+    DescribeStatement(Rc<Prepared>),
+    DescribePortal,
+    Execute,
+    ClosePortal,
+    /// CloseComplete of a statement that made room for another.
+    Swallowed,
+}
+
+const PARSE_COMPLETE: &[u8] = &[b'1', 0, 0, 0, 4];
+const CLOSE_COMPLETE: &[u8] = &[b'3', 0, 0, 0, 4];
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Whether the server raised an error; it has been passed.
+    pub failed: bool,
+    /// Rows affected, per Execute in order.
+    pub affected: Vec<u64>,
+}
+
+/// One batch on its way.
+pub(super) struct Batch {
+    expected: VecDeque<Expect>,
+    generation: u64,
+    /// Statements that were sent under the unnamed name in this batch, the last one.
+    unnamed: Option<u64>,
+}
+
+impl Batch {
+    /// Starts a batch; descriptions are kept for `generation` of the rules.
+    pub fn new(generation: u64) -> Self {
+        Self { expected: VecDeque::new(), generation, unnamed: None }
+    }
+
+    /// Appends a step's messages to the server's buffer.
+    pub fn push(&mut self, server: &mut Server, step: &Step) {
+        match step {
+            Step::Parse(statement) => self.parse(server, statement, true),
+            Step::Bind(portal) => self.bind(server, portal),
+            Step::DescribeStatement(statement) => self.describe_statement(server, statement),
+            Step::DescribePortal(portal) => {
+                frontend::write_describe(server.out(), frontend::Target::Portal, &portal.name);
+                self.expected.push_back(Expect::DescribePortal);
+            }
+            Step::Execute(portal, rows) => {
+                frontend::write_execute(server.out(), &portal.name, *rows);
+                self.expected.push_back(Expect::Execute);
+            }
+            Step::CloseStatement => self.expected.push_back(Expect::Answer(CLOSE_COMPLETE)),
+            Step::ClosePortal(Some(portal)) if portal.open_on.get() == Some(server.shard()) => {
+                frontend::write_close(server.out(), frontend::Target::Portal, &portal.name);
+                self.expected.push_back(Expect::ClosePortal);
+            }
+            Step::ClosePortal(_) => self.expected.push_back(Expect::Answer(CLOSE_COMPLETE)),
+            Step::Fail(_) => {}
+        }
+    }
+
+    /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete.
+    fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) {
+        if server.statements.contains(statement.id) || (self.unnamed == Some(statement.id)) {
+            if asked {
+                self.expected.push_back(Expect::Answer(PARSE_COMPLETE));
+            }
+            return;
+        }
+        let named = statement.uses.get() > 1 || asked && statement.uses.get() == 0;
+        let name = if named { statement.server_name() } else { String::new() };
+        if named {
+            if let Some(evicted) = server.statements.insert(statement.id) {
+                frontend::write_close(server.out(), frontend::Target::Statement, &format!("s{evicted}"));
+                self.expected.push_back(Expect::Swallowed);
+            }
+        } else {
+            self.unnamed = Some(statement.id);
+        }
+        frontend::write_parse(server.out(), &name, &statement.sql, &statement.types);
+        self.expected.push_back(Expect::Parse { statement: Rc::clone(statement), named, pass: asked });
+    }
+
+    fn bind(&mut self, server: &mut Server, portal: &Rc<Portal>) {
+        self.parse(server, &portal.statement, false);
+        let named = server.statements.contains(portal.statement.id);
+        write_bind(server.out(), portal, named);
+        self.expected.push_back(Expect::Bind(Rc::clone(portal)));
+    }
+
+    fn describe_statement(&mut self, server: &mut Server, statement: &Rc<Prepared>) {
+        if let Some(known) = statement.description.borrow().as_ref().filter(|known| known.generation == self.generation)
+        {
+            self.expected.push_back(Expect::Known(known.frames.clone()));
+            return;
+        }
+        self.parse(server, statement, false);
+        let name = if server.statements.contains(statement.id) { statement.server_name() } else { String::new() };
+        frontend::write_describe(server.out(), frontend::Target::Statement, &name);
+        self.expected.push_back(Expect::DescribeStatement(Rc::clone(statement)));
+    }
+
+    /// Tells whether the server has to be asked at all.
+    pub fn needs_server(&self) -> bool {
+        self.expected.iter().any(|expect| !matches!(expect, Expect::Answer(_) | Expect::Known(_)))
+    }
+
+    /// Passes the replies up to ReadyForQuery, which is noted and not passed.
+    pub async fn replies(mut self, client: &mut Client, server: &mut Server) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::default();
+        let mut described = BytesMut::new();
+        loop {
+            self.answer_own(client);
+            let (kind, frame) = execute::next_frame(client, server).await?;
+            match kind {
+                b'Z' => {
+                    execute::note_ready(server, frame[5])?;
+                    if !outcome.failed {
+                        self.answer_own(client);
+                    }
+                    return Ok(outcome);
+                }
+                b'E' => {
+                    outcome.failed = true;
+                    client.output().extend_from_slice(&frame);
+                    self.forget_unparsed(server);
+                }
+                b'N' | b'S' | b'A' => client.output().extend_from_slice(&frame),
+                b'D' | b'd' | b'H' | b'W' | b'c' => {
+                    client.output().extend_from_slice(&frame);
+                    client.flush_if_large().await?;
+                }
+                b'G' => {
+                    client.output().extend_from_slice(&frame);
+                    execute::pass_copy_data(client, server, true).await?;
+                }
+                b't' => described = BytesMut::from(&frame[..]),
+                _ => self.matched(client, kind, &frame, &mut described, server, &mut outcome),
+            }
+        }
+    }
+
+    fn matched(
+        &mut self,
+        client: &mut Client,
+        kind: u8,
+        frame: &[u8],
+        described: &mut BytesMut,
+        server: &Server,
+        outcome: &mut Outcome,
+    ) {
+        match self.expected.pop_front() {
+            Some(Expect::Parse { pass, .. }) if !pass => {}
+            Some(Expect::Swallowed) => {}
+            Some(Expect::DescribeStatement(statement)) => {
+                described.extend_from_slice(frame);
+                let frames = std::mem::take(described).freeze();
+                client.output().extend_from_slice(&frames);
+                *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+            }
+            Some(Expect::Bind(portal)) => {
+                portal.open_on.set(Some(server.shard()));
+                client.output().extend_from_slice(frame);
+            }
+            Some(Expect::Execute) => {
+                let affected =
+                    if kind == b'C' { backend::command_tag(&frame[5..]).map_or(0, execute::rows_of_tag) } else { 0 };
+                outcome.affected.push(affected);
+                client.output().extend_from_slice(frame);
+            }
+            Some(_) | None => client.output().extend_from_slice(frame),
+        }
+    }
+
+    fn answer_own(&mut self, client: &mut Client) {
+        loop {
+            match self.expected.front() {
+                Some(Expect::Answer(frame)) => client.output().extend_from_slice(frame),
+                Some(Expect::Known(frames)) => client.output().extend_from_slice(frames),
+                _ => return,
+            }
+            self.expected.pop_front();
+        }
+    }
+
+    /// After an error the server skips what follows: statements among it were not prepared.
+    fn forget_unparsed(&mut self, server: &mut Server) {
+        for expect in self.expected.drain(..) {
+            if let Expect::Parse { statement, named: true, .. } = expect {
+                server.statements.remove(statement.id);
+            }
+        }
+    }
+
+    /// Answers a batch for which no server is needed.
+    pub fn answer_all(mut self, client: &mut Client) {
+        self.answer_own(client);
+    }
+}
+
+/// Writes Bind with the server's name for the statement and the client's own bytes for the rest.
+fn write_bind(out: &mut BytesMut, portal: &Portal, named: bool) {
+    let statement = if named { portal.statement.server_name() } else { String::new() };
+    let length = 4 + portal.name.len() + 1 + statement.len() + 1 + portal.tail.len();
+    out.put_u8(b'B');
+    out.put_u32(length as u32);
+    out.put_slice(portal.name.as_bytes());
+    out.put_u8(0);
+    out.put_slice(statement.as_bytes());
+    out.put_u8(0);
+    out.put_slice(&portal.tail);
+}

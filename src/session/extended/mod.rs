@@ -1,0 +1,70 @@
+//! The extended protocol: messages gather into a pipeline, which runs at Sync or Flush.
+//!
+//! Runs of steps for one shard travel to it as one batch (`batch`); what the proxy answers itself, rewrites or spreads
+//! over shards goes step by step (`stepwise`).
+
+mod batch;
+mod pipeline;
+mod portal;
+
+mod stepwise;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::execute::Settings;
+use crate::types::ShardId;
+
+use crate::execute::Prepared;
+use pipeline::Step;
+use portal::Portal;
+pub(super) use stepwise::row_part;
+
+/// The most prepared statements that one client may hold.
+const CLIENT_STATEMENTS_MAX: usize = 10_000;
+/// The most portals that one client may hold in a transaction.
+const PORTALS_MAX: usize = 1_000;
+
+/// A client's prepared statements, portals and the pipeline at hand.
+#[derive(Default)]
+pub(super) struct Extended {
+    statements: HashMap<String, Rc<Prepared>>,
+    portals: HashMap<String, Rc<Portal>>,
+    pipeline: Vec<Step>,
+    /// After an error: everything up to Sync is ignored.
+    skipping: bool,
+    /// Open cursors of this transaction and the shard they live on.
+    pub cursors: HashMap<String, ShardId>,
+    /// The settings to go back to if the transaction rolls back.
+    pub settings_before: Option<Settings>,
+}
+
+impl Extended {
+    /// A simple Query ends what was being gathered.
+    pub fn forget_pipeline(&mut self) {
+        self.pipeline.clear();
+        self.skipping = false;
+    }
+
+    /// Portals and cursors end with their transaction.
+    pub fn forget_portals(&mut self) {
+        self.portals.clear();
+        self.cursors.clear();
+    }
+
+    /// `DEALLOCATE ALL`
+    pub fn forget_statements(&mut self) {
+        self.statements.clear();
+    }
+
+    /// `DEALLOCATE name`; tells whether it existed.
+    pub fn forget_statement(&mut self, name: &str) -> bool {
+        self.statements.remove(name).is_some()
+    }
+
+    /// `DISCARD ALL`
+    pub fn forget_all(&mut self) {
+        self.statements.clear();
+        self.forget_portals();
+    }
+}

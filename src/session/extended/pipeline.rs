@@ -1,0 +1,253 @@
+//! Messages become steps; Sync and Flush run them.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning};
+use crate::plan::{Plan, Statement};
+use crate::types::{Refusal, ShardId, SqlState};
+use crate::wire::frame::FrameError;
+use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
+
+use super::super::conversation::Session;
+use super::portal::Portal;
+use super::{CLIENT_STATEMENTS_MAX, PORTALS_MAX};
+use crate::execute::Prepared;
+
+/// Steps that gather before they run without waiting for Sync, so that a pipeline of any length is bounded.
+const STEPS_MAX: usize = 1_000;
+
+/// One message of a pipeline, read and planned.
+pub(super) enum Step {
+    Parse(Rc<Prepared>),
+    Bind(Rc<Portal>),
+    DescribeStatement(Rc<Prepared>),
+    DescribePortal(Rc<Portal>),
+    Execute(Rc<Portal>, i32),
+    CloseStatement,
+    ClosePortal(Option<Rc<Portal>>),
+    /// What is wrong is told when its turn comes.
+    Fail(Failure),
+}
+
+/// What ends a run of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Sync,
+    Flush,
+}
+
+impl Session {
+    /// Takes one message of the extended protocol.
+    pub(in super::super) async fn extended_message(&mut self, kind: u8, body: &Bytes) -> Result<(), ClientError> {
+        match kind {
+            b'S' => return self.sync().await,
+            _ if self.extended.skipping => return Ok(()),
+            b'H' => {
+                self.run_pipeline(End::Flush).await?;
+                return self.link.client.flush().await;
+            }
+            _ => {}
+        }
+        let step = match self.read_step(kind, body)? {
+            Ok(step) => step,
+            Err(failure) => Step::Fail(failure),
+        };
+        self.extended.pipeline.push(step);
+        if self.extended.pipeline.len() >= STEPS_MAX { self.run_pipeline(End::Flush).await } else { Ok(()) }
+    }
+
+    async fn sync(&mut self) -> Result<(), ClientError> {
+        if !self.extended.skipping {
+            self.run_pipeline(End::Sync).await?;
+        }
+        self.extended.pipeline.clear();
+        let failed = std::mem::take(&mut self.extended.skipping);
+        if self.link.is_implicit() {
+            if failed {
+                self.link.rollback().await;
+            } else if let Err(failure) = self.link.commit().await {
+                self.tell(failure)?;
+            }
+            self.settings_after(!failed);
+        }
+        self.ready();
+        Ok(())
+    }
+
+    /// Runs what has gathered; an error makes everything up to Sync be ignored.
+    async fn run_pipeline(&mut self, end: End) -> Result<(), ClientError> {
+        let steps = std::mem::take(&mut self.extended.pipeline);
+        self.record.set_state(crate::proxy::ClientState::Active, self.link.worker.proxy.now_ms());
+        if self.needs_block(&steps, end) {
+            self.link.transaction.open(Block::Implicit, "", false);
+        }
+        match self.run_steps(steps).await {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                self.extended.skipping = true;
+                self.tell(failure)
+            }
+        }
+    }
+
+    /// Tells whether the proxy must hold the steps together in a transaction of its own: PostgreSQL makes one of what
+    /// stands between two Syncs.
+    fn needs_block(&self, steps: &[Step], end: End) -> bool {
+        if self.link.transaction.is_open() {
+            return false;
+        }
+        let executions = steps.iter().filter_map(|step| match step {
+            Step::Execute(portal, _) => Some(portal),
+            _ => None,
+        });
+        let control = executions.clone().any(|portal| portal.plan.is_none());
+        let count = executions.clone().count();
+        match end {
+            End::Flush => !control && steps.iter().any(|step| matches!(step, Step::Bind(_) | Step::Execute(..))),
+            End::Sync => count > 1 && !control && self.shard_of_all(executions).is_none(),
+        }
+    }
+
+    /// Returns the one shard on which all portals run as they stand.
+    fn shard_of_all<'a>(&self, mut portals: impl Iterator<Item = &'a Rc<Portal>>) -> Option<ShardId> {
+        let first = plain_shard(portals.next()?)?;
+        portals.all(|portal| plain_shard(portal) == Some(first)).then_some(first)
+    }
+
+    fn read_step(&mut self, kind: u8, body: &Bytes) -> Result<Result<Step, Failure>, FrameError> {
+        Ok(match kind {
+            b'P' => {
+                let parse = Parse::read(body)?;
+                self.parse(&parse).map(Step::Parse)
+            }
+            b'B' => {
+                let bind = Bind::read(body)?;
+                self.bind(&bind, body).map(Step::Bind)
+            }
+            b'D' => {
+                let describe = Describe::read(body)?;
+                match describe.target {
+                    Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
+                    Target::Portal => self.find_portal(describe.name).map(Step::DescribePortal),
+                }
+            }
+            b'E' => {
+                let execute = Execute::read(body)?;
+                self.find_portal(execute.portal).map(|portal| Step::Execute(portal, execute.rows))
+            }
+            b'C' => {
+                let close = Close::read(body)?;
+                match close.target {
+                    Target::Statement => {
+                        self.extended.statements.remove(close.name);
+                        Ok(Step::CloseStatement)
+                    }
+                    Target::Portal => Ok(Step::ClosePortal(self.extended.portals.remove(close.name))),
+                }
+            }
+            _ => return Err(FrameError::Malformed("an unknown message type")),
+        })
+    }
+
+    fn parse(&mut self, parse: &Parse<'_>) -> Result<Rc<Prepared>, Failure> {
+        let statements = &mut self.extended.statements;
+        if !parse.name.is_empty() && statements.contains_key(parse.name) {
+            let message = format!("prepared statement \"{}\" already exists", parse.name);
+            return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
+        }
+        if statements.len() >= CLIENT_STATEMENTS_MAX {
+            let message = format!("more than {CLIENT_STATEMENTS_MAX} prepared statements in one session");
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).into());
+        }
+        if crate::sql::split(parse.sql).len() > 1 {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(Refusal::new(SqlState::SYNTAX_ERROR, message).into());
+        }
+        let types: Vec<u32> = parse.types.iter().collect();
+        let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
+        self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    fn bind(&mut self, bind: &Bind<'_>, body: &Bytes) -> Result<Rc<Portal>, Failure> {
+        let statement = self.find_statement(bind.statement)?;
+        self.refuse_unless_ending(&statement)?;
+        if self.extended.portals.len() >= PORTALS_MAX {
+            let message = format!("more than {PORTALS_MAX} portals in one transaction");
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).into());
+        }
+        if !bind.portal.is_empty() && self.extended.portals.contains_key(bind.portal) {
+            let message = format!("cursor \"{}\" already exists", bind.portal);
+            return Err(Refusal::new(SqlState::DUPLICATE_CURSOR, message).into());
+        }
+        let count = bind.parameter_count();
+        let arguments = Rc::new(Arguments {
+            types: statement.types.clone(),
+            formats: (0..count).map(|index| bind.parameter_format(index)).collect(),
+            values: bind.parameters().map(|value| value.map(|value| body.slice_ref(value))).collect(),
+            result_formats: bind.result_formats().collect(),
+        });
+        statement.uses.set(statement.uses.get().saturating_add(1));
+        let call = Call { text: Rc::clone(&statement.sql), arguments: Some(Rc::clone(&arguments)), describe: false };
+        let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
+        let issued = self.link.issued(&call, &understood)?;
+        let plan = match (&issued, &understood.meaning) {
+            (_, Meaning::Control(_) | Meaning::Empty) => None,
+            (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)?),
+            (None, Meaning::Plan(_)) => Some(self.link.plan(&call, &understood)?),
+        };
+        let (text, arguments) = match issued {
+            Some((call, _)) => (Some(call.text), call.arguments.unwrap_or(arguments)),
+            None => (None, arguments),
+        };
+        let portal = Rc::new(Portal {
+            name: bind.portal.to_owned(),
+            tail: body.slice(bind.portal.len() + bind.statement.len() + 2..),
+            statement,
+            arguments,
+            issued: text,
+            plan,
+            open_on: std::cell::Cell::new(None),
+            rest: std::cell::RefCell::new(None),
+        });
+        self.extended.portals.insert(bind.portal.to_owned(), Rc::clone(&portal));
+        Ok(portal)
+    }
+
+    /// In a failed block only what ends it may be bound.
+    fn refuse_unless_ending(&self, statement: &Prepared) -> Result<(), Failure> {
+        match &statement.meaning.borrow().meaning {
+            Meaning::Control(_) => Ok(()),
+            Meaning::Plan(_) | Meaning::Empty => self.refuse_if_failed(),
+        }
+    }
+
+    fn find_statement(&self, name: &str) -> Result<Rc<Prepared>, Failure> {
+        self.extended.statements.get(name).cloned().ok_or_else(|| {
+            let message = match name {
+                "" => "unnamed prepared statement does not exist".to_owned(),
+                name => format!("prepared statement \"{name}\" does not exist"),
+            };
+            Refusal::new(SqlState::INVALID_STATEMENT_NAME, message).into()
+        })
+    }
+
+    fn find_portal(&self, name: &str) -> Result<Rc<Portal>, Failure> {
+        self.extended.portals.get(name).cloned().ok_or_else(|| {
+            Refusal::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist")).into()
+        })
+    }
+}
+
+/// Returns the shard of a portal whose statement runs there as the client wrote it, and commits there.
+pub(super) fn plain_shard(portal: &Portal) -> Option<ShardId> {
+    match &portal.plan {
+        Some(Plan::Direct(direct)) if direct.statement == Statement::Original && portal.issued.is_none() => {
+            let reference = direct.effect.as_ref().is_some_and(|effect| effect.reference);
+            (!reference && !direct.reads_reference).then_some(direct.shard)
+        }
+        _ => None,
+    }
+}

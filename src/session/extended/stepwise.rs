@@ -1,0 +1,388 @@
+//! Runs a pipeline: batches where one shard does, step by step where the proxy has a part in it.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+
+use crate::execute::{Call, Failure, Meaning};
+use crate::plan::Plan;
+use crate::types::{Refusal, ShardId, SqlState};
+use crate::wire::{backend, frame, frontend};
+
+use super::super::conversation::Session;
+use super::batch::Batch;
+use super::pipeline::{Step, plain_shard};
+use super::portal::{Portal, Rest};
+use crate::execute::{Description, Prepared};
+
+/// The most bytes that the rest of a portal over several shards may hold.
+const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+impl Session {
+    /// Runs the steps in order; the first failure ends the run.
+    pub(super) async fn run_steps(&mut self, steps: Vec<Step>) -> Result<(), Failure> {
+        let mut steps: VecDeque<Step> = steps.into();
+        while !steps.is_empty() {
+            match self.batch_shard(&steps) {
+                Some((shard, length)) => {
+                    let batch: Vec<Step> = steps.drain(..length).collect();
+                    self.run_batch(shard, &batch).await?;
+                }
+                None => self.run_step(&mut steps).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the shard of the longest run of steps at the front that one server can take as they are.
+    fn batch_shard(&self, steps: &VecDeque<Step>) -> Option<(ShardId, usize)> {
+        let mut shard = None;
+        let mut length = 0;
+        for step in steps {
+            let wanted = match step {
+                Step::Parse(statement) | Step::DescribeStatement(statement) => {
+                    if !passes_as_it_is(statement) {
+                        break;
+                    }
+                    None
+                }
+                Step::Bind(portal) | Step::Execute(portal, _) | Step::DescribePortal(portal) => {
+                    let Some(wanted) = plain_shard(portal) else { break };
+                    if self.needs_gate(portal) || portal.rest.borrow().is_some() {
+                        break;
+                    }
+                    Some(portal.open_on.get().unwrap_or(wanted))
+                }
+                Step::CloseStatement | Step::ClosePortal(_) => None,
+                Step::Fail(_) => break,
+            };
+            match (shard, wanted) {
+                (Some(shard), Some(wanted)) if shard != wanted => break,
+                (None, Some(_)) => shard = wanted,
+                _ => {}
+            }
+            length += 1;
+        }
+        if length == 0 {
+            return None;
+        }
+        Some((shard.unwrap_or_else(|| self.parsing_shard(steps)), length))
+    }
+
+    /// A write whose statement must be frozen, or that joins other shards' writes, is not a plain batch.
+    fn needs_gate(&self, portal: &Portal) -> bool {
+        match &portal.plan {
+            Some(Plan::Direct(direct)) => {
+                direct.effect.is_some()
+                    && self.link.transaction.is_open()
+                    && (self.link.transaction.wrote_elsewhere(direct.shard)
+                        || direct.effect.as_ref().is_some_and(|effect| effect.redo != crate::plan::Redo::Exact))
+            }
+            _ => false,
+        }
+    }
+
+    /// Where statements are parsed and described that are not bound yet: a member of the transaction, else home.
+    fn parsing_shard(&self, steps: &VecDeque<Step>) -> ShardId {
+        let statement = steps.iter().find_map(|step| match step {
+            Step::Parse(statement) | Step::DescribeStatement(statement) => Some(statement),
+            _ => None,
+        });
+        let wanted = statement.and_then(|statement| statement.meaning.borrow().parsing_shard);
+        match (wanted, self.link.transaction.members.first()) {
+            (Some(shard), _) => shard,
+            (None, Some(member)) => member.server.shard(),
+            (None, None) => self.link.snapshot.rules.home,
+        }
+    }
+
+    async fn run_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
+        let mut batch = Batch::new(self.link.snapshot.generation);
+        if self.link.transaction.is_open() {
+            return self.run_batch_in_transaction(batch, shard, steps).await;
+        }
+        let writes = steps.iter().any(is_write);
+        if writes {
+            self.link.wait_for_gate(shard).await?;
+        }
+        let mut server = self.link.borrow(shard).await?;
+        for step in steps {
+            batch.push(&mut server, step);
+        }
+        if !batch.needs_server() {
+            self.link.give_back(server);
+            batch.answer_all(&mut self.link.client);
+            return Ok(());
+        }
+        frontend::write_sync(server.out());
+        server.flush().await?;
+        let outcome = batch.replies(&mut self.link.client, &mut server).await?;
+        self.link.give_back(server);
+        if outcome.failed { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    async fn run_batch_in_transaction(
+        &mut self,
+        mut batch: Batch,
+        shard: ShardId,
+        steps: &[Step],
+    ) -> Result<(), Failure> {
+        let writes = steps.iter().any(is_write);
+        let role = if writes { crate::execute::Role::Writer } else { crate::execute::Role::Reader };
+        let position = self.link.enlist(shard, role).await?;
+        let server = &mut self.link.transaction.members[position].server;
+        for step in steps {
+            batch.push(server, step);
+        }
+        if batch.needs_server() {
+            frontend::write_sync(server.out());
+        }
+        let needs_server = batch.needs_server();
+        self.link.flush_member(position).await?;
+        if !needs_server {
+            batch.answer_all(&mut self.link.client);
+            return Ok(());
+        }
+        let (client, server) = self.link.client_and_member(position);
+        let outcome = batch.replies(client, server).await?;
+        if outcome.failed {
+            return Err(Failure::Told);
+        }
+        self.note_batch(position, steps, &outcome.affected)
+    }
+
+    fn note_batch(&mut self, position: usize, steps: &[Step], affected: &[u64]) -> Result<(), Failure> {
+        let executed = steps.iter().filter_map(|step| match step {
+            Step::Execute(portal, _) => Some(portal),
+            _ => None,
+        });
+        for (portal, rows) in executed.zip(affected) {
+            if let Some(Plan::Direct(direct)) = &portal.plan
+                && let Some(effect) = &direct.effect
+            {
+                self.link.note_statement(position, &call_of(portal, false), &direct.statement, effect, *rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the step at the front by itself.
+    async fn run_step(&mut self, steps: &mut VecDeque<Step>) -> Result<(), Failure> {
+        let Some(step) = steps.pop_front() else { return Ok(()) };
+        match step {
+            Step::Fail(failure) => Err(failure),
+            Step::Parse(statement) => self.check_parse(&statement).await,
+            Step::DescribeStatement(statement) => self.describe_statement(&statement).await,
+            Step::Bind(_) => {
+                backend::write_bind_complete(self.link.client.output());
+                Ok(())
+            }
+            Step::DescribePortal(portal) => match steps.front() {
+                Some(Step::Execute(next, rows)) if Rc::ptr_eq(next, &portal) => {
+                    let rows = *rows;
+                    steps.pop_front();
+                    self.execute(&portal, rows, true).await
+                }
+                _ => self.describe_portal(&portal).await,
+            },
+            Step::Execute(portal, rows) => self.execute(&portal, rows, false).await,
+            Step::CloseStatement | Step::ClosePortal(_) => {
+                backend::write_close_complete(self.link.client.output());
+                Ok(())
+            }
+        }
+    }
+
+    /// ParseComplete for a statement that the proxy answers or rewrites; a rewritten one is judged when it runs.
+    async fn check_parse(&mut self, _statement: &Prepared) -> Result<(), Failure> {
+        backend::write_parse_complete(self.link.client.output());
+        Ok(())
+    }
+
+    async fn describe_statement(&mut self, statement: &Prepared) -> Result<(), Failure> {
+        let understood = Rc::clone(&statement.meaning.borrow());
+        match &understood.meaning {
+            Meaning::Empty => {
+                backend::write_parameter_description(self.link.client.output(), &[]);
+                backend::write_no_data(self.link.client.output());
+                Ok(())
+            }
+            Meaning::Control(control) => {
+                backend::write_parameter_description(self.link.client.output(), &[]);
+                self.describe_control(&statement.sql, control).await
+            }
+            Meaning::Plan(_) => {
+                let frames = self.described(statement, &understood).await?;
+                self.link.client.output().extend_from_slice(&frames);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks a server what a rewritten statement takes and returns; parameters that the proxy adds are left out.
+    async fn described(
+        &mut self,
+        statement: &Prepared,
+        understood: &crate::execute::Understood,
+    ) -> Result<Bytes, Failure> {
+        let generation = self.link.snapshot.generation;
+        if let Some(known) = statement.description.borrow().as_ref().filter(|known| known.generation == generation) {
+            return Ok(known.frames.clone());
+        }
+        let (sql, parameters) = understood.described_text(&statement.sql);
+        let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
+        let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
+        *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
+        Ok(frames)
+    }
+
+    async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
+        let understood = Rc::clone(&portal.statement.meaning.borrow());
+        match &understood.meaning {
+            Meaning::Empty => {
+                backend::write_no_data(self.link.client.output());
+                Ok(())
+            }
+            Meaning::Control(control) => self.describe_control(&portal.statement.sql, control).await,
+            Meaning::Plan(_) => {
+                let frames = self.described(&portal.statement, &understood).await?;
+                let rows = with_formats(row_part(&frames), &portal.arguments.result_formats);
+                self.link.client.output().extend_from_slice(&rows);
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs a portal; `describe` if its description was asked for right before.
+    async fn execute(&mut self, portal: &Rc<Portal>, rows: i32, describe: bool) -> Result<(), Failure> {
+        let understood = Rc::clone(&portal.statement.meaning.borrow());
+        if matches!(understood.meaning, Meaning::Empty) {
+            if describe {
+                backend::write_no_data(self.link.client.output());
+            }
+            backend::write_empty_query(self.link.client.output());
+            return Ok(());
+        }
+        let call = call_of(portal, describe);
+        match &portal.plan {
+            None => {
+                if describe && !returns_rows(&understood) {
+                    backend::write_no_data(self.link.client.output());
+                }
+                self.understood(&call, &understood).await
+            }
+            Some(_) if rows > 0 => self.execute_limited(portal, &call, rows as usize).await,
+            Some(plan) => {
+                self.refuse_if_failed()?;
+                self.link.run_plan(&call, &understood, plan).await
+            }
+        }
+    }
+
+    /// Runs a portal to its end in memory and hands out its rows by the limit.
+    async fn execute_limited(&mut self, portal: &Rc<Portal>, call: &Call, rows: usize) -> Result<(), Failure> {
+        self.refuse_if_failed()?;
+        if portal.rest.borrow().is_none() {
+            let Some(plan) = &portal.plan else { return Ok(()) };
+            let understood = Rc::clone(&portal.statement.meaning.borrow());
+            let held = self.link.client.hold(REST_BYTES_MAX);
+            let done = self.link.run_plan(call, &understood, plan).await;
+            let (reply, overflow) = self.link.client.release(held);
+            done?;
+            if overflow {
+                return Err(too_many_rows().into());
+            }
+            let rest = self.take_rest(reply);
+            *portal.rest.borrow_mut() = Some(rest);
+        }
+        let mut rest = portal.rest.borrow_mut();
+        let Some(rest) = rest.as_mut() else { return Ok(()) };
+        let count = rows.min(rest.rows.len());
+        for row in rest.rows.drain(..count) {
+            self.link.client.output().extend_from_slice(&row);
+        }
+        if rest.rows.is_empty() && count < rows {
+            self.link.client.output().extend_from_slice(&rest.end);
+        } else {
+            backend::write_portal_suspended(self.link.client.output());
+        }
+        Ok(())
+    }
+
+    /// Splits a whole reply: what is no row passes at once, except the tag that ends it.
+    fn take_rest(&mut self, mut reply: Bytes) -> Rest {
+        let mut rest = Rest::default();
+        while let Ok(Some(header)) = frame::header(&reply, REST_BYTES_MAX) {
+            if reply.len() < header.length {
+                break;
+            }
+            let frame = reply.split_to(header.length);
+            match header.kind {
+                b'D' => rest.rows.push_back(frame),
+                b'C' => rest.end = frame,
+                _ => self.link.client.output().extend_from_slice(&frame),
+            }
+        }
+        rest
+    }
+}
+
+fn call_of(portal: &Portal, describe: bool) -> Call {
+    Call {
+        text: portal.issued.clone().unwrap_or_else(|| Rc::clone(&portal.statement.sql)),
+        arguments: Some(Rc::clone(&portal.arguments)),
+        describe,
+    }
+}
+
+/// Tells whether servers may parse the statement as the client wrote it.
+fn passes_as_it_is(statement: &Prepared) -> bool {
+    let understood = statement.meaning.borrow();
+    matches!(understood.meaning, Meaning::Plan(_)) && !understood.is_rewritten()
+}
+
+fn is_write(step: &Step) -> bool {
+    match step {
+        Step::Execute(portal, _) => matches!(&portal.plan, Some(Plan::Direct(direct)) if direct.effect.is_some()),
+        _ => false,
+    }
+}
+
+fn returns_rows(understood: &crate::execute::Understood) -> bool {
+    use crate::sql::Control;
+    matches!(understood.meaning, Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. }))
+}
+
+/// Returns the RowDescription or NoData frame after a ParameterDescription.
+pub(in super::super) fn row_part(frames: &Bytes) -> Bytes {
+    let mut rest = frames.clone();
+    if let Ok(Some(header)) = frame::header(&rest, REST_BYTES_MAX)
+        && header.kind == b't'
+    {
+        rest.advance(header.length.min(rest.len()));
+    }
+    rest
+}
+
+/// Puts a portal's result formats into a statement's RowDescription.
+fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
+    if frame.first() != Some(&b'T') || formats.is_empty() {
+        return frame;
+    }
+    let Ok(mut fields) = backend::row_description(&frame[5..]) else { return frame };
+    for (index, field) in fields.iter_mut().enumerate() {
+        field.format = match formats {
+            [one] => *one,
+            many => many.get(index).copied().unwrap_or(0),
+        };
+    }
+    let mut out = bytes::BytesMut::new();
+    backend::write_row_description(&mut out, &fields);
+    out.freeze()
+}
+
+fn too_many_rows() -> Refusal {
+    Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "a portal over several shards holds more than 64 MiB of rows")
+        .with_hint("Fetch without a row limit, or add the sharding key to the query.")
+}

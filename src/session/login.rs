@@ -1,0 +1,347 @@
+//! Start-up packet, authentication, database: who may come in, and as whom.
+
+use std::rc::Rc;
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::config::User;
+use crate::execute::{Client, ClientError, Failure, Identity, Link, Settings, Transaction, Worker, quoted_value};
+use crate::proxy::Snapshot;
+use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
+use crate::wire::backend;
+use crate::wire::frame::FrameError;
+use crate::wire::scram::{self, ServerExchange, Verifier};
+use crate::wire::startup::{self, Packet, Start};
+
+use super::conversation::Session;
+use super::extended::Extended;
+use super::report;
+
+/// The name of the console's database.
+const CONSOLE_DATABASE: &str = "shardloom";
+/// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
+const ENCRYPTION_REQUESTS_MAX: usize = 2;
+
+/// How a client came in.
+pub(super) enum Entrance {
+    /// To a database.
+    Session(Box<Session>),
+    /// To the console.
+    Console {
+        /// Its socket.
+        client: Client,
+        /// The worker that serves it.
+        worker: Rc<Worker>,
+    },
+}
+
+/// Lets a client in, or tells it why not. `None`: it has been told, or it only wanted to cancel.
+pub(super) async fn enter(client: Client, worker: Rc<Worker>) -> Result<Option<Entrance>, ClientError> {
+    let bound = worker.proxy.config.limits.login_timeout;
+    match timeout(bound, try_enter(client, worker)).await {
+        Ok(entered) => entered,
+        Err(_) => {
+            info!(?bound, "a client did not log in in time");
+            Err(ClientError::Gone)
+        }
+    }
+}
+
+async fn try_enter(mut client: Client, worker: Rc<Worker>) -> Result<Option<Entrance>, ClientError> {
+    let start = match read_start(&mut client, &worker).await {
+        Ok(Some(start)) => start,
+        Ok(None) => return Ok(None),
+        Err(ClientError::Protocol(error)) => return refuse(client, error.into()).await,
+        Err(error) => return Err(error),
+    };
+    if start.needs_negotiation() {
+        let minor = start.minor.min(startup::NEWEST_MINOR);
+        startup::write_negotiate_protocol_version(client.output(), minor, &start.unsupported_options);
+    }
+    let Some(user_name) = start.parameter("user").filter(|name| !name.is_empty()).map(str::to_owned) else {
+        return refuse(client, Refusal::new(SqlState::INVALID_AUTHORIZATION, "no user name in the start-up packet"))
+            .await;
+    };
+    let (user, verifier) = worker.proxy.logins.find(&user_name);
+    let user = user.cloned();
+    if let Err(refusal) = authenticate(&mut client, &user_name, user.as_ref(), verifier).await? {
+        warn!(user = user_name, "authentication failed");
+        return refuse(client, refusal).await;
+    }
+    let Some(user) = user else { return Ok(None) };
+    client.set_message_bound(worker.proxy.config.limits.client_message);
+    let database = start.parameter("database").filter(|name| !name.is_empty()).unwrap_or(&user_name).to_owned();
+    if start.parameter("replication").is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0")) {
+        let hint = "Connect to the shard itself for replication.";
+        return refuse(client, Refusal::unsupported("replication connections are not available", hint)).await;
+    }
+    if database == CONSOLE_DATABASE {
+        return enter_console(client, worker, &user).await;
+    }
+    match open_session(client, worker, &user, database, &start).await {
+        Ok(session) => Ok(Some(Entrance::Session(Box::new(session)))),
+        Err((client, refusal)) => refuse(client, refusal).await,
+    }
+}
+
+/// Reads up to the start-up packet; cancel requests are served here.
+async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start>, ClientError> {
+    let mut encryption_requests = 0;
+    loop {
+        let Some((packet, length)) = startup::read(client.input())? else {
+            client.flush().await?;
+            client.fill().await?;
+            continue;
+        };
+        // What was read after an encryption request came before the answer: it is not to be trusted, nor expected.
+        let excess = client.input().len() > length;
+        bytes::Buf::advance(client.input(), length);
+        match packet {
+            Packet::Ssl | Packet::Gss => {
+                encryption_requests += 1;
+                if excess || encryption_requests > ENCRYPTION_REQUESTS_MAX {
+                    return Err(ClientError::Protocol(FrameError::Malformed(
+                        "data ahead of the answer to an encryption request",
+                    )));
+                }
+                client.output().extend_from_slice(b"N");
+            }
+            Packet::Cancel { process, secret } => {
+                worker.proxy.cancels.cancel(process, &secret).await;
+                return Ok(None);
+            }
+            Packet::Start(start) => return Ok(Some(start)),
+        }
+    }
+}
+
+async fn refuse(mut client: Client, refusal: Refusal) -> Result<Option<Entrance>, ClientError> {
+    backend::write_error(client.output(), "FATAL", &refusal);
+    client.flush().await?;
+    Ok(None)
+}
+
+/// SCRAM-SHA-256; an unknown user goes through the same motions and fails in the same words.
+async fn authenticate(
+    client: &mut Client,
+    name: &str,
+    user: Option<&User>,
+    verifier: Verifier,
+) -> Result<Result<(), Refusal>, ClientError> {
+    let mut exchange = ServerExchange::new(verifier, scram::nonce(&rand::random()));
+    backend::write_auth_sasl(client.output(), &[scram::MECHANISM]);
+    let failed =
+        || Refusal::new(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{name}\""));
+    let (kind, body) = client.frame().await?;
+    let Ok(initial) = backend::SaslInitial::read(&body) else { return Ok(Err(failed())) };
+    if kind != b'p' || initial.mechanism != scram::MECHANISM {
+        return Ok(Err(failed()));
+    }
+    let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(Err(failed())) };
+    backend::write_auth_sasl_continue(client.output(), &challenge);
+    let (kind, body) = client.frame().await?;
+    let outcome = if kind == b'p' { exchange.finish(&body).ok() } else { None };
+    match outcome {
+        Some(proof) if user.is_some() => {
+            backend::write_auth_sasl_final(client.output(), &proof);
+            backend::write_auth_ok(client.output());
+            Ok(Ok(()))
+        }
+        Some(_) | None => Ok(Err(failed())),
+    }
+}
+
+async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> Result<Option<Entrance>, ClientError> {
+    if !user.console {
+        let refusal = Refusal::new(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("user \"{}\" may not use the console database \"{CONSOLE_DATABASE}\"", user.name),
+        )
+        .with_hint("Set `console: true` for the user in shardloom.yaml.");
+        return refuse(client, refusal).await;
+    }
+    for (name, value) in
+        [("server_version", "15.0 (Shardloom)"), ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY")]
+    {
+        backend::write_parameter_status(client.output(), name, value);
+    }
+    backend::write_backend_key(client.output(), 0, &[0; 4]);
+    backend::write_ready(client.output(), TransactionStatus::Idle);
+    client.flush().await?;
+    Ok(Some(Entrance::Console { client, worker }))
+}
+
+async fn open_session(
+    client: Client,
+    worker: Rc<Worker>,
+    user: &User,
+    database: String,
+    start: &Start,
+) -> Result<Session, (Client, Refusal)> {
+    let snapshot = worker.proxy.rules.load();
+    let passthrough = database != snapshot.rules.database;
+    if passthrough && !worker.proxy.config.passthrough.serves(&database) {
+        let refusal = Refusal::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{database}\" does not exist"))
+            .with_hint(format!("This proxy serves \"{}\".", snapshot.rules.database));
+        return Err((client, refusal));
+    }
+    let snapshot = if passthrough { std::sync::Arc::new(snapshot.unsharded(&database)) } else { snapshot };
+    let settings = match start_settings(start) {
+        Ok(settings) => settings,
+        Err(refusal) => return Err((client, refusal)),
+    };
+    let record = worker.proxy.clients.register(&user.name, &database, None, worker.proxy.now_ms());
+    let link = Link {
+        cancel: worker.proxy.cancels.register(),
+        client,
+        transaction: Transaction::default(),
+        settings,
+        identity: Identity {
+            user: user.name.clone(),
+            shard_user: user.shard_user.clone(),
+            shard_password: user.shard_password.clone(),
+            database,
+            passthrough,
+        },
+        snapshot,
+        unsettled: Vec::new(),
+        last_txid: None,
+        pinned: None,
+        pin: false,
+        read_your_writes: true,
+        schema_dirty: false,
+        worker,
+    };
+    greet(Session { link, extended: Extended::default(), record }).await
+}
+
+/// Reads the start-up packet's settings: what a session would SET, and `options` with `-c name=value`.
+fn start_settings(start: &Start) -> Result<Settings, Refusal> {
+    let mut settings = Settings::default();
+    for (name, value) in &start.parameters {
+        match name.as_str() {
+            "user" | "database" | "replication" => {}
+            name if name.starts_with("_pq_.") => {}
+            "options" => {
+                for (name, value) in command_line_settings(value)? {
+                    settings.set(&name, &quoted_value(&value));
+                }
+            }
+            "client_encoding" if is_passed_encoding(value) => {}
+            "client_encoding" => return Err(foreign_encoding(value)),
+            name => settings.set(name, &quoted_value(value)),
+        }
+    }
+    Ok(settings)
+}
+
+fn is_passed_encoding(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    matches!(plain.as_str(), "utf8" | "unicode" | "sqlascii")
+}
+
+fn foreign_encoding(name: &str) -> Refusal {
+    Refusal::unsupported(format!("client encoding \"{name}\" is not available"), "Use client_encoding = 'UTF8'.")
+}
+
+/// Reads `-c name=value` and `--name=value`, with backslash before a space that is part of a value.
+fn command_line_settings(options: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let mut words = vec![String::new()];
+    let mut characters = options.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => words.last_mut().expect("never empty").extend(characters.next()),
+            ' ' | '\t' | '\n' => words.push(String::new()),
+            other => words.last_mut().expect("never empty").push(other),
+        }
+    }
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("-c") {
+            Some("") => words.next(),
+            Some(rest) => Some(rest.to_owned()),
+            None => word.strip_prefix("--").map(|rest| rest.replacen('-', "_", usize::MAX)),
+        };
+        let pair =
+            setting.as_deref().and_then(|setting| setting.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned()));
+        settings.push(pair.ok_or_else(|| {
+            Refusal::new(SqlState::SYNTAX_ERROR, format!("invalid command-line argument for server process: {word}"))
+                .with_hint("Only -c name=value and --name=value are available.")
+        })?);
+    }
+    Ok(settings)
+}
+
+/// Says what a PostgreSQL says after authentication: settings in force, the cancel key, ReadyForQuery.
+async fn greet(mut session: Session) -> Result<Session, (Client, Refusal)> {
+    let server = match first_server(&mut session.link).await {
+        Ok(server) => server,
+        Err(failure) => return Err((session.link.client, report::login_refusal(failure))),
+    };
+    let out = session.link.client.output();
+    for (name, value) in server.parameters() {
+        backend::write_parameter_status(out, name, value);
+    }
+    backend::write_backend_key(out, session.link.cancel.process(), session.link.cancel.secret());
+    backend::write_ready(out, TransactionStatus::Idle);
+    session.link.give_back(server);
+    Ok(session)
+}
+
+/// Borrows a server with the session's settings applied: home, or whichever shard answers when home is away.
+async fn first_server(link: &mut Link) -> Result<crate::backend::Server, Failure> {
+    let home = link.snapshot.rules.home;
+    let away = match link.borrow(home).await {
+        Err(Failure::Server(error)) if !link.identity.passthrough => error,
+        other => return other,
+    };
+    for index in 0..link.snapshot.rules.shards.len() {
+        let shard = ShardId(index as u16);
+        if shard != home
+            && let Ok(server) = link.borrow(shard).await
+        {
+            return Ok(server);
+        }
+    }
+    Err(Failure::Server(away))
+}
+
+impl Snapshot {
+    /// Returns rules that name no table: every statement goes to home, into `database`.
+    fn unsharded(&self, database: &str) -> Self {
+        let mut rules = (*self.rules).clone();
+        rules.database = database.to_owned();
+        rules.tables.clear();
+        rules.unlisted = crate::rules::UnlistedTables::Home;
+        let home = rules.shards[rules.home.index()].clone();
+        rules.shards = vec![home];
+        rules.home = ShardId(0);
+        rules.placement = crate::rules::Placement::new(vec![ShardId(0)]);
+        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_settings() {
+        let found = command_line_settings(r"-c search_path=a,\ b --lock-timeout=5s -cx.y=1").unwrap();
+        let expected = [("search_path", "a, b"), ("lock_timeout", "5s"), ("x.y", "1")];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn other_options_are_refused() {
+        assert_eq!(command_line_settings("-B 100").unwrap_err().state, SqlState::SYNTAX_ERROR);
+    }
+
+    #[test]
+    fn only_encodings_that_pass_unchanged_are_accepted() {
+        assert!(is_passed_encoding("UTF-8") && is_passed_encoding("unicode") && is_passed_encoding("SQL_ASCII"));
+        assert!(!is_passed_encoding("LATIN1"));
+    }
+}

@@ -1,0 +1,17 @@
+//! One client's conversation, from the start-up packet to the end of its connection.
+//!
+//! `login` lets it in, `conversation` takes its messages, `simple` and `extended` turn them into calls, `control`
+//! answers session and transaction statements, `report` is the only place where a failure becomes an error message.
+
+mod console;
+mod control;
+mod conversation;
+mod extended;
+mod login;
+mod report;
+mod savepoint;
+mod set;
+mod show;
+mod simple;
+
+pub use conversation::run;

@@ -1,0 +1,130 @@
+//! SHOW, and EXPLAIN (ROUTE).
+
+use std::ops::Range;
+
+use crate::execute::{Call, Failure};
+use crate::plan::Plan;
+use crate::sql::{self, Control};
+use crate::types::{Refusal, SqlState};
+use crate::wire::backend::{self, Field};
+
+use super::control::not_yet;
+use super::conversation::Session;
+use super::extended::row_part;
+use super::set::OWN_PREFIX;
+
+/// PostgreSQL's type oid of `text`.
+const TEXT_OID: u32 = 25;
+
+impl Session {
+    pub(super) async fn show(&mut self, call: &Call, name: &str) -> Result<(), Failure> {
+        let Some(own) = name.strip_prefix(OWN_PREFIX) else {
+            return self.at_home(call, true).await;
+        };
+        let value = match own {
+            "last_txn" => self.link.last_txid.map(|txid| txid.to_string()).unwrap_or_default(),
+            "read_your_writes" => if self.link.read_your_writes { "on" } else { "off" }.to_owned(),
+            "rules" => self.link.snapshot.rules.version.clone(),
+            "version" => env!("CARGO_PKG_VERSION").to_owned(),
+            _ => {
+                let message = format!("unrecognized configuration parameter \"{name}\"");
+                return Err(Refusal::new(SqlState::UNDEFINED_OBJECT, message).into());
+            }
+        };
+        self.answer_text(call, name, &[value], "SHOW");
+        Ok(())
+    }
+
+    /// Answers with one text column.
+    pub(super) fn answer_text(&mut self, call: &Call, column: &str, rows: &[String], tag: &str) {
+        let out = self.link.client.output();
+        if call.describe {
+            backend::write_row_description(out, &[text_field(column)]);
+        }
+        for row in rows {
+            backend::write_data_row(out, &[Some(row.as_bytes())]);
+        }
+        backend::write_command_complete(out, tag);
+    }
+
+    pub(super) async fn explain(
+        &mut self,
+        call: &Call,
+        route: bool,
+        json: bool,
+        analyze: bool,
+        inner: Range<usize>,
+    ) -> Result<(), Failure> {
+        if route && json {
+            return Err(not_yet("EXPLAIN (ROUTE, FORMAT json)", "Use `shardloom route --json`."));
+        }
+        let plan = self.plan_inner(call, inner)?;
+        if route {
+            let lines = crate::plan::describe(&plan, &self.link.snapshot.rules);
+            self.answer_text(call, "QUERY PLAN", &lines, "EXPLAIN");
+            return Ok(());
+        }
+        match plan {
+            Plan::Direct(direct) if !analyze || direct.effect.is_none() => {
+                self.on_shard(call, direct.shard, false).await
+            }
+            Plan::Direct(direct) => {
+                let plan = crate::plan::Direct { statement: crate::plan::Statement::Original, ..direct };
+                self.link.direct(call, &plan).await
+            }
+            _ => Err(not_yet(
+                "EXPLAIN of a statement over several shards",
+                "Use EXPLAIN (ROUTE) for the route, or a leading comment /* shardloom: shard=s1 */ for one shard's plan.",
+            )),
+        }
+    }
+
+    /// Says what a session statement returns; the parameters have been said.
+    pub(super) async fn describe_control(&mut self, text: &str, control: &Control) -> Result<(), Failure> {
+        let column = match control {
+            Control::Show(name) if name.starts_with(OWN_PREFIX) => Some(name.as_str()),
+            Control::Explain { route: true, .. } => Some("QUERY PLAN"),
+            _ => None,
+        };
+        if let Some(column) = column {
+            backend::write_row_description(self.link.client.output(), &[text_field(column)]);
+            return Ok(());
+        }
+        let shard = match control {
+            Control::Show(_) | Control::Explain { .. } => Some(self.link.snapshot.rules.home),
+            Control::Fetch { name } => self.extended.cursors.get(name).copied(),
+            _ => None,
+        };
+        let Some(shard) = shard else {
+            backend::write_no_data(self.link.client.output());
+            return Ok(());
+        };
+        let frames = self.link.describe_on(shard, text, &[], 0).await?;
+        self.link.client.output().extend_from_slice(&row_part(&frames));
+        Ok(())
+    }
+
+    /// Plans the statement inside EXPLAIN or DECLARE.
+    pub(super) fn plan_inner(&mut self, call: &Call, inner: Range<usize>) -> Result<Plan, Failure> {
+        let text = &call.text[inner];
+        if sql::control(text).is_some() {
+            return Err(not_yet("EXPLAIN of a session statement", "It has no plan."));
+        }
+        let inner = Call { text: text.into(), ..call.clone() };
+        let understood = self.link.worker.plans.understand(&inner.text, &self.link.snapshot)?;
+        self.link.plan(&inner, &understood)
+    }
+}
+
+/// Returns the description of a text column that no table has.
+pub(super) fn text_field(name: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        table_oid: 0,
+        column: 0,
+        type_oid: TEXT_OID,
+        type_size: -1,
+        type_modifier: -1,
+        format: 0,
+    }
+}
