@@ -1,0 +1,104 @@
+//! Prepares a server: the application's role and the databases it owns.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::cluster::Cluster;
+use super::error::Error;
+
+/// The bound on all of one server's preparation: a few statements and one copy of template1 (about 0.2 s).
+const BOUND: Duration = Duration::from_secs(20);
+
+/// What a server is to hold; what exists is left as it is.
+#[derive(Debug, Clone)]
+pub struct Provision {
+    /// The role that owns the databases; it may log in and create more.
+    pub user: String,
+    /// The role's password, set when the role is made.
+    pub password: String,
+    /// The databases, in UTF-8.
+    pub databases: Vec<String>,
+}
+
+impl Provision {
+    /// Makes what is missing on `cluster`; blocks, at most 20 s. Call it outside of a tokio runtime's own threads.
+    pub fn apply(&self, cluster: &Cluster) -> Result<(), Error> {
+        run(cluster, async |client| {
+            if !exists(client, "SELECT 1 FROM pg_roles WHERE rolname = $1", &self.user).await? {
+                let (user, password) = (identifier(&self.user), literal(&self.password));
+                client.batch_execute(&format!("CREATE ROLE {user} LOGIN CREATEDB PASSWORD {password}")).await?;
+            }
+            for database in &self.databases {
+                create(client, database, &self.user).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Makes `database` with `owner` on `cluster` unless it exists; blocks, at most 20 s. Call it outside of a tokio
+/// runtime's own threads.
+pub fn create_database(cluster: &Cluster, database: &str, owner: &str) -> Result<(), Error> {
+    run(cluster, async |client| create(client, database, owner).await)
+}
+
+async fn create(client: &Client, database: &str, owner: &str) -> Result<(), tokio_postgres::Error> {
+    if exists(client, "SELECT 1 FROM pg_database WHERE datname = $1", database).await? {
+        return Ok(());
+    }
+    let (database, owner) = (identifier(database), identifier(owner));
+    client.batch_execute(&format!("CREATE DATABASE {database} OWNER {owner}")).await
+}
+
+async fn exists(client: &Client, query: &str, name: &str) -> Result<bool, tokio_postgres::Error> {
+    Ok(client.query_opt(query, &[&name]).await?.is_some())
+}
+
+/// Runs `work` on a connection of the superuser, on a runtime of its own.
+fn run(cluster: &Cluster, work: impl AsyncFnOnce(&Client) -> Result<(), tokio_postgres::Error>) -> Result<(), Error> {
+    let failed = |reason: String| Error::Provision { name: cluster.name().to_owned(), reason };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| failed(e.to_string()))?;
+    let (user, password) = cluster.superuser();
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(cluster.port()).user(user).password(password).dbname("postgres");
+    config.application_name("shardloom dev").connect_timeout(BOUND);
+    let conversation = async {
+        let (client, connection) = config.connect(NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let done = work(&client).await;
+        drop(client);
+        // Its own error, if any, has already reached `work`.
+        let _ = connection.await;
+        done
+    };
+    match runtime.block_on(async { tokio::time::timeout(BOUND, conversation).await }) {
+        Ok(done) => done.map_err(|error| failed(explain(&error))),
+        Err(_) => Err(failed(format!("no answer within {} s", BOUND.as_secs()))),
+    }
+}
+
+fn explain(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Returns `text` as a literal; `E''` makes it independent of `standard_conforming_strings`.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_passwords_are_quoted() {
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("it's\\"), "E'it\\'s\\\\'");
+    }
+}
