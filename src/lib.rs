@@ -34,3 +34,7 @@ pub mod execute;
 
 // floor 7
 pub mod session;
+
+// floor 8
+pub mod dev;
+pub mod server;

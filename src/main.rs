@@ -1,3 +1,12 @@
-//! The command `shardloom`.
+//! The command `shardloom`: see `shardloom --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

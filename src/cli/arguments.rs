@@ -1,0 +1,277 @@
+//! The command line as typed. Names here are the contract: scripts depend on them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use shardloom::dev::ServerOption;
+
+/// A PostgreSQL sharding proxy.
+#[derive(Debug, Parser)]
+#[command(name = "shardloom", disable_version_flag = true, arg_required_else_help = true)]
+#[command(after_help = "Example: shardloom dev --data ./data")]
+pub struct Arguments {
+    /// Prints version, commit, features and transports.
+    #[arg(long, short = 'V')]
+    pub version: bool,
+    /// Prints JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the proxy.
+    #[command(after_help = "Example: shardloom serve --config shardloom.yaml")]
+    Serve(ServeArguments),
+    /// Runs local PostgreSQL servers and the proxy.
+    #[command(after_help = "Example: shardloom dev --shards 3 --data ./data")]
+    Dev(DevArguments),
+    /// Checks the rules, their golden tests and, with --live, the shards.
+    #[command(after_help = "Example: shardloom check --rules shard-rules")]
+    Check(CheckArguments),
+    /// Says where a statement would go, without any database.
+    #[command(
+        after_help = "Example: shardloom route --rules shard-rules 'select * from orders where user_id = $1' --param 42"
+    )]
+    Route(RouteArguments),
+    /// Shows and mends the write ledger.
+    #[command(after_help = "Example: shardloom ledger ls --state open --json")]
+    Ledger {
+        /// Which proxy.
+        #[command(flatten)]
+        target: AdminTarget,
+        /// What to do.
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Lists what could not be replayed.
+    #[command(after_help = "Example: shardloom dead-letters --admin-port 6433")]
+    DeadLetters(AdminTarget),
+    /// Lists the lanes home to target with their backlog.
+    #[command(after_help = "Example: shardloom lanes --json")]
+    Lanes(AdminTarget),
+    /// Shows shards, pools, lanes, backlog and what to do next on one page.
+    #[command(after_help = "Example: shardloom status --json")]
+    Status(AdminTarget),
+    /// Makes and reads generated ids.
+    #[command(subcommand, after_help = "Example: shardloom id next order")]
+    Id(IdCommand),
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// The configuration file.
+    #[arg(long, default_value = "shardloom.yaml")]
+    pub config: PathBuf,
+}
+
+/// `dev`
+#[derive(Debug, Clone, Args)]
+pub struct DevArguments {
+    /// How many PostgreSQL servers.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: u16,
+    /// The port for clients.
+    #[arg(long, default_value_t = 6432)]
+    pub port: u16,
+    /// The port for HTTP.
+    #[arg(long, default_value_t = 6433)]
+    pub admin_port: u16,
+    /// Where data stays between runs; without it a scratch folder that is removed at the end.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// The database's name.
+    #[arg(long, default_value = "shop")]
+    pub database: String,
+    /// The rules; without them the example shop's.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// SQL that runs through the proxy, only into fresh data.
+    #[arg(long)]
+    pub schema: Option<PathBuf>,
+    /// SQL that runs through the proxy after the schema.
+    #[arg(long)]
+    pub load: Option<PathBuf>,
+    /// A setting for the PostgreSQL servers.
+    #[arg(long = "pg-option", value_name = "NAME=VALUE")]
+    pub pg_options: Vec<ServerOption>,
+    /// Serves other databases of home unsharded: `any` or names.
+    #[arg(long, value_name = "any|NAME,…", value_delimiter = ',')]
+    pub passthrough: Vec<String>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The rules.
+    #[arg(long, default_value = "shard-rules")]
+    pub rules: PathBuf,
+    /// Compares with the shards, as the service user of --config.
+    #[arg(long)]
+    pub live: bool,
+    /// The configuration file that --live reads.
+    #[arg(long, default_value = "shardloom.yaml")]
+    pub config: PathBuf,
+}
+
+/// `route`
+#[derive(Debug, Args)]
+pub struct RouteArguments {
+    /// The rules.
+    #[arg(long, default_value = "shard-rules")]
+    pub rules: PathBuf,
+    /// The statement.
+    pub sql: String,
+    /// A parameter, `$1` first; `NULL` in capitals is NULL.
+    #[arg(long = "param", allow_hyphen_values = true)]
+    pub params: Vec<String>,
+}
+
+/// Which running proxy to talk to.
+#[derive(Debug, Clone, Args)]
+pub struct AdminTarget {
+    /// The HTTP port on this machine.
+    #[arg(long, default_value_t = 6433, global = true)]
+    pub admin_port: u16,
+    /// The whole address instead, `http://host:port`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub admin: Option<String>,
+    /// The token, where the proxy asks for one; else SHARDLOOM_ADMIN_TOKEN.
+    #[arg(long, global = true)]
+    pub token: Option<String>,
+}
+
+/// `ledger …`
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Lists transactions, newest first.
+    Ls {
+        /// Only those in this state: open, attention, done, aborted.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Shows one transaction with its targets.
+    Show {
+        /// The transaction's id.
+        txid: i64,
+    },
+    /// Replays a transaction's dead or parked targets again.
+    Retry(LedgerChange),
+    /// Gives a transaction's target up.
+    Skip(LedgerChange),
+}
+
+/// A change of the ledger, with its reason for the audit.
+#[derive(Debug, Args)]
+pub struct LedgerChange {
+    /// The transaction's id.
+    pub txid: i64,
+    /// Only this target shard.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// Why; it is written to the audit table.
+    #[arg(long)]
+    pub reason: String,
+}
+
+/// `id …`
+#[derive(Debug, Subcommand)]
+pub enum IdCommand {
+    /// Asks a running proxy for ids.
+    Next {
+        /// The business tag.
+        tag: String,
+        /// How many.
+        #[arg(short, long, default_value_t = 1)]
+        n: u32,
+        /// Which proxy.
+        #[command(flatten)]
+        target: AdminTarget,
+    },
+    /// Takes an id apart, offline.
+    Decode {
+        /// The id.
+        id: i64,
+        /// The rules with the layout and the tags' names; without them the standard layout.
+        #[arg(long)]
+        rules: Option<PathBuf>,
+    },
+    /// Measures the generator, offline.
+    Bench {
+        /// For so many seconds per measurement.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+        seconds: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn definitions_are_consistent_and_every_command_has_an_example() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example: shardloom "), "{}", subcommand.get_name());
+        }
+    }
+
+    #[test]
+    fn dev_has_the_contracts_defaults() {
+        let Some(Command::Dev(dev)) = parse("shardloom dev").unwrap().command else { panic!("dev") };
+        assert_eq!((dev.shards, dev.port, dev.admin_port, dev.database.as_str()), (3, 6432, 6433, "shop"));
+        assert!(dev.data.is_none() && dev.rules.is_none() && dev.schema.is_none() && dev.load.is_none());
+    }
+
+    #[test]
+    fn dev_reads_options_for_the_servers_and_a_list_of_databases() {
+        let line = "shardloom dev --pg-option fsync=off --pg-option search_path=a=b --passthrough x,y";
+        let Some(Command::Dev(dev)) = parse(line).unwrap().command else { panic!("dev") };
+        let options: Vec<_> = dev.pg_options.iter().map(|option| (option.name(), option.value())).collect();
+        assert_eq!(options, [("fsync", "off"), ("search_path", "a=b")]);
+        assert_eq!(dev.passthrough, ["x", "y"]);
+        assert!(parse("shardloom dev --pg-option fsync").is_err());
+        assert!(parse("shardloom dev --shards 0").is_err());
+    }
+
+    #[test]
+    fn json_and_the_proxys_address_may_stand_after_the_subcommand() {
+        let arguments = parse("shardloom ledger ls --state open --json --admin-port 7000").unwrap();
+        assert!(arguments.json);
+        let Some(Command::Ledger { target, command }) = arguments.command else { panic!("ledger") };
+        assert_eq!(target.admin_port, 7000);
+        assert!(matches!(command, LedgerCommand::Ls { state: Some(state), limit: 100 } if state == "open"));
+    }
+
+    #[test]
+    fn a_change_of_the_ledger_needs_its_reason_and_wrong_use_exits_with_2() {
+        assert!(parse("shardloom ledger retry 7 --reason mended").is_ok());
+        let error = parse("shardloom ledger retry 7").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(parse("shardloom nonsense").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn negative_parameters_are_values() {
+        let Some(Command::Route(route)) = parse("shardloom route select --param -5").unwrap().command else {
+            panic!("route")
+        };
+        assert_eq!(route.params, ["-5"]);
+    }
+}

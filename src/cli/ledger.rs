@@ -1,0 +1,84 @@
+//! `ledger ls|show|retry|skip`, `dead-letters` and `lanes`, all asked from a running proxy.
+
+use serde_json::{Value, json};
+use shardloom::admin::views::{DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS};
+
+use super::arguments::{AdminTarget, LedgerChange, LedgerCommand};
+use super::failure::Failure;
+use super::output;
+use super::remote::{Remote, escape};
+
+/// Target columns of `ledger show`.
+const TARGET_COLUMNS: [&str; 8] =
+    ["target", "state", "attempts", "expected_rows", "affected_rows", "drift", "last_sqlstate", "last_error"];
+
+/// Runs `ledger …`.
+pub fn run(target: &AdminTarget, command: &LedgerCommand, as_json: bool) -> Result<(), Failure> {
+    let remote = Remote::new(target);
+    match command {
+        LedgerCommand::Ls { state, limit } => list(&remote, state.as_deref(), *limit, as_json),
+        LedgerCommand::Show { txid } => show(&remote, *txid, as_json),
+        LedgerCommand::Retry(change) => apply(&remote, "retry", change, as_json),
+        LedgerCommand::Skip(change) => apply(&remote, "skip", change, as_json),
+    }
+}
+
+/// Runs `dead-letters`.
+pub fn dead_letters(target: &AdminTarget, as_json: bool) -> Result<(), Failure> {
+    print_rows(&Remote::new(target).get("/dead-letters")?, DEAD_LETTER_COLUMNS, "no dead letters", as_json);
+    Ok(())
+}
+
+/// Runs `lanes`.
+pub fn lanes(target: &AdminTarget, as_json: bool) -> Result<(), Failure> {
+    print_rows(&Remote::new(target).get("/lanes")?, LANE_COLUMNS, "no lanes", as_json);
+    Ok(())
+}
+
+fn list(remote: &Remote, state: Option<&str>, limit: u32, as_json: bool) -> Result<(), Failure> {
+    let state = state.map(|state| format!("&state={}", escape(state))).unwrap_or_default();
+    let rows = remote.get(&format!("/ledger?limit={limit}{state}"))?;
+    print_rows(&rows, LEDGER_COLUMNS, "no ledger entries", as_json);
+    Ok(())
+}
+
+fn show(remote: &Remote, txid: i64, as_json: bool) -> Result<(), Failure> {
+    let entry = remote.get(&format!("/ledger/{txid}"))?;
+    if as_json {
+        output::json(&entry);
+        return Ok(());
+    }
+    let facts = entry["row"].as_object().into_iter().chain(entry.as_object()).flatten();
+    for (name, value) in facts.filter(|(_, value)| !value.is_object() && !holds_objects(value)) {
+        output::line(format!("{name:<16} {}", output::cell(value)));
+    }
+    output::table(&TARGET_COLUMNS, entry.get("targets").unwrap_or(&Value::Null), "no targets");
+    Ok(())
+}
+
+/// Tells whether `value` is the list that is printed as a table.
+fn holds_objects(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().any(Value::is_object))
+}
+
+fn apply(remote: &Remote, verb: &str, change: &LedgerChange, as_json: bool) -> Result<(), Failure> {
+    if change.reason.trim().is_empty() {
+        return Err(Failure::Usage("--reason must say why; it is written to the audit table".to_owned()));
+    }
+    let body = json!({"reason": change.reason, "target": change.target});
+    let answer = remote.post(&format!("/ledger/{}/{verb}", change.txid), &body)?;
+    if as_json {
+        output::json(&answer);
+    } else {
+        output::line(format!("{verb} of {}: {}", change.txid, output::cell(&answer["changed"])));
+    }
+    Ok(())
+}
+
+fn print_rows(rows: &Value, columns: &[&str], empty: &str, as_json: bool) {
+    if as_json {
+        output::json(rows);
+    } else {
+        output::table(columns, rows, empty);
+    }
+}

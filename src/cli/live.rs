@@ -1,0 +1,62 @@
+//! `check --live`: reads the shards' catalogs and schema version as the service user; changes nothing.
+
+use shardloom::plan::catalog::Catalog;
+use shardloom::rules::{RuleSet, Shard};
+use shardloom::server::{Options, ServiceRole, ShardLink, load_catalog};
+
+use super::arguments::CheckArguments;
+use super::failure::Failure;
+use super::live_compare::{ShardTables, compare};
+
+/// The version of the `shardloom` schema on a shard; no row without it.
+const VERSION_QUERY: &str = "SELECT version FROM shardloom.version";
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What must be mended.
+    pub findings: Vec<String>,
+    /// What is good to know, such as tables that no rule names.
+    pub notices: Vec<String>,
+}
+
+/// Compares all shards with the rules.
+pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Failure> {
+    let options = Options::read(&arguments.config).map_err(Failure::refused)?;
+    let role = ServiceRole::of(&options.config.service);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Problem(format!("the system gives no runtime: {error}")))?;
+    runtime.block_on(async {
+        let mut report = Report::default();
+        let mut tables = Vec::new();
+        for shard in &rules.shards {
+            match read(shard, &role, &mut report).await {
+                Ok(catalog) => tables.push(ShardTables { name: shard.name.clone(), catalog }),
+                Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
+            }
+        }
+        compare(rules, &tables, &mut report);
+        Ok(report)
+    })
+}
+
+async fn read(shard: &Shard, role: &ServiceRole, report: &mut Report) -> Result<Catalog, String> {
+    let mut link = ShardLink::new(shard, role);
+    let catalog = load_catalog(&mut link).await?;
+    match link.query(VERSION_QUERY).await {
+        Ok(rows) if !rows.is_empty() => {}
+        Ok(_) | Err(_) => {
+            report
+                .findings
+                .push(format!("{}: the shardloom schema is not installed; start the proxy once", place(shard)));
+        }
+    }
+    Ok(catalog)
+}
+
+/// Findings about a server have no line: the place is `shard NAME:0:0`, so that the form stays `file:line:column`.
+fn place(shard: &Shard) -> String {
+    format!("shard {}:0:0", shard.name)
+}

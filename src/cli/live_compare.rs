@@ -1,0 +1,107 @@
+//! The shards' tables held against the rules and against each other. Pure.
+
+use std::collections::BTreeSet;
+
+use shardloom::plan::catalog::{Catalog, Table};
+use shardloom::rules::{Distribution, RuleSet, TableRule};
+use shardloom::types::ShardId;
+
+use super::live::Report;
+
+/// What one shard has.
+pub struct ShardTables {
+    /// The shard's name.
+    pub name: String,
+    /// Its tables.
+    pub catalog: Catalog,
+}
+
+/// Adds what is wrong or worth knowing to `report`. `shards` are those that answered.
+pub fn compare(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
+    let mut names: Vec<&String> = rules.tables.keys().collect();
+    names.sort();
+    for name in names {
+        let rule = &rules.tables[name];
+        let holders: Vec<&ShardTables> = shards.iter().filter(|shard| holds(rules, rule, &shard.name)).collect();
+        check_present(name, &holders, report);
+        check_equal(name, &holders, report);
+        check_unique(name, rule, &holders, report);
+    }
+    list_unlisted(rules, shards, report);
+}
+
+/// Tells whether a shard is to have the table.
+fn holds(rules: &RuleSet, rule: &TableRule, shard: &str) -> bool {
+    let Some(id) = rules.shard_by_name(shard) else { return false };
+    match &rule.distribution {
+        Distribution::Sharded { .. } => rules.placement.shards().contains(id),
+        Distribution::Reference { .. } => true,
+        Distribution::Single { shard } => *shard == id,
+    }
+}
+
+fn finding(shard: &str, message: impl std::fmt::Display) -> String {
+    format!("shard {shard}:0:0: {message}")
+}
+
+fn check_present(name: &str, holders: &[&ShardTables], report: &mut Report) {
+    for shard in holders.iter().filter(|shard| shard.catalog.table(name).is_none()) {
+        report.findings.push(finding(&shard.name, format!("table \"{name}\" does not exist")));
+    }
+}
+
+fn check_equal(name: &str, holders: &[&ShardTables], report: &mut Report) {
+    let mut found = holders.iter().filter_map(|shard| Some((shard, shard.catalog.table(name)?)));
+    let Some((first, model)) = found.next() else { return };
+    for (shard, table) in found.filter(|(_, table)| columns(table) != columns(model)) {
+        let difference: Vec<_> = columns(model).symmetric_difference(&columns(table)).cloned().collect();
+        let message = format!("table \"{name}\" differs from shard {}: {}", first.name, difference.join(", "));
+        report.findings.push(finding(&shard.name, message));
+    }
+}
+
+/// Columns by name, type and nullability; their order does not matter, statements name them.
+fn columns(table: &Table) -> BTreeSet<String> {
+    let describe = |nullable: bool| if nullable { "" } else { " not null" };
+    table.columns.iter().map(|c| format!("{} {}{}", c.name, c.type_name, describe(c.nullable))).collect()
+}
+
+/// A key that leaves the sharding key out is unique on each shard only; a generated id is unique by itself.
+fn check_unique(name: &str, rule: &TableRule, holders: &[&ShardTables], report: &mut Report) {
+    let Distribution::Sharded { key, .. } = &rule.distribution else { return };
+    let generated = rule.id.as_ref().map(|id| &id.column);
+    let Some((shard, table)) = holders.iter().find_map(|shard| Some((shard, shard.catalog.table(name)?))) else {
+        return;
+    };
+    if !table.columns.iter().any(|column| column.name == *key) {
+        report
+            .findings
+            .push(finding(&shard.name, format!("table \"{name}\" has no column \"{key}\", its sharding key")));
+    }
+    for unique in &table.unique {
+        if !unique.contains(key) && generated.is_none_or(|id| !unique.contains(id)) {
+            let columns = unique.join(", ");
+            report
+                .notices
+                .push(format!("table \"{name}\": unique ({columns}) holds per shard only, it lacks \"{key}\""));
+        }
+    }
+}
+
+fn list_unlisted(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
+    for (index, _) in rules.shards.iter().enumerate() {
+        let id = ShardId(index as u16);
+        let Some(shard) = shards.iter().find(|shard| rules.shard(id).name == shard.name) else { continue };
+        let mut unlisted: Vec<&String> =
+            shard.catalog.tables.keys().filter(|name| rules.table(name).is_none() && !is_ours(name)).collect();
+        unlisted.sort();
+        for name in unlisted {
+            let place = if id == rules.home { "lives on home" } else { "is not reached: unlisted tables live on home" };
+            report.notices.push(format!("shard {}: table \"{name}\" is in no rule and {place}", shard.name));
+        }
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("shardloom.")
+}

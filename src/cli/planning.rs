@@ -1,0 +1,35 @@
+//! One statement with text parameters through the planner, offline: an empty catalog, ids made on the spot.
+
+use shardloom::plan::catalog::Catalog;
+use shardloom::plan::{Context, Parameters, Plan, PrepareError, Values, insert, prepare};
+use shardloom::rules::RuleSet;
+use shardloom::sql;
+use shardloom::types::Refusal;
+
+/// The first of the ids that stand for generated ones: such a row's shard is an example, not a promise.
+const FIRST_ID: i64 = 1;
+
+/// Plans `sql`; each parameter is text, `None` is NULL.
+pub fn plan(rules: &RuleSet, sql: &str, parameters: &[Option<String>]) -> Result<Plan, Refusal> {
+    let values: Vec<Option<&[u8]>> = parameters.iter().map(|text| text.as_ref().map(String::as_bytes)).collect();
+    let catalog = Catalog::empty();
+    let context = Context { rules, catalog: &catalog };
+    let prepared = match prepare(sql, &context) {
+        Ok(prepared) => prepared,
+        Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => return Err(refusal),
+    };
+    let literals = sql::literals(sql);
+    let parameters = Parameters { is_extended: !values.is_empty(), values: &values, ..Parameters::default() };
+    let mut next = FIRST_ID;
+    let mut ids = |_tag: u16, count: usize| {
+        let made: Vec<i64> = (next..).take(count).collect();
+        next += count as i64;
+        Ok(made)
+    };
+    prepared.plan(&context, &Values { text: sql, literals: &literals, parameters }, &mut ids)
+}
+
+/// Returns the reason's word, as golden tests write it.
+pub fn reason(refusal: &Refusal) -> Option<&str> {
+    if refusal.reason.is_empty() { insert::reason(refusal) } else { Some(refusal.reason) }
+}

@@ -1,0 +1,93 @@
+//! Puts the [`Proxy`] together: rules, outbox, ids. Connects to nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::options::Options;
+use super::rules_text::{lines, load};
+use crate::backend::CancelRegistry;
+use crate::config::Relay;
+use crate::metrics::Metrics;
+use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
+use crate::proxy::{
+    ClientRegistry, Drain, HealthBoard, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
+};
+use crate::rules::RuleSet;
+use crate::snowflake::{Generator, Layout};
+use crate::types::{Clock, ShardId, SystemClock};
+
+/// The layout of ids that a tag alone asks for; it is in every rule set.
+const STANDARD: &str = "standard";
+
+/// Builds the handles; fails with one line per finding.
+pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnswer>), Vec<String>> {
+    let rules = load(&options.rules).map_err(lines)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ids = Arc::new(Generator::new(layout(&rules).map_err(|error| vec![error])?, Arc::clone(&clock)));
+    let outbox = Outbox::new(outbox_settings(options, &rules), Arc::clone(&clock));
+    let (requests, reloads) = Requests::new();
+    let source = options.rules.directory.display().to_string();
+    let proxy = Proxy {
+        config: Arc::new(options.config.clone()),
+        name: options.name(),
+        started: clock.monotonic(),
+        logins: Logins::new(&options.config.users).map_err(|error| vec![error])?,
+        rules: Rules::new(rules, source, clock.wall_ms()),
+        cancels: CancelRegistry::new(),
+        metrics: Arc::new(Metrics::new()),
+        outbox,
+        ids,
+        clients: ClientRegistry::default(),
+        pools: PoolBoard::default(),
+        health: HealthBoard::default(),
+        readiness: Readiness::default(),
+        drain: Drain::default(),
+        requests,
+        clock,
+    };
+    Ok((Arc::new(proxy), reloads))
+}
+
+fn layout(rules: &RuleSet) -> Result<Layout, String> {
+    let layout = rules.ids.layouts.get(STANDARD).ok_or("the rules have no id layout \"standard\"")?;
+    Layout::new(layout.epoch_ms, layout.time_bits, layout.tag_bits, layout.worker_bits, layout.sequence_bits)
+        .map_err(|error| error.to_string())
+}
+
+fn outbox_settings(options: &Options, rules: &RuleSet) -> OutboxSettings {
+    let config = &options.config;
+    let endpoint = |(index, shard): (usize, &crate::rules::Shard)| ShardEndpoint {
+        id: ShardId(index as u16),
+        name: shard.name.clone(),
+        host: shard.host.clone(),
+        port: shard.port,
+        database: shard.database.clone(),
+    };
+    let mut shard_roles: Vec<String> = config.users.iter().map(|user| user.shard_user.clone()).collect();
+    shard_roles.sort();
+    shard_roles.dedup();
+    OutboxSettings {
+        proxy: options.name(),
+        user: config.service.user.clone(),
+        password: config.service.password.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+        shards: rules.shards.iter().enumerate().map(endpoint).collect(),
+        home: rules.home,
+        shard_roles,
+        bounds: bounds(&config.relay),
+    }
+}
+
+/// The file's bounds of the relay; the others are the outbox's own.
+fn bounds(relay: &Relay) -> OutboxBounds {
+    OutboxBounds {
+        poll_max: relay.poll,
+        batch: i64::try_from(relay.batch).unwrap_or(i64::MAX),
+        backoff_min: relay.retry_min,
+        backoff_max: relay.retry_max,
+        attempts_max: i32::try_from(relay.attempts).unwrap_or(i32::MAX),
+        ledger_grace: relay.keep,
+        backlog_max: relay.backlog,
+        ..OutboxBounds::default()
+    }
+}

@@ -1,0 +1,73 @@
+//! Keeps the snapshot's catalog as home has it: at start, after DDL, and now and then for changes made elsewhere.
+//!
+//! The capture triggers of reference tables follow the catalog: a table that was just made gets them here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::link::{ServiceRole, ShardLink};
+use super::outbox::reconcile;
+use crate::plan::catalog::{CATALOG_QUERY, Catalog};
+use crate::proxy::Proxy;
+
+/// How old a catalog gets when nobody asks: another proxy's DDL, or one sent to the servers directly.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// Pause after a failure; home may just be starting.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Pause between two looks whether the `shardloom` schema is installed.
+const SCHEMA_PAUSE: Duration = Duration::from_millis(20);
+
+/// Loads the catalog again and again until cancelled.
+pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
+    let rules = Arc::clone(&proxy.rules.load().rules);
+    let mut home = ShardLink::new(rules.shard(rules.home), &role);
+    let mut said = false;
+    // Capture triggers call functions of the shardloom schema.
+    while !proxy.readiness.is_schema_installed() {
+        sleep(SCHEMA_PAUSE).await;
+    }
+    loop {
+        let ticket = proxy.requests.catalogs_wanted();
+        match load(&mut home).await {
+            Ok(catalog) => put_in_force(&proxy, catalog, ticket).await,
+            Err(error) => {
+                if !said {
+                    warn!(error, "the catalog cannot be read from home; trying again");
+                }
+                said = true;
+                sleep(RETRY_PAUSE).await;
+                continue;
+            }
+        }
+        said = false;
+        // Either way it is time to look again.
+        let _ = timeout(REFRESH_EVERY, proxy.requests.catalog_wanted(ticket)).await;
+    }
+}
+
+/// Reads home's catalog once.
+pub async fn load(home: &mut ShardLink) -> Result<Catalog, String> {
+    let rows = home.query(CATALOG_QUERY).await?;
+    let pairs = rows.iter().filter_map(|row| match row.as_slice() {
+        [Some(kind), Some(value)] => Some((kind.as_str(), value.as_str())),
+        [..] => None,
+    });
+    Catalog::from_rows(pairs).map_err(|error| error.to_string())
+}
+
+async fn put_in_force(proxy: &Proxy, catalog: Catalog, ticket: u64) {
+    if *proxy.rules.load().catalog == catalog {
+        debug!("the catalog is unchanged");
+    } else {
+        info!(tables = catalog.tables.len(), "the catalog changed");
+        proxy.rules.swap_catalog(catalog);
+    }
+    reconcile(proxy).await;
+    proxy.readiness.set_catalog_loaded();
+    proxy.requests.catalog_done(ticket);
+}

@@ -1,0 +1,136 @@
+//! The control thread: HTTP, probes, catalog, outbox, reloads; and the end of the process.
+//!
+//! It carries no client's statement, so that a slow answer here never holds a client up.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet};
+use tracing::{error, info, warn};
+
+use super::link::ServiceRole;
+use super::outbox::keep_outbox;
+use super::reload::reload;
+use super::rule_files::RuleSource;
+use super::watch::RuleWatch;
+use super::{catalog, probe, shutdown};
+use crate::admin::http::{Guard, router};
+use crate::proxy::{Proxy, ReloadAnswer};
+
+/// What the control thread needs.
+pub struct ControlStart {
+    /// The shared handles.
+    pub proxy: Arc<Proxy>,
+    /// Where rules come from.
+    pub rules: RuleSource,
+    /// The service role on the shards.
+    pub role: ServiceRole,
+    /// HTTP's listener, non-blocking.
+    pub http: StdListener,
+    /// Who may ask there.
+    pub guard: Guard,
+    /// Reloads asked for by the console and HTTP.
+    pub reloads: mpsc::Receiver<ReloadAnswer>,
+    /// Workers that ended.
+    pub ended: mpsc::Receiver<usize>,
+    /// The first message begins the drain, the second cuts it short.
+    pub stops: mpsc::Receiver<()>,
+    /// How long transactions may take to finish.
+    pub drain_bound: Duration,
+}
+
+/// Starts the thread; its result is the number of workers that did not end in time.
+pub fn spawn(start: ControlStart) -> io::Result<JoinHandle<usize>> {
+    Builder::new().name("control".to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => LocalSet::new().block_on(&runtime, run(start)),
+            Err(error) => {
+                error!(%error, "the control thread cannot start");
+                start.proxy.workers()
+            }
+        }
+    })
+}
+
+async fn run(mut start: ControlStart) -> usize {
+    let proxy = Arc::clone(&start.proxy);
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(serve_http(Arc::clone(&proxy), start.http, start.guard));
+    tasks.spawn_local(probe::probe_all(Arc::clone(&proxy), start.role.clone()));
+    tasks.spawn_local(catalog::keep_catalog(Arc::clone(&proxy), start.role));
+    tasks.spawn_local(keep_rules(Arc::clone(&proxy), start.rules, start.reloads));
+    let outbox = tokio::task::spawn_local(keep_outbox(Arc::clone(&proxy)));
+    let left = tokio::select! {
+        _ = start.stops.recv() => {
+            shutdown::drain(&proxy, &mut start.stops, &mut start.ended, start.drain_bound).await
+        }
+        () = all_ended(&mut start.ended, proxy.workers()) => {
+            error!("all workers ended by themselves");
+            proxy.workers()
+        }
+    };
+    super::outbox::finish(&proxy, outbox).await;
+    tasks.shutdown().await;
+    info!("stopped");
+    left
+}
+
+async fn all_ended(ended: &mut mpsc::Receiver<usize>, workers: usize) {
+    for _ in 0..workers {
+        ended.recv().await;
+    }
+}
+
+async fn serve_http(proxy: Arc<Proxy>, listener: StdListener, guard: Guard) {
+    let served = match TcpListener::from_std(listener) {
+        Ok(listener) => axum::serve(listener, router(proxy, guard)).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        error!(%error, "HTTP ended");
+    }
+}
+
+/// Reloads whenever somebody asks, the directory changes or SIGHUP arrives.
+async fn keep_rules(proxy: Arc<Proxy>, source: RuleSource, mut asked: mpsc::Receiver<ReloadAnswer>) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return error!(%error, "SIGHUP cannot be taken over; rules are not reloaded"),
+    };
+    let mut watch = match RuleWatch::start(&source.directory) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            warn!(%error, "the rules directory cannot be watched; SIGHUP and RELOAD still work");
+            None
+        }
+    };
+    loop {
+        let answer = tokio::select! {
+            answer = asked.recv() => match answer {
+                Some(answer) => Some(answer),
+                None => return,
+            },
+            _ = hangup.recv() => None,
+            () = changed(&mut watch) => None,
+        };
+        let reloaded = reload(&proxy, &source);
+        if let Some(answer) = answer {
+            // Who asked may have gone meanwhile.
+            let _ = answer.send(reloaded);
+        }
+    }
+}
+
+async fn changed(watch: &mut Option<RuleWatch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,115 @@
+//! One connection of the control thread to one shard, with the service role: for probes and the catalog.
+//!
+//! It carries no client's statement. A connection that failed is thrown away and made anew at the next use.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+use crate::config::Service;
+use crate::rules::Shard;
+
+/// The longest that connecting may take; a shard that needs longer counts as down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest that one control query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The service role.
+#[derive(Clone)]
+pub struct ServiceRole {
+    /// Its name.
+    pub user: String,
+    /// Its password; empty where the servers ask for none.
+    pub password: String,
+}
+
+/// A way to one shard.
+pub struct ShardLink {
+    settings: Config,
+    client: Option<Client>,
+}
+
+impl ServiceRole {
+    /// Takes the role out of the configuration.
+    pub fn of(service: &Service) -> Self {
+        let password = service.password.as_ref().map(|secret| secret.expose().to_owned());
+        Self { user: service.user.clone(), password: password.unwrap_or_default() }
+    }
+}
+
+impl ShardLink {
+    /// Names the shard; connects to nothing yet.
+    pub fn new(shard: &Shard, role: &ServiceRole) -> Self {
+        let mut settings = Config::new();
+        settings
+            .host(&shard.host)
+            .port(shard.port)
+            .dbname(&shard.database)
+            .user(&role.user)
+            .password(&role.password)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .application_name("shardloom control");
+        Self { settings, client: None }
+    }
+
+    /// Runs `sql` and returns its rows as text, connecting first when there is no connection.
+    pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+        self.query_within(sql, QUERY_TIMEOUT).await
+    }
+
+    /// Tells whether the shard answers within `wait`, or why not.
+    pub async fn probe(&mut self, wait: Duration) -> Result<(), String> {
+        self.query_within("SELECT 1", wait).await.map(drop)
+    }
+
+    async fn query_within(&mut self, sql: &str, wait: Duration) -> Result<Vec<Vec<Option<String>>>, String> {
+        let client = self.take_client().await?;
+        match timeout(wait, client.simple_query(sql)).await {
+            Ok(Ok(messages)) => {
+                self.client = Some(client);
+                Ok(messages.iter().filter_map(row).collect())
+            }
+            Ok(Err(error)) => Err(describe(&error)),
+            Err(_) => Err(format!("no answer within {} ms", wait.as_millis())),
+        }
+    }
+
+    async fn take_client(&mut self) -> Result<Client, String> {
+        if let Some(client) = self.client.take().filter(|client| !client.is_closed()) {
+            return Ok(client);
+        }
+        let connecting = timeout(CONNECT_TIMEOUT, self.settings.connect(NoTls)).await;
+        let (client, connection) = match connecting {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return Err(describe(&error)),
+            Err(_) => return Err(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())),
+        };
+        // The task ends with the connection; its error shows at the next query.
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+fn row(message: &SimpleQueryMessage) -> Option<Vec<Option<String>>> {
+    match message {
+        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect()),
+        // The library's enum is open: whatever else comes is no row.
+        _other => None,
+    }
+}
+
+/// Says what the server said, or the whole chain of causes below the driver's own words.
+fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(server) = error.as_db_error() {
+        return format!("{} ({})", server.message(), server.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

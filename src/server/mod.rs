@@ -1,0 +1,37 @@
+//! The process: listeners, worker threads, the control thread, reload and shutdown.
+//!
+//! [`start`] builds the one `Proxy` and its threads; [`serve`] is that in the foreground. Read `running.rs` first.
+
+mod build;
+mod catalog;
+mod control;
+mod conversation;
+mod link;
+mod listen;
+mod logging;
+mod options;
+mod outbox;
+mod outbox_metrics;
+mod permit;
+mod pool_care;
+mod probe;
+mod reload;
+mod rule_files;
+mod rules_text;
+mod running;
+mod serve;
+mod shutdown;
+mod turn_away;
+mod watch;
+mod worker;
+
+pub use catalog::load as load_catalog;
+pub use link::{ServiceRole, ShardLink};
+pub use listen::ListenError;
+pub use logging::start as start_logging;
+pub use options::Options;
+pub use rule_files::RuleSource;
+pub use rules_text::load as load_rules;
+pub use running::{Running, StartError, start};
+pub use serve::{forward, serve};
+pub use shutdown::EndSignals;

@@ -1,0 +1,80 @@
+//! Keeps the outbox going: schema, worker lease, relay, and what the rules want of reference tables.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::permit::follow_lease;
+use crate::outbox::{ReferenceTable, WorkerLease};
+use crate::proxy::Proxy;
+use crate::rules::{Distribution, RuleSet};
+
+/// Pause between two attempts to install the schema on a home that does not answer.
+const INSTALL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the relay may take to end its turn and give its leases back.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Runs until [`finish`].
+pub async fn keep_outbox(proxy: Arc<Proxy>) {
+    let outbox = Arc::clone(&proxy.outbox);
+    let rules = Arc::clone(&proxy.rules.load().rules);
+    outbox.set_id_layouts(rules.ids.layouts.clone());
+    install(&proxy, &rules).await;
+    let worker_bits = rules.ids.layouts.get("standard").map_or(0, |layout| layout.worker_bits);
+    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, None);
+    let permits = lease.permits();
+    tokio::select! {
+        () = Arc::clone(&outbox).run() => info!("the relay ended"),
+        // It ends before the relay does: the relay still gives its own leases back.
+        () = async { lease.keep().await; pending().await } => {}
+        () = follow_lease(&proxy, permits) => {}
+    }
+}
+
+/// Installs the schema until home has it; the relay makes up for other shards when they are back.
+async fn install(proxy: &Proxy, rules: &RuleSet) {
+    loop {
+        let failed = proxy.outbox.install().await;
+        if failed.iter().all(|(shard, _)| *shard != rules.home) {
+            proxy.readiness.set_schema_installed();
+            return;
+        }
+        sleep(INSTALL_PAUSE).await;
+    }
+}
+
+/// Ends it: leases are given back if home answers in time.
+pub async fn finish(proxy: &Proxy, mut outbox: JoinHandle<()>) {
+    proxy.outbox.stop();
+    if timeout(STOP_TIMEOUT, &mut outbox).await.is_err() {
+        outbox.abort();
+    }
+}
+
+/// Brings the capture triggers of reference tables in line with the rules.
+pub async fn reconcile(proxy: &Proxy) {
+    let tables = references(&proxy.rules.load().rules);
+    for (shard, error) in proxy.outbox.reconcile_triggers(tables).await {
+        warn!(shard = shard.0, %error, "capture triggers of reference tables are not in place");
+    }
+}
+
+fn references(rules: &RuleSet) -> Vec<ReferenceTable> {
+    let mut tables: Vec<ReferenceTable> = rules
+        .tables
+        .iter()
+        .filter_map(|(name, table)| match &table.distribution {
+            Distribution::Reference { home, multi_shard } => {
+                Some(ReferenceTable { table: name.clone(), home: *home, on_dead: multi_shard.on_dead })
+            }
+            Distribution::Sharded { .. } | Distribution::Single { .. } => None,
+        })
+        .collect();
+    tables.sort_by(|one, two| one.table.cmp(&two.table));
+    tables
+}

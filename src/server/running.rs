@@ -1,0 +1,114 @@
+//! Builds the [`Proxy`], starts its threads and stops them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::info;
+
+use super::build::build;
+use super::control::{self, ControlStart};
+use super::link::ServiceRole;
+use super::listen::{ListenError, bind, bind_one};
+use super::options::Options;
+use super::worker::{self, WorkerStart};
+use crate::admin::http::Guard;
+use crate::proxy::Proxy;
+
+/// Pause between two looks at the readiness.
+const READY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why the proxy does not start. Each line is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration or the rules are refused; one line per finding.
+    #[error("{}", .0.join("\n"))]
+    Refused(Vec<String>),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system gives no thread or socket.
+    #[error("the system refuses a resource: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// A proxy that runs on threads of its own.
+pub struct Running {
+    proxy: Arc<Proxy>,
+    address: SocketAddr,
+    stops: mpsc::Sender<()>,
+    control: JoinHandle<usize>,
+    // Never joined: a worker that hangs must not keep the process from ending.
+    _workers: Vec<JoinHandle<()>>,
+}
+
+/// Starts the proxy: rules are read, addresses bound, threads running when this returns. Blocks shortly.
+pub fn start(options: Options) -> Result<Running, StartError> {
+    let config = &options.config;
+    let guard = Guard::new(config.admin.address, config.admin.token.as_ref().map(|token| token.expose().to_owned()))
+        .map_err(|error| StartError::Refused(vec![error]))?;
+    let (proxy, reloads) = build(&options).map_err(StartError::Refused)?;
+    let listeners = bind(config.listen.address, config.listen.workers)?;
+    let http = bind_one(config.admin.address)?;
+    let address = listeners.first().map_or(Ok(config.listen.address), std::net::TcpListener::local_addr)?;
+    let (ended_sender, ended) = mpsc::channel(config.listen.workers);
+    // Two: the drain and the signal that cuts it short.
+    let (stops_sender, stops) = mpsc::channel(2);
+    let control = control::spawn(ControlStart {
+        proxy: Arc::clone(&proxy),
+        rules: options.rules.clone(),
+        role: ServiceRole::of(&config.service),
+        http,
+        guard,
+        reloads,
+        ended,
+        stops,
+        drain_bound: config.limits.drain_timeout,
+    })?;
+    let workers = listeners.into_iter().enumerate().map(|(index, listener)| {
+        worker::spawn(WorkerStart { index, listener, proxy: Arc::clone(&proxy), ended: ended_sender.clone() })
+    });
+    let workers = workers.collect::<Result<Vec<_>, _>>()?;
+    info!(%address, admin = %config.admin.address, workers = workers.len(), "listening");
+    Ok(Running { proxy, address, stops: stops_sender, control, _workers: workers })
+}
+
+impl Running {
+    /// Returns the shared handles.
+    pub fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    /// Returns where clients connect, with the port that the system chose if it was 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until nothing is missing any more; tells whether that came true within `wait`.
+    pub async fn ready(&self, wait: Duration) -> bool {
+        let ready = async {
+            while !self.proxy.readiness.missing(self.proxy.workers()).is_empty() {
+                tokio::time::sleep(READY_PAUSE).await;
+            }
+        };
+        tokio::time::timeout(wait, ready).await.is_ok()
+    }
+
+    /// Tells whether the proxy ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.control.is_finished()
+    }
+
+    /// Asks for the drain; asking again cuts it short. Does not wait.
+    pub fn stop(&self) {
+        // A full channel means that both were asked for already.
+        let _ = self.stops.try_send(());
+    }
+
+    /// Waits for the end; tells whether every worker ended in time. Blocks.
+    pub fn join(self) -> bool {
+        matches!(self.control.join(), Ok(0))
+    }
+}

@@ -1,0 +1,150 @@
+//! One worker: a thread with a single-threaded runtime, a listener of its own and the clients that came to it.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{sleep, timeout};
+use tracing::{error, warn};
+
+use super::conversation::Conversations;
+use super::pool_care::care;
+use super::turn_away::{too_many, turn_away};
+use crate::metrics::Metrics;
+use crate::proxy::{Admission, DrainPhase, Proxy};
+
+/// Pause after a failed accept (mostly: no file descriptor left), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long clients have to send their goodbye once everybody is to be closed.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Clients beyond `max_clients` that are told so at the same time; more are closed without a word.
+const TURNED_AWAY_MAX: usize = 64;
+
+/// What a worker needs.
+pub struct WorkerStart {
+    /// The worker's number, from 0.
+    pub index: usize,
+    /// Its own listener, non-blocking.
+    pub listener: StdListener,
+    /// The shared handles.
+    pub proxy: Arc<Proxy>,
+    /// Where it says that it ended; the channel closes with the last worker.
+    pub ended: mpsc::Sender<usize>,
+}
+
+/// Starts the worker's thread; fails when the system gives no thread.
+pub fn spawn(start: WorkerStart) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(format!("worker-{}", start.index)).spawn(move || {
+        let index = start.index;
+        let ended = start.ended.clone();
+        if let Err(error) = run(start) {
+            error!(worker = index, %error, "a worker cannot start");
+        }
+        // The receiver may be gone at the end of the process.
+        let _ = ended.blocking_send(index);
+    })
+}
+
+fn run(start: WorkerStart) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, serve(start))
+}
+
+async fn serve(start: WorkerStart) -> io::Result<()> {
+    let listener = TcpListener::from_std(start.listener)?;
+    let proxy = start.proxy;
+    let conversations = Conversations::new(Arc::clone(&proxy));
+    let mut clients = JoinSet::new();
+    let mut strangers = JoinSet::new();
+    let cared = Arc::clone(&proxy);
+    let pools = conversations.pools().clone();
+    let index = start.index;
+    let care = tokio::task::spawn_local(async move { care(index, &cared, &pools).await });
+    proxy.readiness.listener_up();
+    loop {
+        tokio::select! {
+            () = proxy.drain.reached(DrainPhase::Draining) => break,
+            Some(_) = clients.join_next(), if !clients.is_empty() => {}
+            Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
+                Err(error) => {
+                    warn!(worker = start.index, %error, "a client could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    finish(&proxy, &mut clients).await;
+    care.abort();
+    Ok(())
+}
+
+fn admit(
+    client: TcpStream,
+    proxy: &Arc<Proxy>,
+    conversations: &Conversations,
+    clients: &mut JoinSet<()>,
+    strangers: &mut JoinSet<()>,
+) {
+    // Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
+    let _ = client.set_nodelay(true);
+    let max = proxy.clients_max();
+    match proxy.clients.admit(max) {
+        Some(place) => {
+            let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
+            clients.spawn_local(converse(conversations, client, place, proxy));
+        }
+        None if strangers.len() < TURNED_AWAY_MAX => {
+            strangers.spawn_local(turn_away(client, too_many(max)));
+        }
+        None => {}
+    }
+}
+
+async fn converse(conversations: Conversations, client: TcpStream, place: Admission, proxy: Arc<Proxy>) {
+    let _counted = Counted::new(Arc::clone(&proxy.metrics));
+    conversations.run(client).await;
+    drop(place);
+}
+
+/// Counts a client out even if its conversation panics.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.client_connected();
+        Self(metrics)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.client_gone();
+    }
+}
+
+/// Lets transactions finish; after [`DrainPhase::Stopping`] clients get their goodbye and then are dropped.
+async fn finish(proxy: &Proxy, clients: &mut JoinSet<()>) {
+    tokio::select! {
+        () = all_gone(clients) => return,
+        () = proxy.drain.reached(DrainPhase::Stopping) => {}
+    }
+    if timeout(CLOSE_GRACE, all_gone(clients)).await.is_err() {
+        warn!(clients = clients.len(), "clients that did not close in time are cut; their transactions roll back");
+        clients.shutdown().await;
+    }
+}
+
+async fn all_gone(clients: &mut JoinSet<()>) {
+    while clients.join_next().await.is_some() {}
+}
