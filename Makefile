@@ -1,0 +1,26 @@
+# The commands of this repository; `make` alone lists them. Each installs or finds what it needs and says so.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench
+
+help: ## Lists these commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+
+demo: ## Starts three PostgreSQL servers, the example shop and the proxy; Ctrl-C stops all (ARGS="--port 7000" goes to "shardloom dev")
+	@command -v cargo >/dev/null || { echo "cargo is missing; install Rust from https://rustup.rs" >&2; exit 1; }
+	cargo run --locked -- dev $(ARGS)
+
+test: ## Everything that must hold, against real PostgreSQL (ARGS="name" picks tests)
+	scripts/test.sh $(ARGS)
+
+lint: ## Format, clippy, documentation, shell scripts, Dockerfile and YAML
+	scripts/lint.sh
+
+fmt: ## Formats the code
+	cargo fmt
+
+bench: ## pgbench through PostgreSQL, PgBouncer and Shardloom (BENCH_SECONDS, BENCH_ROUNDS); writes bench-results/
+	scripts/prerequisites.sh postgresql pgbouncer python3
+	cargo build --release --locked
+	python3 -B benches/compare.py

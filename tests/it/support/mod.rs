@@ -1,0 +1,21 @@
+//! What every integration test needs: real servers, a database of its own, the real proxy, clients.
+//!
+//! Begin with `TestDatabase::new("name")`, then `Proxy::start(&database, RULES, ProxyOptions::default())`.
+
+#![allow(dead_code, unused_imports, reason = "each helper is for the tests to come; a test binary has no public items")]
+
+mod client;
+mod database;
+mod proxy;
+mod python;
+mod raw;
+mod same;
+mod servers;
+
+pub use client::{connect, connect_as};
+pub use database::TestDatabase;
+pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};
+pub use python::python;
+pub use raw::{Column, Event, RawClient, Reply};
+pub use same::Differential;
+pub use servers::{SERVICE_PASSWORD, Servers, own_servers, servers};
