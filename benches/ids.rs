@@ -1,0 +1,45 @@
+//! How many ids one core issues, with the clock virtual: `cargo bench --bench ids`.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use shardloom::snowflake::{Generator, Layout, WorkerPermit};
+use shardloom::types::ManualClock;
+
+/// Ids per step of the virtual clock; below the 512 that a millisecond of the standard layout has.
+const BATCH: usize = 256;
+
+fn ids(criterion: &mut Criterion) {
+    let epoch_ms = 1_704_067_200_000;
+    let clock = Arc::new(ManualClock::at(epoch_ms + 1));
+    let layout = Layout::new(epoch_ms, 41, 6, 7, 9).expect("the widths add up to 63");
+    let generator = Generator::new(layout, clock.clone());
+    let permit = WorkerPermit::new(1, 1, 0, i64::MAX, Duration::from_secs(1 << 40));
+    generator.set_permit(Arc::new(permit)).expect("worker 1 fits into seven bits");
+
+    let mut group = criterion.benchmark_group("ids");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("next", |bencher| {
+        bencher.iter(|| {
+            clock.advance(Duration::from_millis(1));
+            for _ in 0..BATCH {
+                black_box(generator.next(1).expect("the clock runs along"));
+            }
+        })
+    });
+    let mut many = Vec::with_capacity(BATCH);
+    group.bench_function("next_many", |bencher| {
+        bencher.iter(|| {
+            clock.advance(Duration::from_millis(1));
+            many.clear();
+            generator.next_many(1, BATCH, &mut many).expect("the clock runs along");
+            black_box(&many);
+        })
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ids);
+criterion_main!(benches);
