@@ -166,6 +166,11 @@ impl Server {
         }
     }
 
+    /// Tells whether every reply so far was read to its end: an error that ended the session was not.
+    pub fn is_in_step(&self) -> bool {
+        self.condition == Condition::Known
+    }
+
     /// Tells whether the next session may have the connection: known state, idle, nothing buffered, never cancelled.
     ///
     /// A connection that a cancel request was sent to is not reused: the request could hit its next user.

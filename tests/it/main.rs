@@ -2,6 +2,11 @@
 //!
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
+mod chaos;
+mod chaos_bank;
+mod chaos_faults;
+mod chaos_invariants;
+mod chaos_reference;
 mod dev_command;
 mod parts;
 mod support;
