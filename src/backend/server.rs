@@ -50,6 +50,8 @@ pub struct Server {
     pub settings: SettingsTag,
     /// The statements that the session layer prepared.
     pub statements: StatementCache,
+    /// Whether the proxy bounded the lock waits of the open transaction.
+    pub lock_bounded: bool,
     pub(super) slot: Option<Slot>,
 }
 
@@ -82,6 +84,7 @@ impl Server {
             opened: Instant::now(),
             settings: SettingsTag::default(),
             statements: StatementCache::default(),
+            lock_bounded: false,
             slot: None,
         };
         startup::log_in(&mut server).await?;

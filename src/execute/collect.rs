@@ -8,6 +8,7 @@ use crate::wire::backend;
 use super::client::Client;
 use super::failure::Failure;
 use super::forward;
+use super::lock_wait;
 use super::transaction::Member;
 
 /// The most bytes of RETURNING rows that a write over several shards may hold until it commits.
@@ -54,7 +55,7 @@ pub async fn collect(client: &mut Client, member: &mut Member) -> Result<Collect
                 }
             }
             b'C' => collected.tag = backend::command_tag(&frame[5..]).unwrap_or_default().to_owned(),
-            b'E' => collected.error = collected.error.or(Some(frame)),
+            b'E' => collected.error = collected.error.or(Some(lock_wait::explained(&member.server, frame))),
             b'N' => collected.notices.push(frame),
             b'S' => client.output().extend_from_slice(&frame),
             b'G' => {

@@ -141,6 +141,7 @@ impl Link {
         for (_, position, lines) in &split.parts {
             if *lines > 0 {
                 self.note_write(*position, &plan.effect);
+                self.note_rejects(&plan.effect);
                 self.transaction.never_redo.get_or_insert_with(|| "COPY over several shards".to_owned());
             }
         }

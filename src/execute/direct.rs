@@ -70,6 +70,7 @@ impl Link {
         }
         if let Some(effect) = &plan.effect {
             self.note_write(position, effect);
+            self.note_rejects(effect);
             self.note_redo(position, call, statement, effect, reply.rows)?;
         }
         Ok(reply)
@@ -88,12 +89,10 @@ impl Link {
 
     /// Notes what a successful statement means for the commit.
     pub(super) fn note_write(&mut self, position: usize, effect: &WriteEffect) {
-        let rejects = if self.transaction.rejects.is_none() { self.rejecting(effect) } else { None };
         let transaction = &mut self.transaction;
         let shard = transaction.members[position].server.shard();
         transaction.members[position].wrote = true;
         transaction.first_written.get_or_insert(shard);
-        transaction.rejects = transaction.rejects.take().or(rejects);
         transaction.mode = transaction.mode.max(Some(effect.mode));
         if effect.reference {
             transaction.reference = true;
@@ -101,14 +100,17 @@ impl Link {
         }
     }
 
-    /// Returns the table of the effect that must not be in a transaction over several shards.
-    fn rejecting(&self, effect: &WriteEffect) -> Option<String> {
+    /// Notes a change of rows that must not be in a transaction over several shards; DDL and TRUNCATE may be.
+    pub(super) fn note_rejects(&mut self, effect: &WriteEffect) {
+        if self.transaction.rejects.is_some() {
+            return;
+        }
         let rules = &self.snapshot.rules;
         let rejects = |table: &&String| match rules.table(table).map(|rule| &rule.distribution) {
             Some(Distribution::Sharded { group, .. }) => rules.group(*group).multi_shard.mode == RuleMode::Reject,
             Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => false,
         };
-        effect.tables.iter().find(rejects).cloned()
+        self.transaction.rejects = effect.tables.iter().find(rejects).cloned();
     }
 
     /// Records what a redo of a statement on this member would run.

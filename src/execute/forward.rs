@@ -13,6 +13,7 @@ use crate::wire::{backend, frame};
 
 use super::client::{Client, ClientError};
 use super::failure::Failure;
+use super::lock_wait;
 
 /// The largest frame that a server may send; PostgreSQL's own bound is 1 GiB.
 const SERVER_FRAME_MAX: usize = 1 << 30;
@@ -92,7 +93,7 @@ pub async fn swallow(client: &mut Client, server: &mut Server, count: usize) -> 
     while ready < count {
         let (kind, whole) = next_frame(client, server).await?;
         match kind {
-            b'E' => error = error.or(Some(whole)),
+            b'E' => error = error.or(Some(lock_wait::explained(server, whole))),
             b'N' | b'S' | b'A' => client.output().extend_from_slice(&whole),
             b'Z' => {
                 note_ready(server, whole[5])?;
@@ -164,7 +165,7 @@ fn scan(
             }
             b'E' => {
                 reply.failed = true;
-                output.extend_from_slice(&frame);
+                output.extend_from_slice(&lock_wait::explained(server, frame));
             }
             b'G' | b'W' => {
                 output.extend_from_slice(&frame);

@@ -70,6 +70,7 @@ impl Link {
                 self.checkout(shard).await?
             }
         };
+        server.lock_bounded = false;
         self.cancel.set_active(&[server.cancel_key()]);
         self.apply_settings(&mut server).await?;
         Ok(server)
@@ -176,6 +177,7 @@ impl Link {
         }
         let member = &mut self.transaction.members[position];
         member.lock_bounded = true;
+        member.server.lock_bounded |= statement.starts_with("SET LOCAL lock_timeout");
         if !statement.is_empty() {
             crate::wire::frontend::write_query(member.server.out(), &statement);
             member.preamble += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::backend::Server;
-use crate::plan::{Statement, WriteEffect};
+use crate::plan::{Redo, Statement, WriteEffect};
 use crate::types::ShardId;
 use crate::wire::{backend, frontend};
 
@@ -52,6 +52,9 @@ impl Link {
         rows: u64,
     ) -> Result<(), Failure> {
         self.note_write(position, effect);
+        self.note_rejects(effect);
+        // It ran as it is: its now() was the shard's own.
+        self.transaction.members[position].unfrozen |= matches!(effect.redo, Redo::AfterFreeze(_));
         self.note_redo(position, call, statement, effect, rows)
     }
 

@@ -71,6 +71,7 @@ impl Link {
         for part in parts {
             let position = self.enlist(part.shard, Role::Part).await?;
             self.note_write(position, &plan.effect);
+            self.note_rejects(&plan.effect);
             let frozen = self.frozen(call, &part.statement, Some(&plan.effect), position).await?;
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
             call.write(self.transaction.members[position].server.out(), &statement);

@@ -7,12 +7,8 @@ use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
 use crate::wire::backend::ErrorFields;
 
-/// PostgreSQL's error for a lock wait that took too long.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
-
 /// Tells the client what happened; the transaction, if any, is failed from here on.
 pub fn report(link: &mut Link, failure: &Failure) {
-    let bounded = link.transaction.members.iter().any(|member| member.lock_bounded);
     link.transaction.fail();
     let out = link.client.output();
     match failure {
@@ -22,25 +18,8 @@ pub fn report(link: &mut Link, failure: &Failure) {
             debug!(%error, "a server failed a statement");
             backend::write_error(out, "ERROR", &error.refusal());
         }
-        Failure::Shard { frame } => match cross_shard_wait(frame).filter(|_| bounded) {
-            Some(refusal) => backend::write_error(out, "ERROR", &refusal),
-            None => out.extend_from_slice(frame),
-        },
+        Failure::Shard { frame } => out.extend_from_slice(frame),
     }
-}
-
-/// Reads a lock time-out that the proxy itself had set: over shards that is how a deadlock shows.
-fn cross_shard_wait(frame: &[u8]) -> Option<Refusal> {
-    let fields = ErrorFields::read(frame.get(5..)?).ok()?;
-    if fields.get(b'C')? != LOCK_NOT_AVAILABLE {
-        return None;
-    }
-    let context = fields.get(b'W').unwrap_or("no relation was named");
-    Some(
-        Refusal::new(SqlState::DEADLOCK_DETECTED, "a lock wait in a transaction over several shards took too long")
-            .with_detail(format!("{}: {context}", fields.get(b'M').unwrap_or("lock timeout")))
-            .with_hint("Two transactions may be waiting for each other on different shards. Try again."),
-    )
 }
 
 /// Returns what a client is told whose login failed for a server's sake.

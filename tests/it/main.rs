@@ -8,6 +8,7 @@ mod chaos_faults;
 mod chaos_invariants;
 mod chaos_reference;
 mod dev_command;
+mod ledger;
 mod parts;
 mod support;
 mod support_holds;

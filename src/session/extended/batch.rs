@@ -151,7 +151,7 @@ impl Batch {
                 }
                 b'E' => {
                     outcome.failed = true;
-                    client.output().extend_from_slice(&frame);
+                    client.output().extend_from_slice(&execute::explained(server, frame));
                     self.forget_unparsed(server);
                 }
                 b'N' | b'S' | b'A' => client.output().extend_from_slice(&frame),
