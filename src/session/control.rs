@@ -63,6 +63,14 @@ impl Session {
         let snapshot = matches!(isolation, Some(Isolation::RepeatableRead | Isolation::Serializable));
         match link.transaction.block() {
             Block::None => link.transaction.open(Block::Explicit, modes, snapshot),
+            // In a query string the block is open already, but its modes count until a shard is in it.
+            Block::Implicit if link.transaction.members.is_empty() => {
+                link.transaction.open(Block::Explicit, modes, snapshot);
+            }
+            Block::Implicit if isolation.is_some() => {
+                let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
+                return Err(Refusal::new(SqlState::ACTIVE_TRANSACTION, message).into());
+            }
             Block::Implicit => link.transaction.make_explicit(),
             Block::Explicit => {
                 self.refuse_if_failed()?;

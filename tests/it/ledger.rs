@@ -129,6 +129,7 @@ async fn a_dead_letter_parks_its_key_until_an_operator_decides() {
     let poison = "ALTER TABLE rates ADD CONSTRAINT low CHECK (rate < 100)";
     shop.inspector.shard(2).batch_execute(poison).await.unwrap();
     ok(&client.simple("UPDATE rates SET rate = 500 WHERE id = 1"));
+    shop.until(0, "SELECT count(*) FROM shardloom.ledger_target WHERE state = 'DEAD'", "1").await;
     ok(&client.simple("UPDATE rates SET rate = 11 WHERE id = 1"));
     ok(&client.simple("UPDATE rates SET rate = 21 WHERE id = 2"));
     shop.until(1, "SELECT string_agg(rate::text, ',' ORDER BY id) FROM rates", "11,21").await;
@@ -161,8 +162,8 @@ async fn a_dead_letter_parks_its_key_until_an_operator_decides() {
 
     shop.inspector.shard(2).batch_execute(poison).await.unwrap();
     ok(&client.simple("UPDATE rates SET rate = 600 WHERE id = 2"));
-    ok(&client.simple("UPDATE rates SET rate = 22 WHERE id = 2"));
     shop.until(0, "SELECT count(*) FROM shardloom.dead_letter WHERE resolved_at IS NULL", "1").await;
+    ok(&client.simple("UPDATE rates SET rate = 22 WHERE id = 2"));
     let letters = shop.cli(&["dead-letters"]);
     let txid = letters[0]["txid"].to_string();
     let skip = ["ledger", "skip", txid.trim_matches('"'), "--target", "s2", "--reason", "the next one wins"];

@@ -6,6 +6,7 @@ mod chaos;
 mod chaos_bank;
 mod chaos_faults;
 mod chaos_invariants;
+mod chaos_lost;
 mod chaos_reference;
 mod dev_command;
 mod ledger;

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each helper is for the tests to come; a test binary has no public items")]
 
 mod client;
+mod cutter;
 mod database;
 mod proxy;
 mod python;
@@ -13,6 +14,7 @@ mod same;
 mod servers;
 
 pub use client::{connect, connect_as};
+pub use cutter::Cutter;
 pub use database::TestDatabase;
 pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};
 pub use python::python;
