@@ -167,7 +167,7 @@ pub async fn books_balance(inspector: &Inspector, told: &Told) {
     );
     assert_eq!(inspector.rows(&off).await, Vec::<String>::new(), "balances that their postings do not explain");
     let mut halves: std::collections::HashMap<i64, usize> = std::collections::HashMap::new();
-    for index in 0..3 {
+    for index in 0..inspector.shards() {
         for row in inspector.shard(index).query("SELECT transfer FROM postings", &[]).await.expect("postings") {
             *halves.entry(row.get(0)).or_default() += 1;
         }

@@ -20,6 +20,11 @@ impl Inspector {
         Self { shards }
     }
 
+    /// Returns how many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
     /// Returns the connection to one shard.
     pub fn shard(&self, index: usize) -> &Client {
         &self.shards[index]

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod chaos_bank;
+mod chaos_edges;
 mod chaos_faults;
 mod chaos_invariants;
 mod chaos_lost;
