@@ -216,7 +216,9 @@ impl Link {
             )
             .into(),
             // One that ended the session may have come after the commit.
-            Err(error @ BackendError::Server(_)) if server.is_in_step() => Failure::from(error),
+            Err(error @ BackendError::Server(_)) if server.is_in_step() => {
+                fenced(&error).map_or_else(|| Failure::from(error), Failure::from)
+            }
             Err(error) => return self.resolve(home, entry.txid, error, flight).await,
         };
         flight.aborted();
@@ -386,6 +388,19 @@ fn not_prepared(error: BackendError) -> Failure {
         .into(),
         Some(_) | None => error.into(),
     }
+}
+
+/// Reads the refusal of a ledger row whose place recovery has taken: it counted the transaction as lost.
+fn fenced(error: &BackendError) -> Option<Refusal> {
+    let said = error.server_error()?;
+    let taken = said.field(b's') == Some("shardloom") && said.field(b'n') == Some("ledger_pkey");
+    taken.then(|| {
+        Refusal::new(
+            SqlState::SERIALIZATION_FAILURE,
+            "the transaction was given up by recovery before it committed; nothing of it is left",
+        )
+        .with_hint("Try again.")
+    })
 }
 
 fn is_unknown(failure: &Failure) -> bool {
