@@ -136,7 +136,19 @@ impl Client {
             return Ok(());
         }
         if !self.output.is_empty() {
-            self.stream.write_all_buf(&mut self.output).await?;
+            self.write_out().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes piece by piece; what was written is gone from the buffer even if the future is dropped in between.
+    async fn write_out(&mut self) -> Result<(), ClientError> {
+        while !self.output.is_empty() {
+            // A plain write: a vectored one of one piece costs more in the kernel.
+            match self.stream.write(&self.output).await? {
+                0 => return Err(ClientError::Gone),
+                written => self.output.advance(written),
+            }
         }
         Ok(())
     }

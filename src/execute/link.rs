@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::backend::{CancelHandle, Server};
+use crate::backend::{CancelHandle, Server, ServerTarget};
 use crate::outbox;
 use crate::proxy::Snapshot;
 use crate::types::{Refusal, ShardId, SqlState};
@@ -42,6 +42,8 @@ pub struct Link {
     pub settings: Settings,
     /// Who it is.
     pub identity: Identity,
+    /// Addresses of shards, by position.
+    pub targets: Targets,
     /// Where a cancel request finds the servers at work.
     pub cancel: CancelHandle,
     /// The rules of this transaction.
@@ -58,6 +60,13 @@ pub struct Link {
     pub schema_dirty: bool,
     /// Whether the session left something on its server that must not reach another client.
     pub pin: bool,
+}
+
+/// Addresses that a session has looked up, under one generation of the rules.
+#[derive(Debug, Default)]
+pub struct Targets {
+    generation: u64,
+    known: Vec<Option<Arc<ServerTarget>>>,
 }
 
 impl Link {
@@ -85,9 +94,23 @@ impl Link {
         }
     }
 
-    async fn checkout(&self, shard: ShardId) -> Result<Server, Failure> {
-        let target = self.worker.target(&self.snapshot, &self.identity, shard);
+    async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        let target = self.target(shard);
         Ok(self.worker.pools.checkout(&target).await?)
+    }
+
+    /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.
+    fn target(&mut self, shard: ShardId) -> Arc<ServerTarget> {
+        if self.targets.generation != self.snapshot.generation {
+            self.targets = Targets { generation: self.snapshot.generation, known: Vec::new() };
+        }
+        let known = &mut self.targets.known;
+        if known.len() <= shard.index() {
+            known.resize(shard.index() + 1, None);
+        }
+        let target =
+            known[shard.index()].get_or_insert_with(|| self.worker.target(&self.snapshot, &self.identity, shard));
+        Arc::clone(target)
     }
 
     /// Brings a server to this session's settings if it has others.

@@ -1,7 +1,6 @@
 //! The conversation after the login: messages in, replies out, until the client leaves.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
@@ -39,13 +38,14 @@ pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
 }
 
 async fn serve(mut session: Session) {
-    let proxy = Arc::clone(&session.link.worker.proxy);
+    // One receiver for the whole conversation: subscribing costs more than looking.
+    let mut drain = session.link.worker.proxy.drain.subscribe();
     loop {
         let phase = end_phase(&session);
         let message = tokio::select! {
             biased;
             message = session.next_message() => message,
-            () = proxy.drain.reached(phase) => {
+            _ = drain.wait_for(|reached| *reached >= phase) => {
                 session.say_goodbye().await;
                 break;
             }
@@ -92,6 +92,7 @@ impl Session {
                 self.extended.forget_pipeline();
                 let text = frontend::query_text(&body)?;
                 self.simple(text).await?;
+                self.end_implicit().await?;
                 self.ready();
                 Ok(())
             }

@@ -6,7 +6,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::config::User;
-use crate::execute::{Client, ClientError, Failure, Identity, Link, Settings, Transaction, Worker, quoted_value};
+use crate::execute::{
+    Client, ClientError, Failure, Identity, Link, Settings, Targets, Transaction, Worker, quoted_value,
+};
 use crate::proxy::Snapshot;
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
@@ -194,6 +196,7 @@ async fn open_session(
     let record = worker.proxy.clients.register(&user.name, &database, None, worker.proxy.now_ms());
     let link = Link {
         cancel: worker.proxy.cancels.register(),
+        targets: Targets::default(),
         client,
         transaction: Transaction::default(),
         settings,

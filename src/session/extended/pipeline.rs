@@ -190,7 +190,12 @@ impl Session {
             result_formats: bind.result_formats().collect(),
         });
         statement.uses.set(statement.uses.get().saturating_add(1));
-        let call = Call { text: Rc::clone(&statement.sql), arguments: Some(Rc::clone(&arguments)), describe: false };
+        let call = Call {
+            text: Rc::clone(&statement.sql),
+            arguments: Some(Rc::clone(&arguments)),
+            describe: false,
+            literals: Vec::new(),
+        };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
         let issued = self.link.issued(&call, &understood)?;
         let plan = match (&issued, &understood.meaning) {
