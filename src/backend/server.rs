@@ -170,11 +170,15 @@ impl Server {
     ///
     /// A connection that a cancel request was sent to is not reused: the request could hit its next user.
     pub fn is_usable(&self) -> bool {
+        self.is_at_rest() && !self.cancel_key.was_used()
+    }
+
+    /// Tells whether the session that has the connection may use it again: known state, idle, nothing buffered.
+    pub fn is_at_rest(&self) -> bool {
         self.condition == Condition::Known
             && self.status == TransactionStatus::Idle
             && self.input.is_empty()
             && self.output.is_empty()
-            && !self.cancel_key.was_used()
     }
 
     /// Lets go of buffers that a large frame made large; both are empty when a connection goes idle.

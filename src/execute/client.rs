@@ -4,6 +4,7 @@
 //! reply, or past [`FLUSH_BYTES`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -62,6 +63,11 @@ impl Client {
     /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
     pub fn new(stream: TcpStream, message_bound: usize) -> Self {
         Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bound, held_max: None, overflow: false }
+    }
+
+    /// Returns where the client connects from; `None` if the connection is broken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     /// Sets the largest frame in bytes, small before authentication.

@@ -2,6 +2,7 @@
 
 use crate::execute::{Block, Call, Failure};
 use crate::plan::{Direct, Statement};
+use crate::proxy::Pinned;
 use crate::sql::{Control, Discard, Isolation};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend;
@@ -128,8 +129,8 @@ impl Session {
         }
         self.link.settings.clear();
         self.extended.forget_all();
-        self.link.pin = false;
-        drop(self.link.pinned.take());
+        self.link.pin = Pinned::No;
+        self.link.pinned.clear();
         backend::write_command_complete(self.link.client.output(), "DISCARD ALL");
         Ok(())
     }

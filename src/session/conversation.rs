@@ -32,7 +32,7 @@ pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
     let client = Client::new(stream, worker.proxy.config.limits.pre_auth_message);
     match login::enter(client, worker).await {
         Ok(Some(Entrance::Session(session))) => serve(*session).await,
-        Ok(Some(Entrance::Console { client, worker })) => console::serve(client, worker).await,
+        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, record).await,
         Ok(None) => {}
         Err(error) => debug!(?error, "a client left during its login"),
     }
@@ -114,6 +114,7 @@ impl Session {
     /// Says ReadyForQuery and takes the rules of the next transaction.
     pub(super) fn ready(&mut self) {
         let link = &mut self.link;
+        self.record.set_pinned(link.pin);
         backend::write_ready(link.client.output(), link.transaction.status());
         if !link.transaction.is_open() {
             self.extended.forget_portals();

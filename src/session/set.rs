@@ -86,9 +86,11 @@ impl Session {
             Some(member) => member.server.shard(),
             None => self.link.snapshot.rules.home,
         };
-        self.on_shard(call, shard, false).await?;
+        self.link.touches_settings = true;
+        let done = self.on_shard(call, shard, false).await;
+        self.link.touches_settings = false;
         self.link.forget_applied_settings();
-        Ok(())
+        done
     }
 
     /// Remembers what to go back to if the transaction rolls back.

@@ -45,6 +45,7 @@ impl Session {
         let told = self.tell(failure);
         if self.link.is_implicit() {
             self.link.rollback().await;
+            self.settings_after(false);
         }
         told
     }
@@ -53,7 +54,9 @@ impl Session {
         if !self.link.is_implicit() {
             return Ok(());
         }
-        match self.link.commit().await {
+        let committed = self.link.commit().await;
+        self.settings_after(committed.is_ok());
+        match committed {
             Ok(()) => Ok(()),
             Err(failure) => self.tell(failure),
         }

@@ -67,10 +67,12 @@ impl Session {
         if self.link.is_implicit() {
             if failed {
                 self.link.rollback().await;
-            } else if let Err(failure) = self.link.commit().await {
-                self.tell(failure)?;
+                self.settings_after(false);
+            } else {
+                let committed = self.link.commit().await;
+                self.settings_after(committed.is_ok());
+                committed.or_else(|failure| self.tell(failure))?;
             }
-            self.settings_after(!failed);
         }
         self.ready();
         Ok(())
@@ -245,6 +247,9 @@ impl Session {
 pub(super) fn plain_shard(portal: &Portal) -> Option<ShardId> {
     match &portal.plan {
         Some(Plan::Direct(direct)) if direct.statement == Statement::Original && portal.issued.is_none() => {
+            if portal.statement.meaning.borrow().has_consequences() {
+                return None;
+            }
             let reference = direct.effect.as_ref().is_some_and(|effect| effect.reference);
             (!reference && !direct.reads_reference).then_some(direct.shard)
         }
