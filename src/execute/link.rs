@@ -79,7 +79,7 @@ impl Link {
 
     /// Returns a server that [`Link::borrow`] gave, or closes it if it is not in a known state.
     pub fn give_back(&mut self, mut server: Server) {
-        self.cancel.clear();
+        self.show_active();
         if self.touches_settings {
             server.settings.fingerprint = SETTINGS_UNKNOWN;
         }
@@ -220,6 +220,9 @@ impl Link {
 
     /// Tells the cancel registry which servers work for this client.
     pub fn show_active(&self) {
+        if self.transaction.members.is_empty() {
+            return self.cancel.clear();
+        }
         let keys: Vec<_> = self.transaction.members.iter().map(|member| member.server.cancel_key()).collect();
         self.cancel.set_active(&keys);
     }

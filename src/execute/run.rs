@@ -120,7 +120,7 @@ impl Link {
     }
 
     /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.
-    async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
+    pub async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
         let home = self.snapshot.rules.home;
         self.describe_on(home, text, &[], 0).await.map(|_| ())
     }

@@ -70,7 +70,7 @@ pub struct Plans {
     statements: RefCell<Cache<StatementKey, Rc<Prepared>>>,
     skeleton: RefCell<Skeleton>,
     text_bytes_max: usize,
-    next_id: Cell<u64>,
+    next_id: Rc<Cell<u64>>,
     metrics: Arc<Metrics>,
 }
 
@@ -85,7 +85,7 @@ impl Plans {
             statements: RefCell::new(Cache::new(entries)),
             skeleton: RefCell::default(),
             text_bytes_max,
-            next_id: Cell::new(1),
+            next_id: Rc::new(Cell::new(1)),
             metrics,
         }
     }
@@ -138,7 +138,8 @@ impl Plans {
         }
         let understood = self.understand(text, snapshot)?;
         let prepared = Rc::new(Prepared {
-            id: self.next_id.replace(self.next_id.get() + 1),
+            id: Cell::new(super::prepared::next(&self.next_id)),
+            ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),
             meaning: RefCell::new(understood),
@@ -158,6 +159,7 @@ impl Plans {
             return Ok(known);
         }
         let understood = self.understand(&prepared.sql, snapshot)?;
+        prepared.renew();
         *prepared.meaning.borrow_mut() = Rc::clone(&understood);
         Ok(understood)
     }
@@ -196,6 +198,11 @@ impl Understood {
             }
             Meaning::Plan(Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => (text.to_owned(), 0),
         }
+    }
+
+    /// Returns how many parameters the text has: the greatest `$n` in it.
+    pub fn parameters(&self) -> usize {
+        self.parameters
     }
 
     /// Returns the literals of `text`; they are known already if it is the text that was read.

@@ -90,11 +90,11 @@ impl Session {
         let tag = if commit && !failed { "COMMIT" } else { "ROLLBACK" };
         if tag == "COMMIT" {
             let committed = self.link.commit().await;
-            self.settings_after(committed.is_ok());
+            self.transaction_ended(committed.is_ok()).await;
             committed?;
         } else {
             self.link.rollback().await;
-            self.settings_after(false);
+            self.transaction_ended(false).await;
         }
         if chain {
             self.link.transaction.open(Block::Explicit, &modes, snapshot);

@@ -57,6 +57,7 @@ async fn serve(mut session: Session) {
         };
         if let Err(error) = handled {
             session.part(error).await;
+            session.link.stop_running().await;
             break;
         }
     }
@@ -87,14 +88,7 @@ impl Session {
 
     async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
         match kind {
-            b'Q' => {
-                self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
-                self.extended.forget_pipeline();
-                let text = frontend::query_text(&body)?;
-                self.simple(text).await?;
-                self.ready();
-                Ok(())
-            }
+            b'Q' => self.query(&body).await,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_message(kind, &body).await,
             b'F' => {
                 let refusal = Refusal::unsupported(
@@ -109,6 +103,20 @@ impl Session {
             b'd' | b'c' | b'f' => Ok(()),
             _ => Err(ClientError::Protocol(FrameError::Malformed("an unknown message type"))),
         }
+    }
+
+    async fn query(&mut self, body: &Bytes) -> Result<(), ClientError> {
+        self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+        if !self.finish_pipeline().await? {
+            return Ok(());
+        }
+        match frontend::query_text(body) {
+            Ok(text) => self.simple(text).await?,
+            Err(error @ FrameError::NotUtf8) => report::report(&mut self.link, &Failure::Refused(error.into())),
+            Err(error) => return Err(error.into()),
+        }
+        self.ready();
+        Ok(())
     }
 
     /// Says ReadyForQuery and takes the rules of the next transaction.

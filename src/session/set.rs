@@ -100,8 +100,11 @@ impl Session {
         }
     }
 
-    /// A rolled back SET never happened.
-    pub(super) fn settings_after(&mut self, committed: bool) {
+    /// A rolled back SET or change of tables never happened; committed tables are to be known.
+    pub(super) async fn transaction_ended(&mut self, committed: bool) {
+        if std::mem::take(&mut self.link.schema_dirty) && committed {
+            self.link.schema_changed().await;
+        }
         if let Some(before) = self.extended.settings_before.take()
             && !committed
         {

@@ -45,7 +45,7 @@ impl Session {
         let told = self.tell(failure);
         if self.link.is_implicit() {
             self.link.rollback().await;
-            self.settings_after(false);
+            self.transaction_ended(false).await;
         }
         told
     }
@@ -55,7 +55,7 @@ impl Session {
             return Ok(());
         }
         let committed = self.link.commit().await;
-        self.settings_after(committed.is_ok());
+        self.transaction_ended(committed.is_ok()).await;
         match committed {
             Ok(()) => Ok(()),
             Err(failure) => self.tell(failure),

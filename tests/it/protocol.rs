@@ -1,6 +1,6 @@
 //! The wire, message by message: a client must not see from the messages whether the proxy is between.
 
-use crate::support::{Differential, Pipeline, Proxy, ProxyOptions, TestDatabase};
+use crate::support::{Differential, Event, Pipeline, Proxy, ProxyOptions, Reply, TestDatabase};
 
 pub const RULES: &str = r#"
 kind: TableGroup
@@ -32,12 +32,25 @@ pub async fn both(label: &str, options: ProxyOptions) -> (TestDatabase, Proxy, D
     let database = TestDatabase::new(label);
     let proxy = Proxy::start(&database, RULES, options).await;
     let mut differential = Differential::through(&proxy, &database);
+    await_writes(&mut differential);
     for sql in SCHEMA {
         differential.same(sql);
     }
     let rows: Vec<String> = (1..=30).map(|id| format!("({id}, 'name {id}', {id}.5)")).collect();
     differential.same(&format!("INSERT INTO customers VALUES {}", rows.join(", ")));
     (database, proxy, differential)
+}
+
+/// Writes wait until the proxy knows that no earlier transaction has to be redone.
+fn await_writes(differential: &mut Differential) {
+    for _ in 0..30 {
+        let reply = differential.other.simple("CREATE TABLE probe (); DROP TABLE probe");
+        match reply.error() {
+            Some((state, _)) if state == "57P03" => {}
+            other => return assert_eq!(other, None),
+        }
+    }
+    panic!("writes are still held back");
 }
 
 const BY_KEY: &str = "SELECT customer_id, name FROM customers WHERE customer_id = $1";
@@ -201,4 +214,93 @@ async fn copy_in_the_extended_protocol_is_answered_once() {
         both.same_pipeline(table, &fail, 1);
     }
     both.same(ALL);
+}
+
+#[tokio::test]
+async fn a_prepared_select_sees_new_columns() {
+    let (_database, proxy, _both) = both("columns", ProxyOptions::default()).await;
+    let (mut one, mut two) = (proxy.raw(), proxy.raw());
+    let star = "SELECT * FROM customers WHERE customer_id = $1";
+    let prepare = Pipeline::new().parse("star", star).describe_statement("star").sync();
+    let run = |key| Pipeline::new().bind("", "star", &[Some(key)]).describe_portal("").execute("", 0).sync();
+    for client in [&mut one, &mut two] {
+        prepare.send(client, 1);
+        for _ in 0..3 {
+            assert_eq!(columns(&run("1").send(client, 1)[0]), 3);
+        }
+    }
+    for (count, change) in [
+        (4, "ALTER TABLE customers ADD COLUMN note text"),
+        (5, "BEGIN; ALTER TABLE customers ADD COLUMN more text; COMMIT"),
+        (4, "ALTER TABLE customers DROP COLUMN more"),
+    ] {
+        assert_eq!(one.simple(change).error(), None);
+        for client in [&mut one, &mut two] {
+            for _ in 0..3 {
+                let reply = run("1").send(client, 1).remove(0);
+                assert_eq!((reply.error(), columns(&reply)), (None, count), "after {change}");
+            }
+            let again = Pipeline::new().parse("", star).describe_statement("").sync().send(client, 1);
+            assert_eq!(columns(&again[0]), count, "after {change}");
+        }
+    }
+    assert_eq!(one.simple("BEGIN; ALTER TABLE customers ADD COLUMN brief text").status, 'T');
+    let inside = Pipeline::new().run(star, &[Some("1")]).sync().send(&mut one, 1);
+    assert_eq!(columns(&inside[0]), 5);
+    assert_eq!(one.simple("ROLLBACK").status, 'I');
+    assert_eq!(columns(&Pipeline::new().run(star, &[Some("1")]).sync().send(&mut one, 1)[0]), 4);
+}
+
+/// Tables changed past the proxy fail one use of a statement at most, and then it is prepared again.
+#[tokio::test]
+async fn a_change_behind_the_proxys_back_is_noticed() {
+    let (database, proxy, _both) = both("behind", ProxyOptions { workers: 1, ..ProxyOptions::default() }).await;
+    let mut client = proxy.raw();
+    Pipeline::new().parse("s", "SELECT * FROM customers WHERE customer_id = $1").sync().send(&mut client, 1);
+    let run = Pipeline::new().bind("", "s", &[Some("1")]).execute("", 0).sync();
+    for _ in 0..3 {
+        assert_eq!(run.send(&mut client, 1)[0].error(), None);
+    }
+    for shard in 0..3 {
+        database.shard(shard).await.batch_execute("ALTER TABLE customers ADD COLUMN note text").await.unwrap();
+    }
+    if let Some((state, _)) = run.send(&mut client, 1)[0].error() {
+        assert_eq!(state, "0A000");
+    }
+    assert_eq!(run.send(&mut client, 1)[0].rows()[0].len(), 4);
+}
+
+fn columns(reply: &Reply) -> usize {
+    let columns = reply.events.iter().find_map(|event| match event {
+        Event::Columns(columns) => Some(columns.len()),
+        _ => None,
+    });
+    columns.unwrap_or_else(|| panic!("no columns: {reply:?}"))
+}
+
+#[tokio::test]
+async fn statements_are_kept_within_their_bounds() {
+    let config = "limits: {client_statements: 8, server_statements: 4}".to_owned();
+    let (database, proxy, _both) = both("bounds", ProxyOptions { workers: 1, config, ..ProxyOptions::default() }).await;
+    let mut client = proxy.raw();
+    let text = |number| format!("SELECT customer_id + {number} FROM customers WHERE customer_id = $1");
+    for number in 0..8 {
+        let prepare = Pipeline::new().parse(&format!("s{number}"), &text(number)).sync();
+        assert_eq!(prepare.send(&mut client, 1)[0].error(), None);
+    }
+    let more = Pipeline::new().parse("more", "SELECT 1").sync().send(&mut client, 1);
+    assert_eq!(more[0].error().unwrap().0, "54000");
+    for round in 0..3 {
+        for number in 0..8 {
+            let run = Pipeline::new().bind("", &format!("s{number}"), &[Some("1")]).execute("", 0).sync();
+            let reply = run.send(&mut client, 1).remove(0);
+            assert_eq!(reply.rows(), [[Some((1 + number).to_string())]], "round {round}");
+            let failing = Pipeline::new().bind("", &format!("s{number}"), &[Some("x")]).execute("", 0).sync();
+            assert_eq!(failing.send(&mut client, 1)[0].error().unwrap().0, "22P02");
+        }
+    }
+    let count = "SELECT count(*) FROM pg_prepared_statements";
+    let kept = client.simple(&format!("/* shardloom: shard=s0 */ {count}")).rows()[0][0].clone().unwrap();
+    assert!(kept.parse::<u32>().unwrap() <= 4, "{kept}");
+    drop(database);
 }
