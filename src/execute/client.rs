@@ -4,6 +4,7 @@
 //! reply, or past [`FLUSH_BYTES`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,6 +30,8 @@ pub struct Client {
     /// While replies are held in memory: how many bytes at most.
     held_max: Option<usize>,
     overflow: bool,
+    /// Whether COPY data was read since this was last asked.
+    copied: bool,
 }
 
 /// What was waiting for the client before replies were held.
@@ -61,7 +64,30 @@ impl From<FrameError> for ClientError {
 impl Client {
     /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
     pub fn new(stream: TcpStream, message_bound: usize) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bound, held_max: None, overflow: false }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            message_bound,
+            held_max: None,
+            overflow: false,
+            copied: false,
+        }
+    }
+
+    /// Notes that COPY data is read in the extended protocol.
+    pub fn note_copy_data(&mut self) {
+        self.copied = true;
+    }
+
+    /// Tells whether COPY data was read in the extended protocol since the last call.
+    pub fn took_copy_data(&mut self) -> bool {
+        std::mem::take(&mut self.copied)
+    }
+
+    /// Returns where the client connects from; `None` if the connection is broken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     /// Sets the largest frame in bytes, small before authentication.

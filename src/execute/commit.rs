@@ -324,7 +324,7 @@ impl Link {
     pub async fn rollback(&mut self) {
         let members = self.transaction.finish();
         let ended = join_all(members.into_iter().map(async |mut member| {
-            let at_rest = member.preamble == 0 && member.server.input().is_empty();
+            let at_rest = member.preamble == 0 && member.server.is_settled() && member.server.input().is_empty();
             let usable = match member.server.status() {
                 TransactionStatus::Idle => member.server.is_usable(),
                 TransactionStatus::Open | TransactionStatus::Failed => {
@@ -344,6 +344,11 @@ impl Link {
     pub fn abandon(&mut self) {
         drop(self.transaction.finish());
         self.cancel.clear();
+    }
+
+    /// Stops what servers still run for a client that is gone: a closed connection alone ends no statement there.
+    pub async fn stop_running(&self) {
+        self.worker.proxy.cancels.cancel(self.cancel.process(), self.cancel.secret()).await;
     }
 
     /// Tells whether a statement runs in a block that the client did not open.

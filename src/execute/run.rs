@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Values};
+use crate::proxy::Pinned;
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, SqlState};
@@ -42,7 +43,10 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
-        self.pin |= understood.pins;
+        if understood.pins != Pinned::No {
+            self.pin = understood.pins;
+        }
+        self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
@@ -53,6 +57,9 @@ impl Link {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
         };
+        if std::mem::take(&mut self.touches_settings) {
+            self.forget_applied_settings();
+        }
         if understood.changes_schema {
             self.schema_changed().await;
         }
@@ -107,7 +114,7 @@ impl Link {
     }
 
     /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.
-    async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
+    pub async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
         let home = self.snapshot.rules.home;
         self.describe_on(home, text, &[], 0).await.map(|_| ())
     }

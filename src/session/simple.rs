@@ -44,6 +44,7 @@ impl Session {
         let told = self.tell(failure);
         if self.link.is_implicit() {
             self.link.rollback().await;
+            self.transaction_ended(false).await;
         }
         told
     }
@@ -55,9 +56,12 @@ impl Session {
         }
         if self.link.transaction.is_failed() {
             self.link.rollback().await;
+            self.transaction_ended(false).await;
             return Ok(());
         }
-        match self.link.commit().await {
+        let committed = self.link.commit().await;
+        self.transaction_ended(committed.is_ok()).await;
+        match committed {
             Ok(()) => Ok(()),
             Err(failure) => self.tell(failure),
         }

@@ -4,5 +4,7 @@
 
 mod dev_command;
 mod parts;
+mod protocol;
+mod sessions;
 mod support;
 mod support_holds;

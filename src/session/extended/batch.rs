@@ -36,10 +36,12 @@ enum Expect {
     Execute,
     ClosePortal,
     /// CloseComplete of a statement that made room for another.
-    Swallowed,
+    Evicted(u64),
 }
 
 const PARSE_COMPLETE: &[u8] = &[b'1', 0, 0, 0, 4];
+/// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
+const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
 const CLOSE_COMPLETE: &[u8] = &[b'3', 0, 0, 0, 4];
 
 /// What became of a batch.
@@ -65,14 +67,16 @@ enum Next {
 pub(super) struct Batch {
     expected: VecDeque<Expect>,
     generation: u64,
+    /// Whether what servers and descriptions remember holds: not after a change of tables in the open transaction.
+    remembers: bool,
     /// Statements that were sent under the unnamed name in this batch, the last one.
     unnamed: Option<u64>,
 }
 
 impl Batch {
-    /// Starts a batch; descriptions are kept for `generation` of the rules.
-    pub fn new(generation: u64) -> Self {
-        Self { expected: VecDeque::new(), generation, unnamed: None }
+    /// Starts a batch; descriptions are kept for `generation` of the rules, and not at all unless it `remembers`.
+    pub fn new(generation: u64, remembers: bool) -> Self {
+        Self { expected: VecDeque::new(), generation, remembers, unnamed: None }
     }
 
     /// Appends a step's messages to the server's buffer.
@@ -101,41 +105,46 @@ impl Batch {
 
     /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete.
     fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) {
-        if server.statements.contains(statement.id) || (self.unnamed == Some(statement.id)) {
+        if self.is_on(server, statement) || self.unnamed == Some(statement.id()) {
             if asked {
                 self.expected.push_back(Expect::Answer(PARSE_COMPLETE));
             }
             return;
         }
-        let named = statement.uses.get() > 1 || asked && statement.uses.get() == 0;
+        let named = self.remembers && (statement.uses.get() > 1 || asked && statement.uses.get() == 0);
         let name = if named { statement.server_name() } else { String::new() };
         if named {
-            if let Some(evicted) = server.statements.insert(statement.id) {
+            if let Some(evicted) = server.statements.insert(statement.id()) {
                 frontend::write_close(server.out(), frontend::Target::Statement, &format!("s{evicted}"));
-                self.expected.push_back(Expect::Swallowed);
+                self.expected.push_back(Expect::Evicted(evicted));
             }
         } else {
-            self.unnamed = Some(statement.id);
+            self.unnamed = Some(statement.id());
         }
         frontend::write_parse(server.out(), &name, &statement.sql, &statement.types);
         self.expected.push_back(Expect::Parse { statement: Rc::clone(statement), named, pass: asked });
     }
 
+    /// Tells whether the server has the statement under its name.
+    fn is_on(&self, server: &mut Server, statement: &Prepared) -> bool {
+        self.remembers && server.statements.contains(statement.id())
+    }
+
     fn bind(&mut self, server: &mut Server, portal: &Rc<Portal>) {
         self.parse(server, &portal.statement, false);
-        let named = server.statements.contains(portal.statement.id);
+        let named = self.is_on(server, &portal.statement);
         write_bind(server.out(), portal, named);
         self.expected.push_back(Expect::Bind(Rc::clone(portal)));
     }
 
     fn describe_statement(&mut self, server: &mut Server, statement: &Rc<Prepared>) {
-        if let Some(known) = statement.description.borrow().as_ref().filter(|known| known.generation == self.generation)
-        {
+        let is_current = |known: &&Description| self.remembers && known.generation == self.generation;
+        if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
             self.expected.push_back(Expect::Known(known.frames.clone()));
             return;
         }
         self.parse(server, statement, false);
-        let name = if server.statements.contains(statement.id) { statement.server_name() } else { String::new() };
+        let name = if self.is_on(server, statement) { statement.server_name() } else { String::new() };
         frontend::write_describe(server.out(), frontend::Target::Statement, &name);
         self.expected.push_back(Expect::DescribeStatement(Rc::clone(statement)));
     }
@@ -190,6 +199,7 @@ impl Batch {
             b'E' => {
                 outcome.failed = true;
                 client.output().extend_from_slice(frame);
+                self.renew_outdated(frame);
                 self.forget_unparsed(server);
                 Next::More
             }
@@ -225,12 +235,14 @@ impl Batch {
     ) {
         match self.expected.pop_front() {
             Some(Expect::Parse { pass, .. }) if !pass => {}
-            Some(Expect::Swallowed) => {}
+            Some(Expect::Evicted(_)) => {}
             Some(Expect::DescribeStatement(statement)) => {
                 described.extend_from_slice(frame);
                 let frames = std::mem::take(described).freeze();
                 client.output().extend_from_slice(&frames);
-                *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+                if self.remembers {
+                    *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+                }
             }
             Some(Expect::Bind(portal)) => {
                 portal.open_on.set(Some(shard));
@@ -256,11 +268,25 @@ impl Batch {
         }
     }
 
-    /// After an error the server skips what follows: statements among it were not prepared.
+    /// Tables changed behind the proxy's back: the statement gets a new name, so that its next use is prepared again.
+    fn renew_outdated(&self, error: &[u8]) {
+        if let Some(Expect::Bind(portal)) = self.expected.front()
+            && memchr::memmem::find(error, OUTDATED_ROUTINE).is_some()
+        {
+            portal.statement.renew();
+        }
+    }
+
+    /// After an error the server skips what follows: statements among it were neither prepared nor closed.
     fn forget_unparsed(&mut self, server: &mut Server) {
-        for expect in self.expected.drain(..) {
+        for expect in &self.expected {
             if let Expect::Parse { statement, named: true, .. } = expect {
-                server.statements.remove(statement.id);
+                server.statements.remove(statement.id());
+            }
+        }
+        for expect in self.expected.drain(..) {
+            if let Expect::Evicted(id) = expect {
+                server.statements.insert(id);
             }
         }
     }
