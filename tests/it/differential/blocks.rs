@@ -96,7 +96,7 @@ fn direct(block: &mut Block, direction: &str) {
 #[test]
 fn a_file_is_read_block_by_block() {
     let read = blocks("-- a title\n--: refused 0A000\nselect 1;\nselect 2\n\n\n--: with 1 | \\N\nselect $1, $2\n");
-    assert_eq!((read.len(), read[0].line, read[1].line), (2, 1, 6));
+    assert_eq!((read.len(), read[0].line, read[1].line), (2, 1, 7));
     assert_eq!((read[0].sql.as_str(), read[0].simple), ("select 1;\nselect 2", true));
     assert_eq!(read[0].expectation, Expectation::Refused("0A000".to_owned()));
     assert_eq!((&read[1].parameters, read[1].simple), (&vec![Some("1".to_owned()), None], false));
