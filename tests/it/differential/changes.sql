@@ -8,6 +8,7 @@ UPDATE customers AS c SET age = c.age + 1 WHERE c.customer_id = 2 RETURNING c.ag
 
 UPDATE public.customers SET age = 5 WHERE customer_id = 3
 
+--: refused 0A000
 UPDATE ONLY customers SET age = 6 WHERE customer_id = 3
 
 UPDATE customers SET age = age + 1 WHERE customer_id IN (1, 2, 4, 5, 6) 
@@ -38,12 +39,14 @@ UPDATE customers c SET age = o.order_id FROM orders o WHERE o.customer_id = c.cu
 
 UPDATE customers c SET name = r.name FROM regions r WHERE r.region_id = c.region AND c.customer_id = 7
 
+--: refused 0A000
 UPDATE customers c SET name = o.note FROM orders o WHERE o.order_id = c.customer_id AND c.customer_id = 7
 
 UPDATE customers SET customer_id = 1 WHERE customer_id = 1
 
 UPDATE customers SET customer_id = customer_id WHERE customer_id = 1
 
+--: refused 0A000
 UPDATE customers SET customer_id = 77 WHERE customer_id = 1
 
 UPDATE customers SET age = 1/0 WHERE customer_id IN (1, 2, 4)
@@ -52,20 +55,24 @@ UPDATE customers SET nothing = 1 WHERE customer_id = 1
 
 UPDATE customers SET age = 'x' WHERE customer_id = 1
 
+--: refused 22023
 UPDATE customers SET age = 1
 
 UPDATE customers SET age = 1 WHERE age = 36
 
+--: refused 22023
 UPDATE customers SET age = 1 WHERE customer_id > 5
 
 UPDATE customers SET age = 1 WHERE customer_id = 1 OR age = 36
 
+--: refused 22023
 UPDATE customers SET age = 1 WHERE customer_id = 1 OR customer_id = 2
 
 UPDATE customers SET joined = current_date WHERE customer_id IN (1, 2) RETURNING joined = current_date
 
 UPDATE customers SET age = random()::int WHERE customer_id IN (1, 2)
 
+--: refused 0A000
 WITH w AS (SELECT 1 AS x) UPDATE customers SET age = w.x FROM w WHERE customer_id = 1
 
 WITH w AS (UPDATE customers SET age = 2 WHERE customer_id = 1 RETURNING *) SELECT * FROM w
@@ -75,6 +82,7 @@ UPDATE strict SET n = 1
 
 UPDATE strict SET n = 10 WHERE id = 1
 
+--: refused 0A000
 UPDATE strict SET n = 10 WHERE id IN (1, 2)
 
 UPDATE counters SET hits = hits + 1
@@ -85,6 +93,7 @@ UPDATE counters SET hits = hits - 1 WHERE hits > 3
 
 UPDATE counters SET hits = hits - 5
 
+--: refused 0A000
 UPDATE counters SET id = id + 1
 
 UPDATE counters SET label = 'x' WHERE EXISTS (SELECT 1 FROM products)
@@ -93,6 +102,7 @@ UPDATE counters SET label = 'x' WHERE id IN (SELECT product_id FROM products)
 
 UPDATE counters SET label = 'y' WHERE id IN (SELECT max(id) FROM counters)
 
+--: refused 0A000
 UPDATE counters SET hits = (SELECT sum(hits) FROM counters)
 
 SELECT * FROM counters ORDER BY id
@@ -109,6 +119,7 @@ DELETE FROM orders USING products WHERE product = product_id AND customer_id = 7
 
 DELETE FROM orders
 
+--: refused 22023
 DELETE FROM orders WHERE amount > 100
 
 DELETE FROM counters WHERE hits > 4
@@ -121,6 +132,7 @@ DELETE FROM customers WHERE customer_id = 9 RETURNING name
 
 DELETE FROM customers AS c WHERE c.customer_id = 10
 
+--: refused 22023
 DELETE FROM customers WHERE customer_id IN (SELECT customer_id FROM orders)
 
 DELETE FROM nowhere
@@ -160,6 +172,7 @@ DELETE FROM customers WHERE customer_id = ANY ($1) RETURNING customer_id
 
 SELECT * FROM customers ORDER BY customer_id
 
+--: refused 0A000
 MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MATCHED THEN DELETE
 
 MERGE INTO loose l USING (SELECT 1 AS id) s ON l.id = s.id WHEN MATCHED THEN DELETE

@@ -34,6 +34,7 @@ SELECT * FROM nowhere
 
 SELECT * FROM nowhere WHERE customer_id = 1
 
+--: refused 0A000
 SELECT * FROM customers, nowhere WHERE customer_id = 1
 
 SELECT nothing FROM customers WHERE customer_id = 1
@@ -60,6 +61,7 @@ SELECT unknown_function(1)
 
 SELECT unknown_function(name) FROM customers WHERE customer_id = 1
 
+--: refused 0A000
 SELECT unknown_function(name) FROM customers
 
 SELECT 1/0
@@ -96,12 +98,14 @@ SELECT * FROM customers WHERE customer_id = ANY (1)
 
 SELECT * FROM customers WHERE customer_id IN ()
 
+--: refused 0A000
 SELECT * FROM customers c JOIN orders o USING (nothing) WHERE c.customer_id = 1
 
 SELECT customer_id FROM customers c JOIN orders o ON c.customer_id = o.customer_id WHERE c.customer_id = 1
 
 SELECT c.customer_id FROM customers c JOIN customers c ON true
 
+--: refused 0A000
 SELECT max(count(*)) FROM customers
 
 SELECT count(*) FROM customers WHERE count(*) > 1
@@ -134,6 +138,7 @@ INSERT INTO facts (id, j) VALUES (100, '{')
 
 INSERT INTO facts (id, u) VALUES (100, 'x')
 
+--: refused 0A000
 INSERT INTO customers (customer_id) VALUES (1) ON CONFLICT (nothing) DO NOTHING
 
 UPDATE customers SET nothing = 1 WHERE customer_id = 1
@@ -146,6 +151,7 @@ UPDATE nowhere SET a = 1
 
 DELETE FROM nowhere WHERE a = 1
 
+--: refused 22023
 DELETE FROM customers WHERE nothing = 1
 
 DELETE FROM customers WHERE nothing = 1 AND customer_id = 1
@@ -156,10 +162,12 @@ UPDATE counters SET hits = -1 WHERE id = 1
 
 SELECT hits FROM counters WHERE id = 1
 
+--: refused 22023
 SELECT count(*) FROM customers LIMIT 'x'
 
 SELECT * FROM customers LIMIT -1
 
+--: refused 22023
 SELECT * FROM customers OFFSET -1
 
 TABLE nowhere
@@ -172,6 +180,7 @@ SET work_mem = 'x'
 
 RESET nothing_at_all
 
+--: refused 0A000
 EXECUTE nothing
 
 DEALLOCATE nothing

@@ -76,6 +76,7 @@ INSERT INTO customers (customer_id, nothing) VALUES (73, 74)
 
 INSERT INTO customers (name) VALUES (DEFAULT)
 
+--: refused 23502
 INSERT INTO customers (customer_id, name) VALUES (DEFAULT, 'x')
 
 INSERT INTO customers (customer_id, name) VALUES ('x', 'x')
@@ -84,6 +85,7 @@ INSERT INTO customers (customer_id, name) VALUES (1.5, 'rounded')
 
 INSERT INTO customers (customer_id, name) VALUES (99999999999999999999, 'x')
 
+--: refused 0A000
 INSERT INTO customers (customer_id, name) VALUES (1 + 74, 'sum')
 
 INSERT INTO customers (customer_id, name) VALUES (-5, 'minus')
@@ -96,6 +98,7 @@ INSERT INTO customers (customer_id, name) VALUES (77, (SELECT title FROM product
 
 INSERT INTO customers (customer_id, name) VALUES (78, (SELECT max(name) FROM customers))
 
+--: refused 0A000
 INSERT INTO customers (customer_id, name) VALUES ((SELECT 79), 'x')
 
 INSERT INTO customers (customer_id, name, age) VALUES (80, lower('ABC'), abs(-3)), (81, upper('abc'), length('four'))
@@ -121,40 +124,55 @@ INSERT INTO orders (customer_id, order_id) SELECT customer_id, 101 FROM customer
 
 INSERT INTO orders (customer_id, order_id) SELECT 1, 102
 
+--: refused 0A000
 INSERT INTO orders (customer_id, order_id) SELECT 1, generate_series(110, 112)
 
 INSERT INTO orders (customer_id, order_id) SELECT customer_id, 200 FROM customers
 
+--: refused 23502
 INSERT INTO orders (customer_id, order_id) SELECT customer_id, 201 FROM customers WHERE customer_id IN (1, 2, 4)
 
 INSERT INTO orders (customer_id, order_id, amount) SELECT customer_id, order_id + 300, amount * 2 FROM orders WHERE customer_id = 5
 
+--: refused 0A000
 INSERT INTO customers SELECT customer_id + 1000, name FROM customers
 
 INSERT INTO customers (customer_id, name) SELECT * FROM (VALUES (1001, 'v1'), (1002, 'v2')) v
 
+--: refused 23502
 INSERT INTO empty SELECT id, i4, t FROM facts
 
 INSERT INTO empty SELECT id, i4, t FROM facts WHERE id = 1
 
+--: refused 0A000
 INSERT INTO loose SELECT customer_id, name FROM customers
 
 INSERT INTO loose SELECT product_id + 100, title FROM products
 
+--: refused 0A000
 INSERT INTO orders (customer_id, order_id) SELECT customer_id, 400 FROM customers LIMIT 1
 
 SELECT * FROM orders ORDER BY customer_id, order_id
 
 SELECT * FROM empty ORDER BY id
 
+--: refused 0A000
 WITH n AS (SELECT 1 AS x) INSERT INTO customers (customer_id, age) SELECT 120, x FROM n
 
 WITH n AS (SELECT 1 AS x) INSERT INTO customers (customer_id, age) VALUES (121, (SELECT x FROM n))
 
 -- Generated ids: the rows are equal but for the ids
+--: proxy
 INSERT INTO tickets (customer_id, title) VALUES (1, 'first')
 
+--: plain
+INSERT INTO tickets VALUES (1, 1, 'first')
+
+--: proxy
 INSERT INTO tickets (customer_id, title) VALUES (1, 'a'), (2, 'b'), (4, 'c') RETURNING customer_id, title, ticket_id > 0
+
+--: plain
+INSERT INTO tickets VALUES (2, 1, 'a'), (2, 2, 'b'), (2, 4, 'c')
 
 SELECT customer_id, title, count(*), count(DISTINCT ticket_id) FROM tickets WHERE customer_id = 1 GROUP BY 1, 2 ORDER BY 1, 2
 
@@ -172,6 +190,7 @@ INSERT INTO items (item_id, label) VALUES (1, 'one'), (2, 'two'), (3, 'three'), 
 
 SELECT label FROM items ORDER BY label
 
+--: refused 0A000
 SELECT count(*), count(DISTINCT label), bool_and(item_id > 0) FROM items
 
 INSERT INTO items (item_id, label) VALUES (10, 'ten'), (11, 'eleven'), (12, 'twelve') RETURNING item_id, made = now()
@@ -187,12 +206,14 @@ SELECT item_id FROM items WHERE item_id BETWEEN 13 AND 17
 -- Text and uuid keys
 INSERT INTO documents VALUES ('new', 1, 'n'), ('näher', 1, 'ä'), ('it''s', 2, 'q'), ('back\slash', 1, 'b') RETURNING tenant, title
 
+--: refused 0A000
 INSERT INTO documents VALUES (E'new\tline', 1, 'n'), ($$dollar$$, 1, 'd'), ('a' || 'b', 1, 'concatenated')
 
 INSERT INTO documents VALUES ('new', 1, 'dup')
 
 INSERT INTO documents VALUES (NULL, 1, 'null')
 
+--: refused 0A000
 INSERT INTO documents VALUES (5, 1, 'number'), (true, 1, 'bool')
 
 INSERT INTO documents VALUES (5, 1, 'number')
@@ -250,8 +271,15 @@ INSERT INTO devices (device_id, label) VALUES ($1, $2) RETURNING *
 --: with 1 | upsert
 INSERT INTO customers (customer_id, name) VALUES ($1, $2) ON CONFLICT (customer_id) DO UPDATE SET name = $2 RETURNING *
 
+--: proxy
 --: with 2 | titled
 INSERT INTO tickets (customer_id, title) VALUES ($1, $2), (4, $2) RETURNING customer_id, title
+
+--: extended
+--: plain
+INSERT INTO tickets VALUES (3, 2, 'titled'), (3, 4, 'titled')
+
+SELECT customer_id, title FROM tickets ORDER BY customer_id, title
 
 -- COPY
 --: copy
@@ -270,6 +298,7 @@ COPY customers (customer_id, name) FROM STDIN
 504	dup
 504	dup
 
+--: refused 22P02
 --: copy
 COPY customers (customer_id, name) FROM STDIN
 x	bad
@@ -278,6 +307,7 @@ x	bad
 COPY customers (customer_id, name) FROM STDIN
 505
 
+--: refused 23502
 --: copy
 COPY customers (customer_id, name) FROM STDIN
 \N	null key

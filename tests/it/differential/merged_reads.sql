@@ -14,6 +14,7 @@ SELECT DISTINCT i2 FROM facts
 
 SELECT i2, count(i2) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT i2) FROM facts
 
 SELECT min(i2), max(i2), count(i2) FROM facts
@@ -38,6 +39,7 @@ SELECT DISTINCT i4 FROM facts
 
 SELECT i4, count(i4) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT i4) FROM facts
 
 SELECT min(i4), max(i4), count(i4) FROM facts
@@ -62,6 +64,7 @@ SELECT DISTINCT i8 FROM facts
 
 SELECT i8, count(i8) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT i8) FROM facts
 
 SELECT min(i8), max(i8), count(i8) FROM facts
@@ -86,6 +89,7 @@ SELECT DISTINCT n FROM facts
 
 SELECT n, count(n) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT n) FROM facts
 
 SELECT min(n), max(n), count(n) FROM facts
@@ -110,6 +114,7 @@ SELECT DISTINCT f4 FROM facts
 
 SELECT f4, count(f4) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT f4) FROM facts
 
 SELECT min(f4), max(f4), count(f4) FROM facts
@@ -134,6 +139,7 @@ SELECT DISTINCT f8 FROM facts
 
 SELECT f8, count(f8) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT f8) FROM facts
 
 SELECT min(f8), max(f8), count(f8) FROM facts
@@ -158,6 +164,7 @@ SELECT DISTINCT b FROM facts
 
 SELECT b, count(b) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT b) FROM facts
 
 SELECT t FROM facts ORDER BY t, id
@@ -176,6 +183,7 @@ SELECT DISTINCT t FROM facts
 
 SELECT t, count(t) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT t) FROM facts
 
 SELECT min(t), max(t), count(t) FROM facts
@@ -200,6 +208,7 @@ SELECT DISTINCT v FROM facts
 
 SELECT v, count(v) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT v) FROM facts
 
 SELECT min(v), max(v), count(v) FROM facts
@@ -224,6 +233,7 @@ SELECT DISTINCT d FROM facts
 
 SELECT d, count(d) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT d) FROM facts
 
 SELECT min(d), max(d), count(d) FROM facts
@@ -248,6 +258,7 @@ SELECT DISTINCT ts FROM facts
 
 SELECT ts, count(ts) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT ts) FROM facts
 
 SELECT min(ts), max(ts), count(ts) FROM facts
@@ -272,6 +283,7 @@ SELECT DISTINCT tz FROM facts
 
 SELECT tz, count(tz) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT tz) FROM facts
 
 SELECT min(tz), max(tz), count(tz) FROM facts
@@ -296,6 +308,7 @@ SELECT DISTINCT tm FROM facts
 
 SELECT tm, count(tm) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT tm) FROM facts
 
 SELECT min(tm), max(tm), count(tm) FROM facts
@@ -306,26 +319,32 @@ SELECT min(tm), max(tm) FROM facts WHERE false
 
 SELECT iv FROM facts ORDER BY iv, id
 
+--: refused 0A000
 SELECT id FROM facts ORDER BY iv DESC, id
 
 SELECT id, iv FROM facts ORDER BY iv NULLS FIRST, id DESC LIMIT 4
 
+--: refused 0A000
 SELECT iv FROM facts ORDER BY iv DESC NULLS LAST LIMIT 3 OFFSET 2
 
 SELECT DISTINCT iv FROM facts ORDER BY iv
 
+--: refused 0A000
 SELECT iv, count(*) FROM facts GROUP BY iv ORDER BY iv
 
 SELECT DISTINCT iv FROM facts
 
+--: refused 0A000
 SELECT iv, count(iv) FROM facts GROUP BY 1
 
 SELECT count(DISTINCT iv) FROM facts
 
+--: refused 0A000
 SELECT min(iv), max(iv), count(iv) FROM facts
 
 SELECT b, min(iv), max(iv) FROM facts GROUP BY b ORDER BY b
 
+--: refused 0A000
 SELECT min(iv), max(iv) FROM facts WHERE false
 
 SELECT u FROM facts ORDER BY u, id
@@ -344,6 +363,7 @@ SELECT DISTINCT u FROM facts
 
 SELECT u, count(u) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT u) FROM facts
 
 SELECT by FROM facts ORDER BY by, id
@@ -362,6 +382,7 @@ SELECT DISTINCT by FROM facts
 
 SELECT by, count(by) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT by) FROM facts
 
 SELECT sum(i2) FROM facts WHERE id IN (1, 3, 6, 7, 8)
@@ -422,16 +443,19 @@ SELECT avg(n) FROM facts
 
 SELECT sum(f4) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
+--: refused 0A000
 SELECT avg(f4) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
 SELECT sum(f4), avg(f4) FROM facts WHERE id IN (3)
 
 SELECT sum(f4), avg(f4) FROM facts WHERE id > 1000
 
+--: refused 0A000
 SELECT b, sum(f4), avg(f4) FROM facts WHERE id IN (1, 2, 3, 6, 7, 8) GROUP BY b ORDER BY b
 
 SELECT sum(f4) FROM facts
 
+--: refused 0A000
 SELECT avg(f4) FROM facts
 
 SELECT sum(f8) FROM facts WHERE id IN (1, 3, 6, 7, 8)
@@ -450,16 +474,19 @@ SELECT avg(f8) FROM facts
 
 SELECT sum(iv) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
+--: refused 0A000
 SELECT avg(iv) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
 SELECT sum(iv), avg(iv) FROM facts WHERE id IN (3)
 
 SELECT sum(iv), avg(iv) FROM facts WHERE id > 1000
 
+--: refused 0A000
 SELECT b, sum(iv), avg(iv) FROM facts WHERE id IN (1, 2, 3, 6, 7, 8) GROUP BY b ORDER BY b
 
 SELECT sum(iv) FROM facts
 
+--: refused 0A000
 SELECT avg(iv) FROM facts
 
 SELECT bool_and(b), bool_or(b), every(b) FROM facts
@@ -498,12 +525,14 @@ SELECT f.*, 1 AS one FROM facts f ORDER BY n DESC NULLS LAST, id
 
 SELECT * FROM facts ORDER BY f8, id
 
+--: refused 0A000
 SELECT * FROM facts ORDER BY 1
 
 SELECT id, n FROM facts ORDER BY 2, 1
 
 SELECT id, n FROM facts ORDER BY 3
 
+--: refused 0A000
 SELECT id, n FROM facts ORDER BY 0
 
 SELECT id AS x, n AS y FROM facts ORDER BY y, x
@@ -528,24 +557,29 @@ SELECT id FROM facts ORDER BY t IS NULL, t, id
 
 SELECT id FROM facts ORDER BY coalesce(n, 0), id
 
+--: refused 0A000
 SELECT id FROM facts ORDER BY id USING >
 
 SELECT id FROM facts ORDER BY id ASC
 
+--: refused 0A000
 SELECT id, j FROM facts ORDER BY j, id
 
 SELECT id, a FROM facts ORDER BY a, id
 
+--: refused 0A000
 SELECT DISTINCT j FROM facts
 
 SELECT j, count(*) FROM facts GROUP BY j
 
+--: refused 0A000
 SELECT a, count(*) FROM facts GROUP BY a
 
 SELECT DISTINCT b, t FROM facts ORDER BY t, b
 
 SELECT DISTINCT id FROM facts ORDER BY id LIMIT 3
 
+--: refused 0A000
 SELECT DISTINCT t FROM facts ORDER BY id
 
 SELECT DISTINCT b FROM facts LIMIT 5
@@ -562,16 +596,19 @@ SELECT id FROM facts ORDER BY id LIMIT NULL OFFSET NULL
 
 SELECT id FROM facts ORDER BY id LIMIT 1 + 1
 
+--: refused 0A000
 SELECT id FROM facts ORDER BY id LIMIT (SELECT 2)
 
 SELECT id FROM facts ORDER BY id LIMIT '3'
 
 SELECT id FROM facts ORDER BY id LIMIT 2.4
 
+--: refused 22023
 SELECT id FROM facts ORDER BY id LIMIT -1
 
 SELECT id FROM facts ORDER BY id OFFSET -1
 
+--: refused 22023
 SELECT id FROM facts ORDER BY id LIMIT 'x'
 
 SELECT id FROM facts ORDER BY id OFFSET 100
@@ -580,10 +617,12 @@ SELECT id FROM facts ORDER BY id LIMIT 9223372036854775807 OFFSET 1
 
 SELECT id FROM facts ORDER BY id OFFSET 2 LIMIT 2
 
+--: refused 0A000
 SELECT id FROM facts ORDER BY id FETCH FIRST ROW ONLY
 
 SELECT id FROM facts ORDER BY id FETCH FIRST 3 ROWS ONLY
 
+--: refused 0A000
 SELECT b FROM facts ORDER BY b FETCH FIRST 1 ROWS WITH TIES
 
 --: with 3
@@ -664,6 +703,7 @@ SELECT b, count(*) FROM facts GROUP BY b ORDER BY count(*) DESC, b
 
 SELECT b, count(*) FROM facts GROUP BY b ORDER BY count DESC, b
 
+--: refused 0A000
 SELECT b, max(id) FROM facts GROUP BY b ORDER BY max
 
 SELECT b, count(*) AS c FROM facts GROUP BY b ORDER BY c DESC, b NULLS FIRST
@@ -678,6 +718,7 @@ SELECT i2, b, count(*) FROM facts GROUP BY 2, 1 ORDER BY 1, 2
 
 SELECT count(*), b FROM facts GROUP BY b ORDER BY b
 
+--: refused 0A000
 SELECT t AS b, count(*) FROM facts GROUP BY b
 
 SELECT t AS b, count(*) FROM facts GROUP BY t ORDER BY b
@@ -686,6 +727,7 @@ SELECT upper(t), count(*) FROM facts GROUP BY upper(t) ORDER BY upper(t)
 
 SELECT upper(t) AS u, count(*) FROM facts GROUP BY u ORDER BY u
 
+--: refused 0A000
 SELECT upper(t) AS big, count(*) FROM facts GROUP BY big ORDER BY big
 
 SELECT date_trunc('year', ts), count(*) FROM facts GROUP BY 1 ORDER BY 1
@@ -702,44 +744,54 @@ SELECT id, t, max(n) FROM facts GROUP BY id, t ORDER BY id LIMIT 4
 
 SELECT b, count(*) FROM facts GROUP BY ROLLUP (b)
 
+--: refused 0A000
 SELECT b, i2, count(*) FROM facts GROUP BY GROUPING SETS ((b), (i2))
 
 SELECT b, count(*) FROM facts GROUP BY CUBE (b)
 
+--: refused 0A000
 SELECT count(*) FROM facts GROUP BY ()
 
 SELECT t FROM facts GROUP BY t ORDER BY t
 
 SELECT t FROM facts GROUP BY b
 
+--: refused 0A000
 SELECT t, count(*) FROM facts
 
 SELECT b, count(*) FROM facts WHERE n > 0 GROUP BY b ORDER BY b
 
+--: refused 0A000
 SELECT b FROM facts GROUP BY b HAVING min(id) > 1 ORDER BY b
 
 SELECT b FROM facts GROUP BY b HAVING b ORDER BY b
 
+--: refused 0A000
 SELECT array_agg(id) FROM facts
 
 SELECT array_agg(id ORDER BY id) FROM facts
 
+--: refused 0A000
 SELECT string_agg(t, ',' ORDER BY id) FROM facts
 
 SELECT stddev(i2) FROM facts
 
+--: refused 0A000
 SELECT json_agg(id) FROM facts
 
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY i2) FROM facts
 
+--: refused 0A000
 SELECT mode() WITHIN GROUP (ORDER BY b) FROM facts
 
 SELECT count(DISTINCT id) FROM facts
 
+--: refused 0A000
 SELECT sum(DISTINCT i2) FROM facts
 
 SELECT max(DISTINCT i2) FROM facts
 
+--: refused 0A000
 SELECT count(id ORDER BY id) FROM facts
 
 SELECT sum(i2 + i4) FROM facts WHERE id IN (1, 6, 7)
@@ -754,6 +806,7 @@ SELECT max(id) FILTER (WHERE b) FROM facts
 
 SELECT count(*) FILTER (WHERE b), count(*) FILTER (WHERE NOT b) FROM facts
 
+--: refused 0A000
 SELECT min(j::text), max(a) FROM facts
 
 SELECT max(t COLLATE "C") FROM facts
@@ -762,6 +815,7 @@ SELECT generate_series(1, 2), id FROM facts ORDER BY id, 1
 
 SELECT id, unnest(a) FROM facts ORDER BY id, 2
 
+--: refused 0A000
 SELECT id, random() < 2 FROM facts ORDER BY id
 
 SELECT id, now() = now() FROM facts ORDER BY id
@@ -808,6 +862,7 @@ SELECT * FROM customers JOIN orders USING (customer_id) ORDER BY customer_id, or
 
 SELECT * FROM customers c JOIN orders o ON c.customer_id = o.customer_id ORDER BY c.customer_id, order_id
 
+--: refused 0A000
 SELECT * FROM customers NATURAL JOIN orders ORDER BY customer_id, order_id
 
 SELECT c.name, count(o.order_id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.customer_id GROUP BY c.customer_id, c.name ORDER BY c.customer_id
@@ -816,6 +871,7 @@ SELECT c.name, count(o.order_id) FROM customers c LEFT JOIN orders o ON o.custom
 
 SELECT c.name, o.note FROM orders o RIGHT JOIN customers c ON o.customer_id = c.customer_id ORDER BY c.customer_id, o.order_id
 
+--: refused 0A000
 SELECT c.name, o.note FROM orders o FULL JOIN customers c ON o.customer_id = c.customer_id ORDER BY c.customer_id, o.order_id
 
 SELECT c.name, p.title, o.amount FROM customers c JOIN orders o USING (customer_id) LEFT JOIN products p ON p.product_id = o.product ORDER BY o.amount, c.name
@@ -824,6 +880,7 @@ SELECT p.title, sum(o.amount) FROM orders o JOIN products p ON p.product_id = o.
 
 SELECT r.name, count(*) FROM customers c JOIN regions r ON r.region_id = c.region GROUP BY r.name ORDER BY 2, 1
 
+--: refused 0A000
 SELECT r.name, count(c.customer_id) FROM regions r LEFT JOIN customers c ON r.region_id = c.region GROUP BY r.name ORDER BY 2, 1
 
 SELECT c.customer_id FROM customers c WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.customer_id AND o.amount > 5) ORDER BY 1
@@ -840,14 +897,17 @@ SELECT c.customer_id, l.order_id FROM customers c CROSS JOIN LATERAL (SELECT ord
 
 SELECT c.customer_id, s.total FROM customers c JOIN (SELECT customer_id, sum(amount) AS total FROM orders GROUP BY customer_id) s USING (customer_id) ORDER BY 1
 
+--: refused 0A000
 SELECT s.n FROM (SELECT count(*) AS n FROM orders) s
 
 SELECT max(s.n) FROM (SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id) s
 
+--: refused 0A000
 SELECT s.customer_id FROM (SELECT customer_id FROM customers ORDER BY customer_id LIMIT 2) s
 
 WITH big AS (SELECT * FROM orders WHERE amount > 5) SELECT customer_id, order_id FROM big ORDER BY 1, 2
 
+--: refused 0A000
 WITH big AS (SELECT * FROM orders WHERE amount > 5) SELECT count(*) FROM big
 
 SELECT d.title, p.body FROM documents d JOIN pages p ON p.tenant = d.tenant AND p.doc = d.doc ORDER BY d.tenant, d.doc, p.page
@@ -868,6 +928,7 @@ SELECT id FROM counters ORDER BY label NULLS FIRST
 
 VALUES (1) UNION ALL SELECT id FROM facts
 
+--: refused 0A000
 SELECT id INTO TEMP copied FROM facts
 
 SELECT id FROM facts ORDER BY id FOR UPDATE
@@ -876,6 +937,7 @@ SELECT id FROM facts WHERE id IN (1, 2, 3) ORDER BY id FOR SHARE
 
 SELECT count(*) FROM facts FOR UPDATE
 
+--: refused 0A000
 SELECT id FROM facts ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 SELECT ctid IS NOT NULL, tableoid::regclass::text FROM facts ORDER BY id
@@ -894,4 +956,5 @@ SELECT i4 AS id, id AS i4 FROM facts ORDER BY id NULLS FIRST, i4
 
 SELECT f.id FROM facts AS f (id) ORDER BY f.id
 
+--: refused 0A000
 SELECT x FROM facts AS f (x) ORDER BY x

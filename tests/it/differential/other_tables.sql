@@ -33,14 +33,17 @@ SELECT a.id, r.name FROM audit a JOIN regions r ON r.region_id = a.id ORDER BY 1
 
 SELECT l.id, r.name FROM loose l JOIN regions r ON r.region_id = l.id ORDER BY 1
 
+--: refused 0A000
 SELECT a.id, l.id FROM audit a, loose l
 
 SELECT s.name FROM settings s, audit a
 
+--: refused 0A000
 SELECT c.customer_id, l.what FROM customers c JOIN loose l ON l.id = c.customer_id
 
 SELECT c.customer_id, s.value FROM customers c, settings s
 
+--: refused 0A000
 UPDATE loose SET what = (SELECT max(name) FROM customers)
 
 UPDATE loose SET what = (SELECT max(name) FROM regions) WHERE id = 1
@@ -104,6 +107,7 @@ SELECT c.customer_id, count(*) FROM customers c, products p GROUP BY c.customer_
 
 INSERT INTO regions SELECT DISTINCT region + 50 FROM customers WHERE customer_id = 1
 
+--: refused 0A000
 INSERT INTO regions SELECT region FROM customers
 
 UPDATE products SET title = (SELECT max(name) FROM regions) WHERE product_id = 2
@@ -118,6 +122,7 @@ UPDATE products SET product_id = product_id + 1000 WHERE product_id = 1
 
 SELECT * FROM products ORDER BY product_id
 
+--: refused 0A000
 SELECT DISTINCT p.* FROM customers c, products p ORDER BY p.product_id
 
 -- In transactions

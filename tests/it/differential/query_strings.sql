@@ -85,6 +85,7 @@ SELECT 1; VACUUM customers
 
 CREATE TABLE tmp1 (a int); INSERT INTO tmp1 VALUES (1); SELECT * FROM tmp1; DROP TABLE tmp1
 
+--: refused 0A000
 CREATE TABLE later (id bigint PRIMARY KEY); INSERT INTO later VALUES (1), (2), (3); SELECT count(*) FROM later; DROP TABLE later
 
 COMMIT; SELECT 1

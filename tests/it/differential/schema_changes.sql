@@ -195,6 +195,7 @@ INSERT INTO regions VALUES (1, 'again')
 
 SELECT c.customer_id, r.name FROM customers c JOIN regions r ON r.region_id = c.region ORDER BY 1
 
+--: refused 0A000
 TRUNCATE regions, audit
 
 VACUUM regions
@@ -214,6 +215,7 @@ DROP VIEW cheap
 
 DROP VIEW cheap
 
+--: refused 0A000
 CREATE VIEW over_shards AS SELECT * FROM customers
 
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM loose
@@ -230,13 +232,14 @@ SELECT * FROM copied ORDER BY id
 
 DROP TABLE copied
 
+--: refused 0A000
 CREATE TABLE copied AS SELECT * FROM customers
 
-CREATE TABLE copied (LIKE loose)
+CREATE TABLE alike (LIKE loose)
 
-INSERT INTO copied VALUES (1)
+INSERT INTO alike VALUES (1)
 
-DROP TABLE copied
+DROP TABLE alike
 
 CREATE SEQUENCE steps START 5
 
@@ -274,6 +277,7 @@ SELECT id, m FROM later ORDER BY id
 
 SELECT id, m FROM later ORDER BY m, id
 
+--: refused 0A000
 SELECT m, count(*) FROM later GROUP BY m
 
 INSERT INTO later VALUES (4, 'angry')
@@ -324,6 +328,7 @@ DROP TABLE empty, items
 
 SELECT * FROM empty
 
+--: refused 0A000
 DROP TABLE customers, audit
 
 CREATE TEMP TABLE scratch (id int)

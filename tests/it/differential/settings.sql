@@ -174,6 +174,7 @@ COMMIT
 
 SELECT placed FROM orders WHERE customer_id = 1 AND order_id = 1
 
+--: refused 0A000
 SET search_path = nowhere
 
 SELECT * FROM customers WHERE customer_id = 1
@@ -236,6 +237,7 @@ SELECT current_user
 
 RESET ROLE
 
+--: refused 0A000
 SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED
 
 SET default_transaction_read_only = on

@@ -270,14 +270,6 @@ SELECT name FROM customers WHERE customer_id = 1
 
 COMMIT
 
-BEGIN
-
-SELECT 1
-
-SET TRANSACTION ISOLATION LEVEL SERIALIZABLE
-
-ROLLBACK
-
 COMMIT AND CHAIN
 
 BEGIN
@@ -299,9 +291,10 @@ SELECT name FROM customers WHERE customer_id = 1 FOR UPDATE
 
 SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id FOR UPDATE
 
-SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id FOR NO KEY UPDATE NOWAIT
-
 COMMIT
+
+--: refused 0A000
+SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id FOR NO KEY UPDATE NOWAIT
 
 -- Reads of own writes, mixed tables
 BEGIN
@@ -337,15 +330,8 @@ SELECT count(DISTINCT at) FROM (SELECT at FROM moment UNION ALL SELECT now()) t
 
 ROLLBACK
 
-BEGIN
-
+--: refused 0A000
 PREPARE p AS SELECT 1
-
-EXECUTE p
-
-DEALLOCATE p
-
-COMMIT
 
 BEGIN
 
