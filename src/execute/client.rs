@@ -29,6 +29,16 @@ pub struct Client {
     /// While replies are held in memory: how many bytes at most.
     held_max: Option<usize>,
     overflow: bool,
+    traffic: Traffic,
+}
+
+/// Bytes that came and went since they were last asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the client.
+    pub received: u64,
+    /// To the client.
+    pub sent: u64,
 }
 
 /// What was waiting for the client before replies were held.
@@ -61,7 +71,15 @@ impl From<FrameError> for ClientError {
 impl Client {
     /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
     pub fn new(stream: TcpStream, message_bound: usize) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bound, held_max: None, overflow: false }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            message_bound,
+            held_max: None,
+            overflow: false,
+            traffic: Traffic::default(),
+        }
     }
 
     /// Sets the largest frame in bytes, small before authentication.
@@ -122,7 +140,10 @@ impl Client {
         self.input.reserve(READ_BYTES);
         match self.stream.read_buf(&mut self.input).await? {
             0 => Err(ClientError::Gone),
-            _ => Ok(()),
+            read => {
+                self.traffic.received += read as u64;
+                Ok(())
+            }
         }
     }
 
@@ -136,9 +157,15 @@ impl Client {
             return Ok(());
         }
         if !self.output.is_empty() {
+            self.traffic.sent += self.output.len() as u64;
             self.stream.write_all_buf(&mut self.output).await?;
         }
         Ok(())
+    }
+
+    /// Returns the bytes that came and went since the last call.
+    pub fn take_traffic(&mut self) -> Traffic {
+        std::mem::take(&mut self.traffic)
     }
 
     /// Flushes once [`FLUSH_BYTES`] are waiting, so that a large reply does not gather in memory.
@@ -157,7 +184,7 @@ impl Client {
             self.input.reserve(READ_BYTES);
             match self.stream.try_read_buf(&mut self.input) {
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(read) => self.traffic.received += read as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Poll::Ready(()),
             }

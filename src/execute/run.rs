@@ -1,6 +1,7 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -44,6 +45,7 @@ impl Link {
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
         self.pin |= understood.pins;
         self.worker.proxy.metrics.query(kind(plan));
+        let begun = Instant::now();
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
@@ -53,6 +55,7 @@ impl Link {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
         };
+        self.worker.proxy.metrics.latency(begun.elapsed());
         if understood.changes_schema {
             self.schema_changed().await;
         }

@@ -2,7 +2,10 @@
 //!
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
+mod admin;
+mod cli;
 mod dev_command;
 mod parts;
+mod pgbench;
 mod support;
 mod support_holds;
