@@ -1,6 +1,7 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -48,6 +49,7 @@ impl Link {
         }
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
+        let begun = Instant::now();
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
@@ -57,6 +59,7 @@ impl Link {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
         };
+        self.worker.proxy.metrics.latency(begun.elapsed());
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
         }

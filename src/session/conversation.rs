@@ -61,6 +61,7 @@ async fn serve(mut session: Session) {
             break;
         }
     }
+    session.count_traffic();
     session.link.abandon();
 }
 
@@ -74,8 +75,16 @@ impl Session {
         if let Some(frame) = self.link.client.buffered_frame()? {
             return Ok(frame);
         }
+        self.count_traffic();
         self.note_state();
         self.link.client.frame().await
+    }
+
+    fn count_traffic(&mut self) {
+        let traffic = self.link.client.take_traffic();
+        let metrics = &self.link.worker.proxy.metrics;
+        metrics.received(traffic.received);
+        metrics.sent(traffic.sent);
     }
 
     fn note_state(&self) {
@@ -126,6 +135,7 @@ impl Session {
         self.record.set_pinned(link.pin);
         backend::write_ready(link.client.output(), link.transaction.status());
         if !link.transaction.is_open() {
+            link.worker.proxy.metrics.transaction();
             self.extended.forget_portals();
             let rules = &link.worker.proxy.rules;
             if !link.identity.passthrough && rules.generation() != link.snapshot.generation {

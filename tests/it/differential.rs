@@ -9,7 +9,6 @@ mod compare;
 mod extended;
 mod passes;
 
-
 use passes::{Pass, run};
 
 /// Declares one test per statement file.

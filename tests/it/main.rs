@@ -2,9 +2,12 @@
 //!
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
+mod admin;
+mod cli;
 mod dev_command;
 mod differential;
 mod parts;
+mod pgbench;
 mod protocol;
 mod sessions;
 mod support;
