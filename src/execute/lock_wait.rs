@@ -12,14 +12,15 @@ pub fn explained(server: &Server, frame: Bytes) -> Bytes {
     if !server.lock_bounded {
         return frame;
     }
-    match refusal(&server.target().shard_name, &frame) {
-        Some(refusal) => {
-            let mut explained = BytesMut::new();
-            backend::write_error(&mut explained, "ERROR", &refusal);
-            explained.freeze()
-        }
-        None => frame,
-    }
+    told(&server.target().shard_name, &frame).unwrap_or(frame)
+}
+
+/// Returns what takes the place of `frame` where the lock waits on `shard` are bounded; `None` for any other error.
+pub(super) fn told(shard: &str, frame: &[u8]) -> Option<Bytes> {
+    let refusal = refusal(shard, frame)?;
+    let mut told = BytesMut::new();
+    backend::write_error(&mut told, "ERROR", &refusal);
+    Some(told.freeze())
 }
 
 fn refusal(shard: &str, frame: &[u8]) -> Option<Refusal> {

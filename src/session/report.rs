@@ -10,6 +10,7 @@ use crate::wire::backend::ErrorFields;
 /// Tells the client what happened; the transaction, if any, is failed from here on.
 pub fn report(link: &mut Link, failure: &Failure) {
     link.transaction.fail();
+    count(link, failure);
     let out = link.client.output();
     match failure {
         Failure::Client(_) | Failure::Told => {}
@@ -19,6 +20,17 @@ pub fn report(link: &mut Link, failure: &Failure) {
             backend::write_error(out, "ERROR", &error.refusal());
         }
         Failure::Shard { frame } => out.extend_from_slice(frame),
+    }
+}
+
+/// Counts an error by the class of its SQLSTATE; what a shard told the client itself has passed unread.
+fn count(link: &Link, failure: &Failure) {
+    let metrics = &link.worker.proxy.metrics;
+    match failure {
+        Failure::Client(_) | Failure::Told => {}
+        Failure::Refused(refusal) => metrics.error(refusal.state.class()),
+        Failure::Server(error) => metrics.error(error.refusal().state.class()),
+        Failure::Shard { frame } => metrics.error(shard_refusal(frame).state.class()),
     }
 }
 

@@ -16,7 +16,7 @@ const KILLS: usize = 50;
 /// After so many kills of the proxy a server is killed too, in turn.
 const KILLS_PER_SERVER: usize = 8;
 /// Answers between two kills, so that each kill meets work in flight.
-const ANSWERS_PER_KILL: usize = 25;
+const ANSWERS_PER_KILL: usize = 12;
 /// Longest wait for those answers: a shard may be on its way back.
 const PROGRESS_BOUND: Duration = Duration::from_secs(40);
 /// Clients that transfer.

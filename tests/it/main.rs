@@ -2,6 +2,7 @@
 //!
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
+mod admin;
 mod chaos;
 mod chaos_bank;
 mod chaos_edges;
@@ -9,8 +10,13 @@ mod chaos_faults;
 mod chaos_invariants;
 mod chaos_lost;
 mod chaos_reference;
+mod cli;
 mod dev_command;
+mod differential;
 mod ledger;
 mod parts;
+mod pgbench;
+mod protocol;
+mod sessions;
 mod support;
 mod support_holds;

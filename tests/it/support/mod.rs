@@ -7,6 +7,7 @@
 mod client;
 mod cutter;
 mod database;
+mod pipeline;
 mod proxy;
 mod python;
 mod raw;
@@ -16,6 +17,7 @@ mod servers;
 pub use client::{connect, connect_as};
 pub use cutter::Cutter;
 pub use database::TestDatabase;
+pub use pipeline::Pipeline;
 pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};
 pub use python::python;
 pub use raw::{Column, Event, RawClient, Reply};
