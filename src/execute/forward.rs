@@ -76,6 +76,10 @@ impl Passing {
 /// Waits for bytes from the server, while noticing that the client leaves.
 pub async fn fill(client: &mut Client, server: &mut Server) -> Result<(), Failure> {
     poll_fn(|context| {
+        // What is still to be sent goes out meanwhile: two full sockets must not wait for each other.
+        if let Poll::Ready(Err(error)) = server.poll_flush(context) {
+            return Poll::Ready(Err(Failure::Server(error)));
+        }
         if let Poll::Ready(done) = server.poll_fill(context) {
             return Poll::Ready(done.map(|_| ()).map_err(Failure::Server));
         }
@@ -104,6 +108,21 @@ pub async fn swallow(client: &mut Client, server: &mut Server, count: usize) -> 
         Some(frame) => Err(Failure::Shard { frame }),
         None => Ok(()),
     }
+}
+
+/// Reads and drops the replies to everything that was sent, so that the next one is the next statement's.
+pub async fn settle(client: &mut Client, server: &mut Server) -> Result<(), Failure> {
+    while server.is_awaited() {
+        let (kind, whole) = next_frame(client, server).await?;
+        match kind {
+            b'Z' => {
+                note_ready(server, &whole)?;
+            }
+            b'G' => crate::wire::frontend::write_copy_fail(server.out(), "the statement before it failed"),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Returns the next whole frame of a server, header included.
