@@ -29,7 +29,7 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 enum Condition {
     /// Each reply was read, as far as this type knows.
     Known,
-    /// A control statement's reply is due; if its future is dropped, it stays so.
+    /// Something was sent and ReadyForQuery has not come; if the reply is not read to its end, it stays so.
     Replying,
     /// Never to be used again.
     Broken,
@@ -147,6 +147,7 @@ impl Server {
     #[inline]
     pub fn set_status(&mut self, status: TransactionStatus) {
         self.status = status;
+        self.end_reply();
     }
 
     /// Says that the connection's state is not known; it will be closed.
@@ -166,15 +167,24 @@ impl Server {
         }
     }
 
+    /// Tells whether every reply was read to its end.
+    pub fn is_settled(&self) -> bool {
+        self.condition == Condition::Known
+    }
+
     /// Tells whether the next session may have the connection: known state, idle, nothing buffered, never cancelled.
     ///
     /// A connection that a cancel request was sent to is not reused: the request could hit its next user.
     pub fn is_usable(&self) -> bool {
+        self.is_at_rest() && !self.cancel_key.was_used()
+    }
+
+    /// Tells whether the session that has the connection may use it again: known state, idle, nothing buffered.
+    pub fn is_at_rest(&self) -> bool {
         self.condition == Condition::Known
             && self.status == TransactionStatus::Idle
             && self.input.is_empty()
             && self.output.is_empty()
-            && !self.cancel_key.was_used()
     }
 
     /// Lets go of buffers that a large frame made large; both are empty when a connection goes idle.
@@ -202,7 +212,10 @@ impl Server {
         while !self.output.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.output)) {
                 Ok(0) => return Poll::Ready(Err(self.lost("the socket takes no more bytes"))),
-                Ok(sent) => self.output.advance(sent),
+                Ok(sent) => {
+                    self.output.advance(sent);
+                    self.begin_reply();
+                }
                 Err(error) => return Poll::Ready(Err(self.lost(error))),
             }
         }
@@ -268,7 +281,10 @@ impl Server {
     fn take_frame(&mut self, found: Header) -> Result<(u8, Bytes), BackendError> {
         let body = self.input.split_to(found.length).freeze().slice(HEADER_BYTES..);
         match found.kind {
-            b'Z' => self.status = ready_status(&body).map_err(|error| self.violated(error))?,
+            b'Z' => {
+                let status = ready_status(&body).map_err(|error| self.violated(error))?;
+                self.set_status(status);
+            }
             b'S' => {
                 let (name, value) = parameter_status(&body).map_err(|error| self.violated(error))?;
                 self.set_parameter(name, value);

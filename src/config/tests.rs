@@ -40,7 +40,7 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = parse(LEAST).expect("it is right");
-    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), workers: 2 });
+    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), workers: 1 });
     assert_eq!(config.admin.address, address("127.0.0.1:6433"));
     assert!(config.admin.token.is_none());
     assert_eq!(config.rules, Path::new("shard-rules/"));

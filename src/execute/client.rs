@@ -4,6 +4,7 @@
 //! reply, or past [`FLUSH_BYTES`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,6 +30,8 @@ pub struct Client {
     /// While replies are held in memory: how many bytes at most.
     held_max: Option<usize>,
     overflow: bool,
+    /// Whether COPY data was read since this was last asked.
+    copied: bool,
     traffic: Traffic,
 }
 
@@ -78,8 +81,24 @@ impl Client {
             message_bound,
             held_max: None,
             overflow: false,
+            copied: false,
             traffic: Traffic::default(),
         }
+    }
+
+    /// Notes that COPY data is read in the extended protocol.
+    pub fn note_copy_data(&mut self) {
+        self.copied = true;
+    }
+
+    /// Tells whether COPY data was read in the extended protocol since the last call.
+    pub fn took_copy_data(&mut self) -> bool {
+        std::mem::take(&mut self.copied)
+    }
+
+    /// Returns where the client connects from; `None` if the connection is broken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     /// Sets the largest frame in bytes, small before authentication.
@@ -158,7 +177,19 @@ impl Client {
         }
         if !self.output.is_empty() {
             self.traffic.sent += self.output.len() as u64;
-            self.stream.write_all_buf(&mut self.output).await?;
+            self.write_out().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes piece by piece; what was written is gone from the buffer even if the future is dropped in between.
+    async fn write_out(&mut self) -> Result<(), ClientError> {
+        while !self.output.is_empty() {
+            // A plain write: a vectored one of one piece costs more in the kernel.
+            match self.stream.write(&self.output).await? {
+                0 => return Err(ClientError::Gone),
+                written => self.output.advance(written),
+            }
         }
         Ok(())
     }

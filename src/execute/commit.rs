@@ -60,11 +60,14 @@ impl Link {
     async fn commit_one_writer(&mut self) -> Result<(), Failure> {
         let mut members = self.transaction.finish();
         members.sort_by_key(|member| !member.wrote);
-        let mut outcome = Ok(());
+        let mut members = members.into_iter();
+        let Some(mut first) = members.next() else { return Ok(()) };
+        let outcome = self.end_member(&mut first, "COMMIT").await;
+        self.give_back(first.server);
+        let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         for mut member in members {
-            let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-            let ended = self.end_member(&mut member, sql).await;
-            outcome = outcome.and(ended);
+            // Nothing was written here: how it ends changes nothing of what the first member decided.
+            let _ = self.end_member(&mut member, sql).await;
             self.give_back(member.server);
         }
         outcome
@@ -321,7 +324,7 @@ impl Link {
     pub async fn rollback(&mut self) {
         let members = self.transaction.finish();
         let ended = join_all(members.into_iter().map(async |mut member| {
-            let at_rest = member.preamble == 0 && member.server.input().is_empty();
+            let at_rest = member.preamble == 0 && member.server.is_settled() && member.server.input().is_empty();
             let usable = match member.server.status() {
                 TransactionStatus::Idle => member.server.is_usable(),
                 TransactionStatus::Open | TransactionStatus::Failed => {
@@ -341,6 +344,11 @@ impl Link {
     pub fn abandon(&mut self) {
         drop(self.transaction.finish());
         self.cancel.clear();
+    }
+
+    /// Stops what servers still run for a client that is gone: a closed connection alone ends no statement there.
+    pub async fn stop_running(&self) {
+        self.worker.proxy.cancels.cancel(self.cancel.process(), self.cancel.secret()).await;
     }
 
     /// Tells whether a statement runs in a block that the client did not open.

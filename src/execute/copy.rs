@@ -26,6 +26,9 @@ const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// In the extended protocol a Sync that came ahead of the data is ignored, as PostgreSQL does, and the server gets its
 /// own after the end.
 pub async fn pass(client: &mut Client, server: &mut Server, extended: bool) -> Result<(), Failure> {
+    if extended {
+        client.note_copy_data();
+    }
     loop {
         match next_part(client).await? {
             DataPart::Data(data) => {
@@ -119,6 +122,9 @@ impl Link {
         let columns = self.start_copies(&split).await?;
         self.describe(call, None);
         backend::write_copy_in_response(self.client.output(), 0, columns);
+        if call.arguments.is_some() {
+            self.client.note_copy_data();
+        }
         let fed = self.feed(&mut split).await;
         let reason = match &fed {
             Ok(None) => None,

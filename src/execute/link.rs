@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::backend::{CancelHandle, Server};
+use crate::backend::{CancelHandle, Server, ServerTarget};
 use crate::outbox;
-use crate::proxy::Snapshot;
+use crate::proxy::{Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState};
 
 use super::client::Client;
@@ -14,6 +14,9 @@ use super::forward;
 use super::settings::Settings;
 use super::transaction::{Block, Member, Transaction};
 use super::worker::Worker;
+
+/// The tag of a server whose settings are not known.
+pub(super) const SETTINGS_UNKNOWN: u64 = u64::MAX;
 
 /// Who the client is, and as whom the shards see it.
 #[derive(Debug, Clone)]
@@ -42,6 +45,8 @@ pub struct Link {
     pub settings: Settings,
     /// Who it is.
     pub identity: Identity,
+    /// Addresses of shards, by position.
+    pub targets: Targets,
     /// Where a cancel request finds the servers at work.
     pub cancel: CancelHandle,
     /// The rules of this transaction.
@@ -50,25 +55,31 @@ pub struct Link {
     pub unsettled: Vec<i64>,
     /// The txid of the last transaction that has a ledger row.
     pub last_txid: Option<i64>,
-    /// A server that the session must keep (temporary tables, LISTEN, session advisory locks), outside transactions.
-    pub pinned: Option<Server>,
+    /// Servers that the session keeps outside transactions, one per shard at most: it left something there.
+    pub pinned: Vec<Server>,
     /// Whether reads of reference tables wait for the session's own writes.
     pub read_your_writes: bool,
     /// Whether the open transaction changed tables.
     pub schema_dirty: bool,
-    /// Whether the session left something on its server that must not reach another client.
-    pub pin: bool,
+    /// What the session left on its servers that must not reach another client; from then on it keeps its servers.
+    pub pin: Pinned,
+    /// Whether the statement at hand changes settings past the proxy's book-keeping.
+    pub touches_settings: bool,
+}
+
+/// Addresses that a session has looked up, under one generation of the rules.
+#[derive(Debug, Default)]
+pub struct Targets {
+    generation: u64,
+    known: Vec<Option<Arc<ServerTarget>>>,
 }
 
 impl Link {
     /// Takes a server for one statement that commits by itself, with this session's settings applied.
     pub async fn borrow(&mut self, shard: ShardId) -> Result<Server, Failure> {
-        let mut server = match self.pinned.take() {
-            Some(server) if server.shard() == shard => server,
-            other => {
-                self.pinned = other;
-                self.checkout(shard).await?
-            }
+        let mut server = match self.pinned.iter().position(|server| server.shard() == shard) {
+            Some(position) => self.pinned.swap_remove(position),
+            None => self.checkout(shard).await?,
         };
         self.cancel.set_active(&[server.cancel_key()]);
         self.apply_settings(&mut server).await?;
@@ -76,18 +87,38 @@ impl Link {
     }
 
     /// Returns a server that [`Link::borrow`] gave, or closes it if it is not in a known state.
-    pub fn give_back(&mut self, server: Server) {
-        self.cancel.clear();
-        if self.pin && server.shard() == self.snapshot.rules.home && server.is_usable() {
-            self.pinned = Some(server);
-        } else if server.is_usable() {
-            self.worker.pools.checkin(server);
+    pub fn give_back(&mut self, mut server: Server) {
+        self.show_active();
+        if self.touches_settings {
+            server.settings.fingerprint = SETTINGS_UNKNOWN;
+        }
+        if self.pin == Pinned::No {
+            if server.is_usable() {
+                self.worker.pools.checkin(server);
+            }
+        } else if server.is_at_rest() {
+            // A late cancel request can hit nobody but this session, so the connection may stay.
+            self.pinned.push(server);
         }
     }
 
-    async fn checkout(&self, shard: ShardId) -> Result<Server, Failure> {
-        let target = self.worker.target(&self.snapshot, &self.identity, shard);
+    async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        let target = self.target(shard);
         Ok(self.worker.pools.checkout(&target).await?)
+    }
+
+    /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.
+    fn target(&mut self, shard: ShardId) -> Arc<ServerTarget> {
+        if self.targets.generation != self.snapshot.generation {
+            self.targets = Targets { generation: self.snapshot.generation, known: Vec::new() };
+        }
+        let known = &mut self.targets.known;
+        if known.len() <= shard.index() {
+            known.resize(shard.index() + 1, None);
+        }
+        let target =
+            known[shard.index()].get_or_insert_with(|| self.worker.target(&self.snapshot, &self.identity, shard));
+        Arc::clone(target)
     }
 
     /// Brings a server to this session's settings if it has others.
@@ -95,7 +126,7 @@ impl Link {
         if server.settings.fingerprint == self.settings.tag() {
             return Ok(());
         }
-        server.settings.fingerprint = u64::MAX;
+        server.settings.fingerprint = SETTINGS_UNKNOWN;
         server.simple(&self.settings.statements()).await?;
         server.settings.fingerprint = self.settings.tag();
         Ok(())
@@ -212,6 +243,9 @@ impl Link {
 
     /// Tells the cancel registry which servers work for this client.
     pub fn show_active(&self) {
+        if self.transaction.members.is_empty() {
+            return self.cancel.clear();
+        }
         let keys: Vec<_> = self.transaction.members.iter().map(|member| member.server.cancel_key()).collect();
         self.cancel.set_active(&keys);
     }

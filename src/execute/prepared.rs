@@ -9,8 +9,10 @@ use super::understand::Understood;
 
 /// Text and declared types, understood once.
 pub struct Prepared {
-    /// Names the statement on servers: `s{id}`.
-    pub id: u64,
+    /// Names the statement on servers: `s{id}`; anew when tables or rules changed, since servers keep result types.
+    pub(super) id: Cell<u64>,
+    /// The next number of the worker.
+    pub(super) ids: Rc<Cell<u64>>,
     /// The text.
     pub sql: Rc<str>,
     /// Declared parameter types.
@@ -33,8 +35,24 @@ pub struct Description {
 }
 
 impl Prepared {
+    /// Returns its number among the worker's statements.
+    pub fn id(&self) -> u64 {
+        self.id.get()
+    }
+
     /// Returns the name under which servers know it.
     pub fn server_name(&self) -> String {
-        format!("s{}", self.id)
+        format!("s{}", self.id.get())
     }
+
+    /// Takes a new number, so that servers prepare it again; the old one ages out of their caches.
+    pub fn renew(&self) {
+        self.id.set(next(&self.ids));
+        *self.description.borrow_mut() = None;
+    }
+}
+
+/// Draws the next number.
+pub(super) fn next(ids: &Cell<u64>) -> u64 {
+    ids.replace(ids.get() + 1)
 }

@@ -156,7 +156,7 @@ async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec
             b'N' | b'S' => client.output().extend_from_slice(&frame),
             b'Z' => {
                 stream.ready = true;
-                forward::note_ready(stream.server, frame[5])?;
+                forward::note_ready(stream.server, &frame)?;
                 return Err(no_rows().into());
             }
             _ => {}
@@ -191,7 +191,7 @@ async fn drain(client: &mut Client, streams: &mut [Stream<'_>]) -> Result<(), Fa
             let (kind, frame) = forward::next_frame(client, stream.server).await?;
             if kind == b'Z' {
                 stream.ready = true;
-                forward::note_ready(stream.server, frame[5])?;
+                forward::note_ready(stream.server, &frame)?;
             }
         }
     }

@@ -7,6 +7,8 @@ use crate::outbox::{LedgerTarget, RedoCommand};
 use crate::rules::OnDead;
 use crate::types::{ShardId, TransactionStatus, WriteMode};
 
+use super::settings::Settings;
+
 /// The most redo bytes that one transaction may gather (commands and parameters for shards other than home).
 pub const REDO_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most savepoints that one transaction may have open; each is replayed on a shard that joins late.
@@ -85,6 +87,8 @@ pub struct Savepoint {
     commands: Vec<(ShardId, usize)>,
     /// How many local statements there were.
     locals: usize,
+    /// What the session had set.
+    settings: Settings,
 }
 
 impl Default for Transaction {
@@ -192,9 +196,10 @@ impl Transaction {
 
     /// Remembers a savepoint; tells whether the bound still holds.
     #[must_use]
-    pub fn savepoint(&mut self, name: &str) -> bool {
+    pub fn savepoint(&mut self, name: &str, settings: Settings) -> bool {
         let commands = self.members.iter().map(|member| (member.server.shard(), member.commands.len())).collect();
-        self.savepoints.push(Savepoint { name: name.to_owned(), commands, locals: self.local_statements.len() });
+        let locals = self.local_statements.len();
+        self.savepoints.push(Savepoint { name: name.to_owned(), commands, locals, settings });
         self.savepoints.len() <= SAVEPOINTS_MAX
     }
 
@@ -203,8 +208,8 @@ impl Transaction {
         self.savepoints.iter().rposition(|savepoint| savepoint.name == name)
     }
 
-    /// Goes back to a savepoint: it stays, later ones and what was recorded since are gone.
-    pub fn rollback_to(&mut self, position: usize) {
+    /// Goes back to a savepoint: it stays, later ones and what was recorded since are gone. Returns the settings then.
+    pub fn rollback_to(&mut self, position: usize) -> Settings {
         self.savepoints.truncate(position + 1);
         let savepoint = &self.savepoints[position];
         self.local_statements.truncate(savepoint.locals);
@@ -217,6 +222,7 @@ impl Transaction {
             member.commands.truncate(kept);
         }
         self.failed = false;
+        self.savepoints[position].settings.clone()
     }
 
     /// Releases a savepoint and those inside it.

@@ -6,8 +6,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::config::User;
-use crate::execute::{Client, ClientError, Failure, Identity, Link, Settings, Transaction, Worker, quoted_value};
-use crate::proxy::Snapshot;
+use crate::execute::{
+    Client, ClientError, Failure, Identity, Link, Settings, Targets, Transaction, Worker, quoted_value,
+};
+use crate::proxy::{ClientHandle, Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
 use crate::wire::frame::FrameError;
@@ -29,6 +31,8 @@ pub(super) enum Entrance {
     Session(Box<Session>),
     /// To the console.
     Console {
+        /// What SHOW CLIENTS says of it.
+        record: ClientHandle,
         /// Its socket.
         client: Client,
         /// The worker that serves it.
@@ -169,7 +173,9 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
     backend::write_backend_key(client.output(), 0, &[0; 4]);
     backend::write_ready(client.output(), TransactionStatus::Idle);
     client.flush().await?;
-    Ok(Some(Entrance::Console { client, worker }))
+    let now_ms = worker.proxy.now_ms();
+    let record = worker.proxy.clients.register(&user.name, CONSOLE_DATABASE, client.address(), now_ms);
+    Ok(Some(Entrance::Console { record, client, worker }))
 }
 
 async fn open_session(
@@ -191,9 +197,10 @@ async fn open_session(
         Ok(settings) => settings,
         Err(refusal) => return Err((client, refusal)),
     };
-    let record = worker.proxy.clients.register(&user.name, &database, None, worker.proxy.now_ms());
+    let record = worker.proxy.clients.register(&user.name, &database, client.address(), worker.proxy.now_ms());
     let link = Link {
         cancel: worker.proxy.cancels.register(),
+        targets: Targets::default(),
         client,
         transaction: Transaction::default(),
         settings,
@@ -207,8 +214,9 @@ async fn open_session(
         snapshot,
         unsettled: Vec::new(),
         last_txid: None,
-        pinned: None,
-        pin: false,
+        pinned: Vec::new(),
+        pin: Pinned::No,
+        touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
         worker,

@@ -5,7 +5,10 @@
 mod admin;
 mod cli;
 mod dev_command;
+mod differential;
 mod parts;
 mod pgbench;
+mod protocol;
+mod sessions;
 mod support;
 mod support_holds;

@@ -11,8 +11,8 @@ use crate::wire::frame::FrameError;
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
 use super::super::conversation::Session;
+use super::PORTALS_MAX;
 use super::portal::Portal;
-use super::{CLIENT_STATEMENTS_MAX, PORTALS_MAX};
 use crate::execute::Prepared;
 
 /// Steps that gather before they run without waiting for Sync, so that a pipeline of any length is bounded.
@@ -58,21 +58,44 @@ impl Session {
         if self.extended.pipeline.len() >= STEPS_MAX { self.run_pipeline(End::Flush).await } else { Ok(()) }
     }
 
+    /// Runs what has gathered ahead of a Query; tells whether the Query is to run.
+    pub(in super::super) async fn finish_pipeline(&mut self) -> Result<bool, ClientError> {
+        if !self.extended.skipping && !self.extended.pipeline.is_empty() {
+            self.run_pipeline(End::Flush).await?;
+            if !self.extended.skipping {
+                self.end_block(false).await?;
+            }
+        }
+        Ok(!self.extended.skipping)
+    }
+
     async fn sync(&mut self) -> Result<(), ClientError> {
         if !self.extended.skipping {
             self.run_pipeline(End::Sync).await?;
+            // A Sync that came ahead of COPY data is ignored; the one behind the data counts.
+            if self.link.client.took_copy_data() {
+                return Ok(());
+            }
         }
         self.extended.pipeline.clear();
         let failed = std::mem::take(&mut self.extended.skipping);
+        self.end_block(failed).await?;
+        self.ready();
+        Ok(())
+    }
+
+    /// Ends the transaction that the proxy opened for the pipeline.
+    async fn end_block(&mut self, failed: bool) -> Result<(), ClientError> {
         if self.link.is_implicit() {
             if failed {
                 self.link.rollback().await;
-            } else if let Err(failure) = self.link.commit().await {
-                self.tell(failure)?;
+                self.transaction_ended(false).await;
+            } else {
+                let committed = self.link.commit().await;
+                self.transaction_ended(committed.is_ok()).await;
+                committed.or_else(|failure| self.tell(failure))?;
             }
-            self.settings_after(!failed);
         }
-        self.ready();
         Ok(())
     }
 
@@ -80,6 +103,7 @@ impl Session {
     async fn run_pipeline(&mut self, end: End) -> Result<(), ClientError> {
         let steps = std::mem::take(&mut self.extended.pipeline);
         self.record.set_state(crate::proxy::ClientState::Active, self.link.worker.proxy.now_ms());
+        self.link.client.took_copy_data();
         if self.needs_block(&steps, end) {
             self.link.transaction.open(Block::Implicit, "", false);
         }
@@ -157,9 +181,11 @@ impl Session {
             let message = format!("prepared statement \"{}\" already exists", parse.name);
             return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
         }
-        if statements.len() >= CLIENT_STATEMENTS_MAX {
-            let message = format!("more than {CLIENT_STATEMENTS_MAX} prepared statements in one session");
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).into());
+        let most = self.link.worker.proxy.config.limits.client_statements;
+        if statements.len() >= most && !statements.contains_key(parse.name) {
+            let message = format!("more than {most} prepared statements in one session");
+            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint).into());
         }
         if crate::sql::split(parse.sql).len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
@@ -190,8 +216,14 @@ impl Session {
             result_formats: bind.result_formats().collect(),
         });
         statement.uses.set(statement.uses.get().saturating_add(1));
-        let call = Call { text: Rc::clone(&statement.sql), arguments: Some(Rc::clone(&arguments)), describe: false };
+        let call = Call {
+            text: Rc::clone(&statement.sql),
+            arguments: Some(Rc::clone(&arguments)),
+            describe: false,
+            literals: Vec::new(),
+        };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
+        check_count(bind, understood.parameters().max(statement.types.len()))?;
         let issued = self.link.issued(&call, &understood)?;
         let plan = match (&issued, &understood.meaning) {
             (_, Meaning::Control(_) | Meaning::Empty) => None,
@@ -241,10 +273,25 @@ impl Session {
     }
 }
 
+/// Refuses values that are too few or too many, in PostgreSQL's words.
+fn check_count(bind: &Bind<'_>, wanted: usize) -> Result<(), Failure> {
+    let given = bind.parameter_count();
+    if given == wanted {
+        return Ok(());
+    }
+    let name = bind.statement;
+    let message =
+        format!("bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}");
+    Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
+}
+
 /// Returns the shard of a portal whose statement runs there as the client wrote it, and commits there.
 pub(super) fn plain_shard(portal: &Portal) -> Option<ShardId> {
     match &portal.plan {
         Some(Plan::Direct(direct)) if direct.statement == Statement::Original && portal.issued.is_none() => {
+            if portal.statement.meaning.borrow().has_consequences() {
+                return None;
+            }
             let reference = direct.effect.as_ref().is_some_and(|effect| effect.reference);
             (!reference && !direct.reads_reference).then_some(direct.shard)
         }

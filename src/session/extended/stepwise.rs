@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use crate::execute::{Call, Failure, Meaning};
+use crate::execute::{Call, Failure, Meaning, Planned};
 use crate::plan::Plan;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
@@ -98,8 +98,8 @@ impl Session {
     }
 
     async fn run_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
-        let mut batch = Batch::new(self.link.snapshot.generation);
-        if self.link.transaction.is_open() {
+        let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty);
+        if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;
         }
         let writes = steps.iter().any(is_write);
@@ -120,6 +120,14 @@ impl Session {
         let outcome = batch.replies(&mut self.link.client, &mut server).await?;
         self.link.give_back(server);
         if outcome.failed { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// Preparing does not bring a shard into the transaction, unless tables changed in it.
+    fn needs_no_member(&self, shard: ShardId, steps: &[Step]) -> bool {
+        let prepares = |step: &Step| {
+            matches!(step, Step::Parse(_) | Step::DescribeStatement(_) | Step::CloseStatement | Step::ClosePortal(_))
+        };
+        !self.link.schema_dirty && self.link.transaction.position(shard).is_none() && steps.iter().all(prepares)
     }
 
     async fn run_batch_in_transaction(
@@ -195,7 +203,13 @@ impl Session {
     }
 
     /// ParseComplete for a statement that the proxy answers or rewrites; a rewritten one is judged when it runs.
-    async fn check_parse(&mut self, _statement: &Prepared) -> Result<(), Failure> {
+    async fn check_parse(&mut self, statement: &Prepared) -> Result<(), Failure> {
+        let understood = Rc::clone(&statement.meaning.borrow());
+        if let Meaning::Plan(Planned::Unreadable(refusal)) = &understood.meaning {
+            self.refuse_if_failed()?;
+            self.link.check_syntax(&statement.sql).await?;
+            return Err(refusal.clone().into());
+        }
         backend::write_parse_complete(self.link.client.output());
         Ok(())
     }
@@ -227,13 +241,17 @@ impl Session {
         understood: &crate::execute::Understood,
     ) -> Result<Bytes, Failure> {
         let generation = self.link.snapshot.generation;
-        if let Some(known) = statement.description.borrow().as_ref().filter(|known| known.generation == generation) {
+        let remembers = !self.link.schema_dirty;
+        let is_current = |known: &&Description| remembers && known.generation == generation;
+        if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
             return Ok(known.frames.clone());
         }
         let (sql, parameters) = understood.described_text(&statement.sql);
         let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
         let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
-        *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
+        if remembers {
+            *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
+        }
         Ok(frames)
     }
 
@@ -333,6 +351,7 @@ fn call_of(portal: &Portal, describe: bool) -> Call {
         text: portal.issued.clone().unwrap_or_else(|| Rc::clone(&portal.statement.sql)),
         arguments: Some(Rc::clone(&portal.arguments)),
         describe,
+        literals: Vec::new(),
     }
 }
 
