@@ -167,8 +167,8 @@ impl Server {
         }
     }
 
-    /// Tells whether every reply was read to its end.
-    pub fn is_settled(&self) -> bool {
+    /// Tells whether every reply so far was read to its end: an error that ended the session was not.
+    pub fn is_in_step(&self) -> bool {
         self.condition == Condition::Known
     }
 

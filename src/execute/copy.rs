@@ -116,6 +116,7 @@ impl Link {
         for shard in shards.iter() {
             let position = self.enlist(shard, Role::Part).await?;
             self.transaction.members[position].wrote = true;
+            self.transaction.first_written.get_or_insert(shard);
             call.write(self.transaction.members[position].server.out(), &plan.statement);
             split.parts.push((shard, position, 0));
         }

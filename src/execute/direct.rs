@@ -2,6 +2,7 @@
 
 use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
+use crate::rules::{Distribution, RuleMode};
 use crate::types::{Refusal, ShardId, SqlState};
 
 use super::call::Call;
@@ -87,13 +88,27 @@ impl Link {
 
     /// Notes what a successful statement means for the commit.
     pub(super) fn note_write(&mut self, position: usize, effect: &WriteEffect) {
+        let rejects = if self.transaction.rejects.is_none() { self.rejecting(effect) } else { None };
         let transaction = &mut self.transaction;
+        let shard = transaction.members[position].server.shard();
         transaction.members[position].wrote = true;
+        transaction.first_written.get_or_insert(shard);
+        transaction.rejects = transaction.rejects.take().or(rejects);
         transaction.mode = transaction.mode.max(Some(effect.mode));
         if effect.reference {
             transaction.reference = true;
-            transaction.reference_home = Some(transaction.members[position].server.shard());
+            transaction.reference_home = Some(shard);
         }
+    }
+
+    /// Returns the table of the effect that must not be in a transaction over several shards.
+    fn rejecting(&self, effect: &WriteEffect) -> Option<String> {
+        let rules = &self.snapshot.rules;
+        let rejects = |table: &&String| match rules.table(table).map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { group, .. }) => rules.group(*group).multi_shard.mode == RuleMode::Reject,
+            Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => false,
+        };
+        effect.tables.iter().find(rejects).cloned()
     }
 
     /// Records what a redo of a statement on this member would run.
@@ -110,7 +125,7 @@ impl Link {
                 self.transaction.never_redo.get_or_insert_with(|| reason.clone());
                 return Ok(());
             }
-            Redo::AfterFreeze(_) if !self.transaction.members[position].inbox => {
+            Redo::AfterFreeze(_) if self.transaction.members[position].inbox.is_none() => {
                 self.transaction.members[position].unfrozen = true;
             }
             Redo::AfterFreeze(_) | Redo::Exact => {}
@@ -131,7 +146,7 @@ impl Link {
         position: usize,
     ) -> Result<Option<(Call, Statement)>, Failure> {
         let Some(Redo::AfterFreeze(_)) = effect.map(|effect| &effect.redo) else { return Ok(None) };
-        if !self.transaction.members[position].inbox {
+        if self.transaction.members[position].inbox.is_none() {
             return Ok(None);
         }
         let now = self.transaction_time().await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::{CancelHandle, Server, ServerTarget};
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 use super::client::Client;
 use super::failure::Failure;
@@ -165,7 +165,7 @@ impl Link {
         self.transaction.members.push(Member {
             server,
             wrote: false,
-            inbox: false,
+            inbox: None,
             lock_bounded: false,
             preamble: 1,
             commands: Vec::new(),
@@ -181,23 +181,29 @@ impl Link {
         if !self.transaction.members[position].wrote {
             self.wait_for_gate(shard).await?;
         }
+        if role == Role::Authority {
+            self.check_copies(shard)?;
+        }
         if !self.transaction.wrote_elsewhere(shard) && role != Role::Part {
             return Ok(());
+        }
+        if self.transaction.wrote_elsewhere(shard) {
+            self.check_span()?;
         }
         let mut statement = String::new();
         if !self.transaction.members[position].lock_bounded && self.settings.get("lock_timeout").is_none() {
             let bound = self.worker.limits().cross_shard_lock_timeout;
             statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
         }
-        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard);
-        if target && !self.transaction.members[position].inbox && !self.transaction.members[position].wrote {
+        let home = self.home();
+        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard) && shard != home;
+        if target && self.transaction.members[position].inbox != Some(home) {
             let txid = self.txid()?;
-            let home = self.home_name();
             if !statement.is_empty() {
                 statement.push(';');
             }
-            statement.push_str(&outbox::inbox_insert(txid, &home));
-            self.transaction.members[position].inbox = true;
+            statement.push_str(&outbox::inbox_insert(txid, &self.snapshot.rules.shard(home).name));
+            self.transaction.members[position].inbox = Some(home);
         }
         let member = &mut self.transaction.members[position];
         member.lock_bounded = true;
@@ -206,6 +212,27 @@ impl Link {
             member.preamble += 1;
         }
         Ok(())
+    }
+
+    /// Refuses a write of a reference table that its copies could not follow.
+    fn check_copies(&self, home: ShardId) -> Result<(), Refusal> {
+        if self.transaction.reference_home.is_some_and(|other| other != home) {
+            return Err(two_reference_homes());
+        }
+        let copies = ShardSet::first(self.snapshot.rules.shards.len());
+        copies.iter().filter(|copy| *copy != home).try_for_each(|copy| self.worker.proxy.outbox.check_backlog(copy))
+    }
+
+    /// Refuses a second shard where the rules of a table written so far want one.
+    pub(super) fn check_span(&self) -> Result<(), Refusal> {
+        match &self.transaction.rejects {
+            Some(table) => Err(Refusal::unsupported(
+                format!("the rules reject transactions over several shards that write table \"{table}\""),
+                "Keep the transaction on one shard, or set multi_shard.mode of its tables.",
+            )
+            .with_reason("multi_shard_rejected")),
+            None => Ok(()),
+        }
     }
 
     /// Returns this transaction's snowflake id, drawing it at the first call.
@@ -225,11 +252,7 @@ impl Link {
         if self.transaction.reference {
             return self.transaction.reference_home.unwrap_or(self.snapshot.rules.home);
         }
-        self.transaction.written().first().copied().unwrap_or(self.snapshot.rules.home)
-    }
-
-    fn home_name(&self) -> String {
-        self.snapshot.rules.shard(self.home()).name.clone()
+        self.transaction.first_written.unwrap_or(self.snapshot.rules.home)
     }
 
     /// Sends what is queued for a member and reads the replies to what the client did not ask for.
@@ -271,6 +294,13 @@ pub enum Role {
     Part,
     /// It is written as the home of a reference table.
     Authority,
+}
+
+fn two_reference_homes() -> Refusal {
+    Refusal::unsupported(
+        "this transaction has changed a reference table that another shard is home of",
+        "Write reference tables of one home in one transaction.",
+    )
 }
 
 fn snapshot_over_shards() -> Refusal {

@@ -38,6 +38,7 @@ impl Link {
     /// Runs the first part on home and leaves the others to the relay.
     async fn defer_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
         let Some((first, others)) = plan.parts.split_first() else { return Ok(Vec::new()) };
+        others.iter().try_for_each(|part| self.worker.proxy.outbox.check_backlog(part.shard))?;
         let mut replies = self.start_and_collect(call, plan, std::slice::from_ref(first)).await?;
         for part in others {
             let rows = part.rows.len() as u64;

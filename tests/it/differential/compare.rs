@@ -81,7 +81,7 @@ fn seen(event: &Event, count: bool) -> Option<Event> {
         }
         Event::Row(_) if count => Some(Event::Row(Vec::new())),
         Event::Columns(columns) => Some(Event::Columns(columns.iter().map(without_own_type).collect())),
-        Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Other(_) => Some(event.clone()),
+        Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Parameters(_) | Event::Other(_) => Some(event.clone()),
     }
 }
 

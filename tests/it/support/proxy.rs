@@ -133,6 +133,20 @@ impl Proxy {
         self.child.wait().expect("the proxy's end");
     }
 
+    /// Says with which environment variables the next [`Proxy::restart`] starts it.
+    pub fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.options.environment = environment;
+    }
+
+    /// Waits until the proxy has ended by itself; panics after 20 s.
+    pub async fn ended(&mut self) {
+        let deadline = Instant::now() + READY_BOUND;
+        while self.child.try_wait().expect("the proxy's state").is_none() {
+            assert!(Instant::now() < deadline, "the proxy still runs\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Kills the proxy if it still runs, and starts it again on the same ports.
     pub async fn restart(&mut self) {
         self.kill9();
