@@ -194,7 +194,7 @@ async fn commands_that_ask_a_proxy_show_its_ledger_and_change_it_with_a_reason()
         .expect("a transaction");
 
     let listed = json(&ask(&["ledger", "ls", "--json"]));
-    let found = listed.as_array().unwrap().iter().find(|row| row["txid"].to_string() == txid);
+    let found = listed.as_array().unwrap().iter().find(|row| row["txid"].as_i64() == txid.parse().ok());
     assert_eq!(found.expect("the transaction is listed")["mode"], "eventual");
     assert!(json(&ask(&["ledger", "ls", "--state", "attention", "--json"])).as_array().unwrap().is_empty());
     let shown = ask(&["ledger", "show", &txid]);
