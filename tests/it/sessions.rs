@@ -86,13 +86,16 @@ fn clients(proxy: &Proxy, database: &str) -> Vec<Vec<Option<String>>> {
     rows.into_iter().filter(|row| row[2].as_deref() == Some(database)).collect()
 }
 
+/// Sends one statement in one of the two protocols.
+type Way = dyn Fn(&mut RawClient, &str) -> Reply;
+
 #[tokio::test]
 async fn temporary_tables_and_session_locks_stay_with_their_session() {
     let (database, proxy, sessions) = both("pins", one_connection()).await;
     drop(sessions);
     let extended = |client: &mut RawClient, sql: &str| Pipeline::new().run(sql, &[]).sync().send(client, 1).remove(0);
     let simple = |client: &mut RawClient, sql: &str| client.simple(sql);
-    let ways: [&dyn Fn(&mut RawClient, &str) -> Reply; 2] = [&simple, &extended];
+    let ways: [&Way; 2] = [&simple, &extended];
     for run in ways {
         for (sql, ask, reason) in [
             ("CREATE TEMP TABLE scratch (a int)", "SELECT count(*) FROM scratch", "temporary table"),
