@@ -290,7 +290,10 @@ impl Session {
                 }
                 self.understood(&call, &understood).await
             }
-            Some(_) if rows > 0 => self.execute_limited(portal, &call, rows as usize).await,
+            Some(_) if rows > 0 || portal.rest.borrow().is_some() => {
+                let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+                self.execute_limited(portal, &call, limit).await
+            }
             Some(plan) => {
                 self.refuse_if_failed()?;
                 self.link.run_plan(&call, &understood, plan).await
@@ -321,7 +324,13 @@ impl Session {
             self.link.client.output().extend_from_slice(&row);
         }
         if rest.rows.is_empty() && count < rows {
-            self.link.client.output().extend_from_slice(&rest.end);
+            match backend::command_tag(rest.end.get(5..).unwrap_or_default()) {
+                // A SELECT counts the rows of each fetch, everything else what it did in all.
+                Ok(tag) if tag.starts_with("SELECT ") => {
+                    backend::write_command_complete(self.link.client.output(), &format!("SELECT {count}"));
+                }
+                Ok(_) | Err(_) => self.link.client.output().extend_from_slice(&rest.end),
+            }
         } else {
             backend::write_portal_suspended(self.link.client.output());
         }
