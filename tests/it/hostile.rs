@@ -146,7 +146,7 @@ async fn bad_messages_end_their_own_session_only() {
 
 #[tokio::test]
 async fn logins_that_never_end_are_cut_and_places_are_counted() {
-    let (_database, proxy) = empty("places", "limits: {login_timeout: 1s, max_clients: 20}").await;
+    let (_database, proxy) = empty("places", "limits: {login_timeout: 4s, max_clients: 20}").await;
     let mut idle: Vec<RawClient> = (0..20).map(|_| RawClient::dial(proxy.port())).collect();
     for client in &mut idle {
         client.send(&[0, 0, 0, 50, 0, 3]);

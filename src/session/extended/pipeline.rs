@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning};
 use crate::plan::{Plan, Statement};
+use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frame::FrameError;
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
@@ -193,6 +194,7 @@ impl Session {
         }
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
+        self.refuse_unless_ending(&prepared)?;
         self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
         Ok(prepared)
     }
@@ -243,11 +245,12 @@ impl Session {
         Ok(portal)
     }
 
-    /// In a failed block only what ends it may be bound.
+    /// In a failed block only what ends it may be prepared and bound.
     fn refuse_unless_ending(&self, statement: &Prepared) -> Result<(), Failure> {
         match &statement.meaning.borrow().meaning {
-            Meaning::Control(_) => Ok(()),
-            Meaning::Plan(_) | Meaning::Empty => self.refuse_if_failed(),
+            Meaning::Empty => Ok(()),
+            Meaning::Control(Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)) => Ok(()),
+            Meaning::Plan(_) | Meaning::Control(_) => self.refuse_if_failed(),
         }
     }
 

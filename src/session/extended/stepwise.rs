@@ -282,11 +282,12 @@ impl Session {
             backend::write_empty_query(self.link.client.output());
             return Ok(());
         }
-        let call = call_of(portal, describe);
+        let mut call = call_of(portal, describe);
         match &portal.plan {
             None => {
                 if describe && !returns_rows(&understood) {
                     backend::write_no_data(self.link.client.output());
+                    call.describe = false;
                 }
                 self.understood(&call, &understood).await
             }
