@@ -64,7 +64,15 @@ impl From<FrameError> for ClientError {
 impl Client {
     /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
     pub fn new(stream: TcpStream, message_bound: usize) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bound, held_max: None, overflow: false, copied: false }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            message_bound,
+            held_max: None,
+            overflow: false,
+            copied: false,
+        }
     }
 
     /// Notes that COPY data is read in the extended protocol.

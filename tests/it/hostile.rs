@@ -139,9 +139,13 @@ async fn bad_messages_end_their_own_session_only() {
         assert_serves(&proxy);
     }
     let mut client = proxy.raw();
-    let bind = Pipeline::new().parse("", "SELECT $1::int").message(b'B', b"\0\0\0\x01\0\x07\0\x01\0\0\0\x011\0\0").sync();
+    let bind =
+        Pipeline::new().parse("", "SELECT $1::int").message(b'B', b"\0\0\0\x01\0\x07\0\x01\0\0\0\x011\0\0").sync();
     assert!(bind.send(&mut client, 1)[0].error().is_some());
     assert_eq!(client.simple("SELECT 1").rows().len(), 1);
+    let replies = Pipeline::new().message(b'Q', b"SELECT '\xff'\0").query("SELECT 1").send(&mut client, 2);
+    assert_eq!(replies[0].error().unwrap().0, "22021");
+    assert_eq!(replies[1].rows().len(), 1);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
 mod dev_command;
+mod drivers;
 mod hostile;
 mod parts;
 mod protocol;

@@ -12,8 +12,8 @@ use crate::wire::frame::FrameError;
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
 use super::super::conversation::Session;
-use super::portal::Portal;
 use super::PORTALS_MAX;
+use super::portal::Portal;
 use crate::execute::Prepared;
 
 /// Steps that gather before they run without waiting for Sync, so that a pipeline of any length is bounded.

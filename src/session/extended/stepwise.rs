@@ -7,10 +7,12 @@ use bytes::{Buf, Bytes};
 
 use crate::execute::{Call, Failure, Meaning, Planned};
 use crate::plan::Plan;
+use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
 
 use super::super::conversation::Session;
+use super::super::ids::parameter_types;
 use super::batch::Batch;
 use super::pipeline::{Step, plain_shard};
 use super::portal::{Portal, Rest};
@@ -223,8 +225,12 @@ impl Session {
                 Ok(())
             }
             Meaning::Control(control) => {
-                backend::write_parameter_description(self.link.client.output(), &[]);
-                self.describe_control(&statement.sql, control).await
+                let types = match control {
+                    Control::NextIds(wanted) => parameter_types(wanted, &statement.types),
+                    _no_parameters => Vec::new(),
+                };
+                backend::write_parameter_description(self.link.client.output(), &types);
+                self.describe_control(&statement.sql, control, &[]).await
             }
             Meaning::Plan(_) => {
                 let frames = self.described(statement, &understood).await?;
@@ -262,7 +268,10 @@ impl Session {
                 backend::write_no_data(self.link.client.output());
                 Ok(())
             }
-            Meaning::Control(control) => self.describe_control(&portal.statement.sql, control).await,
+            Meaning::Control(control) => {
+                let formats = &portal.arguments.result_formats;
+                self.describe_control(&portal.statement.sql, control, formats).await
+            }
             Meaning::Plan(_) => {
                 let frames = self.described(&portal.statement, &understood).await?;
                 let rows = with_formats(row_part(&frames), &portal.arguments.result_formats);
@@ -378,8 +387,8 @@ fn is_write(step: &Step) -> bool {
 }
 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {
-    use crate::sql::Control;
-    matches!(understood.meaning, Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. }))
+    let Meaning::Control(control) = &understood.meaning else { return false };
+    matches!(control, Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. } | Control::NextIds(_))
 }
 
 /// Returns the RowDescription or NoData frame after a ParameterDescription.
@@ -394,7 +403,7 @@ pub(in super::super) fn row_part(frames: &Bytes) -> Bytes {
 }
 
 /// Puts a portal's result formats into a statement's RowDescription.
-fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
+pub(in super::super) fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
     if frame.first() != Some(&b'T') || formats.is_empty() {
         return frame;
     }

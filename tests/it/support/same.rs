@@ -62,12 +62,9 @@ fn comparable(reply: &Reply, ordered: bool) -> Reply {
             fields.iter().filter(|(k, _)| matches!(k, 'S' | 'C' | 'M')).map(|(k, v)| (*k, v.clone())).collect(),
         )),
         Event::Notice(_) => None,
-        Event::Columns(_)
-        | Event::Row(_)
-        | Event::Tag(_)
-        | Event::Empty
-        | Event::Parameters(_)
-        | Event::Other(_) => Some(event.clone()),
+        Event::Columns(_) | Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Parameters(_) | Event::Other(_) => {
+            Some(event.clone())
+        }
     });
     let mut events: Vec<Event> = seen.collect();
     if !ordered {
