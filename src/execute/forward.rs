@@ -132,6 +132,11 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
     }
 }
 
+/// Passes one reply as it is, all but ReadyForQuery.
+pub async fn pass_reply(client: &mut Client, server: &mut Server) -> Result<Reply, Failure> {
+    reply(client, server, Passing::Everything, Tag::Pass).await
+}
+
 /// Passes what is buffered; tells whether the reply is complete. `skip` are bytes of a row still to pass.
 fn scan(
     output: &mut BytesMut,

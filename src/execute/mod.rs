@@ -28,7 +28,7 @@ pub use call::{Arguments, Call};
 pub use client::{Client, ClientError, FLUSH_BYTES};
 pub use copy::pass as pass_copy_data;
 pub use failure::Failure;
-pub use forward::{fill, next_frame, note_ready, rows_of_tag, swallow};
+pub use forward::{fill, next_frame, note_ready, pass_reply, rows_of_tag, swallow};
 pub use link::{Identity, Link, Role};
 pub use prepared::{Description, Prepared};
 pub use settings::{Settings, plain_value, quoted_value};

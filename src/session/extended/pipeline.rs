@@ -25,6 +25,8 @@ pub(super) enum Step {
     Bind(Rc<Portal>),
     DescribeStatement(Rc<Prepared>),
     DescribePortal(Rc<Portal>),
+    /// A cursor that DECLARE made is a portal too.
+    DescribeCursor(String, ShardId),
     Execute(Rc<Portal>, i32),
     CloseStatement,
     ClosePortal(Option<Rc<Portal>>),
@@ -155,7 +157,10 @@ impl Session {
                 let describe = Describe::read(body)?;
                 match describe.target {
                     Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
-                    Target::Portal => self.find_portal(describe.name).map(Step::DescribePortal),
+                    Target::Portal => match self.extended.cursors.get(describe.name) {
+                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), *shard)),
+                        None => self.find_portal(describe.name).map(Step::DescribePortal),
+                    },
                 }
             }
             b'E' => {

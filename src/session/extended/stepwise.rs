@@ -57,7 +57,7 @@ impl Session {
                     Some(portal.open_on.get().unwrap_or(wanted))
                 }
                 Step::CloseStatement | Step::ClosePortal(_) => None,
-                Step::Fail(_) => break,
+                Step::DescribeCursor(..) | Step::Fail(_) => break,
             };
             match (shard, wanted) {
                 (Some(shard), Some(wanted)) if shard != wanted => break,
@@ -184,6 +184,7 @@ impl Session {
             Step::Fail(failure) => Err(failure),
             Step::Parse(statement) => self.check_parse(&statement).await,
             Step::DescribeStatement(statement) => self.describe_statement(&statement).await,
+            Step::DescribeCursor(name, shard) => self.describe_cursor(&name, shard).await,
             Step::Bind(_) => {
                 backend::write_bind_complete(self.link.client.output());
                 Ok(())
@@ -259,6 +260,18 @@ impl Session {
             *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
         }
         Ok(frames)
+    }
+
+    async fn describe_cursor(&mut self, name: &str, shard: ShardId) -> Result<(), Failure> {
+        self.refuse_if_failed()?;
+        let position = self.link.enlist(shard, crate::execute::Role::Reader).await?;
+        self.link.flush_member(position).await?;
+        let (client, server) = self.link.client_and_member(position);
+        frontend::write_describe(server.out(), frontend::Target::Portal, name);
+        frontend::write_sync(server.out());
+        server.flush().await?;
+        let reply = crate::execute::pass_reply(client, server).await?;
+        if reply.failed { Err(Failure::Told) } else { Ok(()) }
     }
 
     async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
