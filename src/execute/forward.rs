@@ -150,6 +150,11 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
     }
 }
 
+/// Passes one reply as it is, all but ReadyForQuery.
+pub async fn pass_reply(client: &mut Client, server: &mut Server) -> Result<Reply, Failure> {
+    reply(client, server, Passing::Everything, Tag::Pass).await
+}
+
 /// What the scan of a chunk ended with.
 enum Chunk {
     /// More bytes are needed.

@@ -244,6 +244,7 @@ fn start_settings(start: &Start) -> Result<Settings, Refusal> {
             name => settings.set(name, &quoted_value(value)),
         }
     }
+    settings.keep_as_defaults();
     Ok(settings)
 }
 

@@ -11,6 +11,8 @@ mod chaos_reference;
 mod cli;
 mod dev_command;
 mod differential;
+mod drivers;
+mod hostile;
 mod parts;
 mod pgbench;
 mod protocol;

@@ -25,6 +25,8 @@ pub(super) enum Step {
     Bind(Rc<Portal>),
     DescribeStatement(Rc<Prepared>),
     DescribePortal(Rc<Portal>),
+    /// A cursor that DECLARE made is a portal too.
+    DescribeCursor(String, ShardId),
     Execute(Rc<Portal>, i32),
     CloseStatement,
     ClosePortal(Option<Rc<Portal>>),
@@ -146,7 +148,10 @@ impl Session {
                 let describe = Describe::read(body)?;
                 match describe.target {
                     Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
-                    Target::Portal => self.find_portal(describe.name).map(Step::DescribePortal),
+                    Target::Portal => match self.extended.cursors.get(describe.name) {
+                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), *shard)),
+                        None => self.find_portal(describe.name).map(Step::DescribePortal),
+                    },
                 }
             }
             b'E' => {
@@ -185,6 +190,7 @@ impl Session {
         }
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
+        self.refuse_unless_ending(&prepared)?;
         self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
         Ok(prepared)
     }
@@ -240,11 +246,12 @@ impl Session {
         Ok(portal)
     }
 
-    /// In a failed block only what ends it may be bound.
+    /// In a failed block only what ends it may be prepared and bound.
     fn refuse_unless_ending(&self, statement: &Prepared) -> Result<(), Failure> {
         match &statement.meaning.borrow().meaning {
-            Meaning::Control(_) => Ok(()),
-            Meaning::Plan(_) | Meaning::Empty => self.refuse_if_failed(),
+            Meaning::Empty => Ok(()),
+            Meaning::Control(Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)) => Ok(()),
+            Meaning::Plan(_) | Meaning::Control(_) => self.refuse_if_failed(),
         }
     }
 
