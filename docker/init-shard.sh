@@ -4,6 +4,5 @@ set -euo pipefail
 
 psql --set=ON_ERROR_STOP=1 --set=password="$APP_PASSWORD" --username "$POSTGRES_USER" --dbname postgres <<'SQL'
 CREATE ROLE app LOGIN CREATEDB PASSWORD :'password';
--- Text that sorts by its bytes can be merged in order over the shards.
-CREATE DATABASE shop OWNER app TEMPLATE template0 LC_COLLATE 'C';
+CREATE DATABASE shop OWNER app;
 SQL

@@ -1,13 +1,13 @@
 //! `route`: where a statement would go, from the rules alone.
 
 use serde_json::{Value, json};
+use shardloom::plan::route_json;
 use shardloom::server::load_rules;
 
 use super::arguments::RouteArguments;
 use super::failure::Failure;
 use super::output;
 use super::planning::{plan, source};
-use super::route_view::view;
 
 /// Prints the plan; a refusal is printed too and makes exit code 1.
 pub fn run(arguments: &RouteArguments, as_json: bool) -> Result<(), Failure> {
@@ -15,7 +15,7 @@ pub fn run(arguments: &RouteArguments, as_json: bool) -> Result<(), Failure> {
     let parameters: Vec<Option<String>> = arguments.params.iter().map(|text| parameter(text)).collect();
     match plan(&rules, &arguments.sql, &parameters) {
         Ok(plan) => {
-            print(&view(&plan, &rules, &arguments.sql), as_json);
+            print(&route_json(&plan, &rules, &arguments.sql), as_json);
             Ok(())
         }
         Err(refusal) if as_json => {

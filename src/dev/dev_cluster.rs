@@ -133,7 +133,7 @@ impl DevCluster {
                 .iter()
                 .map(|shard| scope.spawn(|| recreate_database(shard, &self.database, APP_USER)))
                 .collect();
-            making.into_iter().map(|thread| thread.join().expect("recreate_database() does not panic")).collect()
+            making.into_iter().try_for_each(|thread| thread.join().expect("recreate_database() does not panic"))
         })
     }
 

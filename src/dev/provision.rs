@@ -30,7 +30,7 @@ impl Provision {
                 client.batch_execute(&format!("CREATE ROLE {user} LOGIN CREATEDB PASSWORD {password}")).await?;
             }
             for database in &self.databases {
-                create_bytewise(client, database, &self.user).await?;
+                create(client, database, &self.user).await?;
             }
             Ok(())
         })
@@ -62,25 +62,16 @@ pub(crate) fn recreate_database(cluster: &Cluster, database: &str, owner: &str) 
     })?;
     run(cluster, async |client| {
         client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(database))).await?;
-        create_bytewise(client, database, owner).await
+        create(client, database, owner).await
     })
 }
 
-/// Makes a database whose text sorts by its bytes, as the proxy can merge it over shards; what is a letter stays Unicode's.
-async fn create_bytewise(client: &Client, database: &str, owner: &str) -> Result<(), tokio_postgres::Error> {
-    make(client, database, owner, " TEMPLATE template0 LC_COLLATE 'C'").await
-}
-
 async fn create(client: &Client, database: &str, owner: &str) -> Result<(), tokio_postgres::Error> {
-    make(client, database, owner, "").await
-}
-
-async fn make(client: &Client, database: &str, owner: &str, how: &str) -> Result<(), tokio_postgres::Error> {
     if exists(client, "SELECT 1 FROM pg_database WHERE datname = $1", database).await? {
         return Ok(());
     }
     let (database, owner) = (identifier(database), identifier(owner));
-    client.batch_execute(&format!("CREATE DATABASE {database} OWNER {owner}{how}")).await
+    client.batch_execute(&format!("CREATE DATABASE {database} OWNER {owner}")).await
 }
 
 async fn exists(client: &Client, query: &str, name: &str) -> Result<bool, tokio_postgres::Error> {

@@ -78,6 +78,10 @@ impl Passing {
 /// Waits for bytes from the server, while noticing that the client leaves.
 pub async fn fill(client: &mut Client, server: &mut Server) -> Result<(), Failure> {
     poll_fn(|context| {
+        // What is still to be sent goes out meanwhile: two full sockets must not wait for each other.
+        if let Poll::Ready(Err(error)) = server.poll_flush(context) {
+            return Poll::Ready(Err(Failure::Server(error)));
+        }
         if let Poll::Ready(done) = server.poll_fill(context) {
             return Poll::Ready(done.map(|_| ()).map_err(Failure::Server));
         }
@@ -108,6 +112,21 @@ pub async fn swallow(client: &mut Client, server: &mut Server, count: usize) -> 
     }
 }
 
+/// Reads and drops the replies to everything that was sent, so that the next one is the next statement's.
+pub async fn settle(client: &mut Client, server: &mut Server) -> Result<(), Failure> {
+    while server.is_awaited() {
+        let (kind, whole) = next_frame(client, server).await?;
+        match kind {
+            b'Z' => {
+                note_ready(server, &whole)?;
+            }
+            b'G' => crate::wire::frontend::write_copy_fail(server.out(), "the statement before it failed"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Returns the next whole frame of a server, header included.
 pub async fn next_frame(client: &mut Client, server: &mut Server) -> Result<(u8, Bytes), Failure> {
     loop {
@@ -131,6 +150,11 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
         client.flush_if_large().await?;
         fill(client, server).await?;
     }
+}
+
+/// Passes one reply as it is, all but ReadyForQuery.
+pub async fn pass_reply(client: &mut Client, server: &mut Server) -> Result<Reply, Failure> {
+    reply(client, server, Passing::Everything, Tag::Pass).await
 }
 
 /// What the scan of a chunk ended with.

@@ -155,11 +155,12 @@ impl Link {
         let mut server = self.borrow(shard).await?;
         let mut opening = self.transaction.begin_statement().to_owned();
         for statement in &self.transaction.local_statements {
-            opening.push(';');
+            // On a line of its own: the statement may end in a comment.
+            opening.push_str("\n;");
             opening.push_str(statement);
         }
         for savepoint in &self.transaction.savepoints {
-            opening.push_str(";SAVEPOINT ");
+            opening.push_str("\n;SAVEPOINT ");
             opening.push_str(&savepoint.name);
         }
         crate::wire::frontend::write_query(server.out(), &opening);
@@ -263,7 +264,15 @@ impl Link {
         let member = &mut transaction.members[position];
         member.server.flush().await?;
         let preamble = std::mem::take(&mut member.preamble);
-        if preamble > 0 { forward::swallow(client, &mut member.server, preamble).await } else { Ok(()) }
+        if preamble == 0 {
+            return Ok(());
+        }
+        let opened = forward::swallow(client, &mut member.server, preamble).await;
+        if opened.is_err() && member.server.is_awaited() {
+            // The statement behind it was sent with it: its reply must not be taken for the next one's.
+            forward::settle(client, &mut member.server).await?;
+        }
+        opened
     }
 
     /// Tells the cancel registry which servers work for this client.

@@ -55,6 +55,9 @@ impl Link {
         self.cancel.set_active(&keys);
         let job = self.job(call, plan);
         let done = run(&mut self.client, servers.iter_mut().collect(), &job).await;
+        if servers.iter().any(|server| !server.is_in_step()) {
+            self.stop_running().await;
+        }
         for server in servers {
             self.give_back(server);
         }

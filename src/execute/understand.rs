@@ -154,6 +154,7 @@ impl Plans {
             ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),
+            literals: sql::literals(text),
             meaning: RefCell::new(understood),
             description: RefCell::new(None),
             uses: Cell::new(0),

@@ -67,6 +67,8 @@ impl Link {
         plan: &MultiWrite,
         parts: &[Part],
     ) -> Result<Vec<Collected>, Failure> {
+        // All shards join, and the time is asked for, before the first statement is queued: a failure in between must
+        // not leave a statement without a reader.
         let mut started = Vec::with_capacity(parts.len());
         for part in parts {
             let position = self.enlist(part.shard, Role::Part).await?;
@@ -74,11 +76,12 @@ impl Link {
             self.note_rejects(&plan.effect);
             let frozen = self.frozen(call, &part.statement, Some(&plan.effect), position).await?;
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
-            call.write(self.transaction.members[position].server.out(), &statement);
             started.push((position, call, statement));
         }
-        for (position, ..) in &started {
-            self.transaction.members[*position].server.flush().await?;
+        for (position, call, statement) in &started {
+            let server = &mut self.transaction.members[*position].server;
+            call.write(server.out(), statement);
+            server.flush().await?;
         }
         let mut replies = Vec::with_capacity(parts.len());
         for (position, ..) in &started {

@@ -58,6 +58,7 @@ fn pool_settings(proxy: &Proxy) -> PoolSettings {
         idle: pool.idle,
         lifetime: pool.lifetime,
         connect_timeout: proxy.config.limits.connect_timeout,
+        statements: proxy.config.limits.server_statements,
         ..PoolSettings::default()
     }
 }

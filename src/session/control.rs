@@ -47,6 +47,7 @@ impl Session {
                 backend::write_command_complete(self.link.client.output(), "UNLISTEN");
                 Ok(())
             }
+            Control::NextIds(wanted) => self.next_ids(call, wanted).await,
             Control::Listen(_) => Err(not_yet("LISTEN", "Connect to a shard itself to listen.")),
             Control::Prepare { .. } | Control::Execute { .. } => Err(not_yet(
                 "PREPARE and EXECUTE as SQL statements",

@@ -25,6 +25,9 @@ const CONSOLE_DATABASE: &str = "shardloom";
 /// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
 
+/// Marks the generation of rules that name no table.
+const UNSHARDED_GENERATION: u64 = 1 << 63;
+
 /// How a client came in.
 pub(super) enum Entrance {
     /// To a database.
@@ -241,6 +244,7 @@ fn start_settings(start: &Start) -> Result<Settings, Refusal> {
             name => settings.set(name, &quoted_value(value)),
         }
     }
+    settings.keep_as_defaults();
     Ok(settings)
 }
 
@@ -327,7 +331,9 @@ impl Snapshot {
         rules.shards = vec![home];
         rules.home = ShardId(0);
         rules.placement = crate::rules::Placement::new(vec![ShardId(0)]);
-        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), ..self.clone() }
+        // Plans are remembered by generation: those of an unsharded database must never serve the sharded one.
+        let generation = self.generation | UNSHARDED_GENERATION;
+        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), generation, ..self.clone() }
     }
 }
 

@@ -194,7 +194,7 @@ async fn commands_that_ask_a_proxy_show_its_ledger_and_change_it_with_a_reason()
         .expect("a transaction");
 
     let listed = json(&ask(&["ledger", "ls", "--json"]));
-    let found = listed.as_array().unwrap().iter().find(|row| row["txid"].to_string() == txid);
+    let found = listed.as_array().unwrap().iter().find(|row| row["txid"].as_i64() == txid.parse().ok());
     assert_eq!(found.expect("the transaction is listed")["mode"], "eventual");
     assert!(json(&ask(&["ledger", "ls", "--state", "attention", "--json"])).as_array().unwrap().is_empty());
     let shown = ask(&["ledger", "show", &txid]);
@@ -221,4 +221,40 @@ async fn commands_that_ask_a_proxy_show_its_ledger_and_change_it_with_a_reason()
     let unknown = ask(&["id", "next", "nosuch"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("The tags are: order"), "{}", text(&unknown.stderr));
+}
+
+/// Goal: the container's configuration and rules are of this version.
+#[test]
+fn the_containers_files_are_accepted() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let topology = read("docker/shard-rules/topology.yaml");
+    let (ids, shop) = (read("shard-rules/ids.yaml"), read("shard-rules/shop.yaml"));
+    let rules = Rules::new("docker", &[("topology.yaml", &topology), ("ids.yaml", &ids), ("shop.yaml", &shop)]);
+    let output = shardloom(&["check", "--rules", rules.path()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+
+    let environment = |name: &str| Some(format!("secret of {name}"));
+    let config =
+        shardloom::config::Config::parse("docker/shardloom.yaml", &read("docker/shardloom.yaml"), &environment)
+            .unwrap_or_else(|findings| panic!("{findings:?}"));
+    assert_eq!(config.listen.address.port(), 6432);
+    assert!(config.admin.address.ip().is_loopback(), "the admin port stays inside of the container");
+    assert_eq!(config.users[0].name, "app");
+}
+
+#[test]
+fn keys_that_are_not_there_yet_are_refused_with_their_place() {
+    let files = Rules::new(
+        "later",
+        &[(
+            "shardloom.yaml",
+            "listen: {unix_socket: /tmp}\nusers: [{name: a, password: b}]\nservice: {user: c}\ntelemetry: {otlp: x}\n",
+        )],
+    );
+    let output = shardloom(&["serve", "--config", files.0.join("shardloom.yaml").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("shardloom.yaml:1:23: \"unix_socket\" is not available yet"), "{said}");
+    assert!(said.contains("shardloom.yaml:4:19: \"otlp\" is not available yet"), "{said}");
 }

@@ -13,6 +13,8 @@ mod chaos_reference;
 mod cli;
 mod dev_command;
 mod differential;
+mod drivers;
+mod hostile;
 mod ledger;
 mod parts;
 mod pgbench;

@@ -99,7 +99,7 @@ impl Batch {
                 self.expected.push_back(Expect::ClosePortal);
             }
             Step::ClosePortal(_) => self.expected.push_back(Expect::Answer(CLOSE_COMPLETE)),
-            Step::Fail(_) => {}
+            Step::DescribeCursor(..) | Step::Fail(_) => {}
         }
     }
 

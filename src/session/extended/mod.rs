@@ -18,7 +18,7 @@ use crate::types::ShardId;
 use crate::execute::Prepared;
 use pipeline::Step;
 use portal::Portal;
-pub(super) use stepwise::row_part;
+pub(super) use stepwise::{row_part, with_formats};
 
 /// The most portals that one client may hold in a transaction.
 const PORTALS_MAX: usize = 1_000;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning};
 use crate::plan::{Plan, Statement};
+use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frame::FrameError;
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
@@ -24,6 +25,8 @@ pub(super) enum Step {
     Bind(Rc<Portal>),
     DescribeStatement(Rc<Prepared>),
     DescribePortal(Rc<Portal>),
+    /// A cursor that DECLARE made is a portal too.
+    DescribeCursor(String, ShardId),
     Execute(Rc<Portal>, i32),
     CloseStatement,
     ClosePortal(Option<Rc<Portal>>),
@@ -122,22 +125,13 @@ impl Session {
         if self.link.transaction.is_open() {
             return false;
         }
-        let executions = steps.iter().filter_map(|step| match step {
-            Step::Execute(portal, _) => Some(portal),
-            _ => None,
-        });
-        let control = executions.clone().any(|portal| portal.plan.is_none());
-        let count = executions.clone().count();
-        match end {
-            End::Flush => !control && steps.iter().any(|step| matches!(step, Step::Bind(_) | Step::Execute(..))),
-            End::Sync => count > 1 && !control && self.shard_of_all(executions).is_none(),
+        if end == End::Flush {
+            let runs = |step: &Step| matches!(step, Step::Bind(_) | Step::Execute(..));
+            return steps.iter().any(runs) && !steps.iter().any(is_control);
         }
-    }
-
-    /// Returns the one shard on which all portals run as they stand.
-    fn shard_of_all<'a>(&self, mut portals: impl Iterator<Item = &'a Rc<Portal>>) -> Option<ShardId> {
-        let first = plain_shard(portals.next()?)?;
-        portals.all(|portal| plain_shard(portal) == Some(first)).then_some(first)
+        let turns = steps.iter().filter(|step| matches!(step, Step::Execute(..) | Step::Fail(_))).count();
+        let begins = steps.iter().find(|step| matches!(step, Step::Execute(..))).is_some_and(is_begin);
+        turns > 1 && !begins && self.batch_shard(steps.iter()).is_none_or(|(_, length)| length < steps.len())
     }
 
     fn read_step(&mut self, kind: u8, body: &Bytes) -> Result<Result<Step, Failure>, FrameError> {
@@ -154,7 +148,10 @@ impl Session {
                 let describe = Describe::read(body)?;
                 match describe.target {
                     Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
-                    Target::Portal => self.find_portal(describe.name).map(Step::DescribePortal),
+                    Target::Portal => match self.extended.cursors.get(describe.name) {
+                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), *shard)),
+                        None => self.find_portal(describe.name).map(Step::DescribePortal),
+                    },
                 }
             }
             b'E' => {
@@ -193,6 +190,7 @@ impl Session {
         }
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
+        self.refuse_unless_ending(&prepared)?;
         self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
         Ok(prepared)
     }
@@ -220,7 +218,7 @@ impl Session {
             text: Rc::clone(&statement.sql),
             arguments: Some(Rc::clone(&arguments)),
             describe: false,
-            literals: Vec::new(),
+            literals: statement.literals.clone(),
         };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
         check_count(bind, understood.parameters().max(statement.types.len()))?;
@@ -248,11 +246,12 @@ impl Session {
         Ok(portal)
     }
 
-    /// In a failed block only what ends it may be bound.
+    /// In a failed block only what ends it may be prepared and bound.
     fn refuse_unless_ending(&self, statement: &Prepared) -> Result<(), Failure> {
         match &statement.meaning.borrow().meaning {
-            Meaning::Control(_) => Ok(()),
-            Meaning::Plan(_) | Meaning::Empty => self.refuse_if_failed(),
+            Meaning::Empty => Ok(()),
+            Meaning::Control(Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)) => Ok(()),
+            Meaning::Plan(_) | Meaning::Control(_) => self.refuse_if_failed(),
         }
     }
 
@@ -283,6 +282,17 @@ fn check_count(bind: &Bind<'_>, wanted: usize) -> Result<(), Failure> {
     let message =
         format!("bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}");
     Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
+}
+
+/// Tells whether a step runs a session or transaction statement.
+fn is_control(step: &Step) -> bool {
+    matches!(step, Step::Execute(portal, _) if portal.plan.is_none())
+}
+
+/// Tells whether a step opens the client's own transaction.
+fn is_begin(step: &Step) -> bool {
+    let Step::Execute(portal, _) = step else { return false };
+    matches!(portal.statement.meaning.borrow().meaning, Meaning::Control(Control::Begin { .. }))
 }
 
 /// Returns the shard of a portal whose statement runs there as the client wrote it, and commits there.

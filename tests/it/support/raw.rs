@@ -103,10 +103,32 @@ impl RawClient {
         client
     }
 
-    /// Sends a cancel request for this client over a connection of its own and waits for its end.
-    pub fn cancel(&self, port: u16) {
+    /// Logs in with these start-up parameters; a refusal is returned as SQLSTATE and message.
+    pub fn try_connect(port: u16, parameters: &[(&str, &str)], password: &str) -> Result<Self, (String, String)> {
+        let mut client = Self::dial(port);
+        let mut startup = BytesMut::new();
+        frontend::startup_message(parameters.iter().copied(), &mut startup).expect("a startup message");
+        client.send_some(&startup);
+        client.try_log_in(password)?;
+        Ok(client)
+    }
+
+    /// Reads one byte.
+    pub fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).expect("a byte within the time-out");
+        byte[0]
+    }
+
+    /// Closes the sending side.
+    pub fn finish_sending(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Sends a cancel request with a key over a connection of its own and waits for its end.
+    pub fn cancel_key(port: u16, key: &[u8]) {
         let mut other = Self::dial(port);
-        other.send(&[&[0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e], &self.key[..]].concat());
+        other.send(&[&[0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e], key].concat());
         assert!(other.read_to_end().is_empty());
     }
 
@@ -165,13 +187,21 @@ impl RawClient {
         self.parameters.insert(name, cursor.text());
     }
 
-    fn log_in(&mut self, password: &str) {
+    /// Logs in after the start-up packet; tells whether the protocol's version was negotiated.
+    pub fn log_in(&mut self, password: &str) -> bool {
+        self.try_log_in(password).unwrap_or_else(|error| panic!("login: {error:?}"))
+    }
+
+    /// The same; an error is returned as SQLSTATE and message.
+    fn try_log_in(&mut self, password: &str) -> Result<bool, (String, String)> {
         let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let mut negotiated = false;
         loop {
             let (tag, body) = self.message();
             let mut answer = BytesMut::new();
             match (tag, body.get(3)) {
-                ('Z', _) => return,
+                ('Z', _) => return Ok(negotiated),
+                ('v', _) => negotiated = true,
                 ('S', _) => self.parameter(&body),
                 ('K', _) => self.key = body.clone(),
                 ('R', Some(10)) => {
@@ -182,7 +212,10 @@ impl RawClient {
                     frontend::sasl_response(scram.message(), &mut answer).expect("SASL");
                 }
                 ('R', Some(12)) => scram.finish(&body[4..]).expect("SCRAM's proof of the server"),
-                ('E', _) => panic!("login: {:?}", fields(&body)),
+                ('E', _) => {
+                    let fields = fields(&body);
+                    return Err((fields[&'C'].clone(), fields[&'M'].clone()));
+                }
                 _ => {}
             }
             self.send(&answer);
