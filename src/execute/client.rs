@@ -32,6 +32,16 @@ pub struct Client {
     overflow: bool,
     /// Whether COPY data was read since this was last asked.
     copied: bool,
+    traffic: Traffic,
+}
+
+/// Bytes that came and went since they were last asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the client.
+    pub received: u64,
+    /// To the client.
+    pub sent: u64,
 }
 
 /// What was waiting for the client before replies were held.
@@ -72,6 +82,7 @@ impl Client {
             held_max: None,
             overflow: false,
             copied: false,
+            traffic: Traffic::default(),
         }
     }
 
@@ -148,7 +159,10 @@ impl Client {
         self.input.reserve(READ_BYTES);
         match self.stream.read_buf(&mut self.input).await? {
             0 => Err(ClientError::Gone),
-            _ => Ok(()),
+            read => {
+                self.traffic.received += read as u64;
+                Ok(())
+            }
         }
     }
 
@@ -162,9 +176,27 @@ impl Client {
             return Ok(());
         }
         if !self.output.is_empty() {
-            self.stream.write_all_buf(&mut self.output).await?;
+            self.traffic.sent += self.output.len() as u64;
+            self.write_out().await?;
         }
         Ok(())
+    }
+
+    /// Writes piece by piece; what was written is gone from the buffer even if the future is dropped in between.
+    async fn write_out(&mut self) -> Result<(), ClientError> {
+        while !self.output.is_empty() {
+            // A plain write: a vectored one of one piece costs more in the kernel.
+            match self.stream.write(&self.output).await? {
+                0 => return Err(ClientError::Gone),
+                written => self.output.advance(written),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes that came and went since the last call.
+    pub fn take_traffic(&mut self) -> Traffic {
+        std::mem::take(&mut self.traffic)
     }
 
     /// Flushes once [`FLUSH_BYTES`] are waiting, so that a large reply does not gather in memory.
@@ -183,7 +215,7 @@ impl Client {
             self.input.reserve(READ_BYTES);
             match self.stream.try_read_buf(&mut self.input) {
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(read) => self.traffic.received += read as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Poll::Ready(()),
             }

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::backend::{CancelHandle, Server};
+use crate::backend::{CancelHandle, Server, ServerTarget};
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 use super::client::Client;
 use super::failure::Failure;
@@ -45,6 +45,8 @@ pub struct Link {
     pub settings: Settings,
     /// Who it is.
     pub identity: Identity,
+    /// Addresses of shards, by position.
+    pub targets: Targets,
     /// Where a cancel request finds the servers at work.
     pub cancel: CancelHandle,
     /// The rules of this transaction.
@@ -63,6 +65,13 @@ pub struct Link {
     pub pin: Pinned,
     /// Whether the statement at hand changes settings past the proxy's book-keeping.
     pub touches_settings: bool,
+}
+
+/// Addresses that a session has looked up, under one generation of the rules.
+#[derive(Debug, Default)]
+pub struct Targets {
+    generation: u64,
+    known: Vec<Option<Arc<ServerTarget>>>,
 }
 
 impl Link {
@@ -93,9 +102,23 @@ impl Link {
         }
     }
 
-    async fn checkout(&self, shard: ShardId) -> Result<Server, Failure> {
-        let target = self.worker.target(&self.snapshot, &self.identity, shard);
+    async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        let target = self.target(shard);
         Ok(self.worker.pools.checkout(&target).await?)
+    }
+
+    /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.
+    fn target(&mut self, shard: ShardId) -> Arc<ServerTarget> {
+        if self.targets.generation != self.snapshot.generation {
+            self.targets = Targets { generation: self.snapshot.generation, known: Vec::new() };
+        }
+        let known = &mut self.targets.known;
+        if known.len() <= shard.index() {
+            known.resize(shard.index() + 1, None);
+        }
+        let target =
+            known[shard.index()].get_or_insert_with(|| self.worker.target(&self.snapshot, &self.identity, shard));
+        Arc::clone(target)
     }
 
     /// Brings a server to this session's settings if it has others.
@@ -131,18 +154,19 @@ impl Link {
         let mut server = self.borrow(shard).await?;
         let mut opening = self.transaction.begin_statement().to_owned();
         for statement in &self.transaction.local_statements {
-            opening.push(';');
+            // On a line of its own: the statement may end in a comment.
+            opening.push_str("\n;");
             opening.push_str(statement);
         }
         for savepoint in &self.transaction.savepoints {
-            opening.push_str(";SAVEPOINT ");
+            opening.push_str("\n;SAVEPOINT ");
             opening.push_str(&savepoint.name);
         }
         crate::wire::frontend::write_query(server.out(), &opening);
         self.transaction.members.push(Member {
             server,
             wrote: false,
-            inbox: false,
+            inbox: None,
             lock_bounded: false,
             preamble: 1,
             commands: Vec::new(),
@@ -158,23 +182,29 @@ impl Link {
         if !self.transaction.members[position].wrote {
             self.wait_for_gate(shard).await?;
         }
+        if role == Role::Authority {
+            self.check_copies(shard)?;
+        }
         if !self.transaction.wrote_elsewhere(shard) && role != Role::Part {
             return Ok(());
+        }
+        if self.transaction.wrote_elsewhere(shard) {
+            self.check_span()?;
         }
         let mut statement = String::new();
         if !self.transaction.members[position].lock_bounded && self.settings.get("lock_timeout").is_none() {
             let bound = self.worker.limits().cross_shard_lock_timeout;
             statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
         }
-        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard);
-        if target && !self.transaction.members[position].inbox && !self.transaction.members[position].wrote {
+        let home = self.home();
+        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard) && shard != home;
+        if target && self.transaction.members[position].inbox != Some(home) {
             let txid = self.txid()?;
-            let home = self.home_name();
             if !statement.is_empty() {
                 statement.push(';');
             }
-            statement.push_str(&outbox::inbox_insert(txid, &home));
-            self.transaction.members[position].inbox = true;
+            statement.push_str(&outbox::inbox_insert(txid, &self.snapshot.rules.shard(home).name));
+            self.transaction.members[position].inbox = Some(home);
         }
         let member = &mut self.transaction.members[position];
         member.lock_bounded = true;
@@ -183,6 +213,27 @@ impl Link {
             member.preamble += 1;
         }
         Ok(())
+    }
+
+    /// Refuses a write of a reference table that its copies could not follow.
+    fn check_copies(&self, home: ShardId) -> Result<(), Refusal> {
+        if self.transaction.reference_home.is_some_and(|other| other != home) {
+            return Err(two_reference_homes());
+        }
+        let copies = ShardSet::first(self.snapshot.rules.shards.len());
+        copies.iter().filter(|copy| *copy != home).try_for_each(|copy| self.worker.proxy.outbox.check_backlog(copy))
+    }
+
+    /// Refuses a second shard where the rules of a table written so far want one.
+    pub(super) fn check_span(&self) -> Result<(), Refusal> {
+        match &self.transaction.rejects {
+            Some(table) => Err(Refusal::unsupported(
+                format!("the rules reject transactions over several shards that write table \"{table}\""),
+                "Keep the transaction on one shard, or set multi_shard.mode of its tables.",
+            )
+            .with_reason("multi_shard_rejected")),
+            None => Ok(()),
+        }
     }
 
     /// Returns this transaction's snowflake id, drawing it at the first call.
@@ -202,11 +253,7 @@ impl Link {
         if self.transaction.reference {
             return self.transaction.reference_home.unwrap_or(self.snapshot.rules.home);
         }
-        self.transaction.written().first().copied().unwrap_or(self.snapshot.rules.home)
-    }
-
-    fn home_name(&self) -> String {
-        self.snapshot.rules.shard(self.home()).name.clone()
+        self.transaction.first_written.unwrap_or(self.snapshot.rules.home)
     }
 
     /// Sends what is queued for a member and reads the replies to what the client did not ask for.
@@ -215,7 +262,15 @@ impl Link {
         let member = &mut transaction.members[position];
         member.server.flush().await?;
         let preamble = std::mem::take(&mut member.preamble);
-        if preamble > 0 { forward::swallow(client, &mut member.server, preamble).await } else { Ok(()) }
+        if preamble == 0 {
+            return Ok(());
+        }
+        let opened = forward::swallow(client, &mut member.server, preamble).await;
+        if opened.is_err() && member.server.is_awaited() {
+            // The statement behind it was sent with it: its reply must not be taken for the next one's.
+            forward::settle(client, &mut member.server).await?;
+        }
+        opened
     }
 
     /// Tells the cancel registry which servers work for this client.
@@ -248,6 +303,13 @@ pub enum Role {
     Part,
     /// It is written as the home of a reference table.
     Authority,
+}
+
+fn two_reference_homes() -> Refusal {
+    Refusal::unsupported(
+        "this transaction has changed a reference table that another shard is home of",
+        "Write reference tables of one home in one transaction.",
+    )
 }
 
 fn snapshot_over_shards() -> Refusal {

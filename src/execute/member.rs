@@ -129,7 +129,7 @@ async fn describe(
             b'T' | b'n' => frames.extend_from_slice(&frame),
             b'E' => error = error.or(Some(frame)),
             b'Z' => {
-                forward::note_ready(server, frame[5])?;
+                forward::note_ready(server, &frame)?;
                 return match error {
                     Some(frame) => Err(Failure::Shard { frame }),
                     None => Ok(frames.freeze()),

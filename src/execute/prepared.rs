@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::sql::Literal;
+
 use super::understand::Understood;
 
 /// Text and declared types, understood once.
@@ -17,6 +19,8 @@ pub struct Prepared {
     pub sql: Rc<str>,
     /// Declared parameter types.
     pub types: Vec<u32>,
+    /// The literals of the text; its meaning may have been found with other literals in their places.
+    pub literals: Vec<Literal>,
     /// What it means, and under which generation of the rules that was found out.
     pub meaning: RefCell<Rc<Understood>>,
     /// What a server said that it takes and returns.

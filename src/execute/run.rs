@@ -1,6 +1,7 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -48,6 +49,7 @@ impl Link {
         }
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
+        let begun = Instant::now();
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
@@ -57,6 +59,7 @@ impl Link {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
         };
+        self.worker.proxy.metrics.latency(begun.elapsed());
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
         }
@@ -73,13 +76,7 @@ impl Link {
         match &understood.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => {
                 let values: Vec<Option<&[u8]>> = arguments.values.iter().map(Option::as_deref).collect();
-                let scanned;
-                let literals = if prepared.is_template() && call.arguments.is_none() {
-                    scanned = sql::literals(&call.text);
-                    &scanned
-                } else {
-                    understood.literals()
-                };
+                let literals = if call.literals.is_empty() { understood.literals() } else { &call.literals };
                 let parameters = Parameters {
                     is_extended: call.arguments.is_some(),
                     values: &values,
@@ -116,7 +113,7 @@ impl Link {
         let text = sql::splice(&call.text, &sql::next_id::edits(calls, &ids, form));
         let arguments = call.arguments.as_deref().map(|arguments| Rc::new(with_ids(arguments, &ids)));
         let issued = Rc::new(understand::read_issued(&text, &self.snapshot)?);
-        Ok(Some((Call { text: text.into(), arguments, describe: call.describe }, issued)))
+        Ok(Some((Call { text: text.into(), arguments, describe: call.describe, literals: Vec::new() }, issued)))
     }
 
     /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.

@@ -14,7 +14,7 @@ use crate::plan::insert::PreparedInsert;
 use crate::plan::{self, Context, PrepareError};
 use crate::proxy::{Pinned, Snapshot};
 use crate::sql::next_id::{IdArguments, NextIdCall};
-use crate::sql::{self, Control, Ddl, Skeleton, Utility};
+use crate::sql::{self, Control, Ddl, Literal, Skeleton, Utility};
 use crate::types::{Refusal, ShardId};
 
 use super::failure::Failure;
@@ -90,6 +90,22 @@ impl Plans {
         }
     }
 
+    /// Returns what a text means under these rules, and its literals where the meaning is that of another text with
+    /// the same skeleton.
+    pub fn understand_masked(
+        &self,
+        text: &str,
+        snapshot: &Snapshot,
+    ) -> Result<(Rc<Understood>, Vec<Literal>), Failure> {
+        let understood = self.understand(text, snapshot)?;
+        let literals = if understood.is_template() && text.len() <= self.text_bytes_max {
+            std::mem::take(&mut self.skeleton.borrow_mut().literals)
+        } else {
+            Vec::new()
+        };
+        Ok((understood, literals))
+    }
+
     /// Returns what a text means under these rules.
     pub fn understand(&self, text: &str, snapshot: &Snapshot) -> Result<Rc<Understood>, Failure> {
         if text.len() > self.text_bytes_max {
@@ -116,11 +132,7 @@ impl Plans {
     }
 
     fn remember(&self, text: &str, understood: &Rc<Understood>) {
-        let is_template = match &understood.meaning {
-            Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
-            _ => false,
-        };
-        if is_template {
+        if understood.is_template() {
             let skeleton = self.skeleton.borrow().text.as_str().into();
             self.templates.borrow_mut().insert(skeleton, Rc::clone(understood));
         } else {
@@ -142,6 +154,7 @@ impl Plans {
             ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),
+            literals: sql::literals(text),
             meaning: RefCell::new(understood),
             description: RefCell::new(None),
             uses: Cell::new(0),
@@ -166,6 +179,14 @@ impl Plans {
 }
 
 impl Understood {
+    /// Tells whether it holds for every text with the same skeleton.
+    fn is_template(&self) -> bool {
+        match &self.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => false,
+        }
+    }
+
     /// Tells whether the session has to act once it ran: keep its server, read tables or settings anew.
     pub fn has_consequences(&self) -> bool {
         self.pins != Pinned::No || self.touches_settings || self.changes_schema

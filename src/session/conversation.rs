@@ -1,7 +1,6 @@
 //! The conversation after the login: messages in, replies out, until the client leaves.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
@@ -39,13 +38,14 @@ pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
 }
 
 async fn serve(mut session: Session) {
-    let proxy = Arc::clone(&session.link.worker.proxy);
+    // One receiver for the whole conversation: subscribing costs more than looking.
+    let mut drain = session.link.worker.proxy.drain.subscribe();
     loop {
         let phase = end_phase(&session);
         let message = tokio::select! {
             biased;
             message = session.next_message() => message,
-            () = proxy.drain.reached(phase) => {
+            _ = drain.wait_for(|reached| *reached >= phase) => {
                 session.say_goodbye().await;
                 break;
             }
@@ -61,6 +61,7 @@ async fn serve(mut session: Session) {
             break;
         }
     }
+    session.count_traffic();
     session.link.abandon();
 }
 
@@ -74,8 +75,16 @@ impl Session {
         if let Some(frame) = self.link.client.buffered_frame()? {
             return Ok(frame);
         }
+        self.count_traffic();
         self.note_state();
         self.link.client.frame().await
+    }
+
+    fn count_traffic(&mut self) {
+        let traffic = self.link.client.take_traffic();
+        let metrics = &self.link.worker.proxy.metrics;
+        metrics.received(traffic.received);
+        metrics.sent(traffic.sent);
     }
 
     fn note_state(&self) {
@@ -115,6 +124,7 @@ impl Session {
             Err(error @ FrameError::NotUtf8) => report::report(&mut self.link, &Failure::Refused(error.into())),
             Err(error) => return Err(error.into()),
         }
+        self.end_implicit().await?;
         self.ready();
         Ok(())
     }
@@ -125,6 +135,7 @@ impl Session {
         self.record.set_pinned(link.pin);
         backend::write_ready(link.client.output(), link.transaction.status());
         if !link.transaction.is_open() {
+            link.worker.proxy.metrics.transaction();
             self.extended.forget_portals();
             let rules = &link.worker.proxy.rules;
             if !link.identity.passthrough && rules.generation() != link.snapshot.generation {

@@ -6,7 +6,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::config::User;
-use crate::execute::{Client, ClientError, Failure, Identity, Link, Settings, Transaction, Worker, quoted_value};
+use crate::execute::{
+    Client, ClientError, Failure, Identity, Link, Settings, Targets, Transaction, Worker, quoted_value,
+};
 use crate::proxy::{ClientHandle, Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
@@ -22,6 +24,9 @@ use super::report;
 const CONSOLE_DATABASE: &str = "shardloom";
 /// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
+
+/// Marks the generation of rules that name no table.
+const UNSHARDED_GENERATION: u64 = 1 << 63;
 
 /// How a client came in.
 pub(super) enum Entrance {
@@ -198,6 +203,7 @@ async fn open_session(
     let record = worker.proxy.clients.register(&user.name, &database, client.address(), worker.proxy.now_ms());
     let link = Link {
         cancel: worker.proxy.cancels.register(),
+        targets: Targets::default(),
         client,
         transaction: Transaction::default(),
         settings,
@@ -325,7 +331,9 @@ impl Snapshot {
         rules.shards = vec![home];
         rules.home = ShardId(0);
         rules.placement = crate::rules::Placement::new(vec![ShardId(0)]);
-        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), ..self.clone() }
+        // Plans are remembered by generation: those of an unsharded database must never serve the sharded one.
+        let generation = self.generation | UNSHARDED_GENERATION;
+        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), generation, ..self.clone() }
     }
 }
 

@@ -128,8 +128,8 @@ impl Session {
         if sql::control(text).is_some() {
             return Err(not_yet("EXPLAIN of a session statement", "It has no plan."));
         }
-        let inner = Call { text: text.into(), ..call.clone() };
-        let understood = self.link.worker.plans.understand(&inner.text, &self.link.snapshot)?;
+        let (understood, literals) = self.link.worker.plans.understand_masked(text, &self.link.snapshot)?;
+        let inner = Call { text: text.into(), literals, ..call.clone() };
         self.link.plan(&inner, &understood)
     }
 }

@@ -18,7 +18,9 @@ with relation as (
     and n.nspname not in ('information_schema', 'shardloom') and n.nspname !~ '^pg_'
 )
 select 'database'::text as kind,
-       json_build_object('c', d.datcollate in ('C', 'POSIX'))::text as value
+       json_build_object('c', case coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')
+         when 'c' then lower(d.datcollate) in ('c', 'posix', 'c.utf-8', 'c.utf8')
+         else coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'b' end)::text as value
 from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()
 union all
 select 'functions', coalesce(json_object_agg(f.proname, f.worst), '{}')::text

@@ -7,7 +7,8 @@ use super::Volatility;
 /// The user tables and functions of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// Whether the database's default collation is `C` or `POSIX`.
+    /// Whether the database's default collation sorts text by its bytes: `C` and `POSIX`, the system's `C.UTF-8` (by
+    /// code point, which is the same), and those that PostgreSQL brings along. Never one of ICU.
     pub database_collation_is_c: bool,
     /// Tables by the name that rules use: bare in schema `public`, else `schema.name`.
     pub tables: HashMap<String, Table>,

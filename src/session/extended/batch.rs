@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 
 use crate::backend::Server;
 use crate::execute::{self, Client, Failure};
+use crate::types::ShardId;
 use crate::wire::{backend, frontend};
 
 use super::pipeline::Step;
@@ -50,6 +51,16 @@ pub(super) struct Outcome {
     pub failed: bool,
     /// Rows affected, per Execute in order.
     pub affected: Vec<u64>,
+}
+
+/// How a batch goes on after a frame.
+enum Next {
+    /// With the next frame.
+    More,
+    /// With the client's COPY data.
+    Copy,
+    /// Not at all: that was ReadyForQuery.
+    Done,
 }
 
 /// One batch on its way.
@@ -147,45 +158,79 @@ impl Batch {
     pub async fn replies(mut self, client: &mut Client, server: &mut Server) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
         let mut described = BytesMut::new();
+        let mut skip = 0;
         loop {
-            self.answer_own(client);
-            let (kind, frame) = execute::next_frame(client, server).await?;
-            match kind {
-                b'Z' => {
-                    execute::note_ready(server, frame[5])?;
-                    if !outcome.failed {
-                        self.answer_own(client);
-                    }
-                    return Ok(outcome);
+            execute::pass_rows(client.output(), server, &mut skip)?;
+            if skip == 0
+                && let Some(length) = execute::whole_frame(server)?
+            {
+                self.answer_own(client);
+                match self.frame(client, server, length, &mut described, &mut outcome)? {
+                    Next::More => continue,
+                    Next::Copy => execute::pass_copy_data(client, server, true).await?,
+                    Next::Done => return Ok(outcome),
                 }
-                b'E' => {
-                    outcome.failed = true;
-                    client.output().extend_from_slice(&frame);
-                    self.renew_outdated(&frame);
-                    self.forget_unparsed(server);
-                }
-                b'N' | b'S' | b'A' => client.output().extend_from_slice(&frame),
-                b'D' | b'd' | b'H' | b'W' | b'c' => {
-                    client.output().extend_from_slice(&frame);
-                    client.flush_if_large().await?;
-                }
-                b'G' => {
-                    client.output().extend_from_slice(&frame);
-                    execute::pass_copy_data(client, server, true).await?;
-                }
-                b't' => described = BytesMut::from(&frame[..]),
-                _ => self.matched(client, kind, &frame, &mut described, server, &mut outcome),
             }
+            client.flush_if_large().await?;
+            execute::fill(client, server).await?;
         }
     }
 
+    /// Takes one whole frame, which is no row, off the server's buffer.
+    fn frame(
+        &mut self,
+        client: &mut Client,
+        server: &mut Server,
+        length: usize,
+        described: &mut BytesMut,
+        outcome: &mut Outcome,
+    ) -> Result<Next, Failure> {
+        let shard = server.shard();
+        let frame = &server.input()[..length];
+        let next = match frame[0] {
+            b'Z' => {
+                let ready = [frame[0], 0, 0, 0, 5, frame.get(5).copied().unwrap_or(0)];
+                execute::note_ready(server, &ready)?;
+                if !outcome.failed {
+                    self.answer_own(client);
+                }
+                Next::Done
+            }
+            b'E' => {
+                outcome.failed = true;
+                client.output().extend_from_slice(frame);
+                self.renew_outdated(frame);
+                self.forget_unparsed(server);
+                Next::More
+            }
+            b'G' => {
+                client.output().extend_from_slice(frame);
+                Next::Copy
+            }
+            b't' => {
+                described.extend_from_slice(frame);
+                Next::More
+            }
+            b'N' | b'S' | b'A' | b'H' | b'W' | b'c' => {
+                client.output().extend_from_slice(frame);
+                Next::More
+            }
+            _ => {
+                self.matched(client, frame, shard, described, outcome);
+                Next::More
+            }
+        };
+        server.input().advance(length);
+        Ok(next)
+    }
+
+    /// Handles what ends the step whose turn it is.
     fn matched(
         &mut self,
         client: &mut Client,
-        kind: u8,
         frame: &[u8],
+        shard: ShardId,
         described: &mut BytesMut,
-        server: &Server,
         outcome: &mut Outcome,
     ) {
         match self.expected.pop_front() {
@@ -200,13 +245,12 @@ impl Batch {
                 }
             }
             Some(Expect::Bind(portal)) => {
-                portal.open_on.set(Some(server.shard()));
+                portal.open_on.set(Some(shard));
                 client.output().extend_from_slice(frame);
             }
             Some(Expect::Execute) => {
-                let affected =
-                    if kind == b'C' { backend::command_tag(&frame[5..]).map_or(0, execute::rows_of_tag) } else { 0 };
-                outcome.affected.push(affected);
+                let tag = if frame[0] == b'C' { backend::command_tag(&frame[5..]).ok() } else { None };
+                outcome.affected.push(tag.map_or(0, execute::rows_of_tag));
                 client.output().extend_from_slice(frame);
             }
             Some(_) | None => client.output().extend_from_slice(frame),

@@ -125,22 +125,13 @@ impl Session {
         if self.link.transaction.is_open() {
             return false;
         }
-        let executions = steps.iter().filter_map(|step| match step {
-            Step::Execute(portal, _) => Some(portal),
-            _ => None,
-        });
-        let control = executions.clone().any(|portal| portal.plan.is_none());
-        let count = executions.clone().count();
-        match end {
-            End::Flush => !control && steps.iter().any(|step| matches!(step, Step::Bind(_) | Step::Execute(..))),
-            End::Sync => count > 1 && !control && self.shard_of_all(executions).is_none(),
+        if end == End::Flush {
+            let runs = |step: &Step| matches!(step, Step::Bind(_) | Step::Execute(..));
+            return steps.iter().any(runs) && !steps.iter().any(is_control);
         }
-    }
-
-    /// Returns the one shard on which all portals run as they stand.
-    fn shard_of_all<'a>(&self, mut portals: impl Iterator<Item = &'a Rc<Portal>>) -> Option<ShardId> {
-        let first = plain_shard(portals.next()?)?;
-        portals.all(|portal| plain_shard(portal) == Some(first)).then_some(first)
+        let turns = steps.iter().filter(|step| matches!(step, Step::Execute(..) | Step::Fail(_))).count();
+        let begins = steps.iter().find(|step| matches!(step, Step::Execute(..))).is_some_and(is_begin);
+        turns > 1 && !begins && self.batch_shard(steps.iter()).is_none_or(|(_, length)| length < steps.len())
     }
 
     fn read_step(&mut self, kind: u8, body: &Bytes) -> Result<Result<Step, Failure>, FrameError> {
@@ -223,7 +214,12 @@ impl Session {
             result_formats: bind.result_formats().collect(),
         });
         statement.uses.set(statement.uses.get().saturating_add(1));
-        let call = Call { text: Rc::clone(&statement.sql), arguments: Some(Rc::clone(&arguments)), describe: false };
+        let call = Call {
+            text: Rc::clone(&statement.sql),
+            arguments: Some(Rc::clone(&arguments)),
+            describe: false,
+            literals: statement.literals.clone(),
+        };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
         check_count(bind, understood.parameters().max(statement.types.len()))?;
         let issued = self.link.issued(&call, &understood)?;
@@ -286,6 +282,17 @@ fn check_count(bind: &Bind<'_>, wanted: usize) -> Result<(), Failure> {
     let message =
         format!("bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}");
     Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
+}
+
+/// Tells whether a step runs a session or transaction statement.
+fn is_control(step: &Step) -> bool {
+    matches!(step, Step::Execute(portal, _) if portal.plan.is_none())
+}
+
+/// Tells whether a step opens the client's own transaction.
+fn is_begin(step: &Step) -> bool {
+    let Step::Execute(portal, _) = step else { return false };
+    matches!(portal.statement.meaning.borrow().meaning, Meaning::Control(Control::Begin { .. }))
 }
 
 /// Returns the shard of a portal whose statement runs there as the client wrote it, and commits there.

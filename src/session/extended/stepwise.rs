@@ -26,7 +26,7 @@ impl Session {
     pub(super) async fn run_steps(&mut self, steps: Vec<Step>) -> Result<(), Failure> {
         let mut steps: VecDeque<Step> = steps.into();
         while !steps.is_empty() {
-            match self.batch_shard(&steps) {
+            match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
                     self.run_batch(shard, &batch).await?;
@@ -38,10 +38,10 @@ impl Session {
     }
 
     /// Returns the shard of the longest run of steps at the front that one server can take as they are.
-    fn batch_shard(&self, steps: &VecDeque<Step>) -> Option<(ShardId, usize)> {
+    pub(super) fn batch_shard<'a>(&self, steps: impl Iterator<Item = &'a Step> + Clone) -> Option<(ShardId, usize)> {
         let mut shard = None;
         let mut length = 0;
-        for step in steps {
+        for step in steps.clone() {
             let wanted = match step {
                 Step::Parse(statement) | Step::DescribeStatement(statement) => {
                     if !passes_as_it_is(statement) {
@@ -86,8 +86,8 @@ impl Session {
     }
 
     /// Where statements are parsed and described that are not bound yet: a member of the transaction, else home.
-    fn parsing_shard(&self, steps: &VecDeque<Step>) -> ShardId {
-        let statement = steps.iter().find_map(|step| match step {
+    fn parsing_shard<'a>(&self, mut steps: impl Iterator<Item = &'a Step>) -> ShardId {
+        let statement = steps.find_map(|step| match step {
             Step::Parse(statement) | Step::DescribeStatement(statement) => Some(statement),
             _ => None,
         });
@@ -333,6 +333,10 @@ impl Session {
             let held = self.link.client.hold(REST_BYTES_MAX);
             let done = self.link.run_plan(call, &understood, plan).await;
             let (reply, overflow) = self.link.client.release(held);
+            if done.is_err() {
+                // A shard's error is among what was held.
+                self.link.client.output().extend_from_slice(&reply);
+            }
             done?;
             if overflow {
                 return Err(too_many_rows().into());
@@ -383,6 +387,7 @@ fn call_of(portal: &Portal, describe: bool) -> Call {
         text: portal.issued.clone().unwrap_or_else(|| Rc::clone(&portal.statement.sql)),
         arguments: Some(Rc::clone(&portal.arguments)),
         describe,
+        literals: Vec::new(),
     }
 }
 

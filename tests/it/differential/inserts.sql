@@ -1,0 +1,353 @@
+INSERT INTO customers (customer_id, name) VALUES (20, 'one')
+
+INSERT INTO customers VALUES (21, 'all', 1, 2.5, 3, '2024-01-01', true)
+
+INSERT INTO public.customers (name, customer_id) VALUES ('swapped', 22)
+
+INSERT INTO customers AS c (customer_id, name) VALUES (23, 'aliased')
+
+INSERT INTO customers (customer_id, name) VALUES ('24', 'text key'), (25::bigint, 'cast'), (CAST('26' AS bigint), 'cast')
+
+INSERT INTO customers (customer_id, name) VALUES (30, 'a'), (31, 'b'), (32, 'c'), (33, 'd'), (34, 'e')
+
+INSERT INTO customers (customer_id, name) VALUES (40, 'a'), (41, 'b'), (42, 'c') RETURNING customer_id, name
+
+INSERT INTO customers (customer_id, name) VALUES (45, 'z'), (44, 'y'), (43, 'x') RETURNING *
+
+INSERT INTO customers (customer_id, name) VALUES (46, 'r') RETURNING customer_id + 1 AS next, upper(name)
+
+INSERT INTO customers (customer_id, age) VALUES (47, DEFAULT), (48, 1 + 1), (49, NULL) RETURNING customer_id, age, name
+
+INSERT INTO customers (customer_id, name) VALUES (50, E'tab\there'), (51, $$dollar$$), (52, 'semi;colon'), (53, '--no comment'), (54, 'paren)') RETURNING name
+
+INSERT INTO customers (customer_id, joined) VALUES (55, '2024-02-30')
+
+INSERT INTO customers (customer_id, joined) VALUES (55, '2024-02-28'), (56, '2024-02-30'), (57, '2024-03-01')
+
+SELECT customer_id FROM customers WHERE customer_id IN (55, 56, 57)
+
+-- Duplicates
+INSERT INTO customers (customer_id) VALUES (1)
+
+INSERT INTO customers (customer_id) VALUES (60), (1), (61)
+
+INSERT INTO customers (customer_id) VALUES (60), (60)
+
+SELECT customer_id FROM customers WHERE customer_id IN (60, 61)
+
+-- ON CONFLICT
+INSERT INTO customers (customer_id, name) VALUES (1, 'again') ON CONFLICT DO NOTHING
+
+INSERT INTO customers (customer_id, name) VALUES (1, 'again'), (62, 'new'), (2, 'again') ON CONFLICT DO NOTHING
+
+INSERT INTO customers (customer_id, name) VALUES (1, 'again'), (63, 'new'), (2, 'again') ON CONFLICT (customer_id) DO NOTHING RETURNING customer_id
+
+INSERT INTO customers (customer_id, name) VALUES (1, 'Ada 2') ON CONFLICT (customer_id) DO UPDATE SET name = excluded.name RETURNING name
+
+INSERT INTO customers (customer_id, age) VALUES (1, 1), (2, 2), (64, 64) ON CONFLICT (customer_id) DO UPDATE SET age = customers.age + excluded.age
+
+INSERT INTO customers AS c (customer_id, age) VALUES (1, 1), (2, 2) ON CONFLICT (customer_id) DO UPDATE SET age = c.age + excluded.age WHERE c.age > 30
+
+INSERT INTO customers (customer_id, age) VALUES (65, 1), (65, 2) ON CONFLICT (customer_id) DO UPDATE SET age = excluded.age
+
+INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT ON CONSTRAINT customers_pkey DO NOTHING
+
+INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT (name) DO NOTHING
+
+--: refused 0A000
+INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT (customer_id) DO UPDATE SET customer_id = 99
+
+SELECT * FROM customers WHERE customer_id < 13 OR customer_id > 59 ORDER BY customer_id
+
+-- Shapes
+INSERT INTO customers VALUES (70)
+
+INSERT INTO customers VALUES (71, 'short'), (72, 'rows')
+
+INSERT INTO customers VALUES (71, 'x'), (72)
+
+INSERT INTO customers (customer_id, name) VALUES (73)
+
+INSERT INTO customers (customer_id) VALUES (73, 'too many')
+
+INSERT INTO customers (customer_id, customer_id) VALUES (73, 74)
+
+INSERT INTO customers (customer_id, nothing) VALUES (73, 74)
+
+INSERT INTO customers (name) VALUES (DEFAULT)
+
+--: refused 23502
+INSERT INTO customers (customer_id, name) VALUES (DEFAULT, 'x')
+
+INSERT INTO customers (customer_id, name) VALUES ('x', 'x')
+
+INSERT INTO customers (customer_id, name) VALUES (1.5, 'rounded')
+
+INSERT INTO customers (customer_id, name) VALUES (99999999999999999999, 'x')
+
+--: refused 0A000
+INSERT INTO customers (customer_id, name) VALUES (1 + 74, 'sum')
+
+INSERT INTO customers (customer_id, name) VALUES (-5, 'minus')
+
+INSERT INTO customers (customer_id, name) VALUES (- 6, 'minus')
+
+INSERT INTO customers (customer_id, name) VALUES (+6, 'plus'), ((76), 'parenthesis')
+
+INSERT INTO customers (customer_id, name) VALUES (77, (SELECT title FROM products WHERE product_id = 1))
+
+INSERT INTO customers (customer_id, name) VALUES (78, (SELECT max(name) FROM customers))
+
+--: refused 0A000
+INSERT INTO customers (customer_id, name) VALUES ((SELECT 79), 'x')
+
+INSERT INTO customers (customer_id, name, age) VALUES (80, lower('ABC'), abs(-3)), (81, upper('abc'), length('four'))
+
+INSERT INTO customers (customer_id, name) VALUES (82, concat('a', 'b', 1))
+
+INSERT INTO customers (customer_id, name) VALUES (83, 'x'), (84, repeat('y', 3)), (85, 'a' || 'b')
+
+INSERT INTO customers (customer_id, joined) VALUES (86, current_date), (87, current_date) RETURNING joined = current_date
+
+INSERT INTO customers (customer_id, joined) VALUES (88, now()), (89, now()) RETURNING joined = now()::date
+
+INSERT INTO customers (customer_id, age) VALUES (90, 1/0)
+
+INSERT INTO customers (customer_id, age) VALUES (90, 1), (91, 1/0), (92, 1)
+
+SELECT count(*) FROM customers WHERE customer_id BETWEEN 90 AND 92
+
+-- INSERT … SELECT
+INSERT INTO orders (customer_id, order_id) SELECT customer_id, 100 FROM customers WHERE customer_id = 1
+
+INSERT INTO orders (customer_id, order_id) SELECT customer_id, 101 FROM customers WHERE customer_id = 1 RETURNING *
+
+INSERT INTO orders (customer_id, order_id) SELECT 1, 102
+
+--: refused 0A000
+INSERT INTO orders (customer_id, order_id) SELECT 1, generate_series(110, 112)
+
+INSERT INTO orders (customer_id, order_id) SELECT customer_id, 200 FROM customers
+
+--: refused 23502
+INSERT INTO orders (customer_id, order_id) SELECT customer_id, 201 FROM customers WHERE customer_id IN (1, 2, 4)
+
+INSERT INTO orders (customer_id, order_id, amount) SELECT customer_id, order_id + 300, amount * 2 FROM orders WHERE customer_id = 5
+
+--: refused 0A000
+INSERT INTO customers SELECT customer_id + 1000, name FROM customers
+
+INSERT INTO customers (customer_id, name) SELECT * FROM (VALUES (1001, 'v1'), (1002, 'v2')) v
+
+--: refused 23502
+INSERT INTO empty SELECT id, i4, t FROM facts
+
+INSERT INTO empty SELECT id, i4, t FROM facts WHERE id = 1
+
+--: refused 0A000
+INSERT INTO loose SELECT customer_id, name FROM customers
+
+INSERT INTO loose SELECT product_id + 100, title FROM products
+
+--: refused 0A000
+INSERT INTO orders (customer_id, order_id) SELECT customer_id, 400 FROM customers LIMIT 1
+
+SELECT * FROM orders ORDER BY customer_id, order_id
+
+SELECT * FROM empty ORDER BY id
+
+--: refused 0A000
+WITH n AS (SELECT 1 AS x) INSERT INTO customers (customer_id, age) SELECT 120, x FROM n
+
+WITH n AS (SELECT 1 AS x) INSERT INTO customers (customer_id, age) VALUES (121, (SELECT x FROM n))
+
+-- Generated ids: the rows are equal but for the ids
+--: proxy
+INSERT INTO tickets (customer_id, title) VALUES (1, 'first')
+
+--: plain
+INSERT INTO tickets VALUES (1, 1, 'first')
+
+--: proxy
+INSERT INTO tickets (customer_id, title) VALUES (1, 'a'), (2, 'b'), (4, 'c') RETURNING customer_id, title, ticket_id > 0
+
+--: plain
+INSERT INTO tickets VALUES (2, 1, 'a'), (2, 2, 'b'), (2, 4, 'c')
+
+SELECT customer_id, title, count(*), count(DISTINCT ticket_id) FROM tickets WHERE customer_id = 1 GROUP BY 1, 2 ORDER BY 1, 2
+
+INSERT INTO tickets (ticket_id, customer_id, title) VALUES (7, 1, 'mine')
+
+INSERT INTO tickets (ticket_id, customer_id, title) VALUES (8, 1, DEFAULT) RETURNING *
+
+SELECT ticket_id FROM tickets WHERE customer_id = 1 AND title IN ('mine', 'none') ORDER BY ticket_id
+
+--: proxy
+INSERT INTO items (label) VALUES ('one'), ('two'), ('three'), ('four'), ('five'), ('six')
+
+--: plain
+INSERT INTO items (item_id, label) VALUES (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four'), (5, 'five'), (6, 'six')
+
+SELECT label FROM items ORDER BY label
+
+--: refused 0A000
+SELECT count(*), count(DISTINCT label), bool_and(item_id > 0) FROM items
+
+INSERT INTO items (item_id, label) VALUES (10, 'ten'), (11, 'eleven'), (12, 'twelve') RETURNING item_id, made = now()
+
+INSERT INTO items (item_id, label) VALUES (10, 'ten')
+
+INSERT INTO items (item_id, label) VALUES (13, NULL)
+
+INSERT INTO items (item_id, label) VALUES (14, 'ok'), (15, NULL), (16, 'ok'), (17, 'ok')
+
+SELECT item_id FROM items WHERE item_id BETWEEN 13 AND 17
+
+-- Text and uuid keys
+INSERT INTO documents VALUES ('new', 1, 'n'), ('näher', 1, 'ä'), ('it''s', 2, 'q'), ('back\slash', 1, 'b') RETURNING tenant, title
+
+--: refused 0A000
+INSERT INTO documents VALUES (E'new\tline', 1, 'n'), ($$dollar$$, 1, 'd'), ('a' || 'b', 1, 'concatenated')
+
+INSERT INTO documents VALUES ('new', 1, 'dup')
+
+INSERT INTO documents VALUES (NULL, 1, 'null')
+
+--: refused 0A000
+INSERT INTO documents VALUES (5, 1, 'number'), (true, 1, 'bool')
+
+INSERT INTO documents VALUES (5, 1, 'number')
+
+SELECT * FROM documents ORDER BY tenant, doc
+
+SELECT title FROM documents WHERE tenant = 'ab'
+
+SELECT title FROM documents WHERE tenant = '5'
+
+INSERT INTO devices (device_id, label) VALUES ('11111111-1111-1111-1111-111111111111', 'x'), ('{22222222222222222222222222222222}', 'y'), ('33333333-3333-3333-3333-333333333333'::uuid, 'z') RETURNING *
+
+INSERT INTO devices (device_id, label) VALUES ('bad', 'x')
+
+--: refused 0A000
+INSERT INTO devices (device_id, label) VALUES (gen_random_uuid(), 'x')
+
+SELECT label FROM devices WHERE device_id = '22222222-2222-2222-2222-222222222222'
+
+INSERT INTO counters (id) VALUES (100), (101), (102) RETURNING id, hits
+
+INSERT INTO counters (id, hits) VALUES (103, -1)
+
+INSERT INTO counters (id, hits) VALUES (104, 1), (105, -1), (106, 1)
+
+INSERT INTO counters (id) VALUES (3000000000)
+
+SELECT id FROM counters WHERE id > 99 ORDER BY id
+
+-- Parameters
+--: with 300 | Zed
+INSERT INTO customers (customer_id, name) VALUES ($1, $2)
+
+--: with 301 | Zed | 302
+INSERT INTO customers (customer_id, name) VALUES ($1, $2), ($3, $2), (303, 'plain') RETURNING customer_id, name
+
+--: with 304 | \N
+INSERT INTO customers (customer_id, name) VALUES ($1, $2) RETURNING name
+
+--: with \N | x
+INSERT INTO customers (customer_id, name) VALUES ($1, $2)
+
+--: with 305
+INSERT INTO customers (customer_id, age) VALUES ($1::bigint, $1::int + 1)
+
+--: with abc
+INSERT INTO customers (customer_id) VALUES ($1)
+
+--: with 306 | new
+INSERT INTO documents (doc, tenant) VALUES ($1, $2), (1, 'fixed')
+
+--: with 44444444-4444-4444-4444-444444444444 | four
+INSERT INTO devices (device_id, label) VALUES ($1, $2) RETURNING *
+
+--: with 1 | upsert
+INSERT INTO customers (customer_id, name) VALUES ($1, $2) ON CONFLICT (customer_id) DO UPDATE SET name = $2 RETURNING *
+
+--: proxy
+--: with 2 | titled
+INSERT INTO tickets (customer_id, title) VALUES ($1, $2), (4, $2) RETURNING customer_id, title
+
+--: extended
+--: plain
+INSERT INTO tickets VALUES (3, 2, 'titled'), (3, 4, 'titled')
+
+SELECT customer_id, title FROM tickets ORDER BY customer_id, title
+
+-- COPY
+--: copy
+COPY customers (customer_id, name) FROM STDIN
+500	copied
+501	\N
+502	tab\\tescaped
+
+--: copy
+COPY customers (name, customer_id) FROM STDIN WITH (DELIMITER '|', NULL 'nil')
+by pipe|503
+nil|509
+
+--: copy
+COPY customers (customer_id, name) FROM STDIN
+504	dup
+504	dup
+
+--: refused 22P02
+--: copy
+COPY customers (customer_id, name) FROM STDIN
+x	bad
+
+--: copy
+COPY customers (customer_id, name) FROM STDIN
+505
+
+--: refused 23502
+--: copy
+COPY customers (customer_id, name) FROM STDIN
+\N	null key
+
+--: copy
+COPY customers (customer_id, age) FROM STDIN
+506	1
+507	x
+508	2
+
+--: copy
+COPY nowhere FROM STDIN
+1
+
+--: copy
+COPY customers (nothing) FROM STDIN
+1
+
+--: copy
+COPY settings FROM STDIN
+copied	yes
+
+--: copy
+COPY regions FROM STDIN
+50	copied
+51	too
+
+--: copy
+COPY documents FROM STDIN
+größe	2	zwei
+	2	blank key
+copy	1	\N
+
+SELECT * FROM settings ORDER BY name
+
+SELECT * FROM regions ORDER BY region_id
+
+SELECT * FROM documents ORDER BY tenant, doc
+
+SELECT * FROM customers ORDER BY customer_id
+
+SELECT customer_id FROM customers WHERE customer_id = 500
+

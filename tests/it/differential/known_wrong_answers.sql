@@ -1,0 +1,277 @@
+-- LIMIT without ORDER BY returning shards × n rows
+--: count
+SELECT customer_id FROM customers LIMIT 2
+
+--: count
+SELECT customer_id FROM customers LIMIT 2 OFFSET 9
+
+--: count
+SELECT customer_id FROM customers OFFSET 11
+
+-- HAVING on partial aggregates
+SELECT region, count(*) FROM customers GROUP BY region HAVING count(*) > 2 ORDER BY region
+
+--: refused 0A000
+SELECT region, count(*) FROM customers GROUP BY region HAVING count(*) = 1 ORDER BY region
+
+SELECT region, sum(balance) FROM customers GROUP BY region HAVING sum(balance) > 10 ORDER BY region
+
+--: refused 0A000
+SELECT count(*) FROM customers HAVING count(*) > 4
+
+-- GROUP BY on an expression, alias or hidden column
+SELECT age / 10, count(*) FROM customers GROUP BY age / 10 ORDER BY 1
+
+--: refused 0A000
+SELECT age / 10 AS decade, count(*) FROM customers GROUP BY decade ORDER BY decade
+
+SELECT count(*) FROM customers GROUP BY region ORDER BY count(*)
+
+SELECT count(*) AS c FROM customers GROUP BY region ORDER BY c, region
+
+SELECT sum(age) FROM customers GROUP BY region, vip ORDER BY 1
+
+-- Top-N over GROUP BY with the LIMIT pushed down
+SELECT region, count(*) FROM customers GROUP BY region ORDER BY count(*) DESC, region LIMIT 1
+
+SELECT age, count(*) FROM customers GROUP BY age ORDER BY 2 DESC, 1 LIMIT 2
+
+SELECT region, sum(balance) AS s FROM customers GROUP BY region ORDER BY s DESC NULLS LAST LIMIT 2 OFFSET 1
+
+-- Expressions over aggregates: one row per shard
+--: refused 0A000
+SELECT count(*) + 1 FROM customers
+
+SELECT round(avg(balance), 2) FROM customers
+
+--: refused 0A000
+SELECT coalesce(sum(age), 0) FROM customers
+
+SELECT coalesce(sum(n), 0) FROM empty
+
+--: refused 0A000
+SELECT max(age) - min(age) FROM customers
+
+SELECT sum(age) / count(*) FROM customers
+
+--: refused 0A000
+SELECT count(*) > 5 FROM customers
+
+SELECT -count(*) FROM customers
+
+--: refused 0A000
+SELECT count(*)::text FROM customers
+
+SELECT CASE WHEN count(*) > 5 THEN 'many' ELSE 'few' END FROM customers
+
+--: refused 0A000
+SELECT 'total: ' || count(*) FROM customers
+
+-- sum() OVER collapsed, and windows per shard
+--: refused 0A000
+SELECT customer_id, sum(age) OVER () FROM customers ORDER BY customer_id
+
+SELECT customer_id, row_number() OVER (ORDER BY customer_id) FROM customers ORDER BY customer_id
+
+--: refused 0A000
+SELECT customer_id, rank() OVER (PARTITION BY region ORDER BY age) FROM customers ORDER BY customer_id
+
+-- ORDER BY a hidden column or expression left unsorted
+SELECT name FROM customers WHERE customer_id < 9 ORDER BY customer_id DESC
+
+SELECT name FROM customers ORDER BY age % 7, customer_id
+
+SELECT name FROM customers ORDER BY lower(name) NULLS FIRST, customer_id
+
+-- NULLS FIRST and collations ignored
+SELECT customer_id, age FROM customers ORDER BY age NULLS FIRST, customer_id
+
+SELECT customer_id, age FROM customers ORDER BY age DESC NULLS LAST, customer_id
+
+SELECT customer_id, age FROM customers ORDER BY age DESC, customer_id
+
+SELECT name FROM customers ORDER BY name COLLATE "C", customer_id
+
+SELECT name FROM customers ORDER BY name, customer_id
+
+-- DISTINCT ON one row
+--: refused 0A000
+SELECT DISTINCT ON (region) region, customer_id FROM customers ORDER BY region, customer_id
+
+-- UNION or CTE routed by the first key found
+--: refused 0A000
+SELECT name FROM customers WHERE customer_id = 1 UNION ALL SELECT name FROM customers WHERE customer_id = 2 ORDER BY 1
+
+SELECT name FROM customers WHERE customer_id = 1 UNION SELECT name FROM customers WHERE customer_id = 6
+
+SELECT name FROM customers WHERE customer_id = 1 EXCEPT SELECT name FROM customers WHERE customer_id = 6
+
+SELECT name FROM customers WHERE customer_id = 1 INTERSECT SELECT name FROM customers WHERE customer_id = 6
+
+--: refused 0A000
+SELECT name FROM customers WHERE customer_id = 1 UNION ALL SELECT name FROM customers
+
+WITH one AS (SELECT * FROM customers WHERE customer_id = 1) SELECT c.name, one.name FROM customers c, one WHERE c.customer_id = 2
+
+--: refused 0A000
+WITH one AS (SELECT * FROM customers WHERE customer_id = 1) SELECT count(*) FROM customers
+
+-- A key inside CASE, FILTER or SET routing the statement
+SELECT count(*) FILTER (WHERE customer_id = 1) FROM customers
+
+SELECT sum(age) FILTER (WHERE customer_id = 1), count(*) FROM customers
+
+SELECT sum(CASE WHEN customer_id = 1 THEN 1 ELSE 0 END) FROM customers
+
+SELECT customer_id = 1 AS first FROM customers ORDER BY customer_id
+
+--: refused 22023
+UPDATE customers SET customer_id = 1
+
+--: refused 22023
+UPDATE customers SET age = CASE WHEN customer_id = 1 THEN 1 ELSE age END
+
+-- Joins that are not colocated returning part of the data
+--: refused 0A000
+SELECT count(*) FROM customers a JOIN customers b ON a.age = b.age
+
+SELECT count(*) FROM orders o JOIN customers c ON c.customer_id = o.order_id
+
+--: refused 0A000
+SELECT count(*) FROM customers, orders
+
+SELECT count(*) FROM customers c JOIN documents d ON d.doc = c.customer_id
+
+--: refused 0A000
+SELECT c.customer_id FROM customers c LEFT JOIN orders o ON o.order_id = c.customer_id ORDER BY 1
+
+SELECT customer_id FROM customers WHERE customer_id IN (SELECT order_id FROM orders) ORDER BY 1
+
+--: refused 0A000
+SELECT customer_id FROM customers WHERE age > (SELECT avg(age) FROM customers) ORDER BY 1
+
+SELECT customer_id FROM customers c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_id = c.customer_id) ORDER BY 1
+
+--: refused 0A000
+SELECT p.title FROM products p LEFT JOIN orders o ON o.product = p.product_id ORDER BY 1
+
+SELECT p.title FROM products p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.product = p.product_id) ORDER BY 1
+
+--: refused 0A000
+SELECT p.title FROM products p WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.product = p.product_id) ORDER BY 1
+
+-- Multi-row INSERT duplicating all rows on all shards
+INSERT INTO empty VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c'), (4, 4, 'd')
+
+SELECT * FROM empty ORDER BY id
+
+SELECT count(*) FROM empty
+
+-- INSERT with a missing or computed key to a random shard
+--: refused 23502
+INSERT INTO empty (n, t) VALUES (9, 'x')
+
+--: refused 23502
+INSERT INTO empty DEFAULT VALUES
+
+--: refused 0A000
+INSERT INTO empty (id, n) VALUES (2 + 3, 5)
+
+INSERT INTO empty (id, n) VALUES (length('123456'), 6)
+
+--: refused 0A000
+INSERT INTO empty (id, n) VALUES ((random() * 1000)::bigint, 7)
+
+SELECT * FROM empty WHERE id = 5
+
+SELECT * FROM empty WHERE id = 6
+
+SELECT * FROM empty ORDER BY id
+
+-- NULL key broadcast
+INSERT INTO empty (id, n) VALUES (NULL, 9)
+
+--: refused 23502
+INSERT INTO empty (id, n) VALUES (8, 8), (NULL, 9)
+
+SELECT * FROM empty WHERE id IS NULL OR id = 8
+
+-- COPY without a column list broadcast
+--: copy
+COPY empty FROM STDIN
+20	20	twenty
+21	21	twenty-one
+22	\N	\N
+
+SELECT count(*) FROM empty WHERE id >= 20
+
+SELECT * FROM empty WHERE id >= 20 ORDER BY id
+
+-- Unknown tables treated as replicated
+SELECT * FROM unknown_table
+
+INSERT INTO unknown_table VALUES (1)
+
+CREATE TABLE newcomer (id int)
+
+INSERT INTO newcomer VALUES (1)
+
+SELECT * FROM newcomer
+
+DROP TABLE newcomer
+
+-- nextval and advisory locks on a random shard
+CREATE SEQUENCE numbers
+
+SELECT nextval('numbers')
+
+SELECT nextval('numbers')
+
+--: refused 0A000
+SELECT currval('numbers') FROM customers WHERE customer_id = 1 AND false
+
+SELECT setval('numbers', 10)
+
+SELECT nextval('numbers')
+
+DROP SEQUENCE numbers
+
+SELECT pg_try_advisory_xact_lock(1)
+
+-- OFFSET ignored
+SELECT customer_id FROM customers ORDER BY customer_id OFFSET 10
+
+SELECT customer_id FROM customers ORDER BY customer_id LIMIT 3 OFFSET 4
+
+SELECT customer_id FROM customers ORDER BY customer_id OFFSET 3 ROWS FETCH NEXT 2 ROWS ONLY
+
+SELECT region FROM customers GROUP BY region ORDER BY region OFFSET 2
+
+-- Prepared multi-row inserts with shifted parameters
+--: with 101 | 1 | a | 102 | 2 | b | 103 | 3 | c
+INSERT INTO empty (id, n, t) VALUES ($1, $2, $3), ($4, $5, $6), ($7, $8, $9)
+
+--: with 104 | 4 | 105 | same
+INSERT INTO empty (t, n, id) VALUES ($4, $2, $1), ($4, $2, $3)
+
+SELECT * FROM empty WHERE id > 100 ORDER BY id
+
+-- A plan remembered for one search path and used under another
+CREATE SCHEMA other
+
+CREATE TABLE other.loose (id int, what text)
+
+INSERT INTO other.loose VALUES (7, 'other')
+
+SELECT * FROM loose ORDER BY id
+
+--: refused 0A000
+SET search_path = other, public
+
+SELECT * FROM loose ORDER BY id
+
+RESET search_path
+
+SELECT * FROM loose ORDER BY id
+
+DROP SCHEMA other CASCADE

@@ -1,0 +1,344 @@
+CREATE TABLE later (id bigint PRIMARY KEY, n int)
+
+CREATE TABLE later (id bigint)
+
+CREATE TABLE IF NOT EXISTS later (id bigint)
+
+INSERT INTO later VALUES (1, 1), (2, 2), (3, 3), (4, 4)
+
+SELECT * FROM later ORDER BY id
+
+ALTER TABLE later ADD COLUMN t text DEFAULT 'd'
+
+SELECT * FROM later ORDER BY id
+
+INSERT INTO later VALUES (5, 5, 'five')
+
+INSERT INTO later (id) VALUES (6), (7), (8) RETURNING *
+
+ALTER TABLE later ADD COLUMN t text
+
+ALTER TABLE later ALTER COLUMN n TYPE bigint
+
+SELECT sum(n) FROM later
+
+ALTER TABLE later RENAME COLUMN t TO label
+
+SELECT label FROM later ORDER BY id
+
+ALTER TABLE later DROP COLUMN label
+
+SELECT * FROM later ORDER BY id
+
+ALTER TABLE later ADD CONSTRAINT positive CHECK (n > 0)
+
+INSERT INTO later VALUES (9, -1)
+
+ALTER TABLE later ADD CONSTRAINT small CHECK (n < 3)
+
+ALTER TABLE later DROP CONSTRAINT positive
+
+ALTER TABLE nowhere ADD COLUMN x int
+
+ALTER TABLE IF EXISTS nowhere ADD COLUMN x int
+
+CREATE INDEX later_n ON later (n)
+
+CREATE INDEX later_n ON later (n)
+
+CREATE INDEX IF NOT EXISTS later_n ON later (n)
+
+DROP INDEX later_n
+
+DROP INDEX later_n
+
+DROP INDEX IF EXISTS later_n
+
+CREATE UNIQUE INDEX later_u ON later (id, n)
+
+ALTER INDEX later_u RENAME TO later_v
+
+REINDEX INDEX later_v
+
+REINDEX TABLE later
+
+DROP INDEX later_v
+
+CREATE INDEX CONCURRENTLY later_c ON later (n)
+
+DROP INDEX CONCURRENTLY later_c
+
+CREATE INDEX CONCURRENTLY later_c ON later (nothing)
+
+COMMENT ON TABLE later IS 'a comment'
+
+COMMENT ON COLUMN later.n IS 'a comment'
+
+VACUUM later
+
+VACUUM (ANALYZE) later
+
+VACUUM
+
+ANALYZE later
+
+ANALYZE
+
+ANALYZE nowhere
+
+TRUNCATE later
+
+SELECT count(*) FROM later
+
+INSERT INTO later (id) VALUES (1), (2), (3)
+
+TRUNCATE TABLE later, empty
+
+SELECT count(*) FROM later
+
+TRUNCATE nowhere
+
+LOCK TABLE later
+
+--: simple
+BEGIN; INSERT INTO later (id) VALUES (1), (2), (3); TRUNCATE later; ROLLBACK
+
+SELECT count(*) FROM later
+
+--: simple
+BEGIN; ALTER TABLE later ADD COLUMN z int; INSERT INTO later (id, z) VALUES (1, 1), (2, 2); SELECT * FROM later ORDER BY id; ROLLBACK
+
+SELECT * FROM later ORDER BY id
+
+--: simple
+BEGIN; LOCK TABLE later IN SHARE MODE; COMMIT
+
+BEGIN
+
+CREATE INDEX CONCURRENTLY x ON later (n)
+
+ROLLBACK
+
+BEGIN
+
+VACUUM later
+
+ROLLBACK
+
+DROP TABLE later
+
+DROP TABLE later
+
+DROP TABLE IF EXISTS later
+
+SELECT * FROM later
+
+-- Single and unlisted tables
+CREATE INDEX settings_v ON settings (value)
+
+DROP INDEX settings_v
+
+CREATE INDEX audit_w ON audit (what)
+
+CREATE INDEX audit_w ON audit (what)
+
+ALTER INDEX audit_w RENAME TO audit_x
+
+DROP INDEX audit_x
+
+DROP INDEX audit_x
+
+CREATE INDEX loose_w ON loose (what)
+
+ALTER INDEX loose_w RENAME TO loose_x
+
+REINDEX INDEX loose_x
+
+DROP INDEX loose_x
+
+ALTER TABLE audit ADD COLUMN more int
+
+SELECT * FROM audit
+
+ALTER TABLE loose ADD COLUMN more int
+
+SELECT * FROM loose ORDER BY id
+
+TRUNCATE audit
+
+SELECT * FROM audit
+
+TRUNCATE settings
+
+SELECT * FROM settings
+
+VACUUM settings
+
+ANALYZE audit
+
+-- Reference tables
+ALTER TABLE regions ADD COLUMN more int DEFAULT 5
+
+SELECT * FROM regions ORDER BY region_id
+
+CREATE INDEX regions_n ON regions (name)
+
+DROP INDEX regions_n
+
+TRUNCATE regions
+
+SELECT * FROM regions
+
+SELECT c.customer_id, r.name FROM customers c LEFT JOIN regions r ON r.region_id = c.region ORDER BY 1
+
+INSERT INTO regions VALUES (1, 'again')
+
+SELECT c.customer_id, r.name FROM customers c JOIN regions r ON r.region_id = c.region ORDER BY 1
+
+--: refused 0A000
+TRUNCATE regions, audit
+
+VACUUM regions
+
+ANALYZE regions
+
+-- Views, sequences, types, functions, schemas
+CREATE VIEW cheap AS SELECT * FROM loose WHERE id < 2
+
+SELECT * FROM cheap
+
+CREATE OR REPLACE VIEW cheap AS SELECT * FROM loose WHERE id < 3
+
+SELECT * FROM cheap ORDER BY id
+
+DROP VIEW cheap
+
+DROP VIEW cheap
+
+--: refused 0A000
+CREATE VIEW over_shards AS SELECT * FROM customers
+
+CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM loose
+
+REFRESH MATERIALIZED VIEW counted
+
+SELECT * FROM counted
+
+DROP MATERIALIZED VIEW counted
+
+CREATE TABLE copied AS SELECT * FROM loose
+
+SELECT * FROM copied ORDER BY id
+
+DROP TABLE copied
+
+--: refused 0A000
+CREATE TABLE copied AS SELECT * FROM customers
+
+CREATE TABLE alike (LIKE loose)
+
+INSERT INTO alike VALUES (1)
+
+DROP TABLE alike
+
+CREATE SEQUENCE steps START 5
+
+SELECT nextval('steps')
+
+SELECT nextval('steps'), lastval(), currval('steps')
+
+ALTER SEQUENCE steps RESTART
+
+SELECT nextval('steps')
+
+CREATE TABLE stepped (id int DEFAULT nextval('steps'), what text)
+
+INSERT INTO stepped (what) VALUES ('a'), ('b') RETURNING id
+
+DROP TABLE stepped
+
+DROP SEQUENCE steps
+
+DROP SEQUENCE steps
+
+CREATE TABLE serials (id serial PRIMARY KEY, what text)
+
+INSERT INTO serials (what) VALUES ('a'), ('b') RETURNING *
+
+DROP TABLE serials
+
+CREATE TYPE mood AS ENUM ('sad', 'happy')
+
+CREATE TABLE later (id bigint PRIMARY KEY, m mood)
+
+INSERT INTO later VALUES (1, 'sad'), (2, 'happy'), (3, 'happy')
+
+SELECT id, m FROM later ORDER BY id
+
+SELECT id, m FROM later ORDER BY m, id
+
+--: refused 0A000
+SELECT m, count(*) FROM later GROUP BY m
+
+INSERT INTO later VALUES (4, 'angry')
+
+ALTER TYPE mood ADD VALUE 'angry'
+
+INSERT INTO later VALUES (4, 'angry'), (5, 'angry')
+
+SELECT id FROM later WHERE m = 'angry' ORDER BY id
+
+DROP TYPE mood
+
+DROP TABLE later
+
+DROP TYPE mood
+
+CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n * 2'
+
+SELECT twice(4)
+
+SELECT twice(age) FROM customers WHERE customer_id = 1
+
+DROP FUNCTION twice(int)
+
+CREATE SCHEMA corner
+
+CREATE TABLE corner.t (id int)
+
+INSERT INTO corner.t VALUES (1)
+
+SELECT * FROM corner.t
+
+DROP SCHEMA corner
+
+DROP SCHEMA corner CASCADE
+
+CREATE TABLE corner.t (id int)
+
+CREATE DOMAIN positive AS int CHECK (VALUE > 0)
+
+SELECT 1::positive
+
+SELECT (-1)::positive
+
+DROP DOMAIN positive
+
+DROP TABLE empty, items
+
+SELECT * FROM empty
+
+--: refused 0A000
+DROP TABLE customers, audit
+
+CREATE TEMP TABLE scratch (id int)
+
+INSERT INTO scratch VALUES (1), (2)
+
+SELECT * FROM scratch ORDER BY id
+
+DROP TABLE scratch
+
+GRANT SELECT ON customers TO PUBLIC
+
+REVOKE SELECT ON customers FROM PUBLIC

@@ -1,0 +1,346 @@
+BEGIN
+
+INSERT INTO customers (customer_id, name) VALUES (20, 'a'), (21, 'b'), (22, 'c')
+
+SELECT customer_id FROM customers WHERE customer_id >= 20 ORDER BY customer_id
+
+COMMIT
+
+SELECT customer_id FROM customers WHERE customer_id >= 20 ORDER BY customer_id
+
+BEGIN
+
+DELETE FROM customers WHERE customer_id IN (20, 21, 22)
+
+SELECT count(*) FROM customers
+
+ROLLBACK
+
+SELECT count(*) FROM customers
+
+START TRANSACTION
+
+UPDATE customers SET age = 1 WHERE customer_id = 1
+
+UPDATE customers SET age = 2 WHERE customer_id = 2
+
+UPDATE customers SET age = 4 WHERE customer_id = 4
+
+END
+
+SELECT age FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id
+
+BEGIN WORK
+
+ROLLBACK WORK
+
+BEGIN TRANSACTION
+
+ABORT
+
+-- Outside of a block
+COMMIT
+
+ROLLBACK
+
+END
+
+SAVEPOINT outside
+
+ROLLBACK TO outside
+
+RELEASE outside
+
+SET LOCAL work_mem = '1MB'
+
+-- BEGIN twice
+BEGIN
+
+BEGIN
+
+SELECT 1
+
+COMMIT
+
+COMMIT
+
+-- Failed states
+BEGIN
+
+SELECT 1/0
+
+SELECT 1
+
+INSERT INTO customers (customer_id) VALUES (50)
+
+SAVEPOINT s
+
+COMMIT
+
+SELECT count(*) FROM customers WHERE customer_id = 50
+
+BEGIN
+
+INSERT INTO customers (customer_id) VALUES (50), (51), (52)
+
+INSERT INTO customers (customer_id) VALUES (50)
+
+SELECT count(*) FROM customers
+
+ROLLBACK
+
+SELECT count(*) FROM customers WHERE customer_id IN (50, 51, 52)
+
+BEGIN
+
+INSERT INTO customers (customer_id) VALUES (50)
+
+SELEC
+
+SELECT 1
+
+END
+
+SELECT count(*) FROM customers WHERE customer_id = 50
+
+BEGIN
+
+SELECT * FROM nowhere
+
+ROLLBACK
+
+-- Savepoints
+BEGIN
+
+INSERT INTO customers (customer_id) VALUES (60), (61)
+
+SAVEPOINT one
+
+INSERT INTO customers (customer_id) VALUES (62), (63), (64)
+
+SELECT count(*) FROM customers WHERE customer_id >= 60
+
+ROLLBACK TO one
+
+SELECT count(*) FROM customers WHERE customer_id >= 60
+
+INSERT INTO customers (customer_id) VALUES (62)
+
+RELEASE one
+
+COMMIT
+
+SELECT customer_id FROM customers WHERE customer_id >= 60 ORDER BY customer_id
+
+BEGIN
+
+SAVEPOINT a
+
+UPDATE customers SET age = 100 WHERE customer_id = 60
+
+SAVEPOINT b
+
+UPDATE customers SET age = 100 WHERE customer_id = 61
+
+SELECT 1/0
+
+SELECT 1
+
+ROLLBACK TO SAVEPOINT b
+
+UPDATE customers SET age = 101 WHERE customer_id = 62
+
+RELEASE SAVEPOINT b
+
+ROLLBACK TO a
+
+UPDATE customers SET age = 102 WHERE customer_id IN (61, 62)
+
+COMMIT
+
+SELECT customer_id, age FROM customers WHERE customer_id >= 60 ORDER BY customer_id
+
+BEGIN
+
+SAVEPOINT same
+
+INSERT INTO customers (customer_id) VALUES (70)
+
+SAVEPOINT same
+
+INSERT INTO customers (customer_id) VALUES (71)
+
+ROLLBACK TO same
+
+ROLLBACK TO same
+
+RELEASE same
+
+INSERT INTO customers (customer_id) VALUES (72)
+
+ROLLBACK TO same
+
+COMMIT
+
+SELECT customer_id FROM customers WHERE customer_id >= 70 ORDER BY customer_id
+
+BEGIN
+
+ROLLBACK TO unknown
+
+ROLLBACK
+
+BEGIN
+
+RELEASE unknown
+
+ROLLBACK
+
+BEGIN
+
+SAVEPOINT one
+
+SAVEPOINT two
+
+RELEASE one
+
+ROLLBACK TO two
+
+COMMIT
+
+BEGIN
+
+SAVEPOINT "Quoted Name"
+
+INSERT INTO customers (customer_id) VALUES (73), (74)
+
+ROLLBACK TO "Quoted Name"
+
+ROLLBACK TO quoted
+
+ROLLBACK
+
+-- A savepoint before a shard is touched
+BEGIN
+
+SAVEPOINT early
+
+INSERT INTO orders (customer_id, order_id) VALUES (1, 50)
+
+INSERT INTO orders (customer_id, order_id) VALUES (2, 50)
+
+ROLLBACK TO early
+
+INSERT INTO orders (customer_id, order_id) VALUES (4, 50)
+
+COMMIT
+
+SELECT customer_id FROM orders WHERE order_id = 50
+
+-- Modes
+BEGIN READ ONLY
+
+SELECT count(*) FROM customers
+
+INSERT INTO customers (customer_id) VALUES (80)
+
+ROLLBACK
+
+BEGIN ISOLATION LEVEL READ COMMITTED
+
+SHOW transaction_isolation
+
+SELECT count(*) FROM customers
+
+COMMIT
+
+BEGIN ISOLATION LEVEL SERIALIZABLE
+
+SELECT name FROM customers WHERE customer_id = 1
+
+SHOW transaction_isolation
+
+COMMIT
+
+BEGIN
+
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+
+SELECT name FROM customers WHERE customer_id = 1
+
+COMMIT
+
+COMMIT AND CHAIN
+
+BEGIN
+
+COMMIT AND CHAIN
+
+SELECT 1
+
+ROLLBACK AND CHAIN
+
+SELECT 2
+
+ROLLBACK
+
+-- Locks
+BEGIN
+
+SELECT name FROM customers WHERE customer_id = 1 FOR UPDATE
+
+SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id FOR UPDATE
+
+COMMIT
+
+--: refused 0A000
+SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id FOR NO KEY UPDATE NOWAIT
+
+-- Reads of own writes, mixed tables
+BEGIN
+
+INSERT INTO orders (customer_id, order_id, amount) VALUES (6, 1, 1.00)
+
+UPDATE settings SET value = 'USD' WHERE name = 'currency'
+
+INSERT INTO audit VALUES (2, 'both')
+
+INSERT INTO loose VALUES (3, 'third')
+
+SELECT * FROM audit ORDER BY id
+
+SELECT c.name, o.amount FROM customers c JOIN orders o USING (customer_id) WHERE customer_id = 6
+
+SELECT sum(amount) FROM orders
+
+COMMIT
+
+SELECT value FROM settings WHERE name = 'currency'
+
+SELECT * FROM audit ORDER BY id
+
+SELECT * FROM loose ORDER BY id
+
+-- now() stands still
+BEGIN
+
+CREATE TEMP TABLE moment AS SELECT now() AS at
+
+SELECT count(DISTINCT at) FROM (SELECT at FROM moment UNION ALL SELECT now()) t
+
+ROLLBACK
+
+--: refused 0A000
+PREPARE p AS SELECT 1
+
+BEGIN
+
+DECLARE c CURSOR FOR SELECT order_id FROM orders WHERE customer_id = 1 ORDER BY order_id
+
+FETCH 1 FROM c
+
+FETCH ALL FROM c
+
+CLOSE c
+
+COMMIT
