@@ -15,6 +15,9 @@ use super::forward;
 use super::link::Link;
 use super::transaction::{Block, Member};
 
+/// When a vanished client's statement is cancelled again: long enough for a server to have begun it.
+const SECOND_CANCEL: std::time::Duration = std::time::Duration::from_millis(250);
+
 impl Link {
     /// Ends an implicit block: commits what went well and rolls back what did not, then passes a held command tag.
     pub async fn end_implicit(&mut self, done: Result<forward::Reply, Failure>) -> Result<(), Failure> {
@@ -372,8 +375,14 @@ impl Link {
     }
 
     /// Stops what servers still run for a client that is gone: a closed connection alone ends no statement there.
+    ///
+    /// Asks twice: a request that arrives before the server has begun the statement does nothing.
     pub async fn stop_running(&self) {
-        self.worker.proxy.cancels.cancel(self.cancel.process(), self.cancel.secret()).await;
+        let cancels = &self.worker.proxy.cancels;
+        if cancels.cancel(self.cancel.process(), self.cancel.secret()).await > 0 {
+            tokio::time::sleep(SECOND_CANCEL).await;
+            cancels.cancel(self.cancel.process(), self.cancel.secret()).await;
+        }
     }
 
     /// Tells whether a statement runs in a block that the client did not open.

@@ -1,6 +1,6 @@
 //! A plan as JSON, for `route --json` and EXPLAIN (ROUTE, FORMAT json): shards, texts, merge steps, write mode.
 
-use super::{ParameterSource, Plan, Statement, WriteEffect};
+use super::{ParameterSource, Plan, Redo, Statement, WriteEffect};
 use crate::merge::MergeSpec;
 use crate::rules::RuleSet;
 use crate::types::{ShardId, ShardSet};
@@ -83,11 +83,18 @@ fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {
 
 fn write(effect: Option<&WriteEffect>) -> Value {
     effect.map_or(Value::Null, |effect| {
+        let (mode, redo) = match &effect.redo {
+            Redo::Never(reason) => ("two_phase", format!("never: {reason}")),
+            Redo::Exact if effect.deferrable => ("eventual", "exact".to_owned()),
+            Redo::AfterFreeze(_) if effect.deferrable => ("eventual", "after freezing".to_owned()),
+            Redo::Exact => (effect.mode.name(), "exact".to_owned()),
+            Redo::AfterFreeze(_) => (effect.mode.name(), "after freezing".to_owned()),
+        };
         json!({
             "tables": effect.tables,
             "reference": effect.reference,
-            "mode": format!("{:?}", effect.mode),
-            "redo": format!("{:?}", effect.redo),
+            "mode": mode,
+            "redo": redo,
             "deferrable": effect.deferrable,
         })
     })

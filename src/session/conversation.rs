@@ -96,6 +96,10 @@ impl Session {
     }
 
     async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
+        // They may have changed while the client was silent.
+        if !self.link.transaction.is_open() && self.extended.is_between_pipelines() {
+            self.take_rules();
+        }
         match kind {
             b'Q' => self.query(&body).await,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_message(kind, &body).await,
@@ -137,10 +141,16 @@ impl Session {
         if !link.transaction.is_open() {
             link.worker.proxy.metrics.transaction();
             self.extended.forget_portals();
-            let rules = &link.worker.proxy.rules;
-            if !link.identity.passthrough && rules.generation() != link.snapshot.generation {
-                link.snapshot = rules.load();
-            }
+            self.take_rules();
+        }
+    }
+
+    /// Takes the rules and tables as they are now, which is right only between transactions and pipelines.
+    fn take_rules(&mut self) {
+        let link = &mut self.link;
+        let rules = &link.worker.proxy.rules;
+        if !link.identity.passthrough && rules.generation() != link.snapshot.generation {
+            link.snapshot = rules.load();
         }
     }
 

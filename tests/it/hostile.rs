@@ -59,7 +59,7 @@ async fn bad_starts_are_refused_one_by_one() {
         assert!(text.contains(code) && text.contains("SFATAL"), "{what}: {text:?}");
     }
     assert_eq!(answer(&proxy, &start(80_877_102, &[0, 0, 0, 9, 1, 2, 3, 4])), "");
-    assert_eq!(answer(&proxy, &start(80_877_102, &[0, 0, 0, 9])).contains("C08P01"), true);
+    assert!(answer(&proxy, &start(80_877_102, &[0, 0, 0, 9])).contains("C08P01"));
     assert_serves(&proxy);
 }
 

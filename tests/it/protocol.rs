@@ -289,7 +289,6 @@ fn shapes() -> Vec<(&'static str, Pipeline, usize)> {
         ),
         ("a notice", new().run("DO $$ BEGIN RAISE NOTICE 'hello'; END $$", NONE).sync(), 1),
         ("ROLLBACK outside of a transaction", new().run("ROLLBACK", NONE).sync(), 1),
-        ("text that is not UTF-8", new().message(b'Q', b"SELECT '\xff'\0").query("SELECT 1"), 2),
         (
             "SAVEPOINT",
             new()

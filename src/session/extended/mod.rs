@@ -38,6 +38,11 @@ pub(super) struct Extended {
 }
 
 impl Extended {
+    /// Tells whether nothing has been gathered or bound since the last Sync.
+    pub fn is_between_pipelines(&self) -> bool {
+        self.pipeline.is_empty() && self.portals.is_empty()
+    }
+
     /// Portals and cursors end with their transaction.
     pub fn forget_portals(&mut self) {
         self.portals.clear();
