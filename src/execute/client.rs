@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 
 use crate::wire::frame::{self, FrameError};
 
+use super::position::Position;
+
 /// Replies are written to the socket once this much is waiting; 64 KiB is where larger writes stop paying.
 pub const FLUSH_BYTES: usize = 64 * 1024;
 /// What one read may bring in; also what an active client's input buffer holds on to.
@@ -29,6 +31,8 @@ pub struct Client {
     /// While replies are held in memory: how many bytes at most.
     held_max: Option<usize>,
     overflow: bool,
+    /// Where the statement at work stands in the client's text.
+    pub position: Position,
 }
 
 /// What was waiting for the client before replies were held.
@@ -61,7 +65,15 @@ impl From<FrameError> for ClientError {
 impl Client {
     /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
     pub fn new(stream: TcpStream, message_bound: usize) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), message_bound, held_max: None, overflow: false }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            message_bound,
+            held_max: None,
+            overflow: false,
+            position: Position::Same,
+        }
     }
 
     /// Sets the largest frame in bytes, small before authentication.

@@ -13,6 +13,7 @@ use crate::wire::{backend, frame};
 
 use super::client::{Client, ClientError};
 use super::failure::Failure;
+use super::position::Position;
 
 /// The largest frame that a server may send; PostgreSQL's own bound is 1 GiB.
 const SERVER_FRAME_MAX: usize = 1 << 30;
@@ -124,7 +125,8 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
     let mut reply = Reply::default();
     let mut skip = 0;
     loop {
-        if scan(client.output(), server, &mut skip, (passing, tag), &mut reply)? {
+        let position = client.position;
+        if scan(client.output(), server, &mut skip, (passing, tag, position), &mut reply)? {
             return Ok(reply);
         }
         client.flush_if_large().await?;
@@ -137,7 +139,7 @@ fn scan(
     output: &mut BytesMut,
     server: &mut Server,
     skip: &mut usize,
-    (passing, tag): (Passing, Tag),
+    (passing, tag, position): (Passing, Tag, Position),
     reply: &mut Reply,
 ) -> Result<bool, Failure> {
     loop {
@@ -164,7 +166,7 @@ fn scan(
             }
             b'E' => {
                 reply.failed = true;
-                output.extend_from_slice(&frame);
+                output.extend_from_slice(&position.mend(&frame));
             }
             b'G' | b'W' => {
                 output.extend_from_slice(&frame);

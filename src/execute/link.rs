@@ -150,7 +150,7 @@ impl Link {
         if !self.transaction.members[position].wrote {
             self.wait_for_gate(shard).await?;
         }
-        if !self.transaction.wrote_elsewhere(shard) && role != Role::Part {
+        if !self.transaction.wrote_elsewhere(shard) && !matches!(role, Role::Part | Role::Locker) {
             return Ok(());
         }
         let mut statement = String::new();
@@ -158,7 +158,7 @@ impl Link {
             let bound = self.worker.limits().cross_shard_lock_timeout;
             statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
         }
-        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard);
+        let target = !matches!(role, Role::Authority | Role::Locker) && self.transaction.wrote_elsewhere(shard);
         if target && !self.transaction.members[position].inbox && !self.transaction.members[position].wrote {
             let txid = self.txid()?;
             let home = self.home_name();
@@ -231,6 +231,8 @@ impl Link {
 pub enum Role {
     /// Nothing is written.
     Reader,
+    /// Its rows are locked, as those of other shards are by the same statement.
+    Locker,
     /// It is written; a target if another shard was written before.
     Writer,
     /// It is written as one of several shards of one statement, all at the same time.

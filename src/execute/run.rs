@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::metrics::QueryKind;
-use crate::plan::{Context, Parameters, Plan, Values};
+use crate::plan::{Context, Parameters, Plan, Statement, Values};
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, SqlState};
@@ -13,6 +13,7 @@ use crate::types::{Refusal, SqlState};
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
 use super::link::Link;
+use super::position::Position;
 use super::understand::{self, Meaning, Planned, Understood};
 
 impl Link {
@@ -30,6 +31,7 @@ impl Link {
             Meaning::Plan(Planned::Issuing(_)) => {
                 let Some((call, issued)) = self.issued(call, understood)? else { return Err(no_plan().into()) };
                 let plan = self.plan(&call, &issued)?;
+                self.client.position = Position::Unknown;
                 self.run_plan(&call, &issued, &plan).await
             }
             Meaning::Plan(_) | Meaning::Control(_) => {
@@ -44,6 +46,9 @@ impl Link {
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
         self.pin |= understood.pins;
         self.worker.proxy.metrics.query(kind(plan));
+        if is_rewritten(plan) {
+            self.client.position = Position::Unknown;
+        }
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
@@ -113,7 +118,7 @@ impl Link {
     }
 
     /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.
-    async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
+    pub async fn check_syntax(&mut self, text: &str) -> Result<(), Failure> {
         let home = self.snapshot.rules.home;
         self.describe_on(home, text, &[], 0).await.map(|_| ())
     }
@@ -144,6 +149,18 @@ fn with_ids(arguments: &Arguments, ids: &[i64]) -> Arguments {
         values: values.collect(),
         formats: formats.collect(),
         result_formats: arguments.result_formats.clone(),
+    }
+}
+
+/// Tells whether some shard gets another text than the client's.
+fn is_rewritten(plan: &Plan) -> bool {
+    let rewritten = |statement: &Statement| *statement != Statement::Original;
+    match plan {
+        Plan::Direct(direct) => rewritten(&direct.statement),
+        Plan::Scatter(scatter) => rewritten(&scatter.statement),
+        Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
+        Plan::Copy(copy) => rewritten(&copy.statement),
+        Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }
 

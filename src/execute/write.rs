@@ -72,8 +72,11 @@ impl Link {
             self.note_write(position, &plan.effect);
             let frozen = self.frozen(call, &part.statement, Some(&plan.effect), position).await?;
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
-            call.write(self.transaction.members[position].server.out(), &statement);
             started.push((position, call, statement));
+        }
+        // Only now: to freeze a part may mean to ask the first member for the time.
+        for (position, call, statement) in &started {
+            call.write(self.transaction.members[*position].server.out(), statement);
         }
         for (position, ..) in &started {
             self.transaction.members[*position].server.flush().await?;

@@ -14,6 +14,7 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 pub fn report(link: &mut Link, failure: &Failure) {
     let bounded = link.transaction.members.iter().any(|member| member.lock_bounded);
     link.transaction.fail();
+    let position = link.client.position;
     let out = link.client.output();
     match failure {
         Failure::Client(_) | Failure::Told => {}
@@ -24,7 +25,7 @@ pub fn report(link: &mut Link, failure: &Failure) {
         }
         Failure::Shard { frame } => match cross_shard_wait(frame).filter(|_| bounded) {
             Some(refusal) => backend::write_error(out, "ERROR", &refusal),
-            None => out.extend_from_slice(frame),
+            None => out.extend_from_slice(&position.mend(frame)),
         },
     }
 }

@@ -1,6 +1,6 @@
 //! The simple protocol: one Query message, one or more statements.
 
-use crate::execute::{Block, Call, ClientError, Failure};
+use crate::execute::{Block, Call, ClientError, Failure, Position};
 use crate::sql;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
@@ -13,6 +13,7 @@ impl Session {
     /// Several statements are one implicit transaction, as in PostgreSQL, unless they open or end one themselves.
     pub(super) async fn simple(&mut self, text: &str) -> Result<(), ClientError> {
         let statements = sql::split(text);
+        self.link.client.position = Position::Same;
         match statements.as_slice() {
             [] => {
                 backend::write_empty_query(self.link.client.output());
@@ -30,6 +31,7 @@ impl Session {
                     if !self.link.transaction.is_open() {
                         self.link.transaction.open(Block::Implicit, "", false);
                     }
+                    self.link.client.position = Position::Behind(text[..range.start].chars().count());
                     let call = Call::simple(text[range].into());
                     if let Err(failure) = self.statement(&call).await {
                         return self.stop_string(failure).await;

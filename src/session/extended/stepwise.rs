@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use crate::execute::{Call, Failure, Meaning};
+use crate::execute::{Call, Failure, Meaning, Planned, Position};
 use crate::plan::Plan;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
@@ -24,6 +24,7 @@ impl Session {
     pub(super) async fn run_steps(&mut self, steps: Vec<Step>) -> Result<(), Failure> {
         let mut steps: VecDeque<Step> = steps.into();
         while !steps.is_empty() {
+            self.link.client.position = Position::Same;
             match self.batch_shard(&steps) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
@@ -194,8 +195,13 @@ impl Session {
         }
     }
 
-    /// ParseComplete for a statement that the proxy answers or rewrites; a rewritten one is judged when it runs.
-    async fn check_parse(&mut self, _statement: &Prepared) -> Result<(), Failure> {
+    /// ParseComplete for a statement that the proxy answers or rewrites; a rewritten one is judged when it runs. What
+    /// cannot be read is judged by a server first: its syntax error is the client's.
+    async fn check_parse(&mut self, statement: &Prepared) -> Result<(), Failure> {
+        let understood = Rc::clone(&statement.meaning.borrow());
+        if matches!(&understood.meaning, Meaning::Plan(Planned::Unreadable(_))) {
+            self.link.check_syntax(&statement.sql).await?;
+        }
         backend::write_parse_complete(self.link.client.output());
         Ok(())
     }

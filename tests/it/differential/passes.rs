@@ -57,7 +57,7 @@ pub async fn run(name: &str, text: &str, pass: Pass) {
 }
 
 /// Waits until the proxy has looked for what it has to redo: until then it refuses writes.
-fn wait_until_writable(proxy: &mut RawClient) {
+pub fn wait_until_writable(proxy: &mut RawClient) {
     // Each try waits for a second by itself.
     const TRIES_MAX: usize = 60;
     for _ in 0..TRIES_MAX {
@@ -75,7 +75,7 @@ fn check(sides: &mut Differential, block: &Block, pass: Pass) -> Option<String> 
         Expectation::PlainOnly => failed(pass.call(&mut sides.plain, block)),
         Expectation::ProxyOnly => failed(pass.call(&mut sides.other, block)),
         Expectation::Refused(state) => not_refused(&pass.call(&mut sides.other, block), state),
-        Expectation::Same | Expectation::SameCount => {
+        Expectation::Same | Expectation::SameCount | Expectation::OwnWords => {
             let (plain, proxy) = (pass.call(&mut sides.plain, block), pass.call(&mut sides.other, block));
             difference(&plain, &proxy, &block.sql, &block.expectation)
         }

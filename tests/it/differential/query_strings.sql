@@ -98,4 +98,5 @@ DELETE FROM customers WHERE customer_id = 20; DELETE FROM customers WHERE custom
 
 DISCARD ALL
 
+--: proxy
 DISCARD ALL; SELECT 1
