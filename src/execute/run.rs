@@ -72,7 +72,8 @@ impl Link {
             Meaning::Plan(Planned::Prepared(prepared)) => {
                 let values: Vec<Option<&[u8]>> = arguments.values.iter().map(Option::as_deref).collect();
                 let scanned;
-                let literals = if prepared.is_template() && call.arguments.is_none() {
+                // A template serves every text of its skeleton: its literals are those of the first one.
+                let literals = if prepared.is_template() && !understood.literals().is_empty() {
                     scanned = sql::literals(&call.text);
                     &scanned
                 } else {

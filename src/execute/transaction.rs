@@ -7,6 +7,8 @@ use crate::outbox::{LedgerTarget, RedoCommand};
 use crate::rules::OnDead;
 use crate::types::{ShardId, TransactionStatus, WriteMode};
 
+use super::settings::Settings;
+
 /// The most redo bytes that one transaction may gather (commands and parameters for shards other than home).
 pub const REDO_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most savepoints that one transaction may have open; each is replayed on a shard that joins late.
@@ -85,6 +87,8 @@ pub struct Savepoint {
     commands: Vec<(ShardId, usize)>,
     /// How many local statements there were.
     locals: usize,
+    /// What the session had set by then.
+    pub settings: Settings,
 }
 
 impl Default for Transaction {
@@ -192,9 +196,10 @@ impl Transaction {
 
     /// Remembers a savepoint; tells whether the bound still holds.
     #[must_use]
-    pub fn savepoint(&mut self, name: &str) -> bool {
+    pub fn savepoint(&mut self, name: &str, settings: Settings) -> bool {
         let commands = self.members.iter().map(|member| (member.server.shard(), member.commands.len())).collect();
-        self.savepoints.push(Savepoint { name: name.to_owned(), commands, locals: self.local_statements.len() });
+        let locals = self.local_statements.len();
+        self.savepoints.push(Savepoint { name: name.to_owned(), commands, locals, settings });
         self.savepoints.len() <= SAVEPOINTS_MAX
     }
 

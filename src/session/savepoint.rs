@@ -11,7 +11,7 @@ impl Session {
         self.need_block("SAVEPOINT")?;
         let quoted = quoted(name);
         self.on_members(&format!("SAVEPOINT {quoted}")).await?;
-        if !self.link.transaction.savepoint(&quoted) {
+        if !self.link.transaction.savepoint(&quoted, self.link.settings.clone()) {
             return Err(
                 Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many open savepoints in one transaction").into()
             );
@@ -34,6 +34,10 @@ impl Session {
         let position = self.find_savepoint(name)?;
         self.on_members(&format!("ROLLBACK TO SAVEPOINT {}", quoted(name))).await?;
         self.link.transaction.rollback_to(position);
+        let before = self.link.transaction.savepoints.get(position).map(|savepoint| savepoint.settings.clone());
+        if let Some(before) = before {
+            self.link.settings = before;
+        }
         backend::write_command_complete(self.link.client.output(), "ROLLBACK");
         Ok(())
     }

@@ -273,9 +273,11 @@ impl Session {
         let call = call_of(portal, describe);
         match &portal.plan {
             None => {
-                if describe && !returns_rows(&understood) {
+                let described = describe && !returns_rows(&understood);
+                if described {
                     backend::write_no_data(self.link.client.output());
                 }
+                let call = Call { describe: describe && !described, ..call };
                 self.understood(&call, &understood).await
             }
             Some(_) if rows > 0 => self.execute_limited(portal, &call, rows as usize).await,

@@ -32,7 +32,7 @@ fn hint(proxy: &Reply) -> String {
 }
 
 fn shown(reply: &Reply) -> String {
-    const SHOWN_MAX: usize = 1200;
+    const SHOWN_MAX: usize = 4000;
     let mut text = format!("{:?} {:?}", reply.status, reply.events);
     if let Some((at, _)) = text.char_indices().nth(SHOWN_MAX) {
         text.truncate(at);
@@ -44,7 +44,7 @@ fn shown(reply: &Reply) -> String {
 /// asked for.
 fn comparable(reply: &Reply, ordered: bool, expectation: &Expectation) -> Reply {
     let mut events: Vec<Event> = reply.events.iter().filter_map(|event| seen(event, expectation)).collect();
-    drop_rows_before_an_error(&mut events);
+    drop_steps_before_an_error(&mut events, *expectation == Expectation::OwnWords);
     if !ordered {
         for run in events.chunk_by_mut(|a, b| matches!((a, b), (Event::Row(_), Event::Row(_)))) {
             run.sort_by_key(|event| if let Event::Row(row) = event { row.clone() } else { Vec::new() });
@@ -65,13 +65,14 @@ fn forgive_a_missing_position(expected: &mut Reply, found: &Reply) {
 }
 
 /// How far a statement comes before it fails is chance: which of its steps were confirmed, how many rows came.
-fn drop_rows_before_an_error(events: &mut Vec<Event>) {
+fn drop_steps_before_an_error(events: &mut Vec<Event>, own_words: bool) {
     let Some(error) = events.iter().position(|event| matches!(event, Event::Error(_))) else { return };
     let step = |tag: char| matches!(tag, '1' | '2' | 't' | 'n');
     let passing = |event: &Event| match event {
         Event::Columns(_) | Event::Row(_) => true,
         Event::Other(tag) => step(*tag),
-        Event::Tag(_) | Event::Empty | Event::Error(_) | Event::Notice(_) => false,
+        Event::Tag(_) | Event::Empty => own_words,
+        Event::Error(_) | Event::Notice(_) => false,
     };
     let kept = events[..error].iter().rposition(|event| !passing(event)).map_or(0, |at| at + 1);
     events.drain(kept..error);

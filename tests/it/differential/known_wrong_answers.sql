@@ -291,3 +291,31 @@ RESET search_path
 SELECT * FROM loose ORDER BY id
 
 DROP SCHEMA other CASCADE
+
+-- Routed by the literals of another text with the same skeleton
+SELECT name FROM customers WHERE customer_id = 1
+
+SELECT name FROM customers WHERE customer_id = 12
+
+SELECT name FROM customers WHERE customer_id =   7
+
+SELECT count(*) FROM customers WHERE customer_id = 1
+
+SELECT count(*) FROM customers WHERE customer_id = 12
+
+UPDATE customers SET age = 1 WHERE customer_id = 1 RETURNING age
+
+UPDATE customers SET age = 10000 WHERE customer_id = 12 RETURNING age
+
+-- A SET undone by ROLLBACK TO
+BEGIN
+
+SAVEPOINT s
+
+SET work_mem = '13MB'
+
+ROLLBACK TO s
+
+COMMIT
+
+SHOW work_mem

@@ -33,9 +33,11 @@ SELECT a.id, r.name FROM audit a JOIN regions r ON r.region_id = a.id ORDER BY 1
 
 SELECT l.id, r.name FROM loose l JOIN regions r ON r.region_id = l.id ORDER BY 1
 
+--: simple
 --: refused 0A000
 SELECT a.id, l.id FROM audit a, loose l
 
+--: simple
 --: refused 0A000
 SELECT s.name FROM settings s, audit a
 

@@ -22,6 +22,11 @@ pub enum Pass {
     Binary,
 }
 
+/// On a busy machine copies may follow late; a test is not about that.
+pub fn patient() -> ProxyOptions {
+    ProxyOptions { config: "limits: {wait_timeout: 30s}".to_owned(), ..ProxyOptions::default() }
+}
+
 impl Pass {
     fn runs(self, block: &Block) -> bool {
         if self == Self::Simple { block.simple } else { block.extended }
@@ -40,7 +45,7 @@ impl Pass {
 /// Runs all blocks and panics with every difference found.
 pub async fn run(name: &str, text: &str, pass: Pass) {
     let database = TestDatabase::new(&format!("d_{name}"));
-    let proxy = Proxy::start(&database, RULES, ProxyOptions::default()).await;
+    let proxy = Proxy::start(&database, RULES, patient()).await;
     let mut sides = Differential::through(&proxy, &database);
     let mut found: Vec<String> = Vec::new();
     wait_until_writable(&mut sides.other);

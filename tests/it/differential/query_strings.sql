@@ -25,6 +25,8 @@ INSERT INTO customers (customer_id) VALUES (30), (32); INSERT INTO customers (cu
 
 SELECT count(*) FROM customers WHERE customer_id IN (30, 31, 32)
 
+-- PostgreSQL parses the whole string first; either way nothing is left of it
+--: own words
 INSERT INTO customers (customer_id) VALUES (30); SELEC 1
 
 SELECT count(*) FROM customers WHERE customer_id IN (30, 31, 32)

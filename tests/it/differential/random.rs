@@ -5,12 +5,12 @@
 
 use std::fmt::Write;
 
-use crate::support::{Differential, Proxy, ProxyOptions, Reply, TestDatabase};
+use crate::support::{Differential, Proxy, Reply, TestDatabase};
 
 use super::blocks::Expectation;
 use super::compare::{difference, error_of};
 use super::extended;
-use super::passes::{RULES, wait_until_writable};
+use super::passes::{RULES, patient, wait_until_writable};
 
 /// Statements per seed.
 const STATEMENTS: usize = 500;
@@ -30,7 +30,7 @@ const SCHEMA: [&str; 6] = [
 #[tokio::test]
 async fn random_statements_are_answered_right_or_refused() {
     let database = TestDatabase::new("d_random");
-    let proxy = Proxy::start(&database, RULES, ProxyOptions::default()).await;
+    let proxy = Proxy::start(&database, RULES, patient()).await;
     let mut sides = Differential::through(&proxy, &database);
     wait_until_writable(&mut sides.other);
     for sql in SCHEMA {
