@@ -77,8 +77,6 @@ pub struct Metrics {
     transactions: Counter,
     errors: Family<Label, Counter>,
     clients: Gauge,
-    servers: Family<Label, Gauge>,
-    wait_seconds: Histogram,
     latency_seconds: Histogram,
     cache: [Counter; 2],
     received_bytes: Counter,
@@ -103,11 +101,19 @@ impl Metrics {
             queries: QueryKind::ALL.map(|kind| queries.get_or_create(&[("kind", kind.label().to_owned())]).clone()),
             cache: [outcome("hit"), outcome("miss")],
             transactions: register(r, "transactions", "Transactions that ended", Counter::default()),
-            errors: register(r, "errors", "Errors sent to clients, by SQLSTATE class", Family::default()),
+            errors: register(
+                r,
+                "errors",
+                "Errors that the proxy told clients, by SQLSTATE class; what a shard said itself passes uncounted",
+                Family::default(),
+            ),
             clients: register(r, "client_connections", "Clients connected", Gauge::default()),
-            servers: register(r, "server_connections", "Connections to shards, by shard", Family::default()),
-            wait_seconds: register(r, "pool_wait_seconds", "Waits for a server connection", histogram()),
-            latency_seconds: register(r, "query_seconds", "Statements' time from request to reply", histogram()),
+            latency_seconds: register(
+                r,
+                "query_seconds",
+                "Time of a statement from its plan to its reply",
+                histogram(),
+            ),
             received_bytes: register(r, "received_bytes", "Bytes received from clients", Counter::default()),
             sent_bytes: register(r, "sent_bytes", "Bytes sent to clients", Counter::default()),
             ids: register(r, "ids_issued", "Ids issued", Counter::default()),
@@ -118,7 +124,7 @@ impl Metrics {
                 Gauge::default(),
             ),
             outbox_dead: register(r, "outbox_dead", "Dead letters", Gauge::default()),
-            outbox_drift: register(r, "outbox_drift", "Rows that differ from home", Gauge::default()),
+            outbox_drift: register(r, "outbox_drift", "Targets whose row count differed from home's", Gauge::default()),
             outbox_retried: register(r, "outbox_retried", "Events tried again", Counter::default()),
             outbox_applied: register(r, "outbox_applied", "Events applied on their target", Counter::default()),
             registry,
@@ -148,21 +154,6 @@ impl Metrics {
     /// Counts a client out.
     pub fn client_gone(&self) {
         self.clients.dec();
-    }
-
-    /// Counts a connection to the shard with this name in.
-    pub fn server_connected(&self, shard: &str) {
-        self.servers.get_or_create(&[("shard", shard.to_owned())]).inc();
-    }
-
-    /// Counts a connection to the shard with this name out.
-    pub fn server_gone(&self, shard: &str) {
-        self.servers.get_or_create(&[("shard", shard.to_owned())]).dec();
-    }
-
-    /// Notes how long a client waited for a server connection.
-    pub fn waited(&self, wait: Duration) {
-        self.wait_seconds.observe(wait.as_secs_f64());
     }
 
     /// Notes how long a statement took.
@@ -257,9 +248,6 @@ mod tests {
         metrics.query(QueryKind::Refused);
         metrics.plan_cache(CacheOutcome::Miss);
         metrics.error("0A");
-        metrics.server_connected("s1");
-        metrics.server_connected("s1");
-        metrics.server_gone("s1");
         metrics.received(7);
         metrics.latency(Duration::from_micros(60));
         metrics.outbox(OutboxState { oldest_pending_ms: 1_500, dead: 2, drift: 0 });
@@ -267,7 +255,6 @@ mod tests {
             "shardloom_queries_total{kind=\"refused\"} 1",
             "shardloom_plan_cache_total{outcome=\"miss\"} 1",
             "shardloom_errors_total{class=\"0A\"} 1",
-            "shardloom_server_connections{shard=\"s1\"} 1",
             "shardloom_received_bytes_total 7",
             "shardloom_query_seconds_bucket{le=\"0.00005\"} 0",
             "shardloom_query_seconds_bucket{le=\"0.0001\"} 1",

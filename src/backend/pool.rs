@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::grant::{Grant, Slot, Waiting};
-use super::{BackendError, Server, ServerTarget};
+use super::statements::STATEMENTS_MAX;
+use super::{BackendError, Server, ServerTarget, StatementCache};
 use crate::types::ShardId;
 
 /// How long a failed connect is remembered: short enough that a recovered server is noticed within two seconds, long
@@ -39,6 +40,8 @@ pub struct PoolSettings {
     pub lifetime: Duration,
     /// The longest time for connecting and logging in.
     pub connect_timeout: Duration,
+    /// The most prepared statements kept on one connection.
+    pub statements: usize,
 }
 
 impl Default for PoolSettings {
@@ -52,6 +55,7 @@ impl Default for PoolSettings {
             idle: Duration::from_secs(600),
             lifetime: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(3),
+            statements: STATEMENTS_MAX,
         }
     }
 }
@@ -165,6 +169,7 @@ impl Pool {
         match Server::connect(target, self.settings.connect_timeout).await {
             Ok(mut server) => {
                 server.slot = Some(slot);
+                server.statements = StatementCache::with_capacity(self.settings.statements);
                 let mut state = self.state.borrow_mut();
                 state.opened_total += 1;
                 state.failure = None;

@@ -27,10 +27,8 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 /// Whether the connection's state is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Condition {
-    /// Each reply was read, as far as this type knows.
+    /// What was sent and what came match.
     Known,
-    /// A control statement's reply is due; if its future is dropped, it stays so.
-    Replying,
     /// Never to be used again.
     Broken,
 }
@@ -43,6 +41,10 @@ pub struct Server {
     output: BytesMut,
     status: TransactionStatus,
     condition: Condition,
+    /// ReadyForQuery messages that must still come for what was sent.
+    due: u32,
+    /// How much of `output` has been looked at for messages that are answered by ReadyForQuery; `None` during login.
+    counted: Option<usize>,
     parameters: Vec<(String, String)>,
     cancel_key: CancelKey,
     opened: Instant,
@@ -77,6 +79,8 @@ impl Server {
             output: BytesMut::new(),
             status: TransactionStatus::Idle,
             condition: Condition::Known,
+            due: 0,
+            counted: None,
             parameters: Vec::new(),
             cancel_key: CancelKey::new(target.clone(), 0, &[]),
             opened: Instant::now(),
@@ -85,6 +89,7 @@ impl Server {
             slot: None,
         };
         startup::log_in(&mut server).await?;
+        server.counted = Some(0);
         Ok(server)
     }
 
@@ -147,6 +152,21 @@ impl Server {
     #[inline]
     pub fn set_status(&mut self, status: TransactionStatus) {
         self.status = status;
+        match self.due.checked_sub(1) {
+            Some(due) => self.due = due,
+            None if self.counted.is_some() => self.mark_broken(),
+            None => {}
+        }
+    }
+
+    /// Says that the server ignores a Sync that was sent, because it came ahead of COPY data.
+    pub fn ignore_sync(&mut self) {
+        self.due = self.due.saturating_sub(1);
+    }
+
+    /// Tells whether replies to what was sent are still to come.
+    pub fn is_awaited(&self) -> bool {
+        self.due > 0
     }
 
     /// Says that the connection's state is not known; it will be closed.
@@ -154,27 +174,33 @@ impl Server {
         self.condition = Condition::Broken;
     }
 
-    pub(super) fn begin_reply(&mut self) {
-        if self.condition == Condition::Known {
-            self.condition = Condition::Replying;
+    /// Counts the messages in the buffer that the server answers with ReadyForQuery: Query, Sync and FunctionCall.
+    fn count_due(&mut self) {
+        let Some(mut at) = self.counted else { return };
+        while let Ok(Some(found)) = header(&self.output[at.min(self.output.len())..], LARGE_BOUND) {
+            if matches!(found.kind, b'Q' | b'S' | b'F') {
+                self.due += 1;
+            }
+            at += found.length;
         }
+        self.counted = Some(at);
     }
 
-    pub(super) fn end_reply(&mut self) {
-        if self.condition == Condition::Replying {
-            self.condition = Condition::Known;
-        }
+    /// Tells whether every reply so far was read to its end: an error that ended the session was not.
+    pub fn is_in_step(&self) -> bool {
+        self.condition == Condition::Known && self.due == 0
     }
 
     /// Tells whether the next session may have the connection: known state, idle, nothing buffered, never cancelled.
     ///
     /// A connection that a cancel request was sent to is not reused: the request could hit its next user.
     pub fn is_usable(&self) -> bool {
-        self.condition == Condition::Known
-            && self.status == TransactionStatus::Idle
-            && self.input.is_empty()
-            && self.output.is_empty()
-            && !self.cancel_key.was_used()
+        self.is_at_rest() && !self.cancel_key.was_used()
+    }
+
+    /// Tells whether the session that has the connection may use it again: known state, idle, nothing buffered.
+    pub fn is_at_rest(&self) -> bool {
+        self.is_in_step() && self.status == TransactionStatus::Idle && self.input.is_empty() && self.output.is_empty()
     }
 
     /// Lets go of buffers that a large frame made large; both are empty when a connection goes idle.
@@ -199,10 +225,14 @@ impl Server {
     /// Sends what is in [`Server::out`] as far as the socket takes it; ready when all is sent.
     #[inline]
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+        self.count_due();
         while !self.output.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.output)) {
                 Ok(0) => return Poll::Ready(Err(self.lost("the socket takes no more bytes"))),
-                Ok(sent) => self.output.advance(sent),
+                Ok(sent) => {
+                    self.output.advance(sent);
+                    self.counted = self.counted.map(|counted| counted.saturating_sub(sent));
+                }
                 Err(error) => return Poll::Ready(Err(self.lost(error))),
             }
         }
@@ -234,8 +264,12 @@ impl Server {
         }
     }
 
+    pub(super) fn is_broken(&self) -> bool {
+        self.condition == Condition::Broken
+    }
+
     #[cold]
-    fn lost(&mut self, cause: impl ToString) -> BackendError {
+    pub(super) fn lost(&mut self, cause: impl ToString) -> BackendError {
         self.mark_broken();
         BackendError::closed(&self.target, cause)
     }
@@ -268,7 +302,10 @@ impl Server {
     fn take_frame(&mut self, found: Header) -> Result<(u8, Bytes), BackendError> {
         let body = self.input.split_to(found.length).freeze().slice(HEADER_BYTES..);
         match found.kind {
-            b'Z' => self.status = ready_status(&body).map_err(|error| self.violated(error))?,
+            b'Z' => {
+                let status = ready_status(&body).map_err(|error| self.violated(error))?;
+                self.set_status(status);
+            }
             b'S' => {
                 let (name, value) = parameter_status(&body).map_err(|error| self.violated(error))?;
                 self.set_parameter(name, value);

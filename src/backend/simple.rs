@@ -24,7 +24,12 @@ impl Server {
     /// Fails with [`BackendError::Server`] after the server is ready again. Not cancel-safe: dropped half-way, the
     /// connection is not usable any more.
     pub async fn simple(&mut self, sql: &str) -> Result<SimpleReply, BackendError> {
-        self.begin_reply();
+        if self.is_broken() {
+            return Err(self.lost("it broke before"));
+        }
+        if self.is_awaited() {
+            return Err(self.violated("a control statement while replies are outstanding"));
+        }
         write_query(self.out(), sql);
         let mut reply = SimpleReply::default();
         let mut failure = None;
@@ -47,7 +52,6 @@ impl Server {
                 _ => {}
             }
         }
-        self.end_reply();
         failure.map_or(Ok(reply), Err)
     }
 

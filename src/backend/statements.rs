@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The most prepared statements kept on one server connection; each costs the server some 10–50 KiB of plan.
-const STATEMENTS_MAX: usize = 256;
+pub(super) const STATEMENTS_MAX: usize = 256;
 
 /// The settings that the session layer applied to a connection; 0 and empty on a fresh one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

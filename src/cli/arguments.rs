@@ -31,11 +31,11 @@ pub enum Command {
     #[command(after_help = "Example: shardloom dev --shards 3 --data ./data")]
     Dev(DevArguments),
     /// Checks the rules, their golden tests and, with --live, the shards.
-    #[command(after_help = "Example: shardloom check --rules shard-rules")]
+    #[command(after_help = "Example: shardloom check --rules shard-rules --shards 3")]
     Check(CheckArguments),
     /// Says where a statement would go, without any database.
     #[command(
-        after_help = "Example: shardloom route --rules shard-rules 'select * from orders where user_id = $1' --param 42"
+        after_help = "Example: shardloom route --shards 3 'select * from orders where customer_id = $1' --param 42"
     )]
     Route(RouteArguments),
     /// Shows and mends the write ledger.
@@ -111,6 +111,9 @@ pub struct CheckArguments {
     /// The rules.
     #[arg(long, default_value = "shard-rules")]
     pub rules: PathBuf,
+    /// Takes a Topology of so many shards, as `dev` makes one, in place of the files' own.
+    #[arg(long, conflicts_with = "live", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
     /// Compares with the shards, as the service user of --config.
     #[arg(long)]
     pub live: bool,
@@ -125,6 +128,9 @@ pub struct RouteArguments {
     /// The rules.
     #[arg(long, default_value = "shard-rules")]
     pub rules: PathBuf,
+    /// Takes a Topology of so many shards, as `dev` makes one, in place of the files' own.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
     /// The statement.
     pub sql: String,
     /// A parameter, `$1` first; `NULL` in capitals is NULL.
@@ -150,6 +156,7 @@ pub struct AdminTarget {
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Lists transactions, newest first.
+    #[command(after_help = "Example: shardloom ledger ls --state attention")]
     Ls {
         /// Only those in this state: open, attention, done, aborted.
         #[arg(long)]
@@ -159,13 +166,16 @@ pub enum LedgerCommand {
         limit: u32,
     },
     /// Shows one transaction with its targets.
+    #[command(after_help = "Example: shardloom ledger show 117429795511367883")]
     Show {
         /// The transaction's id.
         txid: i64,
     },
     /// Replays a transaction's dead or parked targets again.
+    #[command(after_help = "Example: shardloom ledger retry 117429795511367883 --reason 'the column is there now'")]
     Retry(LedgerChange),
     /// Gives a transaction's target up.
+    #[command(after_help = "Example: shardloom ledger skip 117429795511367883 --target s1 --reason 'mended by hand'")]
     Skip(LedgerChange),
 }
 
@@ -186,6 +196,7 @@ pub struct LedgerChange {
 #[derive(Debug, Subcommand)]
 pub enum IdCommand {
     /// Asks a running proxy for ids.
+    #[command(after_help = "Example: shardloom id next order -n 10")]
     Next {
         /// The business tag.
         tag: String,
@@ -197,6 +208,7 @@ pub enum IdCommand {
         target: AdminTarget,
     },
     /// Takes an id apart, offline.
+    #[command(after_help = "Example: shardloom id decode 117429785893894159")]
     Decode {
         /// The id.
         id: i64,
@@ -205,6 +217,7 @@ pub enum IdCommand {
         rules: Option<PathBuf>,
     },
     /// Measures the generator, offline.
+    #[command(after_help = "Example: shardloom id bench --json")]
     Bench {
         /// For so many seconds per measurement.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
@@ -226,9 +239,11 @@ mod tests {
     fn definitions_are_consistent_and_every_command_has_an_example() {
         let command = Arguments::command();
         command.clone().debug_assert();
-        for subcommand in command.get_subcommands() {
+        let mut waiting: Vec<_> = command.get_subcommands().collect();
+        while let Some(subcommand) = waiting.pop() {
             let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Example: shardloom "), "{}", subcommand.get_name());
+            waiting.extend(subcommand.get_subcommands());
         }
     }
 

@@ -1,17 +1,18 @@
 //! `check`: the rule files, their golden tests and, with `--live`, the shards.
 
 use serde_json::json;
-use shardloom::server::{RuleSource, load_rules};
+use shardloom::server::load_rules;
 
 use super::arguments::CheckArguments;
 use super::failure::Failure;
 use super::golden;
 use super::live;
 use super::output;
+use super::planning::source;
 
 /// Prints one line per finding; any finding makes exit code 1.
 pub fn run(arguments: &CheckArguments, as_json: bool) -> Result<(), Failure> {
-    let source = RuleSource::directory(&arguments.rules);
+    let source = source(&arguments.rules, arguments.shards);
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let mut tests = 0;

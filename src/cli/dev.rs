@@ -46,6 +46,7 @@ async fn develop(arguments: &DevArguments) -> Result<(), Failure> {
     let outcome = match prepared {
         Some(Ok(())) => {
             announce(arguments, &running);
+            suggest(arguments, &running);
             server::forward(&mut signals, &running).await;
             Ok(())
         }
@@ -73,8 +74,7 @@ async fn prepare(arguments: &DevArguments, running: &Running, cluster: &DevClust
         return Err(Failure::Problem(format!("the proxy is not ready: {missing}")));
     }
     if !cluster.is_loaded() {
-        seed::fresh(arguments, running).await?;
-        cluster.mark_loaded().map_err(|error| Failure::Problem(error.to_string()))?;
+        seed::fresh(arguments, running, cluster).await?;
     }
     seed::answers(arguments, running).await
 }
@@ -82,6 +82,23 @@ async fn prepare(arguments: &DevArguments, running: &Running, cluster: &DevClust
 fn announce(arguments: &DevArguments, running: &Running) {
     let (port, database) = (running.address().port(), &arguments.database);
     output::line(format!("shardloom is ready: postgres://{APP_USER}:{APP_PASSWORD}@127.0.0.1:{port}/{database}"));
+}
+
+/// Says what to try, on standard error and without another URL.
+fn suggest(arguments: &DevArguments, running: &Running) {
+    let port = running.address().port();
+    let psql =
+        |database: &str| format!("PGPASSWORD={APP_PASSWORD} psql -h 127.0.0.1 -p {port} -U {APP_USER} {database}");
+    say(&format!("talk to it:   {}", psql(&arguments.database)));
+    say(&format!("the console:  {} -c 'SHOW HELP'", psql("shardloom")));
+    say(&format!("HTTP:         curl 127.0.0.1:{}", arguments.admin_port));
+    if dev_options::is_example(arguments) {
+        say("to try:       EXPLAIN (ROUTE) SELECT * FROM orders WHERE customer_id = 1;");
+        say(
+            "              UPDATE products SET stock = stock - 1 WHERE product_id = 1;  then SHOW LEDGER on the console",
+        );
+        say("              README.md has a tour; Ctrl-C stops everything");
+    }
 }
 
 /// The proxy first, so that its transactions end before their servers do.

@@ -1,11 +1,11 @@
 //! Golden routing cases of the rule files, held against the planner.
 
 use shardloom::plan::Plan;
+use shardloom::plan::shard_names;
 use shardloom::rules::{GoldenExpectation, GoldenTest, RuleSet};
 use shardloom::types::Refusal;
 
 use super::planning::{plan, reason};
-use super::route_view::shard_names;
 
 /// Runs all cases; returns one `file:line:column: message` per case that fails.
 pub fn failures(rules: &RuleSet) -> Vec<String> {

@@ -11,10 +11,14 @@ use super::arguments::{AdminTarget, IdCommand};
 use super::bench;
 use super::failure::Failure;
 use super::output;
+use super::planning::source;
 use super::remote::{Remote, escape};
 
 /// 2026-01-01T00:00:00Z, the epoch of the standard layout (ids design).
 const STANDARD_EPOCH_MS: i64 = 1_767_225_600_000;
+
+/// Shards of a Topology that stands in for a missing one: as many as `dev` makes at most, so that each named one exists.
+const SHARDS_STAND_IN: u16 = 64;
 
 /// Runs `id …`.
 pub fn run(command: &IdCommand, as_json: bool) -> Result<(), Failure> {
@@ -53,8 +57,11 @@ fn decode(id: i64, rules: Option<&Path>, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Reads the rules; those without a Topology will do too, because an id names no shard.
 fn read_rules(directory: &Path) -> Result<RuleSet, Failure> {
-    load_rules(&RuleSource::directory(directory)).map_err(Failure::refused)
+    load_rules(&RuleSource::directory(directory))
+        .or_else(|findings| load_rules(&source(directory, Some(SHARDS_STAND_IN))).map_err(|_| findings))
+        .map_err(Failure::refused)
 }
 
 fn layout_of(layout: &IdLayout) -> Result<Layout, Failure> {

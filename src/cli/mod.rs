@@ -17,7 +17,6 @@ mod output;
 mod planning;
 mod remote;
 mod route;
-mod route_view;
 mod run;
 mod seed;
 mod serve;

@@ -1,13 +1,33 @@
 //! One statement with text parameters through the planner, offline: an empty catalog, ids made on the spot.
 
+use std::path::Path;
+
+use shardloom::dev::SHOP_DATABASE;
 use shardloom::plan::catalog::Catalog;
 use shardloom::plan::{Context, Parameters, Plan, PrepareError, Values, insert, prepare};
-use shardloom::rules::RuleSet;
+use shardloom::rules::{RuleSet, Shard, Topology};
+use shardloom::server::RuleSource;
 use shardloom::sql;
 use shardloom::types::Refusal;
 
 /// The first of the ids that stand for generated ones: such a row's shard is an example, not a promise.
 const FIRST_ID: i64 = 1;
+
+/// The port of the first shard of a made Topology.
+const FIRST_PORT: u16 = 5501;
+
+/// Names where rules come from; with `shards` a Topology is made as `dev` makes one, in place of the files' own.
+pub fn source(directory: &Path, shards: Option<u16>) -> RuleSource {
+    let shard = |index: u16| Shard {
+        name: format!("s{index}"),
+        host: "127.0.0.1".to_owned(),
+        // Nobody connects; the ports only tell the shards apart.
+        port: FIRST_PORT + index,
+        database: SHOP_DATABASE.to_owned(),
+    };
+    let topology = shards.map(|count| Topology::even(SHOP_DATABASE, (0..count).map(shard).collect()));
+    RuleSource { directory: directory.to_owned(), topology }
+}
 
 /// Plans `sql`; each parameter is text, `None` is NULL.
 pub fn plan(rules: &RuleSet, sql: &str, parameters: &[Option<String>]) -> Result<Plan, Refusal> {

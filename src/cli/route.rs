@@ -1,21 +1,21 @@
 //! `route`: where a statement would go, from the rules alone.
 
 use serde_json::{Value, json};
-use shardloom::server::{RuleSource, load_rules};
+use shardloom::plan::route_json;
+use shardloom::server::load_rules;
 
 use super::arguments::RouteArguments;
 use super::failure::Failure;
 use super::output;
-use super::planning::plan;
-use super::route_view::view;
+use super::planning::{plan, source};
 
 /// Prints the plan; a refusal is printed too and makes exit code 1.
 pub fn run(arguments: &RouteArguments, as_json: bool) -> Result<(), Failure> {
-    let rules = load_rules(&RuleSource::directory(&arguments.rules)).map_err(Failure::refused)?;
+    let rules = load_rules(&source(&arguments.rules, arguments.shards)).map_err(Failure::refused)?;
     let parameters: Vec<Option<String>> = arguments.params.iter().map(|text| parameter(text)).collect();
     match plan(&rules, &arguments.sql, &parameters) {
         Ok(plan) => {
-            print(&view(&plan, &rules, &arguments.sql), as_json);
+            print(&route_json(&plan, &rules, &arguments.sql), as_json);
             Ok(())
         }
         Err(refusal) if as_json => {
@@ -50,9 +50,9 @@ fn print(view: &Value, as_json: bool) {
     }
     if let Some(write) = view["write"].as_object() {
         output::line(format!(
-            "write: mode {}, tables {}",
-            output::cell(&write["mode"]),
-            output::cell(&write["tables"])
+            "write: {}, over several shards {}",
+            output::cell(&write["tables"]),
+            output::cell(&write["mode"])
         ));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shardloom::merge::MergeSpec;
-use shardloom::plan::{ParameterSource, Plan, Statement, WriteEffect};
+use shardloom::plan::{ParameterSource, Plan, Redo, Statement, WriteEffect};
 use shardloom::rules::RuleSet;
 use shardloom::types::{ShardId, ShardSet};
 
@@ -83,11 +83,18 @@ fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {
 
 fn write(effect: Option<&WriteEffect>) -> Value {
     effect.map_or(Value::Null, |effect| {
+        let (mode, redo) = match &effect.redo {
+            Redo::Never(reason) => ("two_phase", format!("never: {reason}")),
+            Redo::Exact if effect.deferrable => ("eventual", "exact".to_owned()),
+            Redo::AfterFreeze(_) if effect.deferrable => ("eventual", "after freezing".to_owned()),
+            Redo::Exact => (effect.mode.name(), "exact".to_owned()),
+            Redo::AfterFreeze(_) => (effect.mode.name(), "after freezing".to_owned()),
+        };
         json!({
             "tables": effect.tables,
             "reference": effect.reference,
-            "mode": format!("{:?}", effect.mode),
-            "redo": format!("{:?}", effect.redo),
+            "mode": mode,
+            "redo": redo,
             "deferrable": effect.deferrable,
         })
     })

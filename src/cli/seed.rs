@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use shardloom::dev::{APP_PASSWORD, APP_USER, SHOP_LOAD, SHOP_SCHEMA};
+use shardloom::dev::{APP_PASSWORD, APP_USER, DevCluster, SHOP_LOAD, SHOP_SCHEMA};
 use shardloom::server::Running;
 use shardloom::sql;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::arguments::DevArguments;
@@ -19,12 +20,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the proxy may take to see new tables; capture triggers of reference tables come with it.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Loads schema and rows; for fresh data only.
-pub async fn fresh(arguments: &DevArguments, running: &Running) -> Result<(), Failure> {
+/// How long a statement is tried again on a machine so busy that a lease or a gate is late.
+const NOT_YET_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Pause between two tries.
+const NOT_YET_PAUSE: Duration = Duration::from_millis(200);
+
+/// Loads schema and rows; for fresh data only. The cluster's records tell the next run how far this one came.
+pub async fn fresh(arguments: &DevArguments, running: &Running, cluster: &DevCluster) -> Result<(), Failure> {
     let (schema, rows) = texts(arguments)?;
     if schema.is_none() && rows.is_none() {
-        return Ok(());
+        return record(cluster.mark_loaded());
     }
+    record(cluster.mark_loading())?;
     let client = connect(arguments, running).await?;
     if let Some((name, text)) = schema {
         send(&client, &name, &text).await?;
@@ -35,7 +43,11 @@ pub async fn fresh(arguments: &DevArguments, running: &Running) -> Result<(), Fa
     if let Some((name, text)) = rows {
         send(&client, &name, &text).await?;
     }
-    Ok(())
+    record(cluster.mark_loaded())
+}
+
+fn record(written: Result<(), shardloom::dev::Error>) -> Result<(), Failure> {
+    written.map_err(|error| Failure::Problem(error.to_string()))
 }
 
 /// Asks one statement through the proxy.
@@ -92,9 +104,22 @@ async fn send(client: &Client, name: &str, text: &str) -> Result<(), Failure> {
             let message = format!("{name}:{line}: COPY FROM STDIN cannot be loaded from a file; use INSERT, or psql");
             return Err(Failure::Problem(message));
         }
-        client.simple_query(statement).await.map_err(|error| problem(&format!("{name}:{line}"), &error))?;
+        patiently(client, statement).await.map_err(|error| problem(&format!("{name}:{line}"), &error))?;
     }
     Ok(())
+}
+
+/// Runs a statement, again while the proxy says that it cannot yet (`57P03`: nothing was done).
+async fn patiently(client: &Client, statement: &str) -> Result<(), tokio_postgres::Error> {
+    let deadline = Instant::now() + NOT_YET_TIMEOUT;
+    loop {
+        match client.simple_query(statement).await {
+            Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) && Instant::now() < deadline => {
+                tokio::time::sleep(NOT_YET_PAUSE).await;
+            }
+            done => return done.map(drop),
+        }
+    }
 }
 
 fn is_copy_from_stdin(statement: &str) -> bool {

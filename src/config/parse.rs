@@ -107,7 +107,7 @@ impl Config {
         let users = node.get("users").map(|list| read_users(list, sources, findings));
         let service = node.get("service").and_then(|service| read_service(service, sources, findings));
         let telemetry = Telemetry::read(node.get("telemetry"), findings);
-        let listen = Listen::read(node.get("listen"));
+        let listen = Listen::read(node.get("listen"), findings);
         if let Some(place) = node.get("admin").filter(|_| listen.address == admin.address && admin.address.port() != 0)
         {
             findings.report(&place.place, format!("\"admin\" and \"listen\" have one address, {}", admin.address));

@@ -47,6 +47,11 @@ macro_rules! settings {
                 let field = |key| node.and_then(|node| node.get(key));
                 Self { $( $key: settings!(@read $kind field(stringify!($key))).unwrap_or(default.$key), )+ }
             }
+
+            /// Returns the keys with their values as the file would write them.
+            pub fn pairs(&self) -> Vec<(&'static str, String)> {
+                vec![$( (concat!($what, ".", stringify!($key)), settings!(@text $kind self.$key)), )+]
+            }
         }
     };
     (@type count) => { usize };
@@ -63,6 +68,9 @@ macro_rules! settings {
             max: std::time::Duration::from_millis($max),
         }
     };
+    (@text count $value:expr) => { $value.to_string() };
+    (@text size $value:expr) => { $crate::yaml::size_text($value as u64) };
+    (@text span $value:expr) => { $crate::yaml::duration_text($value) };
     (@read count $node:expr) => { $node.and_then(|node| node.integer()).and_then(|number| usize::try_from(number).ok()) };
     (@read size $node:expr) => { $node.and_then(|node| node.size()).and_then(|bytes| usize::try_from(bytes).ok()) };
     (@read span $node:expr) => { $node.and_then(|node| node.duration()) };

@@ -40,7 +40,7 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = parse(LEAST).expect("it is right");
-    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), workers: 2, unix_socket: None });
+    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), workers: 1 });
     assert_eq!(config.admin.address, address("127.0.0.1:6433"));
     assert!(config.admin.token.is_none());
     assert_eq!(config.rules, Path::new("shard-rules/"));
@@ -62,7 +62,7 @@ fn what_is_left_out_has_its_default() {
 #[test]
 fn the_documented_file_is_read() {
     let text = format!(
-        "listen: {{address: \"127.0.0.1:7000\", workers: 4, unix_socket: /tmp}}
+        "listen: {{address: \"127.0.0.1:7000\", workers: 4, unix_socket: null}}
 admin: {{address: \"0.0.0.0:7001\", token: \"file:/run/secret\"}}
 rules: elsewhere/
 users:
@@ -77,7 +77,7 @@ telemetry: {{log: json, otlp: null}}
 "
     );
     let config = parse(&text).expect("it is right");
-    assert_eq!((config.listen.workers, config.listen.unix_socket.as_deref()), (4, Some(Path::new("/tmp"))));
+    assert_eq!(config.listen.workers, 4);
     assert_eq!(config.admin.token.as_ref().map(Secret::expose), Some("from-file"));
     let app = &config.users[0];
     assert!(matches!(&app.login, Login::Scram(verifier) if verifier.expose() == VERIFIER));

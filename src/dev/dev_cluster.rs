@@ -8,7 +8,7 @@ use super::error::Error;
 use super::example::{APP_PASSWORD, APP_USER, SERVICE_USER};
 use super::install::find_or_install;
 use super::postgres::Postgres;
-use super::provision::Provision;
+use super::provision::{Provision, recreate_database};
 use super::scratch::DataFolder;
 use super::settings::ServerOption;
 use super::supervise::Supervised;
@@ -18,6 +18,11 @@ use crate::types::ShardSet;
 const BUCKETS: u32 = 4096;
 /// The name under which clients reach the console.
 const CONSOLE_DATABASE: &str = "shardloom";
+
+/// The folder's record of databases whose schema is loaded, one name per line.
+const LOADED: &str = "loaded";
+/// The folder's record of databases whose loading was begun.
+const LOADING: &str = "loading";
 
 /// What `shardloom dev` was asked for.
 #[derive(Debug, Clone)]
@@ -53,6 +58,7 @@ impl DevCluster {
         let service_password = folder.service_password()?;
         let mut cluster = Self { shards: Vec::new(), database: options.database.clone(), service_password, folder };
         cluster.start_all(&postgres, &account, options, say)?;
+        cluster.discard_half_loaded(say)?;
         Ok(cluster)
     }
 
@@ -89,15 +95,46 @@ impl DevCluster {
 
     /// Tells whether the database's schema was loaded into this folder before: see [`Self::mark_loaded`].
     pub fn is_loaded(&self) -> bool {
-        let record = std::fs::read_to_string(self.folder.path().join("loaded")).unwrap_or_default();
-        record.lines().any(|line| line == self.database)
+        self.has_record(LOADED)
+    }
+
+    /// Records that loading begins: a run that ends before [`Self::mark_loaded`] leaves a database that the next run
+    /// on this folder makes anew.
+    pub fn mark_loading(&self) -> Result<(), Error> {
+        if self.has_record(LOADING) { Ok(()) } else { self.add_record(LOADING) }
     }
 
     /// Records that the database's schema is loaded, so that the next run on this folder leaves it alone.
     pub fn mark_loaded(&self) -> Result<(), Error> {
-        let path = self.folder.path().join("loaded");
+        self.add_record(LOADED)
+    }
+
+    /// Tells whether the file `name` lists this database.
+    fn has_record(&self, name: &str) -> bool {
+        let record = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        record.lines().any(|line| line == self.database)
+    }
+
+    fn add_record(&self, name: &str) -> Result<(), Error> {
+        let path = self.folder.path().join(name);
         let before = std::fs::read_to_string(&path).unwrap_or_default();
         std::fs::write(&path, format!("{before}{}\n", self.database)).map_err(Error::file(&path))
+    }
+
+    /// Makes the database anew on all servers if an earlier run ended while it loaded the schema.
+    fn discard_half_loaded(&self, say: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        if self.is_loaded() || !self.has_record(LOADING) {
+            return Ok(());
+        }
+        say(&format!("an earlier run ended while it loaded database {}; it is made anew", self.database));
+        std::thread::scope(|scope| {
+            let making: Vec<_> = self
+                .shards
+                .iter()
+                .map(|shard| scope.spawn(|| recreate_database(shard, &self.database, APP_USER)))
+                .collect();
+            making.into_iter().try_for_each(|thread| thread.join().expect("recreate_database() does not panic"))
+        })
     }
 
     /// Watches the servers from a thread of its own, which starts those that die again and tells `say` of it.

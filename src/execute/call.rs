@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::outbox::{RedoCommand, RedoParameter};
 use crate::plan::{ParameterSource, Statement};
+use crate::sql::Literal;
 use crate::wire::frontend::{self, BindValue, Target};
 
 /// PostgreSQL's type oid of `bigint`.
@@ -21,6 +22,8 @@ pub struct Call {
     pub arguments: Option<Rc<Arguments>>,
     /// Whether the client expects a RowDescription with this execution.
     pub describe: bool,
+    /// The literals of the text, where its plan was made for another text with the same skeleton.
+    pub literals: Vec<Literal>,
 }
 
 /// What Parse and Bind said.
@@ -47,7 +50,7 @@ struct Resolved<'a> {
 impl Call {
     /// Makes a call of the simple protocol.
     pub fn simple(text: Rc<str>) -> Self {
-        Self { text, arguments: None, describe: true }
+        Self { text, arguments: None, describe: true, literals: Vec::new() }
     }
 
     /// Returns the text that `statement` stands for.

@@ -4,6 +4,7 @@
 //! reply, or past [`FLUSH_BYTES`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -33,6 +34,18 @@ pub struct Client {
     overflow: bool,
     /// Where the statement at work stands in the client's text.
     pub position: Position,
+    /// Whether COPY data was read since this was last asked.
+    copied: bool,
+    traffic: Traffic,
+}
+
+/// Bytes that came and went since they were last asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the client.
+    pub received: u64,
+    /// To the client.
+    pub sent: u64,
 }
 
 /// What was waiting for the client before replies were held.
@@ -73,7 +86,24 @@ impl Client {
             held_max: None,
             overflow: false,
             position: Position::Same,
+            copied: false,
+            traffic: Traffic::default(),
         }
+    }
+
+    /// Notes that COPY data is read in the extended protocol.
+    pub fn note_copy_data(&mut self) {
+        self.copied = true;
+    }
+
+    /// Tells whether COPY data was read in the extended protocol since the last call.
+    pub fn took_copy_data(&mut self) -> bool {
+        std::mem::take(&mut self.copied)
+    }
+
+    /// Returns where the client connects from; `None` if the connection is broken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     /// Sets the largest frame in bytes, small before authentication.
@@ -134,7 +164,10 @@ impl Client {
         self.input.reserve(READ_BYTES);
         match self.stream.read_buf(&mut self.input).await? {
             0 => Err(ClientError::Gone),
-            _ => Ok(()),
+            read => {
+                self.traffic.received += read as u64;
+                Ok(())
+            }
         }
     }
 
@@ -148,9 +181,27 @@ impl Client {
             return Ok(());
         }
         if !self.output.is_empty() {
-            self.stream.write_all_buf(&mut self.output).await?;
+            self.traffic.sent += self.output.len() as u64;
+            self.write_out().await?;
         }
         Ok(())
+    }
+
+    /// Writes piece by piece; what was written is gone from the buffer even if the future is dropped in between.
+    async fn write_out(&mut self) -> Result<(), ClientError> {
+        while !self.output.is_empty() {
+            // A plain write: a vectored one of one piece costs more in the kernel.
+            match self.stream.write(&self.output).await? {
+                0 => return Err(ClientError::Gone),
+                written => self.output.advance(written),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes that came and went since the last call.
+    pub fn take_traffic(&mut self) -> Traffic {
+        std::mem::take(&mut self.traffic)
     }
 
     /// Flushes once [`FLUSH_BYTES`] are waiting, so that a large reply does not gather in memory.
@@ -169,7 +220,7 @@ impl Client {
             self.input.reserve(READ_BYTES);
             match self.stream.try_read_buf(&mut self.input) {
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(read) => self.traffic.received += read as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Poll::Ready(()),
             }

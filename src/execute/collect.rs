@@ -62,7 +62,7 @@ pub async fn collect(client: &mut Client, member: &mut Member) -> Result<Collect
                 return opened.map(|()| collected);
             }
             b'Z' => {
-                forward::note_ready(&mut member.server, frame[5])?;
+                forward::note_ready(&mut member.server, &frame)?;
                 opened?;
                 return if bytes <= RETURNING_BYTES_MAX { Ok(collected) } else { Err(too_many_rows().into()) };
             }

@@ -6,6 +6,7 @@
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, Server};
+use crate::outbox::fault::{self, FaultPoint};
 use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
 
@@ -35,7 +36,13 @@ impl Link {
     /// Commits the open transaction everywhere; after an error nothing of it is left, except after `08007`.
     pub async fn commit(&mut self) -> Result<(), Failure> {
         match self.try_commit().await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // Tables made in the transaction get their capture triggers before anybody can write them.
+                if self.schema_dirty {
+                    self.schema_changed().await;
+                }
+                Ok(())
+            }
             Err(failure) => {
                 self.rollback().await;
                 Err(failure)
@@ -51,6 +58,9 @@ impl Link {
         if written.len() <= 1 && !self.transaction.reference && self.transaction.deferred.is_empty() {
             return self.commit_one_writer().await;
         }
+        if written.len() > 1 {
+            self.check_span()?;
+        }
         let home = self.home();
         let mode = self.commit_mode(home)?;
         if mode == WriteMode::TwoPhase { self.commit_two_phase(home).await } else { self.commit_ledger(home).await }
@@ -60,11 +70,14 @@ impl Link {
     async fn commit_one_writer(&mut self) -> Result<(), Failure> {
         let mut members = self.transaction.finish();
         members.sort_by_key(|member| !member.wrote);
-        let mut outcome = Ok(());
+        let mut members = members.into_iter();
+        let Some(mut first) = members.next() else { return Ok(()) };
+        let outcome = self.end_member(&mut first, "COMMIT").await;
+        self.give_back(first.server);
+        let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         for mut member in members {
-            let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-            let ended = self.end_member(&mut member, sql).await;
-            outcome = outcome.and(ended);
+            // Nothing was written here: how it ends changes nothing of what the first member decided.
+            let _ = self.end_member(&mut member, sql).await;
             self.give_back(member.server);
         }
         outcome
@@ -101,13 +114,19 @@ impl Link {
     async fn commit_two_phase(&mut self, home: ShardId) -> Result<(), Failure> {
         self.check_constraints(home).await?;
         let txid = self.txid()?;
+        // Before the first PREPARE, or this proxy's own scanner would take what is prepared for left over.
+        let flight = self.begin_flight(txid, home);
         let prepare = self.worker.proxy.outbox.prepare_statement(txid, home);
-        self.on_targets(home, &prepare).await?;
+        if let Err(failure) = self.on_targets(home, &prepare).await {
+            self.undo_prepared(home, txid, &failure).await;
+            flight.aborted();
+            return Err(failure);
+        }
+        fault::reached(FaultPoint::AfterPrepare);
         let mut entry = self.ledger_entry(txid, home, WriteMode::TwoPhase);
         for target in &mut entry.targets {
             target.commands.clear();
         }
-        let flight = self.begin_flight(txid, home);
         let flight = match self.decide(home, &entry, flight).await {
             Ok(flight) => flight,
             Err(failure) => {
@@ -142,9 +161,9 @@ impl Link {
         let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
         for member in self.transaction.members.iter_mut().filter(|member| member.wrote) {
             let mut sql = String::from("SET CONSTRAINTS ALL IMMEDIATE");
-            if member.server.shard() != home && !member.inbox {
+            if member.server.shard() != home && member.inbox != Some(home) {
                 sql = format!("{inbox};{sql}");
-                member.inbox = true;
+                member.inbox = Some(home);
             }
             crate::wire::frontend::write_query(member.server.out(), &sql);
             member.server.flush().await?;
@@ -161,10 +180,7 @@ impl Link {
         let members =
             self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
         let answers = join_all(members.map(|member| member.server.simple(sql))).await;
-        for answer in answers {
-            answer?;
-        }
-        Ok(())
+        answers.into_iter().try_for_each(|answer| answer.map(|_| ()).map_err(not_prepared))
     }
 
     fn begin_flight(&self, txid: i64, home: ShardId) -> Flight {
@@ -182,20 +198,28 @@ impl Link {
     /// The decision: ledger row and COMMIT in one write on home.
     async fn decide(&mut self, home: ShardId, entry: &LedgerEntry, flight: Flight) -> Result<Flight, Failure> {
         let position = self.transaction.position(home).expect("home was written, so it is a member");
-        let sql = format!("{};COMMIT", outbox::ledger_insert(entry));
+        // Deferred triggers fire before the row images are counted; on other members they have been fired already.
+        let fire = if entry.copies.is_empty() { "" } else { "SET CONSTRAINTS ALL IMMEDIATE;" };
+        let sql = format!("{fire}{};COMMIT", outbox::ledger_insert(entry));
         let server = &mut self.transaction.members[position].server;
+        fault::reached(FaultPoint::BeforeHomeCommit);
+        if fault::is_chosen(FaultPoint::HomeCommitSent) {
+            crate::wire::frontend::write_query(server.out(), &sql);
+            server.flush().await?;
+            fault::reached(FaultPoint::HomeCommitSent);
+        }
         let failure = match server.simple(&sql).await {
-            Ok(reply) if reply.tag == "COMMIT" => return Ok(flight),
+            Ok(reply) if reply.tag == "COMMIT" => {
+                fault::reached(FaultPoint::AfterHomeCommit);
+                return Ok(flight);
+            }
             Ok(_) => Refusal::new(
                 SqlState::SERIALIZATION_FAILURE,
                 format!("home \"{}\" rolled the transaction back", server.target().shard_name),
             )
             .into(),
-            Err(error @ BackendError::Server(_))
-                if server.status() != TransactionStatus::Idle || server.is_usable() =>
-            {
-                Failure::from(error)
-            }
+            // One that ended the session may have come after the commit.
+            Err(error @ BackendError::Server(_)) if server.is_in_step() => Failure::from(error),
             Err(error) => return self.resolve(home, entry.txid, error, flight).await,
         };
         flight.aborted();
@@ -234,6 +258,7 @@ impl Link {
             (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
         });
         let ended = join_all(ends).await;
+        fault::reached(FaultPoint::AfterTargetCommit);
         let (settled, lost): (Vec<_>, Vec<_>) =
             ended.into_iter().filter(|(_, wrote, ..)| *wrote).partition(|(_, _, committed, _)| *committed);
         let settled = settled.iter().map(|(shard, _, _, rows)| (*shard, *rows)).collect();
@@ -319,9 +344,10 @@ impl Link {
 
     /// Rolls the open transaction back everywhere; a server that does not answer is closed, which rolls it back too.
     pub async fn rollback(&mut self) {
+        self.schema_dirty = false;
         let members = self.transaction.finish();
         let ended = join_all(members.into_iter().map(async |mut member| {
-            let at_rest = member.preamble == 0 && member.server.input().is_empty();
+            let at_rest = member.preamble == 0 && member.server.is_in_step() && member.server.input().is_empty();
             let usable = match member.server.status() {
                 TransactionStatus::Idle => member.server.is_usable(),
                 TransactionStatus::Open | TransactionStatus::Failed => {
@@ -343,9 +369,30 @@ impl Link {
         self.cancel.clear();
     }
 
+    /// Stops what servers still run for a client that is gone: a closed connection alone ends no statement there.
+    pub async fn stop_running(&self) {
+        self.worker.proxy.cancels.cancel(self.cancel.process(), self.cancel.secret()).await;
+    }
+
     /// Tells whether a statement runs in a block that the client did not open.
     pub fn is_implicit(&self) -> bool {
         self.transaction.block() == Block::Implicit
+    }
+}
+
+/// Says what is missing where a shard does not prepare transactions at all.
+fn not_prepared(error: BackendError) -> Failure {
+    match error.server_error() {
+        Some(said) if said.state == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => Refusal::new(
+            said.state,
+            format!("shard \"{}\" cannot prepare the transaction: {}", said.shard, said.message),
+        )
+        .with_hint(
+            "This transaction commits by two_phase: set max_prepared_transactions above 0 on every shard and restart \
+             it, or keep COPY, TRUNCATE, DDL and what cannot be redone on one shard per transaction.",
+        )
+        .into(),
+        Some(_) | None => error.into(),
     }
 }
 

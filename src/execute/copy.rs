@@ -26,6 +26,10 @@ const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// In the extended protocol a Sync that came ahead of the data is ignored, as PostgreSQL does, and the server gets its
 /// own after the end.
 pub async fn pass(client: &mut Client, server: &mut Server, extended: bool) -> Result<(), Failure> {
+    if extended {
+        client.note_copy_data();
+        server.ignore_sync();
+    }
     loop {
         match next_part(client).await? {
             DataPart::Data(data) => {
@@ -111,14 +115,17 @@ impl Link {
         let mut split = Split { plan, parts: Vec::new() };
         let shards = self.snapshot.rules.placement.shards();
         for shard in shards.iter() {
-            let position = self.enlist(shard, Role::Part).await?;
-            self.transaction.members[position].wrote = true;
-            call.write(self.transaction.members[position].server.out(), &plan.statement);
-            split.parts.push((shard, position, 0));
+            split.parts.push((shard, self.enlist(shard, Role::Part).await?, 0));
         }
-        let columns = self.start_copies(&split).await?;
+        for (_, position, _) in &split.parts {
+            call.write(self.transaction.members[*position].server.out(), &plan.statement);
+        }
+        let columns = self.start_copies(&split, call.arguments.is_some()).await?;
         self.describe(call, None);
         backend::write_copy_in_response(self.client.output(), 0, columns);
+        if call.arguments.is_some() {
+            self.client.note_copy_data();
+        }
         let fed = self.feed(&mut split).await;
         let reason = match &fed {
             Ok(None) => None,
@@ -147,7 +154,7 @@ impl Link {
     }
 
     /// Waits until every shard asks for data; returns how many columns they expect.
-    async fn start_copies(&mut self, split: &Split<'_>) -> Result<usize, Failure> {
+    async fn start_copies(&mut self, split: &Split<'_>, extended: bool) -> Result<usize, Failure> {
         for (_, position, _) in &split.parts {
             self.transaction.members[*position].server.flush().await?;
         }
@@ -167,7 +174,10 @@ impl Link {
         for position in asking {
             let member = &mut self.transaction.members[position];
             frontend::write_copy_fail(member.server.out(), "COPY failed on another shard");
-            frontend::write_sync(member.server.out());
+            if extended {
+                member.server.ignore_sync();
+                frontend::write_sync(member.server.out());
+            }
             member.server.flush().await?;
             collect::collect(&mut self.client, member).await?;
         }
@@ -263,15 +273,15 @@ impl Link {
                 None => frontend::write_copy_done(server.out()),
             }
             if call.arguments.is_some() {
+                server.ignore_sync();
                 frontend::write_sync(server.out());
             }
             server.flush().await?;
         }
         let mut replies = Vec::with_capacity(split.parts.len());
-        for (_, position, lines) in &split.parts {
+        for (_, position, _) in &split.parts {
             let member = &mut self.transaction.members[*position];
             replies.push(collect::collect(&mut self.client, member).await);
-            member.wrote = member.wrote && (*lines > 0 || !member.commands.is_empty());
         }
         replies.into_iter().collect()
     }

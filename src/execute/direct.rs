@@ -1,7 +1,9 @@
 //! One shard answers: its frames pass undecoded.
 
+use crate::backend::Server;
 use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
+use crate::rules::{Distribution, OnDead, RuleMode};
 use crate::types::{Refusal, ShardId, SqlState};
 
 use super::call::Call;
@@ -44,6 +46,7 @@ impl Link {
         if reply.copy_in {
             copy::pass(&mut self.client, &mut server, call.arguments.is_some()).await?;
             reply = forward::reply(&mut self.client, &mut server, Passing::of(call), Tag::Pass).await?;
+            doubt_failed_copy(&mut server, call, &reply);
         }
         self.give_back(server);
         if reply.failed { Err(Failure::Told) } else { Ok(()) }
@@ -83,18 +86,45 @@ impl Link {
             return Ok(reply);
         }
         copy::pass(client, server, call.arguments.is_some()).await?;
-        forward::reply(client, server, Passing::of(call), tag).await
+        let reply = forward::reply(client, server, Passing::of(call), tag).await?;
+        doubt_failed_copy(server, call, &reply);
+        Ok(reply)
     }
 
     /// Notes what a successful statement means for the commit.
     pub(super) fn note_write(&mut self, position: usize, effect: &WriteEffect) {
+        let rejects = if self.transaction.rejects.is_none() { self.rejecting(effect) } else { None };
+        let on_dead = self.on_dead(effect);
         let transaction = &mut self.transaction;
+        let shard = transaction.members[position].server.shard();
         transaction.members[position].wrote = true;
+        transaction.first_written.get_or_insert(shard);
+        transaction.rejects = transaction.rejects.take().or(rejects);
         transaction.mode = transaction.mode.max(Some(effect.mode));
+        transaction.on_dead = on_dead.unwrap_or(transaction.on_dead);
         if effect.reference {
             transaction.reference = true;
-            transaction.reference_home = Some(transaction.members[position].server.shard());
+            transaction.reference_home = Some(shard);
         }
+    }
+
+    /// Returns what the rules want of a command that a target refuses.
+    fn on_dead(&self, effect: &WriteEffect) -> Option<OnDead> {
+        let rules = &self.snapshot.rules;
+        effect.tables.iter().find_map(|table| match rules.table(table).map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { group, .. }) => Some(rules.group(*group).multi_shard.on_dead),
+            Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => None,
+        })
+    }
+
+    /// Returns the table of the effect that must not be in a transaction over several shards.
+    fn rejecting(&self, effect: &WriteEffect) -> Option<String> {
+        let rules = &self.snapshot.rules;
+        let rejects = |table: &&String| match rules.table(table).map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { group, .. }) => rules.group(*group).multi_shard.mode == RuleMode::Reject,
+            Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => false,
+        };
+        effect.tables.iter().find(rejects).cloned()
     }
 
     /// Records what a redo of a statement on this member would run.
@@ -111,7 +141,7 @@ impl Link {
                 self.transaction.never_redo.get_or_insert_with(|| reason.clone());
                 return Ok(());
             }
-            Redo::AfterFreeze(_) if !self.transaction.members[position].inbox => {
+            Redo::AfterFreeze(_) if self.transaction.members[position].inbox.is_none() => {
                 self.transaction.members[position].unfrozen = true;
             }
             Redo::AfterFreeze(_) | Redo::Exact => {}
@@ -132,7 +162,7 @@ impl Link {
         position: usize,
     ) -> Result<Option<(Call, Statement)>, Failure> {
         let Some(Redo::AfterFreeze(_)) = effect.map(|effect| &effect.redo) else { return Ok(None) };
-        if !self.transaction.members[position].inbox {
+        if self.transaction.members[position].inbox.is_none() {
             return Ok(None);
         }
         let now = self.transaction_time().await?;
@@ -148,13 +178,14 @@ impl Link {
         }))
     }
 
-    /// Returns `now()` of this transaction as its first member sees it, in UTC.
+    /// Returns `now()` of this transaction as home sees it, in UTC.
     async fn transaction_time(&mut self) -> Result<String, Failure> {
         if let Some(now) = &self.transaction.now {
             return Ok(now.clone());
         }
-        self.flush_member(0).await?;
-        let server = &mut self.transaction.members[0].server;
+        let home = self.transaction.position(self.home()).unwrap_or(0);
+        self.flush_member(home).await?;
+        let server = &mut self.transaction.members[home].server;
         let reply = server.simple(TRANSACTION_TIME).await?;
         let now = reply.rows.first().and_then(|row| row.first()).cloned().flatten();
         let now = now.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
@@ -165,7 +196,8 @@ impl Link {
     /// Returns where a read runs: a read of reference tables that this session wrote goes where the write is visible.
     async fn reading_shard(&mut self, plan: &Direct) -> Result<ShardId, Failure> {
         if plan.effect.is_some() || !plan.anywhere {
-            if plan.reads_reference && plan.effect.is_none() {
+            let home = plan.effect.as_ref().is_some_and(|effect| effect.reference);
+            if plan.reads_reference && !home {
                 self.wait_for_own_writes(plan.shard).await?;
             }
             return Ok(plan.shard);
@@ -180,6 +212,14 @@ impl Link {
             return Ok(member.server.shard());
         }
         Ok(plan.shard)
+    }
+}
+
+/// A COPY of the extended protocol that failed may have answered both Syncs, the one ahead of the data and the one
+/// behind it: nobody can tell, so the connection is not used again.
+fn doubt_failed_copy(server: &mut Server, call: &Call, reply: &Reply) {
+    if reply.failed && call.arguments.is_some() {
+        server.mark_broken();
     }
 }
 

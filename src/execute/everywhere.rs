@@ -152,13 +152,17 @@ impl Link {
         for shard in shards.iter() {
             let position = self.enlist(shard, if effect.is_some() { Role::Part } else { Role::Reader }).await?;
             if let Some(effect) = effect {
+                // Rules that reject writes over several shards do not mean a change of the tables themselves.
+                let rejects = self.transaction.rejects.take();
                 self.note_write(position, effect);
+                self.transaction.rejects = rejects;
             }
-            call.write(self.transaction.members[position].server.out(), statement);
             positions.push(position);
         }
         for position in &positions {
-            self.transaction.members[*position].server.flush().await?;
+            let server = &mut self.transaction.members[*position].server;
+            call.write(server.out(), statement);
+            server.flush().await?;
         }
         let mut replies = Vec::with_capacity(positions.len());
         for position in &positions {

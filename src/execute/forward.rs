@@ -9,7 +9,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::backend::{BackendError, Server};
 use crate::types::TransactionStatus;
-use crate::wire::{backend, frame};
+use crate::wire::backend;
+use crate::wire::frame::{self, FrameError};
 
 use super::client::{Client, ClientError};
 use super::failure::Failure;
@@ -29,8 +30,6 @@ pub struct Reply {
     pub held: Option<Bytes>,
     /// Whether the server waits for COPY data now.
     pub copy_in: bool,
-    /// What ReadyForQuery said.
-    pub status: Option<TransactionStatus>,
 }
 
 /// Whether CommandComplete passes at once or waits for the commit.
@@ -78,6 +77,10 @@ impl Passing {
 /// Waits for bytes from the server, while noticing that the client leaves.
 pub async fn fill(client: &mut Client, server: &mut Server) -> Result<(), Failure> {
     poll_fn(|context| {
+        // What is still to be sent goes out meanwhile: two full sockets must not wait for each other.
+        if let Poll::Ready(Err(error)) = server.poll_flush(context) {
+            return Poll::Ready(Err(Failure::Server(error)));
+        }
         if let Poll::Ready(done) = server.poll_fill(context) {
             return Poll::Ready(done.map(|_| ()).map_err(Failure::Server));
         }
@@ -96,7 +99,7 @@ pub async fn swallow(client: &mut Client, server: &mut Server, count: usize) -> 
             b'E' => error = error.or(Some(whole)),
             b'N' | b'S' | b'A' => client.output().extend_from_slice(&whole),
             b'Z' => {
-                note_ready(server, whole[5])?;
+                note_ready(server, &whole)?;
                 ready += 1;
             }
             _ => {}
@@ -106,6 +109,21 @@ pub async fn swallow(client: &mut Client, server: &mut Server, count: usize) -> 
         Some(frame) => Err(Failure::Shard { frame }),
         None => Ok(()),
     }
+}
+
+/// Reads and drops the replies to everything that was sent, so that the next one is the next statement's.
+pub async fn settle(client: &mut Client, server: &mut Server) -> Result<(), Failure> {
+    while server.is_awaited() {
+        let (kind, whole) = next_frame(client, server).await?;
+        match kind {
+            b'Z' => {
+                note_ready(server, &whole)?;
+            }
+            b'G' => crate::wire::frontend::write_copy_fail(server.out(), "the statement before it failed"),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Returns the next whole frame of a server, header included.
@@ -134,6 +152,21 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
     }
 }
 
+/// Passes one reply as it is, all but ReadyForQuery.
+pub async fn pass_reply(client: &mut Client, server: &mut Server) -> Result<Reply, Failure> {
+    reply(client, server, Passing::Everything, Tag::Pass).await
+}
+
+/// What the scan of a chunk ended with.
+enum Chunk {
+    /// More bytes are needed.
+    More,
+    /// ReadyForQuery; it is the last frame of the run.
+    Ready(TransactionStatus),
+    /// The server waits for COPY data, or streams both ways.
+    Copy,
+}
+
 /// Passes what is buffered; tells whether the reply is complete. `skip` are bytes of a row still to pass.
 fn scan(
     output: &mut BytesMut,
@@ -142,72 +175,135 @@ fn scan(
     (passing, tag, position): (Passing, Tag, Position),
     reply: &mut Reply,
 ) -> Result<bool, Failure> {
-    loop {
-        let passed = pass_rows(output, server, skip)?;
-        if !passed {
-            return Ok(false);
-        }
-        let Some(header) = header(server)? else { return Ok(false) };
-        if server.input().len() < header.length {
-            return Ok(false);
-        }
-        let frame = server.input().split_to(header.length).freeze();
-        match header.kind {
-            b'Z' => {
-                reply.status = Some(note_ready(server, frame[5])?);
-                return Ok(true);
-            }
-            b'C' => {
-                reply.rows = backend::command_tag(&frame[5..]).map_or(0, rows_of_tag);
-                match tag {
-                    Tag::Pass => output.extend_from_slice(&frame),
-                    Tag::Hold => reply.held = Some(frame),
-                }
-            }
-            b'E' => {
-                reply.failed = true;
-                output.extend_from_slice(&position.mend(&frame));
-            }
-            b'G' | b'W' => {
-                output.extend_from_slice(&frame);
-                reply.copy_in = true;
-                return Ok(true);
-            }
-            kind if passing.passes(kind) => output.extend_from_slice(&frame),
-            _ => {}
+    let mut run = Run { from: 0, at: 0, position };
+    let chunk =
+        run.over(server.input(), output, skip, (passing, tag), reply).map_err(|error| protocol(server, error))?;
+    server.input().advance(run.at);
+    match chunk {
+        Chunk::More => Ok(false),
+        Chunk::Copy => Ok(true),
+        Chunk::Ready(status) => {
+            server.set_status(status);
+            Ok(true)
         }
     }
 }
 
-/// Copies the run of DataRow and CopyData frames at the front; false when more bytes are needed to go on.
-fn pass_rows(output: &mut BytesMut, server: &mut Server, skip: &mut usize) -> Result<bool, Failure> {
-    let input = server.input();
-    let mut end = (*skip).min(input.len());
-    *skip -= end;
-    let mut more = *skip == 0;
-    while more && end < input.len() {
-        let Some(header) = frame::header(&input[end..], SERVER_FRAME_MAX).unwrap_or_default() else { break };
-        if !matches!(header.kind, b'D' | b'd') {
-            break;
+/// A run of bytes that pass as they are: it is copied once, when something else comes or the chunk ends.
+struct Run {
+    from: usize,
+    at: usize,
+    position: Position,
+}
+
+impl Run {
+    fn over(
+        &mut self,
+        input: &[u8],
+        output: &mut BytesMut,
+        skip: &mut usize,
+        (passing, tag): (Passing, Tag),
+        reply: &mut Reply,
+    ) -> Result<Chunk, FrameError> {
+        let rest = (*skip).min(input.len());
+        *skip -= rest;
+        self.at = rest;
+        while let Some(header) = frame::header(&input[self.at..], SERVER_FRAME_MAX)? {
+            let available = input.len() - self.at;
+            if matches!(header.kind, b'D' | b'd') {
+                self.at += header.length.min(available);
+                *skip = header.length.saturating_sub(available);
+                continue;
+            }
+            if available < header.length {
+                break;
+            }
+            let frame = &input[self.at..self.at + header.length];
+            let kept = match header.kind {
+                b'Z' => {
+                    self.copy(input, output);
+                    self.at += header.length;
+                    return backend::ready_status(&frame[5..]).map(Chunk::Ready);
+                }
+                b'C' => {
+                    reply.rows = backend::command_tag(&frame[5..]).map_or(0, rows_of_tag);
+                    if tag == Tag::Hold {
+                        reply.held = Some(Bytes::copy_from_slice(frame));
+                    }
+                    tag == Tag::Hold
+                }
+                b'E' => {
+                    reply.failed = true;
+                    self.position != Position::Same
+                }
+                kind => !passing.passes(kind),
+            };
+            if kept {
+                self.copy(input, output);
+                if header.kind == b'E' {
+                    output.extend_from_slice(&self.position.mend(frame));
+                }
+                self.from = self.at + header.length;
+            }
+            self.at += header.length;
+            if matches!(header.kind, b'G' | b'W') {
+                self.copy(input, output);
+                reply.copy_in = true;
+                return Ok(Chunk::Copy);
+            }
         }
-        let available = input.len() - end;
-        end += header.length.min(available);
-        *skip = header.length.saturating_sub(available);
-        more = *skip == 0;
+        self.copy(input, output);
+        Ok(Chunk::More)
     }
-    output.extend_from_slice(&input[..end]);
-    input.advance(end);
-    Ok(more)
+
+    fn copy(&mut self, input: &[u8], output: &mut BytesMut) {
+        output.extend_from_slice(&input[self.from..self.at]);
+        self.from = self.at;
+    }
 }
 
 fn header(server: &mut Server) -> Result<Option<frame::Header>, Failure> {
     frame::header(server.input(), SERVER_FRAME_MAX).map_err(|error| protocol(server, error))
 }
 
-/// Notes the server's own transaction status.
-pub fn note_ready(server: &mut Server, byte: u8) -> Result<TransactionStatus, Failure> {
-    let status =
-        TransactionStatus::from_byte(byte).ok_or_else(|| protocol(server, "ReadyForQuery with an unknown status"))?;
+/// Passes the run of DataRow and CopyData frames at the front of the server's buffer; `skip` are bytes of a frame that
+/// are still to come.
+pub fn pass_rows(output: &mut BytesMut, server: &mut Server, skip: &mut usize) -> Result<(), Failure> {
+    let input = server.input();
+    let mut end = (*skip).min(input.len());
+    *skip -= end;
+    let mut broken = None;
+    while *skip == 0 {
+        let header = match frame::header(&input[end..], SERVER_FRAME_MAX) {
+            Ok(Some(header)) if matches!(header.kind, b'D' | b'd') => header,
+            Ok(_) => break,
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
+        };
+        let available = input.len() - end;
+        end += header.length.min(available);
+        *skip = header.length.saturating_sub(available);
+    }
+    output.extend_from_slice(&input[..end]);
+    input.advance(end);
+    match broken {
+        Some(error) => Err(protocol(server, error)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the length of the frame at the front of the server's buffer if all of it is there.
+pub fn whole_frame(server: &mut Server) -> Result<Option<usize>, Failure> {
+    let length = header(server)?.map(|header| header.length);
+    Ok(length.filter(|length| server.input().len() >= *length))
+}
+
+/// Notes the server's own transaction status, from a whole ReadyForQuery frame.
+pub fn note_ready(server: &mut Server, frame: &[u8]) -> Result<TransactionStatus, Failure> {
+    let status = frame.get(5).copied().and_then(TransactionStatus::from_byte);
+    let status = status.ok_or_else(|| protocol(server, "ReadyForQuery with an unknown status"))?;
     server.set_status(status);
     Ok(status)
 }

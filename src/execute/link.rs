@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::backend::{CancelHandle, Server};
+use crate::backend::{CancelHandle, Server, ServerTarget};
 use crate::outbox;
-use crate::proxy::Snapshot;
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::proxy::{Pinned, Snapshot};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 use super::client::Client;
 use super::failure::Failure;
@@ -14,6 +14,9 @@ use super::forward;
 use super::settings::Settings;
 use super::transaction::{Block, Member, Transaction};
 use super::worker::Worker;
+
+/// The tag of a server whose settings are not known.
+pub(super) const SETTINGS_UNKNOWN: u64 = u64::MAX;
 
 /// Who the client is, and as whom the shards see it.
 #[derive(Debug, Clone)]
@@ -42,6 +45,8 @@ pub struct Link {
     pub settings: Settings,
     /// Who it is.
     pub identity: Identity,
+    /// Addresses of shards, by position.
+    pub targets: Targets,
     /// Where a cancel request finds the servers at work.
     pub cancel: CancelHandle,
     /// The rules of this transaction.
@@ -50,25 +55,31 @@ pub struct Link {
     pub unsettled: Vec<i64>,
     /// The txid of the last transaction that has a ledger row.
     pub last_txid: Option<i64>,
-    /// A server that the session must keep (temporary tables, LISTEN, session advisory locks), outside transactions.
-    pub pinned: Option<Server>,
+    /// Servers that the session keeps outside transactions, one per shard at most: it left something there.
+    pub pinned: Vec<Server>,
     /// Whether reads of reference tables wait for the session's own writes.
     pub read_your_writes: bool,
     /// Whether the open transaction changed tables.
     pub schema_dirty: bool,
-    /// Whether the session left something on its server that must not reach another client.
-    pub pin: bool,
+    /// What the session left on its servers that must not reach another client; from then on it keeps its servers.
+    pub pin: Pinned,
+    /// Whether the statement at hand changes settings past the proxy's book-keeping.
+    pub touches_settings: bool,
+}
+
+/// Addresses that a session has looked up, under one generation of the rules.
+#[derive(Debug, Default)]
+pub struct Targets {
+    generation: u64,
+    known: Vec<Option<Arc<ServerTarget>>>,
 }
 
 impl Link {
     /// Takes a server for one statement that commits by itself, with this session's settings applied.
     pub async fn borrow(&mut self, shard: ShardId) -> Result<Server, Failure> {
-        let mut server = match self.pinned.take() {
-            Some(server) if server.shard() == shard => server,
-            other => {
-                self.pinned = other;
-                self.checkout(shard).await?
-            }
+        let mut server = match self.pinned.iter().position(|server| server.shard() == shard) {
+            Some(position) => self.pinned.swap_remove(position),
+            None => self.checkout(shard).await?,
         };
         self.cancel.set_active(&[server.cancel_key()]);
         self.apply_settings(&mut server).await?;
@@ -76,18 +87,38 @@ impl Link {
     }
 
     /// Returns a server that [`Link::borrow`] gave, or closes it if it is not in a known state.
-    pub fn give_back(&mut self, server: Server) {
-        self.cancel.clear();
-        if self.pin && server.shard() == self.snapshot.rules.home && server.is_usable() {
-            self.pinned = Some(server);
-        } else if server.is_usable() {
-            self.worker.pools.checkin(server);
+    pub fn give_back(&mut self, mut server: Server) {
+        self.show_active();
+        if self.touches_settings {
+            server.settings.fingerprint = SETTINGS_UNKNOWN;
+        }
+        if self.pin == Pinned::No {
+            if server.is_usable() {
+                self.worker.pools.checkin(server);
+            }
+        } else if server.is_at_rest() {
+            // A late cancel request can hit nobody but this session, so the connection may stay.
+            self.pinned.push(server);
         }
     }
 
-    async fn checkout(&self, shard: ShardId) -> Result<Server, Failure> {
-        let target = self.worker.target(&self.snapshot, &self.identity, shard);
+    async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        let target = self.target(shard);
         Ok(self.worker.pools.checkout(&target).await?)
+    }
+
+    /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.
+    fn target(&mut self, shard: ShardId) -> Arc<ServerTarget> {
+        if self.targets.generation != self.snapshot.generation {
+            self.targets = Targets { generation: self.snapshot.generation, known: Vec::new() };
+        }
+        let known = &mut self.targets.known;
+        if known.len() <= shard.index() {
+            known.resize(shard.index() + 1, None);
+        }
+        let target =
+            known[shard.index()].get_or_insert_with(|| self.worker.target(&self.snapshot, &self.identity, shard));
+        Arc::clone(target)
     }
 
     /// Brings a server to this session's settings if it has others.
@@ -95,7 +126,7 @@ impl Link {
         if server.settings.fingerprint == self.settings.tag() {
             return Ok(());
         }
-        server.settings.fingerprint = u64::MAX;
+        server.settings.fingerprint = SETTINGS_UNKNOWN;
         server.simple(&self.settings.statements()).await?;
         server.settings.fingerprint = self.settings.tag();
         Ok(())
@@ -123,18 +154,19 @@ impl Link {
         let mut server = self.borrow(shard).await?;
         let mut opening = self.transaction.begin_statement().to_owned();
         for statement in &self.transaction.local_statements {
-            opening.push(';');
+            // On a line of its own: the statement may end in a comment.
+            opening.push_str("\n;");
             opening.push_str(statement);
         }
         for savepoint in &self.transaction.savepoints {
-            opening.push_str(";SAVEPOINT ");
+            opening.push_str("\n;SAVEPOINT ");
             opening.push_str(&savepoint.name);
         }
         crate::wire::frontend::write_query(server.out(), &opening);
         self.transaction.members.push(Member {
             server,
             wrote: false,
-            inbox: false,
+            inbox: None,
             lock_bounded: false,
             preamble: 1,
             commands: Vec::new(),
@@ -150,23 +182,30 @@ impl Link {
         if !self.transaction.members[position].wrote {
             self.wait_for_gate(shard).await?;
         }
+        if role == Role::Authority {
+            self.check_copies(shard)?;
+        }
         if !self.transaction.wrote_elsewhere(shard) && !matches!(role, Role::Part | Role::Locker) {
             return Ok(());
+        }
+        if self.transaction.wrote_elsewhere(shard) {
+            self.check_span()?;
         }
         let mut statement = String::new();
         if !self.transaction.members[position].lock_bounded && self.settings.get("lock_timeout").is_none() {
             let bound = self.worker.limits().cross_shard_lock_timeout;
             statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
         }
-        let target = !matches!(role, Role::Authority | Role::Locker) && self.transaction.wrote_elsewhere(shard);
-        if target && !self.transaction.members[position].inbox && !self.transaction.members[position].wrote {
+        let home = self.home();
+        let is_writer = !matches!(role, Role::Authority | Role::Locker);
+        let target = is_writer && self.transaction.wrote_elsewhere(shard) && shard != home;
+        if target && self.transaction.members[position].inbox != Some(home) {
             let txid = self.txid()?;
-            let home = self.home_name();
             if !statement.is_empty() {
                 statement.push(';');
             }
-            statement.push_str(&outbox::inbox_insert(txid, &home));
-            self.transaction.members[position].inbox = true;
+            statement.push_str(&outbox::inbox_insert(txid, &self.snapshot.rules.shard(home).name));
+            self.transaction.members[position].inbox = Some(home);
         }
         let member = &mut self.transaction.members[position];
         member.lock_bounded = true;
@@ -175,6 +214,27 @@ impl Link {
             member.preamble += 1;
         }
         Ok(())
+    }
+
+    /// Refuses a write of a reference table that its copies could not follow.
+    fn check_copies(&self, home: ShardId) -> Result<(), Refusal> {
+        if self.transaction.reference_home.is_some_and(|other| other != home) {
+            return Err(two_reference_homes());
+        }
+        let copies = ShardSet::first(self.snapshot.rules.shards.len());
+        copies.iter().filter(|copy| *copy != home).try_for_each(|copy| self.worker.proxy.outbox.check_backlog(copy))
+    }
+
+    /// Refuses a second shard where the rules of a table written so far want one.
+    pub(super) fn check_span(&self) -> Result<(), Refusal> {
+        match &self.transaction.rejects {
+            Some(table) => Err(Refusal::unsupported(
+                format!("the rules reject transactions over several shards that write table \"{table}\""),
+                "Keep the transaction on one shard, or set multi_shard.mode of its tables.",
+            )
+            .with_reason("multi_shard_rejected")),
+            None => Ok(()),
+        }
     }
 
     /// Returns this transaction's snowflake id, drawing it at the first call.
@@ -194,11 +254,7 @@ impl Link {
         if self.transaction.reference {
             return self.transaction.reference_home.unwrap_or(self.snapshot.rules.home);
         }
-        self.transaction.written().first().copied().unwrap_or(self.snapshot.rules.home)
-    }
-
-    fn home_name(&self) -> String {
-        self.snapshot.rules.shard(self.home()).name.clone()
+        self.transaction.first_written.unwrap_or(self.snapshot.rules.home)
     }
 
     /// Sends what is queued for a member and reads the replies to what the client did not ask for.
@@ -207,11 +263,22 @@ impl Link {
         let member = &mut transaction.members[position];
         member.server.flush().await?;
         let preamble = std::mem::take(&mut member.preamble);
-        if preamble > 0 { forward::swallow(client, &mut member.server, preamble).await } else { Ok(()) }
+        if preamble == 0 {
+            return Ok(());
+        }
+        let opened = forward::swallow(client, &mut member.server, preamble).await;
+        if opened.is_err() && member.server.is_awaited() {
+            // The statement behind it was sent with it: its reply must not be taken for the next one's.
+            forward::settle(client, &mut member.server).await?;
+        }
+        opened
     }
 
     /// Tells the cancel registry which servers work for this client.
     pub fn show_active(&self) {
+        if self.transaction.members.is_empty() {
+            return self.cancel.clear();
+        }
         let keys: Vec<_> = self.transaction.members.iter().map(|member| member.server.cancel_key()).collect();
         self.cancel.set_active(&keys);
     }
@@ -239,6 +306,13 @@ pub enum Role {
     Part,
     /// It is written as the home of a reference table.
     Authority,
+}
+
+fn two_reference_homes() -> Refusal {
+    Refusal::unsupported(
+        "this transaction has changed a reference table that another shard is home of",
+        "Write reference tables of one home in one transaction.",
+    )
 }
 
 fn snapshot_over_shards() -> Refusal {

@@ -13,10 +13,8 @@ use super::call::Call;
 use super::client::Client;
 use super::failure::Failure;
 use super::forward;
-use super::link::Link;
+use super::link::{Link, SETTINGS_UNKNOWN};
 
-/// The tag of a server whose settings are not known.
-const SETTINGS_UNKNOWN: u64 = u64::MAX;
 /// How long the client of a change of tables waits for the catalog; longer only delays the refusal of what is new.
 const SCHEMA_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -60,7 +58,7 @@ impl Link {
         for member in &mut self.transaction.members {
             member.server.settings.fingerprint = SETTINGS_UNKNOWN;
         }
-        if let Some(server) = &mut self.pinned {
+        for server in &mut self.pinned {
             server.settings.fingerprint = SETTINGS_UNKNOWN;
         }
     }
@@ -131,7 +129,7 @@ async fn describe(
             b'T' | b'n' => frames.extend_from_slice(&frame),
             b'E' => error = error.or(Some(frame)),
             b'Z' => {
-                forward::note_ready(server, frame[5])?;
+                forward::note_ready(server, &frame)?;
                 return match error {
                     Some(frame) => Err(Failure::Shard { frame }),
                     None => Ok(frames.freeze()),

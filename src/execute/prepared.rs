@@ -5,16 +5,22 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::sql::Literal;
+
 use super::understand::Understood;
 
 /// Text and declared types, understood once.
 pub struct Prepared {
-    /// Names the statement on servers: `s{id}`.
-    pub id: u64,
+    /// Names the statement on servers: `s{id}`; anew when tables or rules changed, since servers keep result types.
+    pub(super) id: Cell<u64>,
+    /// The next number of the worker.
+    pub(super) ids: Rc<Cell<u64>>,
     /// The text.
     pub sql: Rc<str>,
     /// Declared parameter types.
     pub types: Vec<u32>,
+    /// The literals of the text; its meaning may have been found with other literals in their places.
+    pub literals: Vec<Literal>,
     /// What it means, and under which generation of the rules that was found out.
     pub meaning: RefCell<Rc<Understood>>,
     /// What a server said that it takes and returns.
@@ -33,8 +39,24 @@ pub struct Description {
 }
 
 impl Prepared {
+    /// Returns its number among the worker's statements.
+    pub fn id(&self) -> u64 {
+        self.id.get()
+    }
+
     /// Returns the name under which servers know it.
     pub fn server_name(&self) -> String {
-        format!("s{}", self.id)
+        format!("s{}", self.id.get())
     }
+
+    /// Takes a new number, so that servers prepare it again; the old one ages out of their caches.
+    pub fn renew(&self) {
+        self.id.set(next(&self.ids));
+        *self.description.borrow_mut() = None;
+    }
+}
+
+/// Draws the next number.
+pub(super) fn next(ids: &Cell<u64>) -> u64 {
+    ids.replace(ids.get() + 1)
 }

@@ -1,11 +1,13 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Statement, Values};
+use crate::proxy::Pinned;
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, SqlState};
@@ -44,11 +46,15 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
-        self.pin |= understood.pins;
+        if understood.pins != Pinned::No {
+            self.pin = understood.pins;
+        }
+        self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
             self.client.position = Position::Unknown;
         }
+        let begun = Instant::now();
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
@@ -58,6 +64,10 @@ impl Link {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
         };
+        self.worker.proxy.metrics.latency(begun.elapsed());
+        if std::mem::take(&mut self.touches_settings) {
+            self.forget_applied_settings();
+        }
         if understood.changes_schema {
             self.schema_changed().await;
         }
@@ -71,14 +81,7 @@ impl Link {
         match &understood.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => {
                 let values: Vec<Option<&[u8]>> = arguments.values.iter().map(Option::as_deref).collect();
-                let scanned;
-                // A template serves every text of its skeleton: its literals are those of the first one.
-                let literals = if prepared.is_template() && !understood.literals().is_empty() {
-                    scanned = sql::literals(&call.text);
-                    &scanned
-                } else {
-                    understood.literals()
-                };
+                let literals = if call.literals.is_empty() { understood.literals() } else { &call.literals };
                 let parameters = Parameters {
                     is_extended: call.arguments.is_some(),
                     values: &values,
@@ -115,7 +118,7 @@ impl Link {
         let text = sql::splice(&call.text, &sql::next_id::edits(calls, &ids, form));
         let arguments = call.arguments.as_deref().map(|arguments| Rc::new(with_ids(arguments, &ids)));
         let issued = Rc::new(understand::read_issued(&text, &self.snapshot)?);
-        Ok(Some((Call { text: text.into(), arguments, describe: call.describe }, issued)))
+        Ok(Some((Call { text: text.into(), arguments, describe: call.describe, literals: Vec::new() }, issued)))
     }
 
     /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.

@@ -59,6 +59,9 @@ impl Link {
         self.cancel.set_active(&keys);
         let job = self.job(call, plan);
         let done = run(&mut self.client, servers.iter_mut().collect(), &job).await;
+        if servers.iter().any(|server| !server.is_in_step()) {
+            self.stop_running().await;
+        }
         for server in servers {
             self.give_back(server);
         }
@@ -171,7 +174,7 @@ async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec
             b'N' | b'S' => client.output().extend_from_slice(&frame),
             b'Z' => {
                 stream.ready = true;
-                forward::note_ready(stream.server, frame[5])?;
+                forward::note_ready(stream.server, &frame)?;
                 return Err(no_rows().into());
             }
             _ => {}
@@ -206,7 +209,7 @@ async fn drain(client: &mut Client, streams: &mut [Stream<'_>]) -> Result<(), Fa
             let (kind, frame) = forward::next_frame(client, stream.server).await?;
             if kind == b'Z' {
                 stream.ready = true;
-                forward::note_ready(stream.server, frame[5])?;
+                forward::note_ready(stream.server, &frame)?;
             }
         }
     }

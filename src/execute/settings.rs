@@ -9,6 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     values: BTreeMap<String, String>,
+    /// What the start-up packet said: RESET goes back to these.
+    defaults: BTreeMap<String, String>,
     tag: u64,
 }
 
@@ -29,21 +31,33 @@ impl Settings {
         self.retag();
     }
 
-    /// Forgets one setting.
+    /// Makes what is set now what RESET goes back to.
+    pub fn keep_as_defaults(&mut self) {
+        self.defaults = self.values.clone();
+    }
+
+    /// Takes one setting back to what it was at the start.
     pub fn reset(&mut self, name: &str) {
-        self.values.remove(&name.to_ascii_lowercase());
+        let name = name.to_ascii_lowercase();
+        match self.defaults.get(&name) {
+            Some(value) => self.values.insert(name, value.clone()),
+            None => self.values.remove(&name),
+        };
         self.retag();
     }
 
-    /// Forgets all settings that RESET ALL resets; role and session authorization stay.
+    /// Takes back all settings that RESET ALL resets; role and session authorization stay.
     pub fn reset_all(&mut self) {
         self.values.retain(|name, _| KEPT.contains(&name.as_str()));
+        let special = std::mem::take(&mut self.values);
+        self.values = self.defaults.clone();
+        self.values.extend(special);
         self.retag();
     }
 
-    /// Forgets everything, as DISCARD ALL does.
+    /// Takes everything back, as DISCARD ALL does.
     pub fn clear(&mut self) {
-        self.values.clear();
+        self.values = self.defaults.clone();
         self.retag();
     }
 
@@ -121,6 +135,20 @@ mod tests {
         assert_ne!(settings.tag(), 0);
         settings.reset("timezone");
         assert_eq!(settings.tag(), 0);
+    }
+
+    #[test]
+    fn reset_goes_back_to_the_start() {
+        let mut settings = Settings::default();
+        settings.set("TimeZone", "'UTC'");
+        settings.keep_as_defaults();
+        let start = settings.tag();
+        settings.set("TimeZone", "'Asia/Tokyo'");
+        settings.reset("timezone");
+        assert_eq!(settings.tag(), start);
+        settings.set("a", "1");
+        settings.reset_all();
+        assert_eq!((settings.tag(), settings.get("timezone")), (start, Some("'UTC'")));
     }
 
     #[test]

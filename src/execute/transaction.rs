@@ -44,6 +44,10 @@ pub struct Transaction {
     pub txid: Option<i64>,
     /// The strongest mode asked for so far.
     pub mode: Option<WriteMode>,
+    /// The shard of the first write: its commit decides, unless a reference table was written.
+    pub first_written: Option<ShardId>,
+    /// The table whose rules reject transactions over several shards, once one was written.
+    pub rejects: Option<String>,
     /// Whether a reference table was written.
     pub reference: bool,
     /// The home of the reference tables written.
@@ -66,8 +70,8 @@ pub struct Member {
     pub server: Server,
     /// Whether something was written here.
     pub wrote: bool,
-    /// Whether the inbox row of this transaction is in.
-    pub inbox: bool,
+    /// The home that the inbox row of this transaction names here, once the row is in.
+    pub inbox: Option<ShardId>,
     /// Whether `lock_timeout` was lowered for this transaction here.
     pub lock_bounded: bool,
     /// ReadyForQuery messages of what was queued ahead of the client's own statement.
@@ -83,12 +87,27 @@ pub struct Member {
 pub struct Savepoint {
     /// Its name as SQL.
     pub name: String,
-    /// How many redo commands each member had, by shard, when it was set.
-    commands: Vec<(ShardId, usize)>,
+    /// What each member had, by shard, when it was set.
+    marks: Vec<(ShardId, Mark)>,
     /// How many local statements there were.
     locals: usize,
-    /// What the session had set by then.
-    pub settings: Settings,
+    /// What the session had set.
+    settings: Settings,
+}
+
+/// What a member had when a savepoint was set; going back to it undoes the rest on the server too.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    /// How many redo commands.
+    commands: usize,
+    inbox: Option<ShardId>,
+    lock_bounded: bool,
+}
+
+impl Mark {
+    fn of(member: &Member) -> Self {
+        Self { commands: member.commands.len(), inbox: member.inbox, lock_bounded: member.lock_bounded }
+    }
 }
 
 impl Default for Transaction {
@@ -103,6 +122,8 @@ impl Default for Transaction {
             local_statements: Vec::new(),
             txid: None,
             mode: None,
+            first_written: None,
+            rejects: None,
             reference: false,
             reference_home: None,
             now: None,
@@ -197,9 +218,9 @@ impl Transaction {
     /// Remembers a savepoint; tells whether the bound still holds.
     #[must_use]
     pub fn savepoint(&mut self, name: &str, settings: Settings) -> bool {
-        let commands = self.members.iter().map(|member| (member.server.shard(), member.commands.len())).collect();
+        let marks = self.members.iter().map(|member| (member.server.shard(), Mark::of(member))).collect();
         let locals = self.local_statements.len();
-        self.savepoints.push(Savepoint { name: name.to_owned(), commands, locals, settings });
+        self.savepoints.push(Savepoint { name: name.to_owned(), marks, locals, settings });
         self.savepoints.len() <= SAVEPOINTS_MAX
     }
 
@@ -208,20 +229,19 @@ impl Transaction {
         self.savepoints.iter().rposition(|savepoint| savepoint.name == name)
     }
 
-    /// Goes back to a savepoint: it stays, later ones and what was recorded since are gone.
-    pub fn rollback_to(&mut self, position: usize) {
+    /// Goes back to a savepoint: it stays, later ones and what was recorded since are gone. Returns the settings then.
+    pub fn rollback_to(&mut self, position: usize) -> Settings {
         self.savepoints.truncate(position + 1);
         let savepoint = &self.savepoints[position];
         self.local_statements.truncate(savepoint.locals);
         for member in &mut self.members {
-            let kept = savepoint
-                .commands
-                .iter()
-                .find(|(shard, _)| *shard == member.server.shard())
-                .map_or(0, |(_, count)| *count);
-            member.commands.truncate(kept);
+            let kept = savepoint.marks.iter().find(|(shard, _)| *shard == member.server.shard());
+            let kept = kept.map(|(_, mark)| *mark).unwrap_or_default();
+            member.commands.truncate(kept.commands);
+            (member.inbox, member.lock_bounded) = (kept.inbox, kept.lock_bounded);
         }
         self.failed = false;
+        self.savepoints[position].settings.clone()
     }
 
     /// Releases a savepoint and those inside it.

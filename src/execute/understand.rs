@@ -12,9 +12,9 @@ use quick_cache::unsync::Cache;
 use crate::metrics::{CacheOutcome, Metrics};
 use crate::plan::insert::PreparedInsert;
 use crate::plan::{self, Context, PrepareError};
-use crate::proxy::Snapshot;
+use crate::proxy::{Pinned, Snapshot};
 use crate::sql::next_id::{IdArguments, NextIdCall};
-use crate::sql::{self, Control, Ddl, Skeleton, Utility};
+use crate::sql::{self, Control, Ddl, Literal, Skeleton, Utility};
 use crate::types::{Refusal, ShardId};
 
 use super::failure::Failure;
@@ -27,8 +27,10 @@ pub struct Understood {
     pub meaning: Meaning,
     /// The generation of rules and catalog under which that holds.
     pub generation: u64,
-    /// Whether it leaves something on its server that belongs to the session.
-    pub pins: bool,
+    /// What it leaves on its server that belongs to the session.
+    pub pins: Pinned,
+    /// Whether it may change settings of its server by a function call.
+    pub touches_settings: bool,
     /// Whether it changes tables, so that catalogs must be read again.
     pub changes_schema: bool,
     /// Where servers are asked to parse it, if not just anywhere.
@@ -68,7 +70,7 @@ pub struct Plans {
     statements: RefCell<Cache<StatementKey, Rc<Prepared>>>,
     skeleton: RefCell<Skeleton>,
     text_bytes_max: usize,
-    next_id: Cell<u64>,
+    next_id: Rc<Cell<u64>>,
     metrics: Arc<Metrics>,
 }
 
@@ -84,9 +86,25 @@ impl Plans {
             statements: RefCell::new(Cache::new(entries)),
             skeleton: RefCell::default(),
             text_bytes_max,
-            next_id: Cell::new(1),
+            next_id: Rc::new(Cell::new(1)),
             metrics,
         }
+    }
+
+    /// Returns what a text means under these rules, and its literals where the meaning is that of another text with
+    /// the same skeleton.
+    pub fn understand_masked(
+        &self,
+        text: &str,
+        snapshot: &Snapshot,
+    ) -> Result<(Rc<Understood>, Vec<Literal>), Failure> {
+        let understood = self.understand(text, snapshot)?;
+        let literals = if understood.is_template() && text.len() <= self.text_bytes_max {
+            std::mem::take(&mut self.skeleton.borrow_mut().literals)
+        } else {
+            Vec::new()
+        };
+        Ok((understood, literals))
     }
 
     /// Returns what a text means under these rules.
@@ -115,11 +133,7 @@ impl Plans {
     }
 
     fn remember(&self, text: &str, understood: &Rc<Understood>) {
-        let is_template = match &understood.meaning {
-            Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
-            _ => false,
-        };
-        if is_template {
+        if understood.is_template() {
             let skeleton = self.skeleton.borrow().text.as_str().into();
             self.templates.borrow_mut().insert(skeleton, Rc::clone(understood));
         } else {
@@ -137,9 +151,11 @@ impl Plans {
         }
         let understood = self.understand(text, snapshot)?;
         let prepared = Rc::new(Prepared {
-            id: self.next_id.replace(self.next_id.get() + 1),
+            id: Cell::new(super::prepared::next(&self.next_id)),
+            ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),
+            literals: sql::literals(text),
             meaning: RefCell::new(understood),
             description: RefCell::new(None),
             uses: Cell::new(0),
@@ -157,12 +173,26 @@ impl Plans {
             return Ok(known);
         }
         let understood = self.understand(&prepared.sql, snapshot)?;
+        prepared.renew();
         *prepared.meaning.borrow_mut() = Rc::clone(&understood);
         Ok(understood)
     }
 }
 
 impl Understood {
+    /// Tells whether it holds for every text with the same skeleton.
+    fn is_template(&self) -> bool {
+        match &self.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => false,
+        }
+    }
+
+    /// Tells whether the session has to act once it ran: keep its server, read tables or settings anew.
+    pub fn has_consequences(&self) -> bool {
+        self.pins != Pinned::No || self.touches_settings || self.changes_schema
+    }
+
     /// Tells whether servers get another text than the client wrote.
     pub fn is_rewritten(&self) -> bool {
         match &self.meaning {
@@ -192,6 +222,11 @@ impl Understood {
         }
     }
 
+    /// Returns how many parameters the text has: the greatest `$n` in it.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
     /// Returns the literals of `text`; they are known already if it is the text that was read.
     pub fn literals(&self) -> &[sql::Literal] {
         &self.literals
@@ -210,6 +245,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         meaning: Meaning::Empty,
         generation,
         pins: pins(text),
+        touches_settings: calls(text, "set_config"),
         changes_schema: false,
         parsing_shard: None,
         literals: sql::literals(text),
@@ -223,7 +259,9 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         return Ok(understood);
     }
     if let Some(Utility::Ddl(ddl)) = sql::utility(text) {
-        understood.pins |= ddl.temporary;
+        if ddl.temporary {
+            understood.pins = Pinned::TemporaryTable;
+        }
         understood.changes_schema = !is_harmless(&ddl);
     }
     // INSERT hands ids to the calls in its rows by itself.
@@ -269,20 +307,61 @@ fn is_harmless(ddl: &Ddl) -> bool {
     ddl.temporary
 }
 
-/// Tells whether a statement takes a session advisory lock, which must stay with the session.
-fn pins(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    (lower.contains("pg_advisory_lock") || lower.contains("pg_try_advisory_lock"))
-        && !lower.contains("pg_advisory_lock_held")
+/// Returns what a statement that is no DDL leaves with its server: a session advisory lock, a temporary table.
+fn pins(text: &str) -> Pinned {
+    if SESSION_LOCKS.iter().any(|function| calls(text, function)) {
+        return Pinned::AdvisoryLock;
+    }
+    if makes_temporary_table(text) { Pinned::TemporaryTable } else { Pinned::No }
+}
+
+/// Functions whose locks outlive the transaction.
+const SESSION_LOCKS: [&str; 4] =
+    ["pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"];
+
+/// Tells whether the name of `function` stands in the text, as a whole word.
+fn calls(text: &str, function: &str) -> bool {
+    let named = memchr::memmem::find_iter(text.as_bytes(), b"_").next().is_some();
+    named && sql::Scanner::new(text).any(|token| sql::identifier(text, token).as_deref() == Some(function))
+}
+
+/// Tells whether `SELECT … INTO TEMPORARY` or `CREATE TEMPORARY` stands in the text.
+fn makes_temporary_table(text: &str) -> bool {
+    let mut after = false;
+    for token in sql::Scanner::new(text) {
+        if after && ["temp", "temporary"].iter().any(|word| token.is_word(text, word)) {
+            return true;
+        }
+        after = ["into", "create"].iter().any(|word| token.is_word(text, word));
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pins;
+    use super::{Pinned, calls, pins};
 
     #[test]
     fn session_locks_pin_and_transaction_locks_do_not() {
-        assert!(pins("SELECT pg_advisory_lock(1)") && pins("select pg_try_advisory_lock_shared(1)"));
-        assert!(!pins("SELECT pg_advisory_xact_lock(1)") && !pins("SELECT 1"));
+        for text in ["SELECT pg_advisory_lock(1)", "select PG_TRY_ADVISORY_LOCK_SHARED(1)"] {
+            assert_eq!(pins(text), Pinned::AdvisoryLock);
+        }
+        for text in ["SELECT pg_advisory_xact_lock(1)", "SELECT 1", "SELECT 'pg_advisory_lock(1)'"] {
+            assert_eq!(pins(text), Pinned::No);
+        }
+    }
+
+    #[test]
+    fn temporary_tables_pin() {
+        for text in ["select 1 into temp t", "CREATE TEMPORARY TABLE t ()", "create temp view v as select 1"] {
+            assert_eq!(pins(text), Pinned::TemporaryTable);
+        }
+        assert_eq!(pins("create table temp ()"), Pinned::No);
+    }
+
+    #[test]
+    fn a_call_is_a_whole_name() {
+        assert!(calls("select pg_catalog.set_config('a.b', 'x', true)", "set_config"));
+        assert!(!calls("select my_set_config_now()", "set_config"));
     }
 }

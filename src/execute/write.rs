@@ -38,6 +38,7 @@ impl Link {
     /// Runs the first part on home and leaves the others to the relay.
     async fn defer_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
         let Some((first, others)) = plan.parts.split_first() else { return Ok(Vec::new()) };
+        others.iter().try_for_each(|part| self.worker.proxy.outbox.check_backlog(part.shard))?;
         let mut replies = self.start_and_collect(call, plan, std::slice::from_ref(first)).await?;
         for part in others {
             let rows = part.rows.len() as u64;
@@ -66,6 +67,8 @@ impl Link {
         plan: &MultiWrite,
         parts: &[Part],
     ) -> Result<Vec<Collected>, Failure> {
+        // All shards join, and the time is asked for, before the first statement is queued: a failure in between must
+        // not leave a statement without a reader.
         let mut started = Vec::with_capacity(parts.len());
         for part in parts {
             let position = self.enlist(part.shard, Role::Part).await?;
@@ -74,12 +77,10 @@ impl Link {
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
             started.push((position, call, statement));
         }
-        // Only now: to freeze a part may mean to ask the first member for the time.
         for (position, call, statement) in &started {
-            call.write(self.transaction.members[*position].server.out(), statement);
-        }
-        for (position, ..) in &started {
-            self.transaction.members[*position].server.flush().await?;
+            let server = &mut self.transaction.members[*position].server;
+            call.write(server.out(), statement);
+            server.flush().await?;
         }
         let mut replies = Vec::with_capacity(parts.len());
         for (position, ..) in &started {

@@ -76,7 +76,7 @@ impl Kind {
             Self::Text | Self::Bpchar if purpose == Purpose::Order && !context.text_is_bytewise => {
                 Err(Refusal::unsupported(
                     "text cannot be ordered over several shards under this collation",
-                    "Add COLLATE \"C\" to the expression, or restrict the statement to one shard.",
+                    "Sort in a database with LC_COLLATE C or C.UTF-8, or restrict the statement to one shard.",
                 ))
             }
             Self::Date | Self::Timestamp | Self::TimestampZone if column.format == 0 && !context.iso_dates => {

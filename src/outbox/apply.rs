@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use deadpool_postgres::Transaction;
 
 use super::error::Error;
+use super::fault::{self, FaultPoint};
 use super::handle::Outbox;
 use super::images;
 use super::item::{self, Item, ORPHAN};
@@ -65,7 +66,9 @@ impl Outbox {
             };
             applied.push(Applied { txid: item.txid, expected: item.expected(), affected });
         }
+        fault::reached(FaultPoint::BeforeApplyCommit);
         transaction.commit().await.map_err(&at)?;
+        fault::reached(FaultPoint::AfterApplyCommit);
         Ok(applied)
     }
 

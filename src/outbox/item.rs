@@ -100,10 +100,11 @@ fn read(row: &Row) -> Result<Item, Error> {
 }
 
 impl Item {
-    /// Tells whether the client path of another proxy may still be at work on it, or a prepared transaction decides it.
+    /// Tells whether the client path of another proxy may still be at work on it.
+    ///
+    /// Where a prepared transaction still decides, its inbox row keeps the relay waiting until that is done.
     pub fn is_left_to_others(&self, me: &str) -> bool {
-        let foreign = self.mode != "eventual" && self.proxy != me && !self.old;
-        foreign || (self.mode == "two_phase" && !self.images && self.commands.is_empty() && !self.old)
+        self.mode != "eventual" && self.proxy != me && !self.old
     }
 
     /// Tells whether both may share one transaction on the target.

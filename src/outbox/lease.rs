@@ -9,7 +9,10 @@ const RELAY: &str = "relay";
 
 impl Outbox {
     /// Takes or keeps the relay's lease on `home`; returns its epoch, `None` while another owner's lease runs.
-    pub(super) async fn hold_lease(&self, home: ShardId) -> Result<Option<i64>, Error> {
+    ///
+    /// `inherit` also takes it from an earlier run of this proxy, which is dead: it held the port that this one has.
+    /// Should it live after all, the fence on the targets refuses it from now on.
+    pub(super) async fn hold_lease(&self, home: ShardId, inherit: bool) -> Result<Option<i64>, Error> {
         let client = self.store.connect(home).await?;
         let seconds = self.settings.bounds.relay_lease.as_secs_f64();
         let row = client
@@ -18,8 +21,9 @@ impl Outbox {
                  VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3)) ON CONFLICT (name) DO UPDATE SET \
                  owner = excluded.owner, expires_at = excluded.expires_at, \
                  epoch = CASE WHEN l.owner = excluded.owner THEN l.epoch ELSE l.epoch + 1 END \
-                 WHERE l.owner = excluded.owner OR l.expires_at < clock_timestamp() RETURNING l.epoch",
-                &[&RELAY, &self.owner(), &seconds],
+                 WHERE l.owner = excluded.owner OR l.expires_at < clock_timestamp() \
+                 OR ($4 AND starts_with(l.owner, $5)) RETURNING l.epoch",
+                &[&RELAY, &self.owner(), &seconds, &inherit, &format!("{}/", self.settings.proxy)],
             )
             .await
             .map_err(self.store.at(home))?;

@@ -76,7 +76,8 @@ pub struct RedoParameter {
     pub value: Option<Vec<u8>>,
 }
 
-/// Session settings that change what a statement means; `None` leaves the server's default.
+/// Session settings that change what a statement means; `None` is what home's session has when it commits: the
+/// relay's own sessions have others than the server's defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Environment {
     /// `TimeZone`
@@ -108,7 +109,7 @@ pub fn ledger_insert(entry: &LedgerEntry) -> String {
         entry.copies.iter().map(String::as_str).filter(|copy| !entry.targets.iter().any(|t| t.shard == **copy)),
     );
     let payload = serde_json::to_string(&entry.targets).expect("strings and numbers always serialise");
-    let environment = serde_json::to_string(&entry.environment).expect("strings always serialise");
+    let environment = in_force(entry);
     let captured = if entry.copies.is_empty() { "0::pg_catalog.int8" } else { "shardloom.captured_rows()" };
     let state = if entry.targets.is_empty() {
         "CASE WHEN x.captured OPERATOR(pg_catalog.>) 0 THEN 'OPEN' ELSE 'DONE' END"
@@ -119,7 +120,7 @@ pub fn ledger_insert(entry: &LedgerEntry) -> String {
         "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, payload, environment, home_rows, \
          captured_rows, proxy, username, rule_version, on_dead, business_key, idempotency_key, trace_id, commit_seq) \
          SELECT {txid}, x.xid, {state}, {mode}, {kind}, {targets}, {copies}, {payload}::pg_catalog.json, \
-         {environment}::pg_catalog.json, {home_rows}, x.captured, {proxy}, {user}, {rules}, {on_dead}, {key}, {idem}, \
+         {environment}, {home_rows}, x.captured, {proxy}, {user}, {rules}, {on_dead}, {key}, {idem}, \
          {trace}, pg_catalog.nextval('shardloom.commit_seq'::pg_catalog.regclass) \
          FROM (SELECT pg_catalog.pg_current_xact_id() AS xid, {captured} AS captured) x",
         txid = entry.txid,
@@ -128,7 +129,6 @@ pub fn ledger_insert(entry: &LedgerEntry) -> String {
         targets = text_array(shards),
         copies = text_array(entry.copies.iter().map(String::as_str)),
         payload = literal(&payload),
-        environment = literal(&environment),
         home_rows = entry.home_rows,
         proxy = literal(&entry.proxy),
         user = literal(&entry.user),
@@ -138,6 +138,26 @@ pub fn ledger_insert(entry: &LedgerEntry) -> String {
         idem = optional(entry.idempotency_key.as_deref()),
         trace = optional(entry.trace_id.as_deref()),
     )
+}
+
+/// Returns the expression of the settings under which the commands mean what they meant.
+fn in_force(entry: &LedgerEntry) -> String {
+    if entry.targets.is_empty() {
+        return "NULL".to_owned();
+    }
+    let environment = &entry.environment;
+    let settings = [
+        ("time_zone", "TimeZone", &environment.time_zone),
+        ("date_style", "DateStyle", &environment.date_style),
+        ("interval_style", "IntervalStyle", &environment.interval_style),
+        ("search_path", "search_path", &environment.search_path),
+        ("standard_conforming_strings", "standard_conforming_strings", &environment.standard_conforming_strings),
+    ];
+    let pairs = settings.map(|(key, name, value)| match value {
+        Some(value) => format!("'{key}', {}::pg_catalog.text", literal(value)),
+        None => format!("'{key}', pg_catalog.current_setting('{name}')"),
+    });
+    format!("pg_catalog.json_build_object({})", pairs.join(", "))
 }
 
 /// The name of a prepared transaction: who decides it, which transaction, and which run of which proxy made it.
@@ -228,6 +248,16 @@ mod tests {
     #[test]
     fn every_target_is_named_once() {
         assert!(ledger_insert(&entry()).contains("ARRAY[E's1',E's2']::pg_catalog.text[]"));
+    }
+
+    #[test]
+    fn settings_left_alone_are_those_of_homes_session() {
+        let environment = Environment { time_zone: Some("Asia/Tokyo".into()), ..Environment::default() };
+        let text = ledger_insert(&LedgerEntry { environment, ..entry() });
+        assert!(text.contains("'time_zone', E'Asia/Tokyo'::pg_catalog.text"), "{text}");
+        assert!(text.contains("'search_path', pg_catalog.current_setting('search_path')"), "{text}");
+        let copies_only = ledger_insert(&LedgerEntry { targets: vec![], ..entry() });
+        assert!(!copies_only.contains("current_setting"));
     }
 
     #[test]

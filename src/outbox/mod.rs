@@ -8,6 +8,7 @@
 mod apply;
 mod classify;
 mod error;
+pub mod fault;
 mod flight;
 mod gate;
 mod handle;

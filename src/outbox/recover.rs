@@ -65,7 +65,8 @@ impl Outbox {
             let text: String = row.get(0);
             let Some(gid) = Gid::parse(&text).filter(|gid| gid.home == self.store.name(home)) else { continue };
             let mine = gid.epoch == self.epoch;
-            if self.flights.is_flying(gid.txid) || (!mine && !row.get::<_, bool>(1)) {
+            let left_over = mine || row.get::<_, bool>(1) || self.committed_in_earlier_run(home, gid.txid).await?;
+            if self.flights.is_flying(gid.txid) || !left_over {
                 continue;
             }
             let resolution = self.resolve_once(gid.txid, home).await?;
@@ -82,6 +83,14 @@ impl Outbox {
             }
         }
         Ok(())
+    }
+
+    /// Tells whether an earlier run of this proxy committed `txid` on home: nobody else is going to decide it.
+    async fn committed_in_earlier_run(&self, home: ShardId, txid: i64) -> Result<bool, Error> {
+        let client = self.store.connect(home).await?;
+        let known = "SELECT FROM shardloom.ledger WHERE txid = $1 AND proxy = $2 AND state <> 'ABORTED'";
+        let row = client.query_opt(known, &[&txid, &self.settings.proxy]).await.map_err(self.store.at(home))?;
+        Ok(row.is_some())
     }
 
     async fn mark_prepared(&self, home: ShardId, target: ShardId, txid: i64) -> Result<(), Error> {

@@ -43,6 +43,8 @@ struct Relay {
     started: Instant,
     installed: bool,
     scanned: bool,
+    /// Whether the lease was asked for: only the first time it is taken from an earlier run of this proxy.
+    asked: bool,
     epoch: Option<i64>,
     held_until: Option<Instant>,
     renew_at: Option<Instant>,
@@ -84,6 +86,7 @@ impl Relay {
             started: Instant::now(),
             installed: false,
             scanned: false,
+            asked: false,
             epoch: None,
             held_until: None,
             renew_at: None,
@@ -179,7 +182,9 @@ impl Relay {
         }
         let lease = self.outbox.settings.bounds.relay_lease;
         // Counted from before the question: the database's lease ends later than what is believed here.
-        match self.outbox.hold_lease(self.home).await? {
+        let held = self.outbox.hold_lease(self.home, !self.asked).await?;
+        self.asked = true;
+        match held {
             Some(epoch) => {
                 if self.epoch != Some(epoch) {
                     tracing::info!(home = self.name(), epoch, "relay holds the lease");

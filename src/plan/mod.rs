@@ -19,6 +19,7 @@ mod parsing;
 mod plan_types;
 mod prepare;
 mod read;
+mod route_json;
 mod scatter;
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub use plan_types::{
     Statement, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
+pub use route_json::{route_json, shard_names};

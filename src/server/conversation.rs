@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -9,6 +10,10 @@ use crate::backend::{PoolSettings, Pools};
 use crate::execute::{Limits, Plans, Worker};
 use crate::proxy::Proxy;
 use crate::session;
+
+/// How long a write waits for the redo of what was lost on its shard: a start installs the schema first, and a home
+/// that does not answer is given up after the same time (`OutboxBounds::gate_home_wait`).
+const GATE_WAIT: Duration = Duration::from_secs(10);
 
 /// What one worker's clients share. Belongs to the worker's thread.
 #[derive(Clone)]
@@ -23,7 +28,7 @@ impl Conversations {
         let limits = &proxy.config.limits;
         let plans = Plans::new(limits.plan_cache, limits.plan_cache_text, Arc::clone(&proxy.metrics));
         let limits = Limits {
-            gate_wait: limits.wait_timeout,
+            gate_wait: GATE_WAIT.max(limits.wait_timeout),
             cross_shard_lock_timeout: limits.cross_shard_lock_timeout,
             wait_timeout: limits.wait_timeout,
             group_rows: limits.group_rows,
@@ -53,6 +58,7 @@ fn pool_settings(proxy: &Proxy) -> PoolSettings {
         idle: pool.idle,
         lifetime: pool.lifetime,
         connect_timeout: proxy.config.limits.connect_timeout,
+        statements: proxy.config.limits.server_statements,
         ..PoolSettings::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Asks every shard once a second whether it answers; changes are logged once and shown everywhere.
+//! Asks every shard, once a second by default, whether it answers; changes are logged once and shown everywhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,6 @@ use tracing::{info, warn};
 use super::link::{ServiceRole, ShardLink};
 use crate::proxy::{Proxy, ShardState};
 use crate::rules::Shard;
-
-/// The pace: a shard's end and return show within two of these.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long one shard has to answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,7 +26,8 @@ pub async fn probe_all(proxy: Arc<Proxy>, role: ServiceRole) {
 
 async fn probe(proxy: Arc<Proxy>, shard: Shard, role: ServiceRole) {
     let mut link = ShardLink::new(&shard, &role);
-    let mut pace = interval(PROBE_EVERY);
+    // A shard's end and return show within two of these.
+    let mut pace = interval(proxy.config.limits.probe_interval);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         pace.tick().await;

@@ -24,6 +24,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long clients have to send their goodbye once everybody is to be closed.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
+/// How long after its start the proxy lets clients wait for what is missing.
+const READY_WAIT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at what is missing.
+const READY_PAUSE: Duration = Duration::from_millis(10);
+
 /// Clients beyond `max_clients` that are told so at the same time; more are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
 
@@ -113,8 +119,19 @@ fn admit(
 
 async fn converse(conversations: Conversations, client: TcpStream, place: Admission, proxy: Arc<Proxy>) {
     let _counted = Counted::new(Arc::clone(&proxy.metrics));
+    wait_ready(&proxy).await;
     conversations.run(client).await;
     drop(place);
+}
+
+/// Lets the first clients after a start wait until ids, tables and schema are known, or their statements would be
+/// refused; where something stays away they are served without it.
+async fn wait_ready(proxy: &Proxy) {
+    while !proxy.readiness.missing(proxy.workers()).is_empty()
+        && proxy.clock.monotonic().saturating_sub(proxy.started) < READY_WAIT
+    {
+        sleep(READY_PAUSE).await;
+    }
 }
 
 /// Counts a client out even if its conversation panics.

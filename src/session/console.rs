@@ -6,7 +6,7 @@ use tracing::debug;
 
 use crate::admin::console::{ConsoleReply, answer};
 use crate::execute::{Client, ClientError, Worker};
-use crate::proxy::DrainPhase;
+use crate::proxy::{ClientHandle, ClientState, DrainPhase};
 use crate::sql;
 use crate::types::{Refusal, SqlState, TransactionStatus};
 use crate::wire::{backend, frontend};
@@ -14,7 +14,7 @@ use crate::wire::{backend, frontend};
 use super::show::text_field;
 
 /// Serves a console client to its end.
-pub(super) async fn serve(mut client: Client, worker: Rc<Worker>) {
+pub(super) async fn serve(mut client: Client, worker: Rc<Worker>, record: ClientHandle) {
     loop {
         let message = tokio::select! {
             biased;
@@ -29,7 +29,12 @@ pub(super) async fn serve(mut client: Client, worker: Rc<Worker>) {
         };
         let handled = match message {
             Ok((b'X', _)) => return,
-            Ok((b'Q', body)) => query(&mut client, &worker, &body).await,
+            Ok((b'Q', body)) => {
+                record.set_state(ClientState::Active, worker.proxy.now_ms());
+                let answered = query(&mut client, &worker, &body).await;
+                record.set_state(ClientState::Idle, worker.proxy.now_ms());
+                answered
+            }
             Ok((b'S', _)) => {
                 backend::write_ready(client.output(), TransactionStatus::Idle);
                 client.flush().await

@@ -2,6 +2,7 @@
 
 use crate::execute::{Block, Call, Failure};
 use crate::plan::{Direct, Statement};
+use crate::proxy::Pinned;
 use crate::sql::{Control, Discard, Isolation};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend;
@@ -46,6 +47,7 @@ impl Session {
                 backend::write_command_complete(self.link.client.output(), "UNLISTEN");
                 Ok(())
             }
+            Control::NextIds(wanted) => self.next_ids(call, wanted).await,
             Control::Listen(_) => Err(not_yet("LISTEN", "Connect to a shard itself to listen.")),
             Control::Prepare { .. } | Control::Execute { .. } => Err(not_yet(
                 "PREPARE and EXECUTE as SQL statements",
@@ -91,11 +93,11 @@ impl Session {
         let tag = if commit && !failed { "COMMIT" } else { "ROLLBACK" };
         if tag == "COMMIT" {
             let committed = self.link.commit().await;
-            self.settings_after(committed.is_ok());
+            self.transaction_ended(committed.is_ok()).await;
             committed?;
         } else {
             self.link.rollback().await;
-            self.settings_after(false);
+            self.transaction_ended(false).await;
         }
         if chain {
             self.link.transaction.open(Block::Explicit, &modes, snapshot);
@@ -130,8 +132,8 @@ impl Session {
         }
         self.link.settings.clear();
         self.extended.forget_all();
-        self.link.pin = false;
-        drop(self.link.pinned.take());
+        self.link.pin = Pinned::No;
+        self.link.pinned.clear();
         backend::write_command_complete(self.link.client.output(), "DISCARD ALL");
         Ok(())
     }

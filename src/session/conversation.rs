@@ -1,7 +1,6 @@
 //! The conversation after the login: messages in, replies out, until the client leaves.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
@@ -32,20 +31,21 @@ pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
     let client = Client::new(stream, worker.proxy.config.limits.pre_auth_message);
     match login::enter(client, worker).await {
         Ok(Some(Entrance::Session(session))) => serve(*session).await,
-        Ok(Some(Entrance::Console { client, worker })) => console::serve(client, worker).await,
+        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, record).await,
         Ok(None) => {}
         Err(error) => debug!(?error, "a client left during its login"),
     }
 }
 
 async fn serve(mut session: Session) {
-    let proxy = Arc::clone(&session.link.worker.proxy);
+    // One receiver for the whole conversation: subscribing costs more than looking.
+    let mut drain = session.link.worker.proxy.drain.subscribe();
     loop {
         let phase = end_phase(&session);
         let message = tokio::select! {
             biased;
             message = session.next_message() => message,
-            () = proxy.drain.reached(phase) => {
+            _ = drain.wait_for(|reached| *reached >= phase) => {
                 session.say_goodbye().await;
                 break;
             }
@@ -57,9 +57,11 @@ async fn serve(mut session: Session) {
         };
         if let Err(error) = handled {
             session.part(error).await;
+            session.link.stop_running().await;
             break;
         }
     }
+    session.count_traffic();
     session.link.abandon();
 }
 
@@ -73,8 +75,16 @@ impl Session {
         if let Some(frame) = self.link.client.buffered_frame()? {
             return Ok(frame);
         }
+        self.count_traffic();
         self.note_state();
         self.link.client.frame().await
+    }
+
+    fn count_traffic(&mut self) {
+        let traffic = self.link.client.take_traffic();
+        let metrics = &self.link.worker.proxy.metrics;
+        metrics.received(traffic.received);
+        metrics.sent(traffic.sent);
     }
 
     fn note_state(&self) {
@@ -87,14 +97,7 @@ impl Session {
 
     async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
         match kind {
-            b'Q' => {
-                self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
-                self.extended.forget_pipeline();
-                let text = frontend::query_text(&body)?;
-                self.simple(text).await?;
-                self.ready();
-                Ok(())
-            }
+            b'Q' => self.query(&body).await,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_message(kind, &body).await,
             b'F' => {
                 let refusal = Refusal::unsupported(
@@ -111,11 +114,28 @@ impl Session {
         }
     }
 
+    async fn query(&mut self, body: &Bytes) -> Result<(), ClientError> {
+        self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+        if !self.finish_pipeline().await? {
+            return Ok(());
+        }
+        match frontend::query_text(body) {
+            Ok(text) => self.simple(text).await?,
+            Err(error @ FrameError::NotUtf8) => report::report(&mut self.link, &Failure::Refused(error.into())),
+            Err(error) => return Err(error.into()),
+        }
+        self.end_implicit().await?;
+        self.ready();
+        Ok(())
+    }
+
     /// Says ReadyForQuery and takes the rules of the next transaction.
     pub(super) fn ready(&mut self) {
         let link = &mut self.link;
+        self.record.set_pinned(link.pin);
         backend::write_ready(link.client.output(), link.transaction.status());
         if !link.transaction.is_open() {
+            link.worker.proxy.metrics.transaction();
             self.extended.forget_portals();
             let rules = &link.worker.proxy.rules;
             if !link.identity.passthrough && rules.generation() != link.snapshot.generation {

@@ -6,8 +6,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::config::User;
-use crate::execute::{Client, ClientError, Failure, Identity, Link, Settings, Transaction, Worker, quoted_value};
-use crate::proxy::Snapshot;
+use crate::execute::{
+    Client, ClientError, Failure, Identity, Link, Settings, Targets, Transaction, Worker, quoted_value,
+};
+use crate::proxy::{ClientHandle, Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
 use crate::wire::frame::FrameError;
@@ -23,12 +25,17 @@ const CONSOLE_DATABASE: &str = "shardloom";
 /// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
 
+/// Marks the generation of rules that name no table.
+const UNSHARDED_GENERATION: u64 = 1 << 63;
+
 /// How a client came in.
 pub(super) enum Entrance {
     /// To a database.
     Session(Box<Session>),
     /// To the console.
     Console {
+        /// What SHOW CLIENTS says of it.
+        record: ClientHandle,
         /// Its socket.
         client: Client,
         /// The worker that serves it.
@@ -169,7 +176,9 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
     backend::write_backend_key(client.output(), 0, &[0; 4]);
     backend::write_ready(client.output(), TransactionStatus::Idle);
     client.flush().await?;
-    Ok(Some(Entrance::Console { client, worker }))
+    let now_ms = worker.proxy.now_ms();
+    let record = worker.proxy.clients.register(&user.name, CONSOLE_DATABASE, client.address(), now_ms);
+    Ok(Some(Entrance::Console { record, client, worker }))
 }
 
 async fn open_session(
@@ -191,9 +200,10 @@ async fn open_session(
         Ok(settings) => settings,
         Err(refusal) => return Err((client, refusal)),
     };
-    let record = worker.proxy.clients.register(&user.name, &database, None, worker.proxy.now_ms());
+    let record = worker.proxy.clients.register(&user.name, &database, client.address(), worker.proxy.now_ms());
     let link = Link {
         cancel: worker.proxy.cancels.register(),
+        targets: Targets::default(),
         client,
         transaction: Transaction::default(),
         settings,
@@ -207,8 +217,9 @@ async fn open_session(
         snapshot,
         unsettled: Vec::new(),
         last_txid: None,
-        pinned: None,
-        pin: false,
+        pinned: Vec::new(),
+        pin: Pinned::No,
+        touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
         worker,
@@ -233,6 +244,7 @@ fn start_settings(start: &Start) -> Result<Settings, Refusal> {
             name => settings.set(name, &quoted_value(value)),
         }
     }
+    settings.keep_as_defaults();
     Ok(settings)
 }
 
@@ -319,7 +331,9 @@ impl Snapshot {
         rules.shards = vec![home];
         rules.home = ShardId(0);
         rules.placement = crate::rules::Placement::new(vec![ShardId(0)]);
-        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), ..self.clone() }
+        // Plans are remembered by generation: those of an unsharded database must never serve the sharded one.
+        let generation = self.generation | UNSHARDED_GENERATION;
+        Self { rules: std::sync::Arc::new(rules), catalog: std::sync::Arc::default(), generation, ..self.clone() }
     }
 }
 

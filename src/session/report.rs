@@ -15,6 +15,7 @@ pub fn report(link: &mut Link, failure: &Failure) {
     let bounded = link.transaction.members.iter().any(|member| member.lock_bounded);
     link.transaction.fail();
     let position = link.client.position;
+    count(link, failure);
     let out = link.client.output();
     match failure {
         Failure::Client(_) | Failure::Told => {}
@@ -27,6 +28,17 @@ pub fn report(link: &mut Link, failure: &Failure) {
             Some(refusal) => backend::write_error(out, "ERROR", &refusal),
             None => out.extend_from_slice(&position.mend(frame)),
         },
+    }
+}
+
+/// Counts an error by the class of its SQLSTATE; what a shard told the client itself has passed unread.
+fn count(link: &Link, failure: &Failure) {
+    let metrics = &link.worker.proxy.metrics;
+    match failure {
+        Failure::Client(_) | Failure::Told => {}
+        Failure::Refused(refusal) => metrics.error(refusal.state.class()),
+        Failure::Server(error) => metrics.error(error.refusal().state.class()),
+        Failure::Shard { frame } => metrics.error(shard_refusal(frame).state.class()),
     }
 }
 

@@ -11,7 +11,8 @@ impl Session {
         self.need_block("SAVEPOINT")?;
         let quoted = quoted(name);
         self.on_members(&format!("SAVEPOINT {quoted}")).await?;
-        if !self.link.transaction.savepoint(&quoted, self.link.settings.clone()) {
+        let settings = self.link.settings.clone();
+        if !self.link.transaction.savepoint(&quoted, settings) {
             return Err(
                 Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "too many open savepoints in one transaction").into()
             );
@@ -33,11 +34,8 @@ impl Session {
         self.need_block("ROLLBACK TO SAVEPOINT")?;
         let position = self.find_savepoint(name)?;
         self.on_members(&format!("ROLLBACK TO SAVEPOINT {}", quoted(name))).await?;
-        self.link.transaction.rollback_to(position);
-        let before = self.link.transaction.savepoints.get(position).map(|savepoint| savepoint.settings.clone());
-        if let Some(before) = before {
-            self.link.settings = before;
-        }
+        self.link.settings = self.link.transaction.rollback_to(position);
+        self.link.forget_applied_settings();
         backend::write_command_complete(self.link.client.output(), "ROLLBACK");
         Ok(())
     }

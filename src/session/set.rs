@@ -86,9 +86,11 @@ impl Session {
             Some(member) => member.server.shard(),
             None => self.link.snapshot.rules.home,
         };
-        self.on_shard(call, shard, false).await?;
+        self.link.touches_settings = true;
+        let done = self.on_shard(call, shard, false).await;
+        self.link.touches_settings = false;
         self.link.forget_applied_settings();
-        Ok(())
+        done
     }
 
     /// Remembers what to go back to if the transaction rolls back.
@@ -98,8 +100,11 @@ impl Session {
         }
     }
 
-    /// A rolled back SET never happened.
-    pub(super) fn settings_after(&mut self, committed: bool) {
+    /// A rolled back SET or change of tables never happened; committed tables are to be known.
+    pub(super) async fn transaction_ended(&mut self, committed: bool) {
+        if std::mem::take(&mut self.link.schema_dirty) && committed {
+            self.link.schema_changed().await;
+        }
         if let Some(before) = self.extended.settings_before.take()
             && !committed
         {

@@ -10,7 +10,8 @@ use crate::wire::backend::{self, Field};
 
 use super::control::not_yet;
 use super::conversation::Session;
-use super::extended::row_part;
+use super::extended::{row_part, with_formats};
+use super::ids::bigint_field;
 use super::set::OWN_PREFIX;
 
 /// PostgreSQL's type oid of `text`.
@@ -55,10 +56,13 @@ impl Session {
         analyze: bool,
         inner: Range<usize>,
     ) -> Result<(), Failure> {
-        if route && json {
-            return Err(not_yet("EXPLAIN (ROUTE, FORMAT json)", "Use `shardloom route --json`."));
-        }
+        let explained = call.text[inner.clone()].to_owned();
         let plan = self.plan_inner(call, inner)?;
+        if route && json {
+            let view = crate::plan::route_json(&plan, &self.link.snapshot.rules, &explained);
+            self.answer_text(call, "QUERY PLAN", &[view.to_string()], "EXPLAIN");
+            return Ok(());
+        }
         if route {
             let lines = crate::plan::describe(&plan, &self.link.snapshot.rules);
             self.answer_text(call, "QUERY PLAN", &lines, "EXPLAIN");
@@ -80,14 +84,28 @@ impl Session {
     }
 
     /// Says what a session statement returns; the parameters have been said.
-    pub(super) async fn describe_control(&mut self, text: &str, control: &Control) -> Result<(), Failure> {
+    ///
+    /// `formats` are a portal's result formats, empty for a statement.
+    pub(super) async fn describe_control(
+        &mut self,
+        text: &str,
+        control: &Control,
+        formats: &[i16],
+    ) -> Result<(), Failure> {
+        let format = formats.first().copied().unwrap_or(0);
+        if let Control::NextIds(wanted) = control {
+            let field = Field { format, ..bigint_field(&wanted.column) };
+            backend::write_row_description(self.link.client.output(), &[field]);
+            return Ok(());
+        }
         let column = match control {
             Control::Show(name) if name.starts_with(OWN_PREFIX) => Some(name.as_str()),
             Control::Explain { route: true, .. } => Some("QUERY PLAN"),
             _ => None,
         };
         if let Some(column) = column {
-            backend::write_row_description(self.link.client.output(), &[text_field(column)]);
+            let field = Field { format, ..text_field(column) };
+            backend::write_row_description(self.link.client.output(), &[field]);
             return Ok(());
         }
         let shard = match control {
@@ -100,7 +118,7 @@ impl Session {
             return Ok(());
         };
         let frames = self.link.describe_on(shard, text, &[], 0).await?;
-        self.link.client.output().extend_from_slice(&row_part(&frames));
+        self.link.client.output().extend_from_slice(&with_formats(row_part(&frames), formats));
         Ok(())
     }
 
@@ -110,8 +128,8 @@ impl Session {
         if sql::control(text).is_some() {
             return Err(not_yet("EXPLAIN of a session statement", "It has no plan."));
         }
-        let inner = Call { text: text.into(), ..call.clone() };
-        let understood = self.link.worker.plans.understand(&inner.text, &self.link.snapshot)?;
+        let (understood, literals) = self.link.worker.plans.understand_masked(text, &self.link.snapshot)?;
+        let inner = Call { text: text.into(), literals, ..call.clone() };
         self.link.plan(&inner, &understood)
     }
 }

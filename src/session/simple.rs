@@ -1,9 +1,8 @@
 //! The simple protocol: one Query message, one or more statements.
 
-use crate::execute::{Block, Call, ClientError, Failure, Position};
+use crate::execute::{Block, Call, ClientError, Failure, Meaning, Position, Understood};
 use crate::sql;
 use crate::types::{Refusal, SqlState};
-use crate::wire::backend;
 
 use super::conversation::Session;
 
@@ -12,20 +11,13 @@ impl Session {
     ///
     /// Several statements are one implicit transaction, as in PostgreSQL, unless they open or end one themselves.
     pub(super) async fn simple(&mut self, text: &str) -> Result<(), ClientError> {
+        if is_single(text) {
+            return self.simple_one(text).await;
+        }
         let statements = sql::split(text);
         self.link.client.position = Position::Same;
         match statements.as_slice() {
-            [] => {
-                backend::write_empty_query(self.link.client.output());
-                Ok(())
-            }
-            [_] => {
-                let call = Call::simple(text.into());
-                match self.statement(&call).await {
-                    Ok(()) => Ok(()),
-                    Err(failure) => self.tell(failure),
-                }
-            }
+            [] | [_] => self.simple_one(text).await,
             _ => {
                 for range in statements {
                     if !self.link.transaction.is_open() {
@@ -33,12 +25,19 @@ impl Session {
                     }
                     self.link.client.position = Position::Behind(text[..range.start].chars().count());
                     let call = Call::simple(text[range].into());
-                    if let Err(failure) = self.statement(&call).await {
+                    if let Err(failure) = self.statement(call).await {
                         return self.stop_string(failure).await;
                     }
                 }
-                self.end_string().await
+                Ok(())
             }
+        }
+    }
+
+    async fn simple_one(&mut self, text: &str) -> Result<(), ClientError> {
+        match self.statement(Call::simple(text.into())).await {
+            Ok(()) => Ok(()),
+            Err(failure) => self.tell(failure),
         }
     }
 
@@ -47,36 +46,44 @@ impl Session {
         let told = self.tell(failure);
         if self.link.is_implicit() {
             self.link.rollback().await;
+            self.transaction_ended(false).await;
         }
         told
     }
 
-    async fn end_string(&mut self) -> Result<(), ClientError> {
+    /// Ends the implicit transaction of a query string, also one that a pipeline without Sync had left open.
+    pub(super) async fn end_implicit(&mut self) -> Result<(), ClientError> {
         if !self.link.is_implicit() {
             return Ok(());
         }
-        match self.link.commit().await {
+        if self.link.transaction.is_failed() {
+            self.link.rollback().await;
+            self.transaction_ended(false).await;
+            return Ok(());
+        }
+        let committed = self.link.commit().await;
+        self.transaction_ended(committed.is_ok()).await;
+        match committed {
             Ok(()) => Ok(()),
             Err(failure) => self.tell(failure),
         }
     }
 
-    /// Runs one statement in either protocol.
-    pub(super) async fn statement(&mut self, call: &Call) -> Result<(), Failure> {
-        let understood = self.link.worker.plans.understand(&call.text, &self.link.snapshot)?;
-        self.understood(call, &understood).await
+    /// Runs one statement of the simple protocol.
+    async fn statement(&mut self, mut call: Call) -> Result<(), Failure> {
+        let (understood, literals) = self.link.worker.plans.understand_masked(&call.text, &self.link.snapshot)?;
+        call.literals = literals;
+        self.understood(&call, &understood).await
     }
 
     /// Runs a statement that is understood already.
-    pub(super) async fn understood(
-        &mut self,
-        call: &Call,
-        understood: &crate::execute::Understood,
-    ) -> Result<(), Failure> {
-        if let crate::execute::Meaning::Control(control) = &understood.meaning {
+    pub(super) async fn understood(&mut self, call: &Call, understood: &Understood) -> Result<(), Failure> {
+        if let Meaning::Control(control) = &understood.meaning {
             return self.control(call, control).await;
         }
-        self.refuse_if_failed()?;
+        if !matches!(understood.meaning, Meaning::Empty) {
+            self.refuse_if_failed()?;
+        }
         self.link.run(call, understood).await
     }
 
@@ -90,5 +97,24 @@ impl Session {
             .into());
         }
         Ok(())
+    }
+}
+
+/// Tells, without reading the text, that it is one statement: no semicolon but at its end.
+fn is_single(text: &str) -> bool {
+    match memchr::memchr(b';', text.as_bytes()) {
+        None => true,
+        Some(position) => text[position + 1..].bytes().all(|byte| byte.is_ascii_whitespace()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_single;
+
+    #[test]
+    fn one_statement_is_told_without_reading_it() {
+        assert!(is_single("SELECT 1") && is_single("SELECT 1;") && is_single("SELECT 1 ; \n") && is_single(""));
+        assert!(!is_single("SELECT 1; SELECT 2") && !is_single("SELECT ';'||1"));
     }
 }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::cursor::Cursor;
+use super::next_ids::{self, NextIds};
 use super::set;
 
 /// A statement that concerns the session, not tables.
@@ -88,6 +89,8 @@ pub enum Control {
     Listen(String),
     /// `UNLISTEN channel`; `None` for `*`
     Unlisten(Option<String>),
+    /// `SELECT shardloom.next_ids(tag, count)`
+    NextIds(NextIds),
     /// `NOTIFY channel`
     Notify(String),
     /// `EXPLAIN`
@@ -167,6 +170,7 @@ pub fn control(text: &str) -> Option<Control> {
             cursor.word("savepoint");
             cursor.name().map(Control::Release)
         }
+        "select" => next_ids::read(text).map(Control::NextIds),
         "set" => set::read(&mut cursor).map(Control::Set),
         "reset" => Some(Control::Reset(set::parameter(&mut cursor)?.filter_all())),
         "show" => Some(Control::Show(set::parameter(&mut cursor)?.0)),

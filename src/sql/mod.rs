@@ -17,6 +17,7 @@ pub mod insert;
 mod mask;
 mod name;
 pub mod next_id;
+mod next_ids;
 mod read;
 mod scan;
 mod scope;
@@ -38,6 +39,7 @@ pub use facts::{
 pub use hint::{Hint, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};
+pub use next_ids::{IdArgument, NextIds};
 pub use read::{Unreadable, read};
 pub use scan::{Scanner, Token, TokenKind};
 pub use splice::splice;

@@ -2,8 +2,20 @@
 //!
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
+mod admin;
+mod chaos;
+mod chaos_bank;
+mod chaos_faults;
+mod chaos_invariants;
+mod chaos_reference;
+mod cli;
 mod dev_command;
 mod differential;
+mod drivers;
+mod hostile;
 mod parts;
+mod pgbench;
+mod protocol;
+mod sessions;
 mod support;
 mod support_holds;

@@ -24,8 +24,24 @@ pub fn text(proxy: &Proxy) -> String {
     let up: Vec<(&str, i64)> =
         shards.iter().map(|shard| (shard.name.as_str(), i64::from(shard.state == "up"))).collect();
     gauge(&mut text, "shardloom_shard_up", "Whether the shard answers", &up);
+    pools(&mut text, proxy, &shards);
     text.push_str(END);
     text
+}
+
+/// Adds the pools' figures by shard, over all workers, databases and users; at most a second old.
+fn pools(text: &mut String, proxy: &Proxy, shards: &[views::ShardView]) {
+    let pools = views::pools(proxy);
+    let of = |figure: fn(&views::PoolView) -> i64| -> Vec<(&str, i64)> {
+        let sum = |shard: &str| pools.iter().filter(|pool| pool.shard == shard).map(figure).sum();
+        shards.iter().map(|shard| (shard.name.as_str(), sum(&shard.name))).collect()
+    };
+    let lent = of(|pool| pool.active as i64);
+    gauge(text, "shardloom_server_connections_active", "Connections to the shard lent to clients", &lent);
+    let idle = of(|pool| pool.idle as i64);
+    gauge(text, "shardloom_server_connections_idle", "Connections to the shard at rest", &idle);
+    let waiting = of(|pool| pool.waiting as i64);
+    gauge(text, "shardloom_pool_waiting_clients", "Clients that wait for a connection to the shard", &waiting);
 }
 
 /// Adds one family; a sample with a name gets it as the label `shard`.

@@ -29,6 +29,28 @@ pub struct IdsWanted {
     n: Option<usize>,
 }
 
+/// Where things are, in plain text.
+const INDEX: &str = "Shardloom
+
+/healthz                     the process runs
+/readyz                      200 when traffic should come here, else 503; the reasons either way
+/metrics                     OpenMetrics
+/api/v1/status               everything on one page
+/api/v1/shards  /pools  /clients  /rules  /config  /version  /ids  /lanes  /dead-letters
+/api/v1/ledger               transactions over several shards: ?state=open|attention|done|aborted&limit=N
+/api/v1/ledger/TXID          one of them with its targets
+POST /api/v1/ledger/TXID/retry or /skip    {\"reason\": \"...\", \"target\": \"s1\"}
+POST /api/v1/reload          reads the rule files again
+/api/v1/ids/TAG?n=10         makes ids
+
+The same for people: psql to the database shardloom on the clients' port, SHOW HELP; and: shardloom --help
+";
+
+/// Says where things are.
+pub async fn index() -> &'static str {
+    INDEX
+}
+
 /// The process runs.
 pub async fn healthz() -> Json<Value> {
     Json(json!({"ok": true}))

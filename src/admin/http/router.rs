@@ -34,6 +34,7 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/dead-letters", get(ledger::dead_letters))
         .route("/lanes", get(ledger::lanes));
     Router::new()
+        .route("/", get(handlers::index))
         .route("/healthz", get(handlers::healthz))
         .route("/readyz", get(handlers::readyz))
         .route("/metrics", get(handlers::metrics))

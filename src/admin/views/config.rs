@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, LogFormat, Passthrough};
 use crate::proxy::Proxy;
 
 /// One setting.
@@ -29,11 +29,25 @@ fn settings(config: &Config) -> Vec<SettingView> {
         ("rules", config.rules.display().to_string()),
         ("users", users.join(", ")),
         ("service.user", config.service.user.clone()),
-        ("pool", format!("{:?}", config.pool)),
-        ("limits", format!("{:?}", config.limits)),
-        ("relay", format!("{:?}", config.relay)),
-        ("passthrough", format!("{:?}", config.passthrough)),
-        ("telemetry", format!("{:?}", config.telemetry)),
+        ("passthrough", passthrough(&config.passthrough)),
+        ("telemetry.log", log(config.telemetry.log).to_owned()),
     ];
-    pairs.into_iter().map(|(name, value)| SettingView { name, value }).collect()
+    let numbers = [config.pool.pairs(), config.limits.pairs(), config.relay.pairs()];
+    let all = pairs.into_iter().chain(numbers.into_iter().flatten());
+    all.map(|(name, value)| SettingView { name, value }).collect()
+}
+
+fn passthrough(databases: &Passthrough) -> String {
+    match databases {
+        Passthrough::None => "none".to_owned(),
+        Passthrough::Any => "any".to_owned(),
+        Passthrough::Only(names) => names.join(", "),
+    }
+}
+
+fn log(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
 }

@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 
 use crate::backend::Server;
 use crate::execute::{self, Client, Failure};
+use crate::types::ShardId;
 use crate::wire::{backend, frontend};
 
 use super::pipeline::Step;
@@ -35,10 +36,12 @@ enum Expect {
     Execute,
     ClosePortal,
     /// CloseComplete of a statement that made room for another.
-    Swallowed,
+    Evicted(u64),
 }
 
 const PARSE_COMPLETE: &[u8] = &[b'1', 0, 0, 0, 4];
+/// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
+const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
 const CLOSE_COMPLETE: &[u8] = &[b'3', 0, 0, 0, 4];
 
 /// What became of a batch.
@@ -50,18 +53,30 @@ pub(super) struct Outcome {
     pub affected: Vec<u64>,
 }
 
+/// How a batch goes on after a frame.
+enum Next {
+    /// With the next frame.
+    More,
+    /// With the client's COPY data.
+    Copy,
+    /// Not at all: that was ReadyForQuery.
+    Done,
+}
+
 /// One batch on its way.
 pub(super) struct Batch {
     expected: VecDeque<Expect>,
     generation: u64,
+    /// Whether what servers and descriptions remember holds: not after a change of tables in the open transaction.
+    remembers: bool,
     /// Statements that were sent under the unnamed name in this batch, the last one.
     unnamed: Option<u64>,
 }
 
 impl Batch {
-    /// Starts a batch; descriptions are kept for `generation` of the rules.
-    pub fn new(generation: u64) -> Self {
-        Self { expected: VecDeque::new(), generation, unnamed: None }
+    /// Starts a batch; descriptions are kept for `generation` of the rules, and not at all unless it `remembers`.
+    pub fn new(generation: u64, remembers: bool) -> Self {
+        Self { expected: VecDeque::new(), generation, remembers, unnamed: None }
     }
 
     /// Appends a step's messages to the server's buffer.
@@ -84,47 +99,52 @@ impl Batch {
                 self.expected.push_back(Expect::ClosePortal);
             }
             Step::ClosePortal(_) => self.expected.push_back(Expect::Answer(CLOSE_COMPLETE)),
-            Step::Fail(_) => {}
+            Step::DescribeCursor(..) | Step::Fail(_) => {}
         }
     }
 
     /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete.
     fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) {
-        if server.statements.contains(statement.id) || (self.unnamed == Some(statement.id)) {
+        if self.is_on(server, statement) || self.unnamed == Some(statement.id()) {
             if asked {
                 self.expected.push_back(Expect::Answer(PARSE_COMPLETE));
             }
             return;
         }
-        let named = statement.uses.get() > 1 || asked && statement.uses.get() == 0;
+        let named = self.remembers && (statement.uses.get() > 1 || asked && statement.uses.get() == 0);
         let name = if named { statement.server_name() } else { String::new() };
         if named {
-            if let Some(evicted) = server.statements.insert(statement.id) {
+            if let Some(evicted) = server.statements.insert(statement.id()) {
                 frontend::write_close(server.out(), frontend::Target::Statement, &format!("s{evicted}"));
-                self.expected.push_back(Expect::Swallowed);
+                self.expected.push_back(Expect::Evicted(evicted));
             }
         } else {
-            self.unnamed = Some(statement.id);
+            self.unnamed = Some(statement.id());
         }
         frontend::write_parse(server.out(), &name, &statement.sql, &statement.types);
         self.expected.push_back(Expect::Parse { statement: Rc::clone(statement), named, pass: asked });
     }
 
+    /// Tells whether the server has the statement under its name.
+    fn is_on(&self, server: &mut Server, statement: &Prepared) -> bool {
+        self.remembers && server.statements.contains(statement.id())
+    }
+
     fn bind(&mut self, server: &mut Server, portal: &Rc<Portal>) {
         self.parse(server, &portal.statement, false);
-        let named = server.statements.contains(portal.statement.id);
+        let named = self.is_on(server, &portal.statement);
         write_bind(server.out(), portal, named);
         self.expected.push_back(Expect::Bind(Rc::clone(portal)));
     }
 
     fn describe_statement(&mut self, server: &mut Server, statement: &Rc<Prepared>) {
-        if let Some(known) = statement.description.borrow().as_ref().filter(|known| known.generation == self.generation)
-        {
+        let is_current = |known: &&Description| self.remembers && known.generation == self.generation;
+        if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
             self.expected.push_back(Expect::Known(known.frames.clone()));
             return;
         }
         self.parse(server, statement, false);
-        let name = if server.statements.contains(statement.id) { statement.server_name() } else { String::new() };
+        let name = if self.is_on(server, statement) { statement.server_name() } else { String::new() };
         frontend::write_describe(server.out(), frontend::Target::Statement, &name);
         self.expected.push_back(Expect::DescribeStatement(Rc::clone(statement)));
     }
@@ -138,63 +158,99 @@ impl Batch {
     pub async fn replies(mut self, client: &mut Client, server: &mut Server) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
         let mut described = BytesMut::new();
+        let mut skip = 0;
         loop {
-            self.answer_own(client);
-            let (kind, frame) = execute::next_frame(client, server).await?;
-            match kind {
-                b'Z' => {
-                    execute::note_ready(server, frame[5])?;
-                    if !outcome.failed {
-                        self.answer_own(client);
-                    }
-                    return Ok(outcome);
+            execute::pass_rows(client.output(), server, &mut skip)?;
+            if skip == 0
+                && let Some(length) = execute::whole_frame(server)?
+            {
+                self.answer_own(client);
+                match self.frame(client, server, length, &mut described, &mut outcome)? {
+                    Next::More => continue,
+                    Next::Copy => execute::pass_copy_data(client, server, true).await?,
+                    Next::Done => return Ok(outcome),
                 }
-                b'E' => {
-                    outcome.failed = true;
-                    client.output().extend_from_slice(&frame);
-                    self.forget_unparsed(server);
-                }
-                b'N' | b'S' | b'A' => client.output().extend_from_slice(&frame),
-                b'D' | b'd' | b'H' | b'W' | b'c' => {
-                    client.output().extend_from_slice(&frame);
-                    client.flush_if_large().await?;
-                }
-                b'G' => {
-                    client.output().extend_from_slice(&frame);
-                    execute::pass_copy_data(client, server, true).await?;
-                }
-                b't' => described = BytesMut::from(&frame[..]),
-                _ => self.matched(client, kind, &frame, &mut described, server, &mut outcome),
             }
+            client.flush_if_large().await?;
+            execute::fill(client, server).await?;
         }
     }
 
+    /// Takes one whole frame, which is no row, off the server's buffer.
+    fn frame(
+        &mut self,
+        client: &mut Client,
+        server: &mut Server,
+        length: usize,
+        described: &mut BytesMut,
+        outcome: &mut Outcome,
+    ) -> Result<Next, Failure> {
+        let shard = server.shard();
+        let frame = &server.input()[..length];
+        let next = match frame[0] {
+            b'Z' => {
+                let ready = [frame[0], 0, 0, 0, 5, frame.get(5).copied().unwrap_or(0)];
+                execute::note_ready(server, &ready)?;
+                if !outcome.failed {
+                    self.answer_own(client);
+                }
+                Next::Done
+            }
+            b'E' => {
+                outcome.failed = true;
+                client.output().extend_from_slice(frame);
+                self.renew_outdated(frame);
+                self.forget_unparsed(server);
+                Next::More
+            }
+            b'G' => {
+                client.output().extend_from_slice(frame);
+                Next::Copy
+            }
+            b't' => {
+                described.extend_from_slice(frame);
+                Next::More
+            }
+            b'N' | b'S' | b'A' | b'H' | b'W' | b'c' => {
+                client.output().extend_from_slice(frame);
+                Next::More
+            }
+            _ => {
+                self.matched(client, frame, shard, described, outcome);
+                Next::More
+            }
+        };
+        server.input().advance(length);
+        Ok(next)
+    }
+
+    /// Handles what ends the step whose turn it is.
     fn matched(
         &mut self,
         client: &mut Client,
-        kind: u8,
         frame: &[u8],
+        shard: ShardId,
         described: &mut BytesMut,
-        server: &Server,
         outcome: &mut Outcome,
     ) {
         match self.expected.pop_front() {
             Some(Expect::Parse { pass, .. }) if !pass => {}
-            Some(Expect::Swallowed) => {}
+            Some(Expect::Evicted(_)) => {}
             Some(Expect::DescribeStatement(statement)) => {
                 described.extend_from_slice(frame);
                 let frames = std::mem::take(described).freeze();
                 client.output().extend_from_slice(&frames);
-                *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+                if self.remembers {
+                    *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+                }
             }
             Some(Expect::Bind(portal)) => {
-                portal.open_on.set(Some(server.shard()));
+                portal.open_on.set(Some(shard));
                 client.output().extend_from_slice(frame);
             }
             Some(Expect::Execute) => {
-                let affected =
-                    if kind == b'C' { backend::command_tag(&frame[5..]).map_or(0, execute::rows_of_tag) } else { 0 };
-                outcome.affected.push(affected);
+                let tag = if frame[0] == b'C' { backend::command_tag(&frame[5..]).ok() } else { None };
+                outcome.affected.push(tag.map_or(0, execute::rows_of_tag));
                 client.output().extend_from_slice(frame);
             }
             Some(_) | None => client.output().extend_from_slice(frame),
@@ -212,11 +268,25 @@ impl Batch {
         }
     }
 
-    /// After an error the server skips what follows: statements among it were not prepared.
+    /// Tables changed behind the proxy's back: the statement gets a new name, so that its next use is prepared again.
+    fn renew_outdated(&self, error: &[u8]) {
+        if let Some(Expect::Bind(portal)) = self.expected.front()
+            && memchr::memmem::find(error, OUTDATED_ROUTINE).is_some()
+        {
+            portal.statement.renew();
+        }
+    }
+
+    /// After an error the server skips what follows: statements among it were neither prepared nor closed.
     fn forget_unparsed(&mut self, server: &mut Server) {
-        for expect in self.expected.drain(..) {
+        for expect in &self.expected {
             if let Expect::Parse { statement, named: true, .. } = expect {
-                server.statements.remove(statement.id);
+                server.statements.remove(statement.id());
+            }
+        }
+        for expect in self.expected.drain(..) {
+            if let Expect::Evicted(id) = expect {
+                server.statements.insert(id);
             }
         }
     }

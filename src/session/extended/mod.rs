@@ -18,10 +18,8 @@ use crate::types::ShardId;
 use crate::execute::Prepared;
 use pipeline::Step;
 use portal::Portal;
-pub(super) use stepwise::row_part;
+pub(super) use stepwise::{row_part, with_formats};
 
-/// The most prepared statements that one client may hold.
-const CLIENT_STATEMENTS_MAX: usize = 10_000;
 /// The most portals that one client may hold in a transaction.
 const PORTALS_MAX: usize = 1_000;
 
@@ -40,12 +38,6 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// A simple Query ends what was being gathered.
-    pub fn forget_pipeline(&mut self) {
-        self.pipeline.clear();
-        self.skipping = false;
-    }
-
     /// Portals and cursors end with their transaction.
     pub fn forget_portals(&mut self) {
         self.portals.clear();

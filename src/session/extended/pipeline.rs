@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning};
 use crate::plan::{Plan, Statement};
+use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frame::FrameError;
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
 use super::super::conversation::Session;
+use super::PORTALS_MAX;
 use super::portal::Portal;
-use super::{CLIENT_STATEMENTS_MAX, PORTALS_MAX};
 use crate::execute::Prepared;
 
 /// Steps that gather before they run without waiting for Sync, so that a pipeline of any length is bounded.
@@ -24,6 +25,8 @@ pub(super) enum Step {
     Bind(Rc<Portal>),
     DescribeStatement(Rc<Prepared>),
     DescribePortal(Rc<Portal>),
+    /// A cursor that DECLARE made is a portal too.
+    DescribeCursor(String, ShardId),
     Execute(Rc<Portal>, i32),
     CloseStatement,
     ClosePortal(Option<Rc<Portal>>),
@@ -58,21 +61,44 @@ impl Session {
         if self.extended.pipeline.len() >= STEPS_MAX { self.run_pipeline(End::Flush).await } else { Ok(()) }
     }
 
+    /// Runs what has gathered ahead of a Query; tells whether the Query is to run.
+    pub(in super::super) async fn finish_pipeline(&mut self) -> Result<bool, ClientError> {
+        if !self.extended.skipping && !self.extended.pipeline.is_empty() {
+            self.run_pipeline(End::Flush).await?;
+            if !self.extended.skipping {
+                self.end_block(false).await?;
+            }
+        }
+        Ok(!self.extended.skipping)
+    }
+
     async fn sync(&mut self) -> Result<(), ClientError> {
         if !self.extended.skipping {
             self.run_pipeline(End::Sync).await?;
+            // A Sync that came ahead of COPY data is ignored; the one behind the data counts.
+            if self.link.client.took_copy_data() {
+                return Ok(());
+            }
         }
         self.extended.pipeline.clear();
         let failed = std::mem::take(&mut self.extended.skipping);
+        self.end_block(failed).await?;
+        self.ready();
+        Ok(())
+    }
+
+    /// Ends the transaction that the proxy opened for the pipeline.
+    async fn end_block(&mut self, failed: bool) -> Result<(), ClientError> {
         if self.link.is_implicit() {
             if failed {
                 self.link.rollback().await;
-            } else if let Err(failure) = self.link.commit().await {
-                self.tell(failure)?;
+                self.transaction_ended(false).await;
+            } else {
+                let committed = self.link.commit().await;
+                self.transaction_ended(committed.is_ok()).await;
+                committed.or_else(|failure| self.tell(failure))?;
             }
-            self.settings_after(!failed);
         }
-        self.ready();
         Ok(())
     }
 
@@ -80,6 +106,7 @@ impl Session {
     async fn run_pipeline(&mut self, end: End) -> Result<(), ClientError> {
         let steps = std::mem::take(&mut self.extended.pipeline);
         self.record.set_state(crate::proxy::ClientState::Active, self.link.worker.proxy.now_ms());
+        self.link.client.took_copy_data();
         if self.needs_block(&steps, end) {
             self.link.transaction.open(Block::Implicit, "", false);
         }
@@ -98,22 +125,13 @@ impl Session {
         if self.link.transaction.is_open() {
             return false;
         }
-        let executions = steps.iter().filter_map(|step| match step {
-            Step::Execute(portal, _) => Some(portal),
-            _ => None,
-        });
-        let control = executions.clone().any(|portal| portal.plan.is_none());
-        let count = executions.clone().count();
-        match end {
-            End::Flush => !control && steps.iter().any(|step| matches!(step, Step::Bind(_) | Step::Execute(..))),
-            End::Sync => count > 1 && !control && self.shard_of_all(executions).is_none(),
+        if end == End::Flush {
+            let runs = |step: &Step| matches!(step, Step::Bind(_) | Step::Execute(..));
+            return steps.iter().any(runs) && !steps.iter().any(is_control);
         }
-    }
-
-    /// Returns the one shard on which all portals run as they stand.
-    fn shard_of_all<'a>(&self, mut portals: impl Iterator<Item = &'a Rc<Portal>>) -> Option<ShardId> {
-        let first = plain_shard(portals.next()?)?;
-        portals.all(|portal| plain_shard(portal) == Some(first)).then_some(first)
+        let turns = steps.iter().filter(|step| matches!(step, Step::Execute(..) | Step::Fail(_))).count();
+        let begins = steps.iter().find(|step| matches!(step, Step::Execute(..))).is_some_and(is_begin);
+        turns > 1 && !begins && self.batch_shard(steps.iter()).is_none_or(|(_, length)| length < steps.len())
     }
 
     fn read_step(&mut self, kind: u8, body: &Bytes) -> Result<Result<Step, Failure>, FrameError> {
@@ -130,7 +148,10 @@ impl Session {
                 let describe = Describe::read(body)?;
                 match describe.target {
                     Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
-                    Target::Portal => self.find_portal(describe.name).map(Step::DescribePortal),
+                    Target::Portal => match self.extended.cursors.get(describe.name) {
+                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), *shard)),
+                        None => self.find_portal(describe.name).map(Step::DescribePortal),
+                    },
                 }
             }
             b'E' => {
@@ -157,9 +178,11 @@ impl Session {
             let message = format!("prepared statement \"{}\" already exists", parse.name);
             return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
         }
-        if statements.len() >= CLIENT_STATEMENTS_MAX {
-            let message = format!("more than {CLIENT_STATEMENTS_MAX} prepared statements in one session");
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).into());
+        let most = self.link.worker.proxy.config.limits.client_statements;
+        if statements.len() >= most && !statements.contains_key(parse.name) {
+            let message = format!("more than {most} prepared statements in one session");
+            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint).into());
         }
         if crate::sql::split(parse.sql).len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
@@ -167,6 +190,7 @@ impl Session {
         }
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
+        self.refuse_unless_ending(&prepared)?;
         self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
         Ok(prepared)
     }
@@ -190,8 +214,14 @@ impl Session {
             result_formats: bind.result_formats().collect(),
         });
         statement.uses.set(statement.uses.get().saturating_add(1));
-        let call = Call { text: Rc::clone(&statement.sql), arguments: Some(Rc::clone(&arguments)), describe: false };
+        let call = Call {
+            text: Rc::clone(&statement.sql),
+            arguments: Some(Rc::clone(&arguments)),
+            describe: false,
+            literals: statement.literals.clone(),
+        };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
+        check_count(bind, understood.parameters().max(statement.types.len()))?;
         let issued = self.link.issued(&call, &understood)?;
         let plan = match (&issued, &understood.meaning) {
             (_, Meaning::Control(_) | Meaning::Empty) => None,
@@ -216,11 +246,12 @@ impl Session {
         Ok(portal)
     }
 
-    /// In a failed block only what ends it may be bound.
+    /// In a failed block only what ends it may be prepared and bound.
     fn refuse_unless_ending(&self, statement: &Prepared) -> Result<(), Failure> {
         match &statement.meaning.borrow().meaning {
-            Meaning::Control(_) => Ok(()),
-            Meaning::Plan(_) | Meaning::Empty => self.refuse_if_failed(),
+            Meaning::Empty => Ok(()),
+            Meaning::Control(Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)) => Ok(()),
+            Meaning::Plan(_) | Meaning::Control(_) => self.refuse_if_failed(),
         }
     }
 
@@ -241,10 +272,36 @@ impl Session {
     }
 }
 
+/// Refuses values that are too few or too many, in PostgreSQL's words.
+fn check_count(bind: &Bind<'_>, wanted: usize) -> Result<(), Failure> {
+    let given = bind.parameter_count();
+    if given == wanted {
+        return Ok(());
+    }
+    let name = bind.statement;
+    let message =
+        format!("bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}");
+    Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
+}
+
+/// Tells whether a step runs a session or transaction statement.
+fn is_control(step: &Step) -> bool {
+    matches!(step, Step::Execute(portal, _) if portal.plan.is_none())
+}
+
+/// Tells whether a step opens the client's own transaction.
+fn is_begin(step: &Step) -> bool {
+    let Step::Execute(portal, _) = step else { return false };
+    matches!(portal.statement.meaning.borrow().meaning, Meaning::Control(Control::Begin { .. }))
+}
+
 /// Returns the shard of a portal whose statement runs there as the client wrote it, and commits there.
 pub(super) fn plain_shard(portal: &Portal) -> Option<ShardId> {
     match &portal.plan {
         Some(Plan::Direct(direct)) if direct.statement == Statement::Original && portal.issued.is_none() => {
+            if portal.statement.meaning.borrow().has_consequences() {
+                return None;
+            }
             let reference = direct.effect.as_ref().is_some_and(|effect| effect.reference);
             (!reference && !direct.reads_reference).then_some(direct.shard)
         }

@@ -7,10 +7,12 @@ use bytes::{Buf, Bytes};
 
 use crate::execute::{Call, Failure, Meaning, Planned, Position};
 use crate::plan::Plan;
+use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
 
 use super::super::conversation::Session;
+use super::super::ids::parameter_types;
 use super::batch::Batch;
 use super::pipeline::{Step, plain_shard};
 use super::portal::{Portal, Rest};
@@ -25,7 +27,7 @@ impl Session {
         let mut steps: VecDeque<Step> = steps.into();
         while !steps.is_empty() {
             self.link.client.position = Position::Same;
-            match self.batch_shard(&steps) {
+            match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
                     self.run_batch(shard, &batch).await?;
@@ -37,10 +39,10 @@ impl Session {
     }
 
     /// Returns the shard of the longest run of steps at the front that one server can take as they are.
-    fn batch_shard(&self, steps: &VecDeque<Step>) -> Option<(ShardId, usize)> {
+    pub(super) fn batch_shard<'a>(&self, steps: impl Iterator<Item = &'a Step> + Clone) -> Option<(ShardId, usize)> {
         let mut shard = None;
         let mut length = 0;
-        for step in steps {
+        for step in steps.clone() {
             let wanted = match step {
                 Step::Parse(statement) | Step::DescribeStatement(statement) => {
                     if !passes_as_it_is(statement) {
@@ -56,7 +58,7 @@ impl Session {
                     Some(portal.open_on.get().unwrap_or(wanted))
                 }
                 Step::CloseStatement | Step::ClosePortal(_) => None,
-                Step::Fail(_) => break,
+                Step::DescribeCursor(..) | Step::Fail(_) => break,
             };
             match (shard, wanted) {
                 (Some(shard), Some(wanted)) if shard != wanted => break,
@@ -85,8 +87,8 @@ impl Session {
     }
 
     /// Where statements are parsed and described that are not bound yet: a member of the transaction, else home.
-    fn parsing_shard(&self, steps: &VecDeque<Step>) -> ShardId {
-        let statement = steps.iter().find_map(|step| match step {
+    fn parsing_shard<'a>(&self, mut steps: impl Iterator<Item = &'a Step>) -> ShardId {
+        let statement = steps.find_map(|step| match step {
             Step::Parse(statement) | Step::DescribeStatement(statement) => Some(statement),
             _ => None,
         });
@@ -99,8 +101,8 @@ impl Session {
     }
 
     async fn run_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
-        let mut batch = Batch::new(self.link.snapshot.generation);
-        if self.link.transaction.is_open() {
+        let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty);
+        if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;
         }
         let writes = steps.iter().any(is_write);
@@ -121,6 +123,14 @@ impl Session {
         let outcome = batch.replies(&mut self.link.client, &mut server).await?;
         self.link.give_back(server);
         if outcome.failed { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// Preparing does not bring a shard into the transaction, unless tables changed in it.
+    fn needs_no_member(&self, shard: ShardId, steps: &[Step]) -> bool {
+        let prepares = |step: &Step| {
+            matches!(step, Step::Parse(_) | Step::DescribeStatement(_) | Step::CloseStatement | Step::ClosePortal(_))
+        };
+        !self.link.schema_dirty && self.link.transaction.position(shard).is_none() && steps.iter().all(prepares)
     }
 
     async fn run_batch_in_transaction(
@@ -175,6 +185,7 @@ impl Session {
             Step::Fail(failure) => Err(failure),
             Step::Parse(statement) => self.check_parse(&statement).await,
             Step::DescribeStatement(statement) => self.describe_statement(&statement).await,
+            Step::DescribeCursor(name, shard) => self.describe_cursor(&name, shard).await,
             Step::Bind(_) => {
                 backend::write_bind_complete(self.link.client.output());
                 Ok(())
@@ -195,12 +206,13 @@ impl Session {
         }
     }
 
-    /// ParseComplete for a statement that the proxy answers or rewrites; a rewritten one is judged when it runs. What
-    /// cannot be read is judged by a server first: its syntax error is the client's.
+    /// ParseComplete for a statement that the proxy answers or rewrites; a rewritten one is judged when it runs.
     async fn check_parse(&mut self, statement: &Prepared) -> Result<(), Failure> {
         let understood = Rc::clone(&statement.meaning.borrow());
-        if matches!(&understood.meaning, Meaning::Plan(Planned::Unreadable(_))) {
+        if let Meaning::Plan(Planned::Unreadable(refusal)) = &understood.meaning {
+            self.refuse_if_failed()?;
             self.link.check_syntax(&statement.sql).await?;
+            return Err(refusal.clone().into());
         }
         backend::write_parse_complete(self.link.client.output());
         Ok(())
@@ -215,8 +227,12 @@ impl Session {
                 Ok(())
             }
             Meaning::Control(control) => {
-                backend::write_parameter_description(self.link.client.output(), &[]);
-                self.describe_control(&statement.sql, control).await
+                let types = match control {
+                    Control::NextIds(wanted) => parameter_types(wanted, &statement.types),
+                    _no_parameters => Vec::new(),
+                };
+                backend::write_parameter_description(self.link.client.output(), &types);
+                self.describe_control(&statement.sql, control, &[]).await
             }
             Meaning::Plan(_) => {
                 let frames = self.described(statement, &understood).await?;
@@ -233,14 +249,30 @@ impl Session {
         understood: &crate::execute::Understood,
     ) -> Result<Bytes, Failure> {
         let generation = self.link.snapshot.generation;
-        if let Some(known) = statement.description.borrow().as_ref().filter(|known| known.generation == generation) {
+        let remembers = !self.link.schema_dirty;
+        let is_current = |known: &&Description| remembers && known.generation == generation;
+        if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
             return Ok(known.frames.clone());
         }
         let (sql, parameters) = understood.described_text(&statement.sql);
         let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
         let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
-        *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
+        if remembers {
+            *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
+        }
         Ok(frames)
+    }
+
+    async fn describe_cursor(&mut self, name: &str, shard: ShardId) -> Result<(), Failure> {
+        self.refuse_if_failed()?;
+        let position = self.link.enlist(shard, crate::execute::Role::Reader).await?;
+        self.link.flush_member(position).await?;
+        let (client, server) = self.link.client_and_member(position);
+        frontend::write_describe(server.out(), frontend::Target::Portal, name);
+        frontend::write_sync(server.out());
+        server.flush().await?;
+        let reply = crate::execute::pass_reply(client, server).await?;
+        if reply.failed { Err(Failure::Told) } else { Ok(()) }
     }
 
     async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
@@ -250,7 +282,10 @@ impl Session {
                 backend::write_no_data(self.link.client.output());
                 Ok(())
             }
-            Meaning::Control(control) => self.describe_control(&portal.statement.sql, control).await,
+            Meaning::Control(control) => {
+                let formats = &portal.arguments.result_formats;
+                self.describe_control(&portal.statement.sql, control, formats).await
+            }
             Meaning::Plan(_) => {
                 let frames = self.described(&portal.statement, &understood).await?;
                 let rows = with_formats(row_part(&frames), &portal.arguments.result_formats);
@@ -270,17 +305,21 @@ impl Session {
             backend::write_empty_query(self.link.client.output());
             return Ok(());
         }
-        let call = call_of(portal, describe);
+        let mut call = call_of(portal, describe);
         match &portal.plan {
             None => {
                 let described = describe && !returns_rows(&understood);
                 if described {
                     backend::write_no_data(self.link.client.output());
+                    call.describe = false;
                 }
                 let call = Call { describe: describe && !described, ..call };
                 self.understood(&call, &understood).await
             }
-            Some(_) if rows > 0 => self.execute_limited(portal, &call, rows as usize).await,
+            Some(_) if rows > 0 || portal.rest.borrow().is_some() => {
+                let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+                self.execute_limited(portal, &call, limit).await
+            }
             Some(plan) => {
                 self.refuse_if_failed()?;
                 self.link.run_plan(&call, &understood, plan).await
@@ -297,6 +336,10 @@ impl Session {
             let held = self.link.client.hold(REST_BYTES_MAX);
             let done = self.link.run_plan(call, &understood, plan).await;
             let (reply, overflow) = self.link.client.release(held);
+            if done.is_err() {
+                // A shard's error is among what was held.
+                self.link.client.output().extend_from_slice(&reply);
+            }
             done?;
             if overflow {
                 return Err(too_many_rows().into());
@@ -311,7 +354,13 @@ impl Session {
             self.link.client.output().extend_from_slice(&row);
         }
         if rest.rows.is_empty() && count < rows {
-            self.link.client.output().extend_from_slice(&rest.end);
+            match backend::command_tag(rest.end.get(5..).unwrap_or_default()) {
+                // A SELECT counts the rows of each fetch, everything else what it did in all.
+                Ok(tag) if tag.starts_with("SELECT ") => {
+                    backend::write_command_complete(self.link.client.output(), &format!("SELECT {count}"));
+                }
+                Ok(_) | Err(_) => self.link.client.output().extend_from_slice(&rest.end),
+            }
         } else {
             backend::write_portal_suspended(self.link.client.output());
         }
@@ -341,6 +390,7 @@ fn call_of(portal: &Portal, describe: bool) -> Call {
         text: portal.issued.clone().unwrap_or_else(|| Rc::clone(&portal.statement.sql)),
         arguments: Some(Rc::clone(&portal.arguments)),
         describe,
+        literals: Vec::new(),
     }
 }
 
@@ -358,8 +408,8 @@ fn is_write(step: &Step) -> bool {
 }
 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {
-    use crate::sql::Control;
-    matches!(understood.meaning, Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. }))
+    let Meaning::Control(control) = &understood.meaning else { return false };
+    matches!(control, Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. } | Control::NextIds(_))
 }
 
 /// Returns the RowDescription or NoData frame after a ParameterDescription.
@@ -374,7 +424,7 @@ pub(in super::super) fn row_part(frames: &Bytes) -> Bytes {
 }
 
 /// Puts a portal's result formats into a statement's RowDescription.
-fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
+pub(in super::super) fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
     if frame.first() != Some(&b'T') || formats.is_empty() {
         return frame;
     }

@@ -71,6 +71,7 @@ fn drop_steps_before_an_error(events: &mut Vec<Event>, own_words: bool) {
     let passing = |event: &Event| match event {
         Event::Columns(_) | Event::Row(_) => true,
         Event::Other(tag) => step(*tag),
+        Event::Parameters(_) => true,
         Event::Tag(_) | Event::Empty => own_words,
         Event::Error(_) | Event::Notice(_) => false,
     };
@@ -89,7 +90,7 @@ fn seen(event: &Event, expectation: &Expectation) -> Option<Event> {
         }
         Event::Row(_) if *expectation == Expectation::SameCount => Some(Event::Row(Vec::new())),
         Event::Columns(columns) => Some(Event::Columns(columns.iter().map(without_own_type).collect())),
-        Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Other(_) => Some(event.clone()),
+        Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Parameters(_) | Event::Other(_) => Some(event.clone()),
     }
 }
 

@@ -259,6 +259,7 @@ INSERT INTO customers (customer_id, name) VALUES ($1, $2), ($3, $2), (303, 'plai
 --: with 304 | \N
 INSERT INTO customers (customer_id, name) VALUES ($1, $2) RETURNING name
 
+--: own words
 --: with \N | x
 INSERT INTO customers (customer_id, name) VALUES ($1, $2)
 

@@ -541,9 +541,17 @@ SELECT * FROM facts ORDER BY 1
 SELECT id, n FROM facts ORDER BY 2, 1
 
 --: refused 0A000
+--: simple
+SELECT id, n FROM facts ORDER BY 3
+
+--: extended
 SELECT id, n FROM facts ORDER BY 3
 
 --: refused 0A000
+--: simple
+SELECT id, n FROM facts ORDER BY 0
+
+--: extended
 SELECT id, n FROM facts ORDER BY 0
 
 SELECT id AS x, n AS y FROM facts ORDER BY y, x
@@ -593,6 +601,10 @@ SELECT DISTINCT b, t FROM facts ORDER BY t, b
 SELECT DISTINCT id FROM facts ORDER BY id LIMIT 3
 
 --: refused 0A000
+--: simple
+SELECT DISTINCT t FROM facts ORDER BY id
+
+--: extended
 SELECT DISTINCT t FROM facts ORDER BY id
 
 SELECT DISTINCT b FROM facts LIMIT 5
@@ -625,6 +637,10 @@ SELECT id FROM facts ORDER BY id LIMIT -1
 SELECT id FROM facts ORDER BY id OFFSET -1
 
 --: refused 22023
+--: simple
+SELECT id FROM facts ORDER BY id LIMIT 'x'
+
+--: extended
 SELECT id FROM facts ORDER BY id LIMIT 'x'
 
 SELECT id FROM facts ORDER BY id OFFSET 100
@@ -659,6 +675,7 @@ SELECT id FROM facts WHERE id > $1 ORDER BY id LIMIT $2 OFFSET $3
 --: with 3 | 2 | 1
 SELECT id FROM facts WHERE id > $3 ORDER BY id LIMIT $1 OFFSET $2
 
+--: refused 22023
 --: with -1
 SELECT id FROM facts ORDER BY id LIMIT $1
 
@@ -736,6 +753,10 @@ SELECT i2, b, count(*) FROM facts GROUP BY 2, 1 ORDER BY 1, 2
 SELECT count(*), b FROM facts GROUP BY b ORDER BY b
 
 --: refused 0A000
+--: simple
+SELECT t AS b, count(*) FROM facts GROUP BY b
+
+--: extended
 SELECT t AS b, count(*) FROM facts GROUP BY b
 
 SELECT t AS b, count(*) FROM facts GROUP BY t ORDER BY b
@@ -743,6 +764,10 @@ SELECT t AS b, count(*) FROM facts GROUP BY t ORDER BY b
 SELECT upper(t), count(*) FROM facts GROUP BY upper(t) ORDER BY upper(t)
 
 --: refused 0A000
+--: simple
+SELECT upper(t) AS u, count(*) FROM facts GROUP BY u ORDER BY u
+
+--: extended
 SELECT upper(t) AS u, count(*) FROM facts GROUP BY u ORDER BY u
 
 --: refused 0A000
@@ -775,9 +800,17 @@ SELECT count(*) FROM facts GROUP BY ()
 SELECT t FROM facts GROUP BY t ORDER BY t
 
 --: refused 0A000
+--: simple
+SELECT t FROM facts GROUP BY b
+
+--: extended
 SELECT t FROM facts GROUP BY b
 
 --: refused 0A000
+--: simple
+SELECT t, count(*) FROM facts
+
+--: extended
 SELECT t, count(*) FROM facts
 
 SELECT b, count(*) FROM facts WHERE n > 0 GROUP BY b ORDER BY b
@@ -967,6 +1000,10 @@ SELECT id FROM facts ORDER BY id FOR UPDATE
 SELECT id FROM facts WHERE id IN (1, 2, 3) ORDER BY id FOR SHARE
 
 --: refused 0A000
+--: simple
+SELECT count(*) FROM facts FOR UPDATE
+
+--: extended
 SELECT count(*) FROM facts FOR UPDATE
 
 --: refused 0A000

@@ -6,6 +6,7 @@
 
 mod client;
 mod database;
+mod pipeline;
 mod proxy;
 mod python;
 mod raw;
@@ -14,6 +15,7 @@ mod servers;
 
 pub use client::{connect, connect_as};
 pub use database::TestDatabase;
+pub use pipeline::Pipeline;
 pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};
 pub use python::python;
 pub use raw::{Column, Event, RawClient, Reply};

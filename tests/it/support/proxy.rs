@@ -17,6 +17,8 @@ use super::servers::SERVICE_PASSWORD;
 
 /// How long the proxy may take until a client can log in.
 const READY_BOUND: Duration = Duration::from_secs(20);
+/// How long the proxy may take to know that nothing is to be redone.
+const GATES_BOUND: Duration = Duration::from_secs(60);
 /// How long an orderly end may take.
 const DRAIN_BOUND: Duration = Duration::from_secs(10);
 
@@ -131,6 +133,20 @@ impl Proxy {
         self.child.wait().expect("the proxy's end");
     }
 
+    /// Says with which environment variables the next [`Proxy::restart`] starts it.
+    pub fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.options.environment = environment;
+    }
+
+    /// Waits until the proxy has ended by itself; panics after 20 s.
+    pub async fn ended(&mut self) {
+        let deadline = Instant::now() + READY_BOUND;
+        while self.child.try_wait().expect("the proxy's state").is_none() {
+            assert!(Instant::now() < deadline, "the proxy still runs\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Kills the proxy if it still runs, and starts it again on the same ports.
     pub async fn restart(&mut self) {
         self.kill9();
@@ -165,6 +181,21 @@ impl Proxy {
         stream.read_to_string(&mut reply)?;
         let status = reply.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Ok((status, reply.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())))
+    }
+
+    /// Waits until the proxy is ready and writes may pass to every shard, which on a busy machine takes longer than
+    /// `limits.wait_timeout`.
+    pub async fn gates_open(&self) {
+        let deadline = Instant::now() + GATES_BOUND;
+        loop {
+            let ready = self.http("/readyz").is_ok_and(|(status, _)| status == 200);
+            let lanes = self.http("/api/v1/lanes").map_or(String::new(), |(_, body)| body);
+            if ready && lanes.contains("\"gate_open\":true") && !lanes.contains("\"gate_open\":false") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{lanes}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits for a login that answers a statement; panics with the log if the proxy ends or stays silent.

@@ -28,6 +28,8 @@ pub enum Event {
     Row(Vec<Option<String>>),
     Tag(String),
     Empty,
+    /// The types in a ParameterDescription.
+    Parameters(Vec<u32>),
     /// The fields by their letter: `S` severity, `C` SQLSTATE, `M` message, `D` detail, `H` hint.
     Error(BTreeMap<char, String>),
     Notice(BTreeMap<char, String>),
@@ -73,20 +75,74 @@ pub struct RawClient {
     stream: TcpStream,
     /// The parameters that the server reported.
     pub parameters: BTreeMap<String, String>,
+    /// The body of BackendKeyData.
+    pub key: Vec<u8>,
 }
 
 impl RawClient {
     /// Connects and logs in with SCRAM-SHA-256 (or whatever less the server asks for); panics if that fails.
     pub fn connect(port: u16, database: &str, user: &str, password: &str) -> Self {
+        Self::connect_with(port, &[("user", user), ("database", database)], password)
+    }
+
+    /// Opens a connection and sends nothing.
+    pub fn dial(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap_or_else(|error| panic!("port {port}: {error}"));
         stream.set_read_timeout(Some(READ_BOUND)).expect("a read time-out");
         stream.set_nodelay(true).expect("no delay");
-        let mut client = Self { stream, parameters: BTreeMap::new() };
+        Self { stream, parameters: BTreeMap::new(), key: Vec::new() }
+    }
+
+    /// Logs in with these start-up parameters.
+    pub fn connect_with(port: u16, parameters: &[(&str, &str)], password: &str) -> Self {
+        let mut client = Self::dial(port);
         let mut startup = BytesMut::new();
-        frontend::startup_message([("user", user), ("database", database)], &mut startup).expect("a startup message");
+        frontend::startup_message(parameters.iter().copied(), &mut startup).expect("a startup message");
         client.send(&startup);
         client.log_in(password);
         client
+    }
+
+    /// Logs in with these start-up parameters; a refusal is returned as SQLSTATE and message.
+    pub fn try_connect(port: u16, parameters: &[(&str, &str)], password: &str) -> Result<Self, (String, String)> {
+        let mut client = Self::dial(port);
+        let mut startup = BytesMut::new();
+        frontend::startup_message(parameters.iter().copied(), &mut startup).expect("a startup message");
+        client.send_some(&startup);
+        client.try_log_in(password)?;
+        Ok(client)
+    }
+
+    /// Reads one byte.
+    pub fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).expect("a byte within the time-out");
+        byte[0]
+    }
+
+    /// Closes the sending side.
+    pub fn finish_sending(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Sends a cancel request with a key over a connection of its own and waits for its end.
+    pub fn cancel_key(port: u16, key: &[u8]) {
+        let mut other = Self::dial(port);
+        other.send(&[&[0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e], key].concat());
+        assert!(other.read_to_end().is_empty());
+    }
+
+    /// Reads whatever comes until the other side closes.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A reset is an end too.
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
+    }
+
+    /// Sends as much as the other side takes; it may have closed already.
+    pub fn send_some(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
     }
 
     /// Sends raw bytes.
@@ -131,14 +187,23 @@ impl RawClient {
         self.parameters.insert(name, cursor.text());
     }
 
-    fn log_in(&mut self, password: &str) {
+    /// Logs in after the start-up packet; tells whether the protocol's version was negotiated.
+    pub fn log_in(&mut self, password: &str) -> bool {
+        self.try_log_in(password).unwrap_or_else(|error| panic!("login: {error:?}"))
+    }
+
+    /// The same; an error is returned as SQLSTATE and message.
+    fn try_log_in(&mut self, password: &str) -> Result<bool, (String, String)> {
         let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let mut negotiated = false;
         loop {
             let (tag, body) = self.message();
             let mut answer = BytesMut::new();
             match (tag, body.get(3)) {
-                ('Z', _) => return,
+                ('Z', _) => return Ok(negotiated),
+                ('v', _) => negotiated = true,
                 ('S', _) => self.parameter(&body),
+                ('K', _) => self.key = body.clone(),
                 ('R', Some(10)) => {
                     frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut answer).expect("SASL")
                 }
@@ -147,7 +212,10 @@ impl RawClient {
                     frontend::sasl_response(scram.message(), &mut answer).expect("SASL");
                 }
                 ('R', Some(12)) => scram.finish(&body[4..]).expect("SCRAM's proof of the server"),
-                ('E', _) => panic!("login: {:?}", fields(&body)),
+                ('E', _) => {
+                    let fields = fields(&body);
+                    return Err((fields[&'C'].clone(), fields[&'M'].clone()));
+                }
                 _ => {}
             }
             self.send(&answer);
@@ -162,6 +230,7 @@ fn event(tag: char, body: &[u8]) -> Event {
         'D' => Event::Row((0..cursor.i16()).map(|_| cursor.value()).collect()),
         'C' => Event::Tag(cursor.text()),
         'I' => Event::Empty,
+        't' => Event::Parameters((0..cursor.i16()).map(|_| cursor.i32() as u32).collect()),
         'E' => Event::Error(fields(body)),
         'N' => Event::Notice(fields(body)),
         other => Event::Other(other),

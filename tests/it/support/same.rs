@@ -3,6 +3,7 @@
 use shardloom::dev::{APP_PASSWORD, APP_USER};
 
 use super::database::TestDatabase;
+use super::pipeline::Pipeline;
 use super::proxy::Proxy;
 use super::raw::{Event, RawClient, Reply};
 use super::servers::servers;
@@ -40,6 +41,14 @@ impl Differential {
         expected
     }
 
+    /// Sends `pipeline` to both and asserts that all messages of `replies` replies are equal, in order.
+    pub fn same_pipeline(&mut self, what: &str, pipeline: &Pipeline, replies: usize) -> Vec<Reply> {
+        let (expected, found) = (pipeline.send(&mut self.plain, replies), pipeline.send(&mut self.other, replies));
+        let plain = |replies: &[Reply]| replies.iter().map(|reply| comparable(reply, true)).collect::<Vec<_>>();
+        assert_eq!(plain(&found), plain(&expected), "found (left) and expected differ: {what}");
+        expected
+    }
+
     /// Runs `sql` on both and asserts that both fail alike.
     pub fn same_error(&mut self, sql: &str) -> (String, String) {
         self.same(sql).error().unwrap_or_else(|| panic!("no error: {sql}"))
@@ -53,7 +62,9 @@ fn comparable(reply: &Reply, ordered: bool) -> Reply {
             fields.iter().filter(|(k, _)| matches!(k, 'S' | 'C' | 'M')).map(|(k, v)| (*k, v.clone())).collect(),
         )),
         Event::Notice(_) => None,
-        Event::Columns(_) | Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Other(_) => Some(event.clone()),
+        Event::Columns(_) | Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Parameters(_) | Event::Other(_) => {
+            Some(event.clone())
+        }
     });
     let mut events: Vec<Event> = seen.collect();
     if !ordered {

@@ -1,0 +1,121 @@
+//! A plan as JSON, for `route --json` and EXPLAIN (ROUTE, FORMAT json): shards, texts, merge steps, write mode.
+
+use super::{ParameterSource, Plan, Statement, WriteEffect};
+use crate::merge::MergeSpec;
+use crate::rules::RuleSet;
+use crate::types::{ShardId, ShardSet};
+use serde_json::{Value, json};
+
+/// Returns the shards that a plan asks.
+fn shards(plan: &Plan) -> ShardSet {
+    match plan {
+        Plan::Direct(direct) => [direct.shard].into_iter().collect(),
+        Plan::Scatter(scatter) => scatter.shards,
+        Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
+        // Rows are split as they come: any shard that owns buckets may get some.
+        Plan::Copy(_) => ShardSet::new(),
+        Plan::Everywhere { shards, .. } => *shards,
+    }
+}
+
+/// Returns the names of the shards that a plan asks, in the order of the topology.
+pub fn shard_names(plan: &Plan, rules: &RuleSet) -> Vec<String> {
+    let asked = match plan {
+        Plan::Copy(_) => rules.placement.shards(),
+        Plan::Direct(_) | Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::Everywhere { .. } => shards(plan),
+    };
+    asked.iter().map(|shard| rules.shard(shard).name.clone()).collect()
+}
+
+/// Returns the whole plan as `route --json` prints it.
+pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
+    let mut view =
+        json!({"kind": kind(plan), "shards": shard_names(plan, rules), "statements": statements(plan, rules, sql)});
+    match plan {
+        Plan::Direct(direct) => {
+            view["any_shard_would_do"] = json!(direct.anywhere);
+            view["write"] = write(direct.effect.as_ref());
+        }
+        Plan::Scatter(scatter) => view["merge"] = json!(merge_steps(&scatter.merge)),
+        Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
+        Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
+        Plan::Everywhere { effect, .. } => view["write"] = write(effect.as_ref()),
+    }
+    view
+}
+
+fn kind(plan: &Plan) -> &'static str {
+    match plan {
+        Plan::Direct(_) => "direct",
+        Plan::Scatter(_) => "scatter",
+        Plan::MultiWrite(_) => "multi_write",
+        Plan::Copy(_) => "copy",
+        Plan::Everywhere { .. } => "everywhere",
+    }
+}
+
+fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
+    let on = |shard: ShardId, statement: &Statement| {
+        let (text, parameters) = text(statement, sql);
+        json!({"shard": rules.shard(shard).name, "sql": text, "parameters": parameters})
+    };
+    match plan {
+        Plan::Direct(direct) => vec![on(direct.shard, &direct.statement)],
+        Plan::Scatter(scatter) => scatter.shards.iter().map(|shard| on(shard, &scatter.statement)).collect(),
+        Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
+        Plan::Copy(copy) => rules.placement.shards().iter().map(|shard| on(shard, &copy.statement)).collect(),
+        Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),
+    }
+}
+
+fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {
+    match statement {
+        Statement::Original => (sql.to_owned(), None),
+        Statement::Rewritten { sql, parameters } => {
+            let source = |source: &ParameterSource| match source {
+                ParameterSource::Client(index) => format!("${}", index + 1),
+                ParameterSource::Bigint(value) => value.to_string(),
+            };
+            (sql.clone(), Some(parameters.iter().map(source).collect()))
+        }
+    }
+}
+
+fn write(effect: Option<&WriteEffect>) -> Value {
+    effect.map_or(Value::Null, |effect| {
+        json!({
+            "tables": effect.tables,
+            "reference": effect.reference,
+            "mode": format!("{:?}", effect.mode),
+            "redo": format!("{:?}", effect.redo),
+            "deferrable": effect.deferrable,
+        })
+    })
+}
+
+fn merge_steps(merge: &MergeSpec) -> Vec<String> {
+    let mut steps = Vec::new();
+    if merge.grouped {
+        steps.push(format!("fold equal groups: {:?}", merge.combines));
+    }
+    if merge.distinct {
+        steps.push("drop equal rows".to_owned());
+    }
+    if !merge.order.is_empty() {
+        let keys = merge.order.iter().map(|key| {
+            let direction = if key.descending { " descending" } else { "" };
+            format!("column {}{direction}", key.column + 1)
+        });
+        steps.push(format!("order by {}", keys.collect::<Vec<_>>().join(", ")));
+    }
+    if merge.offset > 0 {
+        steps.push(format!("skip {} rows", merge.offset));
+    }
+    if let Some(limit) = merge.limit {
+        steps.push(format!("at most {limit} rows"));
+    }
+    if steps.is_empty() {
+        steps.push("rows as they arrive".to_owned());
+    }
+    steps
+}
