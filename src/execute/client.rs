@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::wire::frame::{self, FrameError};
 
+use super::position::Position;
+
 /// Replies are written to the socket once this much is waiting; 64 KiB is where larger writes stop paying.
 pub const FLUSH_BYTES: usize = 64 * 1024;
 /// What one read may bring in; also what an active client's input buffer holds on to.
@@ -30,6 +32,8 @@ pub struct Client {
     /// While replies are held in memory: how many bytes at most.
     held_max: Option<usize>,
     overflow: bool,
+    /// Where the statement at work stands in the client's text.
+    pub position: Position,
     /// Whether COPY data was read since this was last asked.
     copied: bool,
     traffic: Traffic,
@@ -81,6 +85,7 @@ impl Client {
             message_bound,
             held_max: None,
             overflow: false,
+            position: Position::Same,
             copied: false,
             traffic: Traffic::default(),
         }

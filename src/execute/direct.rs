@@ -11,6 +11,7 @@ use super::copy;
 use super::failure::Failure;
 use super::forward::{self, Passing, Reply, Tag};
 use super::link::{Link, Role};
+use super::position::Position;
 
 impl Link {
     /// Runs a statement on one shard and passes its reply, all but ReadyForQuery.
@@ -169,6 +170,7 @@ impl Link {
         let now = self.transaction_time().await?;
         // The spans of the effect are those of the client's text; a rewritten one has its own.
         let spans = classify::freezes(call.sql(statement), &self.snapshot.catalog);
+        self.client.position = Position::Unknown;
         let sql = splice_time(call.sql(statement), &spans, &now);
         Ok(Some(match statement {
             Statement::Original => (Call { text: sql.into(), ..call.clone() }, Statement::Original),

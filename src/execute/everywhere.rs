@@ -1,13 +1,15 @@
 //! The same statement on several shards: DDL, TRUNCATE, VACUUM, ANALYZE.
 
 use crate::plan::{Direct, Statement, WriteEffect};
-use crate::types::{ShardId, ShardSet};
+use crate::sql::{self, DdlObject, DdlVerb, TableName, Utility};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 use super::call::Call;
 use super::collect::{self, Collected};
 use super::failure::Failure;
 use super::forward::{self, Passing, Tag};
 use super::link::{Link, Role};
+use super::settings::quoted_value;
 use super::write::total_tag;
 
 impl Link {
@@ -22,6 +24,14 @@ impl Link {
         statement: &Statement,
         effect: Option<&WriteEffect>,
     ) -> Result<(), Failure> {
+        if !self.transaction.is_open() && matches!(sql::utility(&call.text), Some(Utility::Lock { .. })) {
+            return Err(Refusal::new(
+                SqlState::NO_ACTIVE_TRANSACTION,
+                "LOCK TABLE can only be used in transaction blocks",
+            )
+            .into());
+        }
+        let shards = self.holders(call, shards).await?;
         if let Some(shard) = shards.only() {
             return self.on_one(call, shard, statement, effect).await;
         }
@@ -29,6 +39,39 @@ impl Link {
             None if !self.transaction.is_open() => self.one_after_another(call, shards, statement).await,
             _ => self.at_once(call, shards, statement, effect).await,
         }
+    }
+
+    /// Narrows the shards to those that have the index or sequence that a statement changes: its name does not say
+    /// which table it belongs to. Home is left if none has it, to say so.
+    async fn holders(&mut self, call: &Call, shards: ShardSet) -> Result<ShardSet, Failure> {
+        let Some(question) = sql::utility(&call.text).and_then(|utility| which_holds(&utility)) else {
+            return Ok(shards);
+        };
+        let mut holders = ShardSet::new();
+        for shard in shards.iter() {
+            if self.holds(shard, &question).await? {
+                holders.insert(shard);
+            }
+        }
+        if holders.is_empty() {
+            holders.insert(self.snapshot.rules.home);
+        }
+        Ok(holders)
+    }
+
+    async fn holds(&mut self, shard: ShardId, question: &str) -> Result<bool, Failure> {
+        let reply = if self.transaction.is_open() {
+            let position = self.enlist(shard, Role::Reader).await?;
+            self.flush_member(position).await?;
+            self.transaction.members[position].server.simple(question).await?
+        } else {
+            let mut server = self.borrow(shard).await?;
+            let reply = server.simple(question).await?;
+            self.give_back(server);
+            reply
+        };
+        let value = reply.rows.first().and_then(|row| row.first().cloned().flatten());
+        Ok(value.is_some_and(|value| value[..] == *b"t"))
     }
 
     async fn on_one(
@@ -135,5 +178,35 @@ impl Link {
             }
         }
         Ok(replies)
+    }
+}
+
+/// Returns the query that tells whether a server has one of the indexes or sequences that a statement changes.
+fn which_holds(utility: &Utility) -> Option<String> {
+    let Utility::Ddl(ddl) = utility else { return None };
+    let alone = matches!(ddl.object, DdlObject::Index | DdlObject::Sequence) && ddl.verb != DdlVerb::Create;
+    if !alone || ddl.tables.is_empty() {
+        return None;
+    }
+    let held = |table: &TableName| {
+        let parts = table.schema.iter().chain([&table.name]);
+        let name: Vec<String> = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+        format!("pg_catalog.to_regclass({}) IS NOT NULL", quoted_value(&name.join(".")))
+    };
+    Some(format!("SELECT {}", ddl.tables.iter().map(held).collect::<Vec<_>>().join(" OR ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_an_index_is_asked_by_its_quoted_name() {
+        let question = |text: &str| sql::utility(text).and_then(|utility| which_holds(&utility));
+        let asked = question("DROP INDEX s.\"I'x\"").expect("it is asked");
+        assert_eq!(asked, "SELECT pg_catalog.to_regclass('\"s\".\"I''x\"') IS NOT NULL");
+        assert!(question("ALTER SEQUENCE s RESTART").is_some() && question("REINDEX INDEX i").is_some());
+        assert_eq!(question("CREATE INDEX i ON t (a)"), None);
+        assert_eq!(question("DROP TABLE t"), None);
     }
 }

@@ -16,6 +16,7 @@ use crate::wire::frame::{self, FrameError};
 use super::client::{Client, ClientError};
 use super::failure::Failure;
 use super::lock_wait;
+use super::position::Position;
 
 /// The largest frame that a server may send; PostgreSQL's own bound is 1 GiB.
 const SERVER_FRAME_MAX: usize = 1 << 30;
@@ -144,7 +145,8 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
     let mut reply = Reply::default();
     let mut skip = 0;
     loop {
-        if scan(client.output(), server, &mut skip, (passing, tag), &mut reply)? {
+        let position = client.position;
+        if scan(client.output(), server, &mut skip, (passing, tag, position), &mut reply)? {
             return Ok(reply);
         }
         client.flush_if_large().await?;
@@ -172,11 +174,13 @@ fn scan(
     output: &mut BytesMut,
     server: &mut Server,
     skip: &mut usize,
-    pass: (Passing, Tag),
+    (passing, tag, position): (Passing, Tag, Position),
     reply: &mut Reply,
 ) -> Result<bool, Failure> {
-    let mut run = Run { from: 0, at: 0, bounded: server.lock_bounded.then(|| server.target().clone()) };
-    let chunk = run.over(server.input(), output, skip, pass, reply).map_err(|error| protocol(server, error))?;
+    let bounded = server.lock_bounded.then(|| server.target().clone());
+    let mut run = Run { from: 0, at: 0, bounded, position };
+    let chunk =
+        run.over(server.input(), output, skip, (passing, tag), reply).map_err(|error| protocol(server, error))?;
     server.input().advance(run.at);
     match chunk {
         Chunk::More => Ok(false),
@@ -194,6 +198,7 @@ struct Run {
     at: usize,
     /// The shard, where the proxy has bounded the lock waits.
     bounded: Option<Arc<ServerTarget>>,
+    position: Position,
 }
 
 impl Run {
@@ -234,10 +239,11 @@ impl Run {
                 }
                 b'E' => {
                     reply.failed = true;
-                    let bounded = self.bounded.as_ref().and_then(|target| lock_wait::told(&target.shard_name, frame));
-                    bounded.is_some_and(|told| {
+                    let told = self.bounded.as_ref().and_then(|target| lock_wait::told(&target.shard_name, frame));
+                    let mended = told.or_else(|| self.mended(frame));
+                    mended.is_some_and(|mended| {
                         self.copy(input, output);
-                        output.extend_from_slice(&told);
+                        output.extend_from_slice(&mended);
                         true
                     })
                 }
@@ -256,6 +262,11 @@ impl Run {
         }
         self.copy(input, output);
         Ok(Chunk::More)
+    }
+
+    /// Returns an error with its position in the client's own text, if that differs from the shard's.
+    fn mended(&self, error: &[u8]) -> Option<Bytes> {
+        (self.position != Position::Same).then(|| Bytes::copy_from_slice(&self.position.mend(error)))
     }
 
     fn copy(&mut self, input: &[u8], output: &mut BytesMut) {

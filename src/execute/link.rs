@@ -186,7 +186,7 @@ impl Link {
         if role == Role::Authority {
             self.check_copies(shard)?;
         }
-        if !self.transaction.wrote_elsewhere(shard) && role != Role::Part {
+        if !self.transaction.wrote_elsewhere(shard) && !matches!(role, Role::Part | Role::Locker) {
             return Ok(());
         }
         if self.transaction.wrote_elsewhere(shard) {
@@ -198,7 +198,8 @@ impl Link {
             statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
         }
         let home = self.home();
-        let target = role != Role::Authority && self.transaction.wrote_elsewhere(shard) && shard != home;
+        let is_writer = !matches!(role, Role::Authority | Role::Locker);
+        let target = is_writer && self.transaction.wrote_elsewhere(shard) && shard != home;
         if target && self.transaction.members[position].inbox != Some(home) {
             let txid = self.txid()?;
             if !statement.is_empty() {
@@ -299,6 +300,8 @@ impl Link {
 pub enum Role {
     /// Nothing is written.
     Reader,
+    /// Its rows are locked, as those of other shards are by the same statement.
+    Locker,
     /// It is written; a target if another shard was written before.
     Writer,
     /// It is written as one of several shards of one statement, all at the same time.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::metrics::QueryKind;
-use crate::plan::{Context, Parameters, Plan, Values};
+use crate::plan::{Context, Parameters, Plan, Statement, Values};
 use crate::proxy::Pinned;
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
@@ -15,6 +15,7 @@ use crate::types::{Refusal, SqlState};
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
 use super::link::Link;
+use super::position::Position;
 use super::understand::{self, Meaning, Planned, Understood};
 
 impl Link {
@@ -32,6 +33,7 @@ impl Link {
             Meaning::Plan(Planned::Issuing(_)) => {
                 let Some((call, issued)) = self.issued(call, understood)? else { return Err(no_plan().into()) };
                 let plan = self.plan(&call, &issued)?;
+                self.client.position = Position::Unknown;
                 self.run_plan(&call, &issued, &plan).await
             }
             Meaning::Plan(_) | Meaning::Control(_) => {
@@ -49,6 +51,9 @@ impl Link {
         }
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
+        if is_rewritten(plan) {
+            self.client.position = Position::Unknown;
+        }
         let begun = Instant::now();
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
@@ -148,6 +153,18 @@ fn with_ids(arguments: &Arguments, ids: &[i64]) -> Arguments {
         values: values.collect(),
         formats: formats.collect(),
         result_formats: arguments.result_formats.clone(),
+    }
+}
+
+/// Tells whether some shard gets another text than the client's.
+fn is_rewritten(plan: &Plan) -> bool {
+    let rewritten = |statement: &Statement| *statement != Statement::Original;
+    match plan {
+        Plan::Direct(direct) => rewritten(&direct.statement),
+        Plan::Scatter(scatter) => rewritten(&scatter.statement),
+        Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
+        Plan::Copy(copy) => rewritten(&copy.statement),
+        Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }
 

@@ -44,6 +44,10 @@ impl Link {
                 self.wait_for_own_writes(shard).await?;
             }
         }
+        if plan.locks && self.open_implicit() {
+            let done = self.scatter_in_transaction(call, plan).await;
+            return self.end_implicit_read(done).await;
+        }
         if self.transaction.is_open() {
             return self.scatter_in_transaction(call, plan).await;
         }
@@ -67,7 +71,7 @@ impl Link {
     async fn scatter_in_transaction(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
         let mut positions = Vec::with_capacity(plan.shards.len());
         for shard in plan.shards.iter() {
-            positions.push(self.enlist(shard, Role::Reader).await?);
+            positions.push(self.enlist(shard, if plan.locks { Role::Locker } else { Role::Reader }).await?);
         }
         for position in &positions {
             self.flush_member(*position).await?;
@@ -83,6 +87,17 @@ impl Link {
             .collect();
         members.sort_by_key(|server| order.iter().position(|shard| *shard == server.shard()));
         run(&mut self.client, members, &job).await
+    }
+
+    /// Ends the transaction that locking reads over several shards need, with which their locks go.
+    async fn end_implicit_read(&mut self, done: Result<(), Failure>) -> Result<(), Failure> {
+        match done {
+            Ok(()) => self.commit().await,
+            Err(failure) => {
+                self.rollback().await;
+                Err(failure)
+            }
+        }
     }
 
     fn job<'a>(&self, call: &'a Call, plan: &'a Scatter) -> Job<'a> {

@@ -15,7 +15,14 @@ pub struct Settings {
 }
 
 /// Names that are not run-time parameters but are replayed like them, and how they are said.
-const SPECIAL: [(&str, &str); 2] = [("role", "SET ROLE "), ("session_authorization", "SET SESSION AUTHORIZATION ")];
+const SPECIAL: [(&str, &str); 3] = [
+    ("role", "SET ROLE "),
+    ("session_authorization", "SET SESSION AUTHORIZATION "),
+    // The only form that takes LOCAL, numbers with a sign and INTERVAL '…' HOUR TO MINUTE.
+    ("timezone", "SET TIME ZONE "),
+];
+/// What RESET ALL leaves alone.
+const KEPT: [&str; 2] = ["role", "session_authorization"];
 
 impl Settings {
     /// Records `SET name TO value`; `value` is SQL text.
@@ -41,7 +48,7 @@ impl Settings {
 
     /// Takes back all settings that RESET ALL resets; role and session authorization stay.
     pub fn reset_all(&mut self) {
-        self.values.retain(|name, _| SPECIAL.iter().any(|(special, _)| special == name));
+        self.values.retain(|name, _| KEPT.contains(&name.as_str()));
         let special = std::mem::take(&mut self.values);
         self.values = self.defaults.clone();
         self.values.extend(special);
@@ -161,6 +168,15 @@ mod tests {
         let mut settings = Settings::default();
         settings.set("app.user", &quoted_value("o'brien\\"));
         assert!(settings.statements().ends_with(r#"SET "app"."user" TO E'o''brien\\'"#));
+    }
+
+    #[test]
+    fn a_time_zone_is_said_as_sql_says_it() {
+        let mut settings = Settings::default();
+        settings.set("TimeZone", "INTERVAL '-08:00' HOUR TO MINUTE");
+        assert!(settings.statements().ends_with(";SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE"));
+        settings.reset_all();
+        assert_eq!(settings.tag(), 0);
     }
 
     #[test]

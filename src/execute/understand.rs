@@ -74,7 +74,8 @@ pub struct Plans {
     metrics: Arc<Metrics>,
 }
 
-type StatementKey = (Box<str>, Vec<u32>);
+/// Text, declared types, generation: what is parsed after a change of tables is another statement for the servers.
+type StatementKey = (Box<str>, Vec<u32>, u64);
 
 impl Plans {
     /// Makes an empty memory for `entries` texts of at most `text_bytes_max` bytes each.
@@ -142,7 +143,7 @@ impl Plans {
 
     /// Returns the prepared statement for a text and its declared types, shared by all clients of the worker.
     pub fn prepare(&self, text: &str, types: Vec<u32>, snapshot: &Snapshot) -> Result<Rc<Prepared>, Failure> {
-        let key = (Box::from(text), types);
+        let key = (Box::from(text), types, snapshot.generation);
         if let Some(known) = self.statements.borrow().get(&key) {
             let known = Rc::clone(known);
             self.refresh(&known, snapshot)?;

@@ -143,6 +143,10 @@ pub(super) fn missing(column: usize) -> Refusal {
 }
 
 fn malformed(kind: Kind) -> Refusal {
+    if kind == Kind::Bytea {
+        let message = "bytea values can be merged over several shards in hex format only";
+        return Refusal::unsupported(message, "SET bytea_output = hex.");
+    }
     Refusal::new(SqlState::PROTOCOL_VIOLATION, format!("a shard sent a {kind:?} value that cannot be read"))
         .with_hint("The merge reads bytea in hex and dates in ISO format: check bytea_output and datestyle.")
 }

@@ -26,7 +26,9 @@ pub(super) fn push(block: &Block, limits: Limits, draft: &mut Draft) {
         return;
     }
     let Some((first, rest)) = block.limit_spans.split_first() else { return };
-    let pushed = limits.limit.and_then(|limit| limit.checked_add(limits.offset));
+    // A sum that no bigint holds is no bound at all.
+    let whole = |pushed: &u64| i64::try_from(*pushed).is_ok();
+    let pushed = limits.limit.and_then(|limit| limit.checked_add(limits.offset)).filter(whole);
     draft.edits.push((first.clone(), pushed.map(|pushed| format!("LIMIT {pushed}")).unwrap_or_default()));
     draft.edits.extend(rest.iter().map(|span| (span.clone(), String::new())));
 }

@@ -221,7 +221,8 @@ fn keyed_at(located: &Located, relation: usize) -> usize {
     located.keyed.iter().position(|keyed| keyed.relation == relation).unwrap_or(0)
 }
 
-fn reference_home(rules: &RuleSet, table: &TableName) -> ShardId {
+/// Returns the home of a reference table.
+pub(super) fn reference_home(rules: &RuleSet, table: &TableName) -> ShardId {
     match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
         Some(Distribution::Reference { home, .. }) => *home,
         Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => rules.home,

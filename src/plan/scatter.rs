@@ -87,6 +87,7 @@ fn plain(block: &Block, keyed: &Keyed, text: &str, draft: &mut Draft) -> Result<
     let mut columns = Vec::with_capacity(block.order.len());
     for key in &block.order {
         let column = match visible(block, key, text, keyed)? {
+            None if behind_star(block, key).is_some() => Place::FromEnd(behind_star(block, key).unwrap_or(0)),
             Some(column) => Place::Visible(column),
             None if block.distinct => {
                 return Err(refuse(keyed, "DISTINCT ordered by what it does not select", "merge_shape"));
@@ -102,6 +103,7 @@ fn plain(block: &Block, keyed: &Keyed, text: &str, draft: &mut Draft) -> Result<
     for (key, place) in block.order.iter().zip(columns) {
         let column = match place {
             Place::Visible(column) => column,
+            Place::FromEnd(back) => MergeSpec::FROM_END + (draft.hidden.len() + back),
             Place::Hidden(index) if star => MergeSpec::FROM_END + (draft.hidden.len() - 1 - index),
             Place::Hidden(index) => block.items.len() + index,
         };
@@ -112,7 +114,17 @@ fn plain(block: &Block, keyed: &Keyed, text: &str, draft: &mut Draft) -> Result<
 
 enum Place {
     Visible(usize),
+    /// So many visible columns before the last visible one.
+    FromEnd(usize),
     Hidden(usize),
+}
+
+/// Finds a name that ORDER BY gives among the aliases behind the last `*`; it is no column of a table.
+fn behind_star(block: &Block, key: &OrderItem) -> Option<usize> {
+    let Shape::Column(column) = &key.item.shape else { return None };
+    let named = |item: &&Item| item.alias.as_deref() == Some(column.name.as_str());
+    let starless = block.items.iter().rev().take_while(|item| item.shape != Shape::Star);
+    starless.enumerate().find(|(_, item)| column.relation.is_none() && named(item)).map(|(back, _)| back)
 }
 
 pub(super) fn sort_key(key: &OrderItem, column: usize) -> SortKey {

@@ -2,7 +2,7 @@
 
 use super::colocate::{Place, place};
 use super::context::Context;
-use super::modify::{hinted_effect, mode_of};
+use super::modify::{hinted_effect, mode_of, reference_home};
 use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
 use crate::rules::RuleSet;
 use crate::sql::{self, Ddl, DdlObject, DdlVerb, Facts, TableName, Utility};
@@ -12,13 +12,33 @@ use crate::types::{Refusal, ShardId, ShardSet, WriteMode};
 pub(super) fn plan(text: &str, utility: &Utility, context: &Context<'_>) -> Result<Plan, Refusal> {
     match utility {
         Utility::Copy(_) => Err(Refusal::unsupported("COPY is not planned here", "")),
-        Utility::Truncate { tables } => on_tables(tables, true, context),
+        Utility::Truncate { tables } => truncate(text, tables, context),
         Utility::Vacuum { tables } | Utility::Analyze { tables } => on_tables(tables, false, context),
         Utility::Lock { tables, .. } => on_tables(tables, true, context),
         Utility::Ddl(ddl) => schema(text, ddl, context),
         Utility::Do | Utility::Call => code(text, context),
         Utility::Server => Ok(at(context.rules.home, None)),
     }
+}
+
+/// Reference tables are emptied on their home, and the copies follow; others where they are.
+fn truncate(text: &str, tables: &[TableName], context: &Context<'_>) -> Result<Plan, Refusal> {
+    let mut homes: Vec<(&TableName, ShardId)> = Vec::new();
+    for table in tables {
+        if place(context.rules, table)? == Place::Reference {
+            homes.push((table, reference_home(context.rules, table)));
+        }
+    }
+    let Some((first, home)) = homes.first() else { return on_tables(tables, true, context) };
+    let is_apart = |table: &&TableName| !homes.iter().any(|(other, shard)| other == table && shard == home);
+    if let Some(table) = tables.iter().find(is_apart) {
+        return Err(mixed(first, table));
+    }
+    let names = tables.iter().map(|table| table.rule_key().into_owned()).collect();
+    let mode = tables.iter().map(|table| mode_of(context.rules, table)).max();
+    let mut effect = super::modify::effect(text, context, names, mode);
+    effect.reference = true;
+    Ok(at(*home, Some(effect)))
 }
 
 /// Where the tables are: everywhere, on one shard, or a refusal.
@@ -80,7 +100,12 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
     if ddl.object == DdlObject::View {
         return Ok(at(rules.home, effect));
     }
-    if unknown || (ddl.object == DdlObject::Sequence && ddl.verb == DdlVerb::Create) {
+    // One sequence, one home: over several shards it would give each number several times.
+    if ddl.object == DdlObject::Sequence && ddl.verb == DdlVerb::Create {
+        return Ok(at(rules.home, effect));
+    }
+    // Whoever runs it asks the shards which of them have it.
+    if unknown {
         return Ok(everywhere(rules, effect));
     }
     match (whereabouts(&ddl.tables, context)?, ddl.object) {

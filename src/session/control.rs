@@ -13,7 +13,7 @@ impl Session {
     /// Answers a session or transaction statement.
     pub(super) async fn control(&mut self, call: &Call, control: &Control) -> Result<(), Failure> {
         match control {
-            Control::Begin { modes, isolation, .. } => self.begin(modes, *isolation),
+            Control::Begin { modes, isolation, .. } => self.begin(call, modes, *isolation),
             Control::Commit { chain } => self.end(true, *chain).await,
             Control::Rollback { chain } => self.end(false, *chain).await,
             Control::RollbackTo(name) => self.rollback_to(name).await,
@@ -60,7 +60,7 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
+    fn begin(&mut self, call: &Call, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
         let link = &mut self.link;
         let snapshot = matches!(isolation, Some(Isolation::RepeatableRead | Isolation::Serializable));
         match link.transaction.block() {
@@ -79,7 +79,9 @@ impl Session {
                 self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
             }
         }
-        backend::write_command_complete(self.link.client.output(), "BEGIN");
+        let start = call.text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
+        let tag = if start { "START TRANSACTION" } else { "BEGIN" };
+        backend::write_command_complete(self.link.client.output(), tag);
         Ok(())
     }
 

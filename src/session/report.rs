@@ -10,6 +10,7 @@ use crate::wire::backend::ErrorFields;
 /// Tells the client what happened; the transaction, if any, is failed from here on.
 pub fn report(link: &mut Link, failure: &Failure) {
     link.transaction.fail();
+    let position = link.client.position;
     count(link, failure);
     let out = link.client.output();
     match failure {
@@ -19,7 +20,7 @@ pub fn report(link: &mut Link, failure: &Failure) {
             debug!(%error, "a server failed a statement");
             backend::write_error(out, "ERROR", &error.refusal());
         }
-        Failure::Shard { frame } => out.extend_from_slice(frame),
+        Failure::Shard { frame } => out.extend_from_slice(&position.mend(frame)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The simple protocol: one Query message, one or more statements.
 
-use crate::execute::{Block, Call, ClientError, Failure, Meaning, Understood};
+use crate::execute::{Block, Call, ClientError, Failure, Meaning, Position, Understood};
 use crate::sql;
 use crate::types::{Refusal, SqlState};
 
@@ -15,6 +15,7 @@ impl Session {
             return self.simple_one(text).await;
         }
         let statements = sql::split(text);
+        self.link.client.position = Position::Same;
         match statements.as_slice() {
             [] | [_] => self.simple_one(text).await,
             _ => {
@@ -22,6 +23,7 @@ impl Session {
                     if !self.link.transaction.is_open() {
                         self.link.transaction.open(Block::Implicit, "", false);
                     }
+                    self.link.client.position = Position::Behind(text[..range.start].chars().count());
                     let call = Call::simple(text[range].into());
                     if let Err(failure) = self.statement(call).await {
                         return self.stop_string(failure).await;

@@ -49,7 +49,7 @@ pub fn header(buffer: &[u8], bound: usize) -> Result<Option<Header>, FrameError>
 
 /// Appends a frame of `kind` whose body `body` writes; the length is filled in afterwards.
 #[inline]
-pub(super) fn write(out: &mut BytesMut, kind: u8, body: impl FnOnce(&mut BytesMut)) {
+pub fn write(out: &mut BytesMut, kind: u8, body: impl FnOnce(&mut BytesMut)) {
     out.put_u8(kind);
     write_counted(out, body);
 }

@@ -8,6 +8,7 @@ mod blocks;
 mod compare;
 mod extended;
 mod passes;
+mod random;
 
 use passes::{Pass, run};
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use crate::execute::{Call, Failure, Meaning, Planned};
+use crate::execute::{Call, Failure, Meaning, Planned, Position};
 use crate::plan::Plan;
 use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
@@ -26,6 +26,7 @@ impl Session {
     pub(super) async fn run_steps(&mut self, steps: Vec<Step>) -> Result<(), Failure> {
         let mut steps: VecDeque<Step> = steps.into();
         while !steps.is_empty() {
+            self.link.client.position = Position::Same;
             match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
@@ -307,10 +308,12 @@ impl Session {
         let mut call = call_of(portal, describe);
         match &portal.plan {
             None => {
-                if describe && !returns_rows(&understood) {
+                let described = describe && !returns_rows(&understood);
+                if described {
                     backend::write_no_data(self.link.client.output());
                     call.describe = false;
                 }
+                let call = Call { describe: describe && !described, ..call };
                 self.understood(&call, &understood).await
             }
             Some(_) if rows > 0 || portal.rest.borrow().is_some() => {

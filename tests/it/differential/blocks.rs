@@ -6,6 +6,7 @@
 //! | line | meaning |
 //! |---|---|
 //! | `--: refused 0A000` | the proxy refuses with this SQLSTATE and a hint; the plain server does not see it |
+//! | `--: own words` | the proxy finds the error by itself: only its SQLSTATE is compared |
 //! | `--: count` | only the number of rows is compared (LIMIT without ORDER BY) |
 //! | `--: plain`, `--: proxy` | that side alone, unchecked but for errors |
 //! | `--: simple`, `--: extended` | in that protocol alone |
@@ -21,6 +22,8 @@ pub enum Expectation {
     SameCount,
     /// The proxy refuses with this SQLSTATE.
     Refused(String),
+    /// Everything, but of an error only its SQLSTATE.
+    OwnWords,
     /// Only the plain server runs it.
     PlainOnly,
     /// Only the proxy runs it.
@@ -78,6 +81,7 @@ fn block(lines: &[(usize, &str)]) -> Option<Block> {
 fn direct(block: &mut Block, direction: &str) {
     match direction.split_once(' ').unwrap_or((direction, "")) {
         ("refused", state) if state.len() == 5 => block.expectation = Expectation::Refused(state.to_owned()),
+        ("own", "words") => block.expectation = Expectation::OwnWords,
         ("count", "") => block.expectation = Expectation::SameCount,
         ("plain", "") => block.expectation = Expectation::PlainOnly,
         ("proxy", "") => block.expectation = Expectation::ProxyOnly,

@@ -44,6 +44,7 @@ UPDATE customers c SET name = o.note FROM orders o WHERE o.order_id = c.customer
 
 UPDATE customers SET customer_id = 1 WHERE customer_id = 1
 
+--: refused 0A000
 UPDATE customers SET customer_id = customer_id WHERE customer_id = 1
 
 --: refused 0A000
@@ -58,11 +59,13 @@ UPDATE customers SET age = 'x' WHERE customer_id = 1
 --: refused 22023
 UPDATE customers SET age = 1
 
+--: refused 22023
 UPDATE customers SET age = 1 WHERE age = 36
 
 --: refused 22023
 UPDATE customers SET age = 1 WHERE customer_id > 5
 
+--: refused 22023
 UPDATE customers SET age = 1 WHERE customer_id = 1 OR age = 36
 
 --: refused 22023
@@ -70,11 +73,13 @@ UPDATE customers SET age = 1 WHERE customer_id = 1 OR customer_id = 2
 
 UPDATE customers SET joined = current_date WHERE customer_id IN (1, 2) RETURNING joined = current_date
 
+--: refused 0A000
 UPDATE customers SET age = random()::int WHERE customer_id IN (1, 2)
 
 --: refused 0A000
 WITH w AS (SELECT 1 AS x) UPDATE customers SET age = w.x FROM w WHERE customer_id = 1
 
+--: refused 0A000
 WITH w AS (UPDATE customers SET age = 2 WHERE customer_id = 1 RETURNING *) SELECT * FROM w
 
 --: refused 22023
@@ -100,6 +105,7 @@ UPDATE counters SET label = 'x' WHERE EXISTS (SELECT 1 FROM products)
 
 UPDATE counters SET label = 'x' WHERE id IN (SELECT product_id FROM products)
 
+--: refused 0A000
 UPDATE counters SET label = 'y' WHERE id IN (SELECT max(id) FROM counters)
 
 --: refused 0A000
@@ -117,6 +123,7 @@ DELETE FROM orders o USING customers c WHERE c.customer_id = o.customer_id AND o
 
 DELETE FROM orders USING products WHERE product = product_id AND customer_id = 7
 
+--: refused 22023
 DELETE FROM orders
 
 --: refused 22023

@@ -7,8 +7,8 @@ use super::blocks::Expectation;
 /// Returns what differs, `None` if nothing that a client may rely on does.
 pub fn difference(plain: &Reply, proxy: &Reply, sql: &str, expectation: &Expectation) -> Option<String> {
     let ordered = sql.to_ascii_lowercase().contains("order by");
-    let count = *expectation == Expectation::SameCount;
-    let (mut expected, found) = (comparable(plain, ordered, count), comparable(proxy, ordered, count));
+    let comparable = |reply| comparable(reply, ordered, expectation);
+    let (mut expected, found) = (comparable(plain), comparable(proxy));
     forgive_a_missing_position(&mut expected, &found);
     (expected != found).then(|| format!("  plain: {}\n  proxy: {}{}", shown(&expected), shown(&found), hint(proxy)))
 }
@@ -32,7 +32,7 @@ fn hint(proxy: &Reply) -> String {
 }
 
 fn shown(reply: &Reply) -> String {
-    const SHOWN_MAX: usize = 1200;
+    const SHOWN_MAX: usize = 4000;
     let mut text = format!("{:?} {:?}", reply.status, reply.events);
     if let Some((at, _)) = text.char_indices().nth(SHOWN_MAX) {
         text.truncate(at);
@@ -42,9 +42,9 @@ fn shown(reply: &Reply) -> String {
 
 /// Leaves out what may differ: notices, places in PostgreSQL's source, details and hints; the order of rows unless
 /// asked for.
-fn comparable(reply: &Reply, ordered: bool, count: bool) -> Reply {
-    let mut events: Vec<Event> = reply.events.iter().filter_map(|event| seen(event, count)).collect();
-    drop_rows_before_an_error(&mut events);
+fn comparable(reply: &Reply, ordered: bool, expectation: &Expectation) -> Reply {
+    let mut events: Vec<Event> = reply.events.iter().filter_map(|event| seen(event, expectation)).collect();
+    drop_steps_before_an_error(&mut events, *expectation == Expectation::OwnWords);
     if !ordered {
         for run in events.chunk_by_mut(|a, b| matches!((a, b), (Event::Row(_), Event::Row(_)))) {
             run.sort_by_key(|event| if let Event::Row(row) = event { row.clone() } else { Vec::new() });
@@ -64,22 +64,31 @@ fn forgive_a_missing_position(expected: &mut Reply, found: &Reply) {
     }
 }
 
-/// How many rows come before a statement fails is chance.
-fn drop_rows_before_an_error(events: &mut Vec<Event>) {
+/// How far a statement comes before it fails is chance: which of its steps were confirmed, how many rows came.
+fn drop_steps_before_an_error(events: &mut Vec<Event>, own_words: bool) {
     let Some(error) = events.iter().position(|event| matches!(event, Event::Error(_))) else { return };
-    let passing = |event: &Event| matches!(event, Event::Columns(_) | Event::Row(_));
+    let step = |tag: char| matches!(tag, '1' | '2' | 't' | 'n');
+    let passing = |event: &Event| match event {
+        Event::Columns(_) | Event::Row(_) => true,
+        Event::Other(tag) => step(*tag),
+        Event::Parameters(_) => true,
+        Event::Tag(_) | Event::Empty => own_words,
+        Event::Error(_) | Event::Notice(_) => false,
+    };
     let kept = events[..error].iter().rposition(|event| !passing(event)).map_or(0, |at| at + 1);
     events.drain(kept..error);
 }
 
-fn seen(event: &Event, count: bool) -> Option<Event> {
+fn seen(event: &Event, expectation: &Expectation) -> Option<Event> {
     match event {
         Event::Notice(_) => None,
         Event::Error(fields) => {
-            let kept = fields.iter().filter(|(letter, _)| matches!(letter, 'S' | 'C' | 'M' | 'P'));
+            let own = *expectation == Expectation::OwnWords;
+            let told = |letter: &char| matches!(letter, 'S' | 'C') || !own && matches!(letter, 'M' | 'P');
+            let kept = fields.iter().filter(|(letter, _)| told(letter));
             Some(Event::Error(kept.map(|(letter, value)| (*letter, value.clone())).collect()))
         }
-        Event::Row(_) if count => Some(Event::Row(Vec::new())),
+        Event::Row(_) if *expectation == Expectation::SameCount => Some(Event::Row(Vec::new())),
         Event::Columns(columns) => Some(Event::Columns(columns.iter().map(without_own_type).collect())),
         Event::Row(_) | Event::Tag(_) | Event::Empty | Event::Parameters(_) | Event::Other(_) => Some(event.clone()),
     }

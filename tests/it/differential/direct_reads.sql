@@ -117,6 +117,7 @@ SELECT c.name, o.order_id FROM customers c LEFT JOIN orders o ON o.customer_id =
 
 SELECT c.name, o.order_id FROM customers c LEFT JOIN orders o ON o.customer_id = c.customer_id AND o.customer_id = 1 WHERE c.customer_id = 1 ORDER BY 2
 
+--: refused 0A000
 SELECT c.name, o.order_id FROM customers c NATURAL JOIN orders o WHERE c.customer_id = 2 ORDER BY 2
 
 --: refused 0A000

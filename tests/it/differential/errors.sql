@@ -34,7 +34,11 @@ SELECT * FROM nowhere
 
 SELECT * FROM nowhere WHERE customer_id = 1
 
+--: simple
 --: refused 0A000
+SELECT * FROM customers, nowhere WHERE customer_id = 1
+
+--: extended
 SELECT * FROM customers, nowhere WHERE customer_id = 1
 
 SELECT nothing FROM customers WHERE customer_id = 1
@@ -61,7 +65,11 @@ SELECT unknown_function(1)
 
 SELECT unknown_function(name) FROM customers WHERE customer_id = 1
 
+--: simple
 --: refused 0A000
+SELECT unknown_function(name) FROM customers
+
+--: extended
 SELECT unknown_function(name) FROM customers
 
 SELECT 1/0
@@ -98,14 +106,27 @@ SELECT * FROM customers WHERE customer_id = ANY (1)
 
 SELECT * FROM customers WHERE customer_id IN ()
 
+--: simple
 --: refused 0A000
+SELECT * FROM customers c JOIN orders o USING (nothing) WHERE c.customer_id = 1
+
+--: extended
 SELECT * FROM customers c JOIN orders o USING (nothing) WHERE c.customer_id = 1
 
 SELECT customer_id FROM customers c JOIN orders o ON c.customer_id = o.customer_id WHERE c.customer_id = 1
 
+--: simple
+--: refused 0A000
 SELECT c.customer_id FROM customers c JOIN customers c ON true
 
+--: extended
+SELECT c.customer_id FROM customers c JOIN customers c ON true
+
+--: simple
 --: refused 0A000
+SELECT max(count(*)) FROM customers
+
+--: extended
 SELECT max(count(*)) FROM customers
 
 SELECT count(*) FROM customers WHERE count(*) > 1
@@ -151,7 +172,11 @@ UPDATE nowhere SET a = 1
 
 DELETE FROM nowhere WHERE a = 1
 
+--: simple
 --: refused 22023
+DELETE FROM customers WHERE nothing = 1
+
+--: extended
 DELETE FROM customers WHERE nothing = 1
 
 DELETE FROM customers WHERE nothing = 1 AND customer_id = 1
@@ -162,9 +187,14 @@ UPDATE counters SET hits = -1 WHERE id = 1
 
 SELECT hits FROM counters WHERE id = 1
 
+--: simple
 --: refused 22023
 SELECT count(*) FROM customers LIMIT 'x'
 
+--: extended
+SELECT count(*) FROM customers LIMIT 'x'
+
+--: refused 22023
 SELECT * FROM customers LIMIT -1
 
 --: refused 22023
@@ -224,6 +254,7 @@ SELECT 1; SELECT 'x'::int
 --: with x
 SELECT $1::int
 
+--: own words
 --: with 1 | 2
 SELECT $1::int
 
@@ -245,6 +276,7 @@ INSERT INTO customers (customer_id) VALUES ($1)
 --: with 1 | x
 INSERT INTO customers (customer_id, age) VALUES ($1, $2)
 
+--: own words
 --: with 1
 INSERT INTO customers (customer_id, age) VALUES ($1, $2)
 

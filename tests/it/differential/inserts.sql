@@ -52,6 +52,7 @@ INSERT INTO customers (customer_id, age) VALUES (65, 1), (65, 2) ON CONFLICT (cu
 
 INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT ON CONSTRAINT customers_pkey DO NOTHING
 
+--: refused 0A000
 INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT (name) DO NOTHING
 
 --: refused 0A000
@@ -74,9 +75,10 @@ INSERT INTO customers (customer_id, customer_id) VALUES (73, 74)
 
 INSERT INTO customers (customer_id, nothing) VALUES (73, 74)
 
+--: own words
 INSERT INTO customers (name) VALUES (DEFAULT)
 
---: refused 23502
+--: own words
 INSERT INTO customers (customer_id, name) VALUES (DEFAULT, 'x')
 
 INSERT INTO customers (customer_id, name) VALUES ('x', 'x')
@@ -96,6 +98,7 @@ INSERT INTO customers (customer_id, name) VALUES (+6, 'plus'), ((76), 'parenthes
 
 INSERT INTO customers (customer_id, name) VALUES (77, (SELECT title FROM products WHERE product_id = 1))
 
+--: refused 0A000
 INSERT INTO customers (customer_id, name) VALUES (78, (SELECT max(name) FROM customers))
 
 --: refused 0A000
@@ -127,6 +130,7 @@ INSERT INTO orders (customer_id, order_id) SELECT 1, 102
 --: refused 0A000
 INSERT INTO orders (customer_id, order_id) SELECT 1, generate_series(110, 112)
 
+--: refused 23502
 INSERT INTO orders (customer_id, order_id) SELECT customer_id, 200 FROM customers
 
 --: refused 23502
@@ -137,6 +141,7 @@ INSERT INTO orders (customer_id, order_id, amount) SELECT customer_id, order_id 
 --: refused 0A000
 INSERT INTO customers SELECT customer_id + 1000, name FROM customers
 
+--: refused 0A000
 INSERT INTO customers (customer_id, name) SELECT * FROM (VALUES (1001, 'v1'), (1002, 'v2')) v
 
 --: refused 23502
@@ -211,6 +216,7 @@ INSERT INTO documents VALUES (E'new\tline', 1, 'n'), ($$dollar$$, 1, 'd'), ('a' 
 
 INSERT INTO documents VALUES ('new', 1, 'dup')
 
+--: own words
 INSERT INTO documents VALUES (NULL, 1, 'null')
 
 --: refused 0A000
@@ -253,6 +259,7 @@ INSERT INTO customers (customer_id, name) VALUES ($1, $2), ($3, $2), (303, 'plai
 --: with 304 | \N
 INSERT INTO customers (customer_id, name) VALUES ($1, $2) RETURNING name
 
+--: own words
 --: with \N | x
 INSERT INTO customers (customer_id, name) VALUES ($1, $2)
 
@@ -298,7 +305,7 @@ COPY customers (customer_id, name) FROM STDIN
 504	dup
 504	dup
 
---: refused 22P02
+--: own words
 --: copy
 COPY customers (customer_id, name) FROM STDIN
 x	bad
@@ -307,7 +314,7 @@ x	bad
 COPY customers (customer_id, name) FROM STDIN
 505
 
---: refused 23502
+--: own words
 --: copy
 COPY customers (customer_id, name) FROM STDIN
 \N	null key
@@ -350,4 +357,3 @@ SELECT * FROM documents ORDER BY tenant, doc
 SELECT * FROM customers ORDER BY customer_id
 
 SELECT customer_id FROM customers WHERE customer_id = 500
-

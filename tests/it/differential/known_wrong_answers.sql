@@ -9,11 +9,13 @@ SELECT customer_id FROM customers LIMIT 2 OFFSET 9
 SELECT customer_id FROM customers OFFSET 11
 
 -- HAVING on partial aggregates
+--: refused 0A000
 SELECT region, count(*) FROM customers GROUP BY region HAVING count(*) > 2 ORDER BY region
 
 --: refused 0A000
 SELECT region, count(*) FROM customers GROUP BY region HAVING count(*) = 1 ORDER BY region
 
+--: refused 0A000
 SELECT region, sum(balance) FROM customers GROUP BY region HAVING sum(balance) > 10 ORDER BY region
 
 --: refused 0A000
@@ -42,26 +44,31 @@ SELECT region, sum(balance) AS s FROM customers GROUP BY region ORDER BY s DESC 
 --: refused 0A000
 SELECT count(*) + 1 FROM customers
 
+--: refused 0A000
 SELECT round(avg(balance), 2) FROM customers
 
 --: refused 0A000
 SELECT coalesce(sum(age), 0) FROM customers
 
+--: refused 0A000
 SELECT coalesce(sum(n), 0) FROM empty
 
 --: refused 0A000
 SELECT max(age) - min(age) FROM customers
 
+--: refused 0A000
 SELECT sum(age) / count(*) FROM customers
 
 --: refused 0A000
 SELECT count(*) > 5 FROM customers
 
+--: refused 0A000
 SELECT -count(*) FROM customers
 
 --: refused 0A000
 SELECT count(*)::text FROM customers
 
+--: refused 0A000
 SELECT CASE WHEN count(*) > 5 THEN 'many' ELSE 'few' END FROM customers
 
 --: refused 0A000
@@ -71,6 +78,7 @@ SELECT 'total: ' || count(*) FROM customers
 --: refused 0A000
 SELECT customer_id, sum(age) OVER () FROM customers ORDER BY customer_id
 
+--: refused 0A000
 SELECT customer_id, row_number() OVER (ORDER BY customer_id) FROM customers ORDER BY customer_id
 
 --: refused 0A000
@@ -111,6 +119,7 @@ SELECT name FROM customers WHERE customer_id = 1 INTERSECT SELECT name FROM cust
 --: refused 0A000
 SELECT name FROM customers WHERE customer_id = 1 UNION ALL SELECT name FROM customers
 
+--: refused 0A000
 WITH one AS (SELECT * FROM customers WHERE customer_id = 1) SELECT c.name, one.name FROM customers c, one WHERE c.customer_id = 2
 
 --: refused 0A000
@@ -135,26 +144,31 @@ UPDATE customers SET age = CASE WHEN customer_id = 1 THEN 1 ELSE age END
 --: refused 0A000
 SELECT count(*) FROM customers a JOIN customers b ON a.age = b.age
 
+--: refused 0A000
 SELECT count(*) FROM orders o JOIN customers c ON c.customer_id = o.order_id
 
 --: refused 0A000
 SELECT count(*) FROM customers, orders
 
+--: refused 0A000
 SELECT count(*) FROM customers c JOIN documents d ON d.doc = c.customer_id
 
 --: refused 0A000
 SELECT c.customer_id FROM customers c LEFT JOIN orders o ON o.order_id = c.customer_id ORDER BY 1
 
+--: refused 0A000
 SELECT customer_id FROM customers WHERE customer_id IN (SELECT order_id FROM orders) ORDER BY 1
 
 --: refused 0A000
 SELECT customer_id FROM customers WHERE age > (SELECT avg(age) FROM customers) ORDER BY 1
 
+--: refused 0A000
 SELECT customer_id FROM customers c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_id = c.customer_id) ORDER BY 1
 
 --: refused 0A000
 SELECT p.title FROM products p LEFT JOIN orders o ON o.product = p.product_id ORDER BY 1
 
+--: refused 0A000
 SELECT p.title FROM products p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.product = p.product_id) ORDER BY 1
 
 --: refused 0A000
@@ -168,15 +182,16 @@ SELECT * FROM empty ORDER BY id
 SELECT count(*) FROM empty
 
 -- INSERT with a missing or computed key to a random shard
---: refused 23502
+--: own words
 INSERT INTO empty (n, t) VALUES (9, 'x')
 
---: refused 23502
+--: own words
 INSERT INTO empty DEFAULT VALUES
 
 --: refused 0A000
 INSERT INTO empty (id, n) VALUES (2 + 3, 5)
 
+--: refused 0A000
 INSERT INTO empty (id, n) VALUES (length('123456'), 6)
 
 --: refused 0A000
@@ -189,9 +204,10 @@ SELECT * FROM empty WHERE id = 6
 SELECT * FROM empty ORDER BY id
 
 -- NULL key broadcast
+--: own words
 INSERT INTO empty (id, n) VALUES (NULL, 9)
 
---: refused 23502
+--: own words
 INSERT INTO empty (id, n) VALUES (8, 8), (NULL, 9)
 
 SELECT * FROM empty WHERE id IS NULL OR id = 8
@@ -275,3 +291,31 @@ RESET search_path
 SELECT * FROM loose ORDER BY id
 
 DROP SCHEMA other CASCADE
+
+-- Routed by the literals of another text with the same skeleton
+SELECT name FROM customers WHERE customer_id = 1
+
+SELECT name FROM customers WHERE customer_id = 12
+
+SELECT name FROM customers WHERE customer_id =   7
+
+SELECT count(*) FROM customers WHERE customer_id = 1
+
+SELECT count(*) FROM customers WHERE customer_id = 12
+
+UPDATE customers SET age = 1 WHERE customer_id = 1 RETURNING age
+
+UPDATE customers SET age = 10000 WHERE customer_id = 12 RETURNING age
+
+-- A SET undone by ROLLBACK TO
+BEGIN
+
+SAVEPOINT s
+
+SET work_mem = '13MB'
+
+ROLLBACK TO s
+
+COMMIT
+
+SHOW work_mem

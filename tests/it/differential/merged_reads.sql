@@ -317,31 +317,37 @@ SELECT b, min(tm), max(tm) FROM facts GROUP BY b ORDER BY b
 
 SELECT min(tm), max(tm) FROM facts WHERE false
 
+--: refused 0A000
 SELECT iv FROM facts ORDER BY iv, id
 
 --: refused 0A000
 SELECT id FROM facts ORDER BY iv DESC, id
 
+--: refused 0A000
 SELECT id, iv FROM facts ORDER BY iv NULLS FIRST, id DESC LIMIT 4
 
 --: refused 0A000
 SELECT iv FROM facts ORDER BY iv DESC NULLS LAST LIMIT 3 OFFSET 2
 
+--: refused 0A000
 SELECT DISTINCT iv FROM facts ORDER BY iv
 
 --: refused 0A000
 SELECT iv, count(*) FROM facts GROUP BY iv ORDER BY iv
 
+--: refused 0A000
 SELECT DISTINCT iv FROM facts
 
 --: refused 0A000
 SELECT iv, count(iv) FROM facts GROUP BY 1
 
+--: refused 0A000
 SELECT count(DISTINCT iv) FROM facts
 
 --: refused 0A000
 SELECT min(iv), max(iv), count(iv) FROM facts
 
+--: refused 0A000
 SELECT b, min(iv), max(iv) FROM facts GROUP BY b ORDER BY b
 
 --: refused 0A000
@@ -448,6 +454,7 @@ SELECT avg(f4) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
 SELECT sum(f4), avg(f4) FROM facts WHERE id IN (3)
 
+--: refused 0A000
 SELECT sum(f4), avg(f4) FROM facts WHERE id > 1000
 
 --: refused 0A000
@@ -472,6 +479,7 @@ SELECT sum(f8) FROM facts
 
 SELECT avg(f8) FROM facts
 
+--: refused 0A000
 SELECT sum(iv) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
 --: refused 0A000
@@ -479,11 +487,13 @@ SELECT avg(iv) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
 SELECT sum(iv), avg(iv) FROM facts WHERE id IN (3)
 
+--: refused 0A000
 SELECT sum(iv), avg(iv) FROM facts WHERE id > 1000
 
 --: refused 0A000
 SELECT b, sum(iv), avg(iv) FROM facts WHERE id IN (1, 2, 3, 6, 7, 8) GROUP BY b ORDER BY b
 
+--: refused 0A000
 SELECT sum(iv) FROM facts
 
 --: refused 0A000
@@ -530,9 +540,18 @@ SELECT * FROM facts ORDER BY 1
 
 SELECT id, n FROM facts ORDER BY 2, 1
 
+--: refused 0A000
+--: simple
+SELECT id, n FROM facts ORDER BY 3
+
+--: extended
 SELECT id, n FROM facts ORDER BY 3
 
 --: refused 0A000
+--: simple
+SELECT id, n FROM facts ORDER BY 0
+
+--: extended
 SELECT id, n FROM facts ORDER BY 0
 
 SELECT id AS x, n AS y FROM facts ORDER BY y, x
@@ -565,11 +584,13 @@ SELECT id FROM facts ORDER BY id ASC
 --: refused 0A000
 SELECT id, j FROM facts ORDER BY j, id
 
+--: refused 0A000
 SELECT id, a FROM facts ORDER BY a, id
 
 --: refused 0A000
 SELECT DISTINCT j FROM facts
 
+--: refused 0A000
 SELECT j, count(*) FROM facts GROUP BY j
 
 --: refused 0A000
@@ -580,6 +601,10 @@ SELECT DISTINCT b, t FROM facts ORDER BY t, b
 SELECT DISTINCT id FROM facts ORDER BY id LIMIT 3
 
 --: refused 0A000
+--: simple
+SELECT DISTINCT t FROM facts ORDER BY id
+
+--: extended
 SELECT DISTINCT t FROM facts ORDER BY id
 
 SELECT DISTINCT b FROM facts LIMIT 5
@@ -594,6 +619,7 @@ SELECT id FROM facts ORDER BY id LIMIT NULL
 
 SELECT id FROM facts ORDER BY id LIMIT NULL OFFSET NULL
 
+--: refused 0A000
 SELECT id FROM facts ORDER BY id LIMIT 1 + 1
 
 --: refused 0A000
@@ -601,14 +627,20 @@ SELECT id FROM facts ORDER BY id LIMIT (SELECT 2)
 
 SELECT id FROM facts ORDER BY id LIMIT '3'
 
+--: refused 22023
 SELECT id FROM facts ORDER BY id LIMIT 2.4
 
 --: refused 22023
 SELECT id FROM facts ORDER BY id LIMIT -1
 
+--: refused 22023
 SELECT id FROM facts ORDER BY id OFFSET -1
 
 --: refused 22023
+--: simple
+SELECT id FROM facts ORDER BY id LIMIT 'x'
+
+--: extended
 SELECT id FROM facts ORDER BY id LIMIT 'x'
 
 SELECT id FROM facts ORDER BY id OFFSET 100
@@ -643,6 +675,7 @@ SELECT id FROM facts WHERE id > $1 ORDER BY id LIMIT $2 OFFSET $3
 --: with 3 | 2 | 1
 SELECT id FROM facts WHERE id > $3 ORDER BY id LIMIT $1 OFFSET $2
 
+--: refused 22023
 --: with -1
 SELECT id FROM facts ORDER BY id LIMIT $1
 
@@ -701,6 +734,7 @@ SELECT count(*) FROM facts OFFSET 1
 
 SELECT b, count(*) FROM facts GROUP BY b ORDER BY count(*) DESC, b
 
+--: refused 0A000
 SELECT b, count(*) FROM facts GROUP BY b ORDER BY count DESC, b
 
 --: refused 0A000
@@ -719,12 +753,21 @@ SELECT i2, b, count(*) FROM facts GROUP BY 2, 1 ORDER BY 1, 2
 SELECT count(*), b FROM facts GROUP BY b ORDER BY b
 
 --: refused 0A000
+--: simple
+SELECT t AS b, count(*) FROM facts GROUP BY b
+
+--: extended
 SELECT t AS b, count(*) FROM facts GROUP BY b
 
 SELECT t AS b, count(*) FROM facts GROUP BY t ORDER BY b
 
 SELECT upper(t), count(*) FROM facts GROUP BY upper(t) ORDER BY upper(t)
 
+--: refused 0A000
+--: simple
+SELECT upper(t) AS u, count(*) FROM facts GROUP BY u ORDER BY u
+
+--: extended
 SELECT upper(t) AS u, count(*) FROM facts GROUP BY u ORDER BY u
 
 --: refused 0A000
@@ -742,11 +785,13 @@ SELECT id, sum(i4) + 1 FROM facts GROUP BY id ORDER BY id
 
 SELECT id, t, max(n) FROM facts GROUP BY id, t ORDER BY id LIMIT 4
 
+--: refused 0A000
 SELECT b, count(*) FROM facts GROUP BY ROLLUP (b)
 
 --: refused 0A000
 SELECT b, i2, count(*) FROM facts GROUP BY GROUPING SETS ((b), (i2))
 
+--: refused 0A000
 SELECT b, count(*) FROM facts GROUP BY CUBE (b)
 
 --: refused 0A000
@@ -754,9 +799,18 @@ SELECT count(*) FROM facts GROUP BY ()
 
 SELECT t FROM facts GROUP BY t ORDER BY t
 
+--: refused 0A000
+--: simple
+SELECT t FROM facts GROUP BY b
+
+--: extended
 SELECT t FROM facts GROUP BY b
 
 --: refused 0A000
+--: simple
+SELECT t, count(*) FROM facts
+
+--: extended
 SELECT t, count(*) FROM facts
 
 SELECT b, count(*) FROM facts WHERE n > 0 GROUP BY b ORDER BY b
@@ -764,31 +818,37 @@ SELECT b, count(*) FROM facts WHERE n > 0 GROUP BY b ORDER BY b
 --: refused 0A000
 SELECT b FROM facts GROUP BY b HAVING min(id) > 1 ORDER BY b
 
+--: refused 0A000
 SELECT b FROM facts GROUP BY b HAVING b ORDER BY b
 
 --: refused 0A000
 SELECT array_agg(id) FROM facts
 
+--: refused 0A000
 SELECT array_agg(id ORDER BY id) FROM facts
 
 --: refused 0A000
 SELECT string_agg(t, ',' ORDER BY id) FROM facts
 
+--: refused 0A000
 SELECT stddev(i2) FROM facts
 
 --: refused 0A000
 SELECT json_agg(id) FROM facts
 
+--: refused 0A000
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY i2) FROM facts
 
 --: refused 0A000
 SELECT mode() WITHIN GROUP (ORDER BY b) FROM facts
 
+--: refused 0A000
 SELECT count(DISTINCT id) FROM facts
 
 --: refused 0A000
 SELECT sum(DISTINCT i2) FROM facts
 
+--: refused 0A000
 SELECT max(DISTINCT i2) FROM facts
 
 --: refused 0A000
@@ -813,6 +873,7 @@ SELECT max(t COLLATE "C") FROM facts
 
 SELECT generate_series(1, 2), id FROM facts ORDER BY id, 1
 
+--: refused 0A000
 SELECT id, unnest(a) FROM facts ORDER BY id, 2
 
 --: refused 0A000
@@ -900,11 +961,13 @@ SELECT c.customer_id, s.total FROM customers c JOIN (SELECT customer_id, sum(amo
 --: refused 0A000
 SELECT s.n FROM (SELECT count(*) AS n FROM orders) s
 
+--: refused 0A000
 SELECT max(s.n) FROM (SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id) s
 
 --: refused 0A000
 SELECT s.customer_id FROM (SELECT customer_id FROM customers ORDER BY customer_id LIMIT 2) s
 
+--: refused 0A000
 WITH big AS (SELECT * FROM orders WHERE amount > 5) SELECT customer_id, order_id FROM big ORDER BY 1, 2
 
 --: refused 0A000
@@ -926,6 +989,7 @@ SELECT sum(hits), avg(hits) FROM counters
 
 SELECT id FROM counters ORDER BY label NULLS FIRST
 
+--: refused 0A000
 VALUES (1) UNION ALL SELECT id FROM facts
 
 --: refused 0A000
@@ -935,6 +999,11 @@ SELECT id FROM facts ORDER BY id FOR UPDATE
 
 SELECT id FROM facts WHERE id IN (1, 2, 3) ORDER BY id FOR SHARE
 
+--: refused 0A000
+--: simple
+SELECT count(*) FROM facts FOR UPDATE
+
+--: extended
 SELECT count(*) FROM facts FOR UPDATE
 
 --: refused 0A000
@@ -954,6 +1023,7 @@ SELECT id, id FROM facts ORDER BY id
 
 SELECT i4 AS id, id AS i4 FROM facts ORDER BY id NULLS FIRST, i4
 
+--: refused 0A000
 SELECT f.id FROM facts AS f (id) ORDER BY f.id
 
 --: refused 0A000

@@ -33,14 +33,18 @@ SELECT a.id, r.name FROM audit a JOIN regions r ON r.region_id = a.id ORDER BY 1
 
 SELECT l.id, r.name FROM loose l JOIN regions r ON r.region_id = l.id ORDER BY 1
 
+--: simple
 --: refused 0A000
 SELECT a.id, l.id FROM audit a, loose l
 
+--: simple
+--: refused 0A000
 SELECT s.name FROM settings s, audit a
 
 --: refused 0A000
 SELECT c.customer_id, l.what FROM customers c JOIN loose l ON l.id = c.customer_id
 
+--: refused 0A000
 SELECT c.customer_id, s.value FROM customers c, settings s
 
 --: refused 0A000
@@ -105,6 +109,7 @@ INSERT INTO products SELECT product_id + 100, title, price, sold FROM products
 
 SELECT c.customer_id, count(*) FROM customers c, products p GROUP BY c.customer_id ORDER BY 1
 
+--: refused 0A000
 INSERT INTO regions SELECT DISTINCT region + 50 FROM customers WHERE customer_id = 1
 
 --: refused 0A000

@@ -25,6 +25,8 @@ INSERT INTO customers (customer_id) VALUES (30), (32); INSERT INTO customers (cu
 
 SELECT count(*) FROM customers WHERE customer_id IN (30, 31, 32)
 
+-- PostgreSQL parses the whole string first; either way nothing is left of it
+--: own words
 INSERT INTO customers (customer_id) VALUES (30); SELEC 1
 
 SELECT count(*) FROM customers WHERE customer_id IN (30, 31, 32)
@@ -86,6 +88,7 @@ SELECT 1; VACUUM customers
 CREATE TABLE tmp1 (a int); INSERT INTO tmp1 VALUES (1); SELECT * FROM tmp1; DROP TABLE tmp1
 
 --: refused 0A000
+--: simple
 CREATE TABLE later (id bigint PRIMARY KEY); INSERT INTO later VALUES (1), (2), (3); SELECT count(*) FROM later; DROP TABLE later
 
 COMMIT; SELECT 1
@@ -98,4 +101,6 @@ DELETE FROM customers WHERE customer_id = 20; DELETE FROM customers WHERE custom
 
 DISCARD ALL
 
+--: proxy
+--: simple
 DISCARD ALL; SELECT 1

@@ -56,12 +56,18 @@ SET DateStyle = 'German, DMY'
 
 SELECT d FROM facts WHERE id = 1
 
+--: simple
+--: refused 0A000
 SELECT id, d FROM facts WHERE id IN (1, 2, 9) ORDER BY d
 
 SELECT id, d, ts FROM facts ORDER BY id
 
+--: simple
+--: refused 0A000
 SELECT d, count(*) FROM facts WHERE id IN (1, 2, 6, 9) GROUP BY d ORDER BY d
 
+--: simple
+--: refused 0A000
 SELECT min(d), max(d) FROM facts WHERE id IN (1, 2, 9)
 
 SHOW DateStyle
@@ -94,8 +100,12 @@ SET bytea_output = 'escape'
 
 SELECT by FROM facts WHERE id = 2
 
+--: simple
+--: refused 0A000
 SELECT by FROM facts ORDER BY by, id
 
+--: simple
+--: refused 0A000
 SELECT DISTINCT by FROM facts ORDER BY by
 
 RESET bytea_output

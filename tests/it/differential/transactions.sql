@@ -254,20 +254,28 @@ SELECT count(*) FROM customers
 
 COMMIT
 
+--: simple
 BEGIN ISOLATION LEVEL SERIALIZABLE
 
+--: simple
 SELECT name FROM customers WHERE customer_id = 1
 
+--: simple
 SHOW transaction_isolation
 
+--: simple
 COMMIT
 
+--: simple
 BEGIN
 
+--: simple
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
+--: simple
 SELECT name FROM customers WHERE customer_id = 1
 
+--: simple
 COMMIT
 
 COMMIT AND CHAIN
