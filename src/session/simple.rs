@@ -11,11 +11,11 @@ impl Session {
     ///
     /// Several statements are one implicit transaction, as in PostgreSQL, unless they open or end one themselves.
     pub(super) async fn simple(&mut self, text: &str) -> Result<(), ClientError> {
+        self.link.client.position = Position::Same;
         if is_single(text) {
             return self.simple_one(text).await;
         }
         let statements = sql::split(text);
-        self.link.client.position = Position::Same;
         match statements.as_slice() {
             [] | [_] => self.simple_one(text).await,
             _ => {

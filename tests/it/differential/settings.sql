@@ -211,12 +211,6 @@ SET SCHEMA 'public'
 
 SHOW search_path
 
-SELECT set_config('work_mem', '14MB', false)
-
-SHOW work_mem
-
-SELECT current_setting('work_mem')
-
 SELECT current_schema()
 
 SET NAMES 'UTF8'
