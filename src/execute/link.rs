@@ -12,7 +12,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::forward;
 use super::settings::Settings;
-use super::transaction::{Block, Member, Transaction};
+use super::transaction::{Block, Member, PLAIN_BEGIN, Transaction};
 use super::worker::Worker;
 
 /// The tag of a server whose settings are not known.
@@ -174,7 +174,12 @@ impl Link {
             unfrozen: false,
         });
         self.show_active();
-        Ok(self.transaction.members.len() - 1)
+        let position = self.transaction.members.len() - 1;
+        if self.transaction.begin_statement() != PLAIN_BEGIN {
+            // Modes may be refused: then the statement must not have been sent behind them, to commit by itself.
+            self.flush_member(position).await?;
+        }
+        Ok(position)
     }
 
     /// Makes ready for a write where another shard has been written: bounded lock waits, and the target's inbox row.
@@ -259,11 +264,13 @@ impl Link {
         self.transaction.first_written.unwrap_or(self.snapshot.rules.home)
     }
 
-    /// Sends what is queued for a member and reads the replies to what the client did not ask for.
+    /// Reads the replies to what was queued for a member and the client did not ask for.
+    ///
+    /// Sending goes along with reading, here and wherever the statement's own reply is read: a statement larger than the
+    /// sockets hold must not wait for a server that waits to be read.
     pub async fn flush_member(&mut self, position: usize) -> Result<(), Failure> {
         let Self { client, transaction, .. } = self;
         let member = &mut transaction.members[position];
-        member.server.flush().await?;
         let preamble = std::mem::take(&mut member.preamble);
         if preamble == 0 {
             return Ok(());

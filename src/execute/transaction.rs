@@ -14,6 +14,9 @@ pub const REDO_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most savepoints that one transaction may have open; each is replayed on a shard that joins late.
 pub const SAVEPOINTS_MAX: usize = 1_000;
 
+/// What opens a transaction without modes.
+pub const PLAIN_BEGIN: &str = "BEGIN";
+
 /// Whether the client is in a transaction, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
@@ -139,7 +142,7 @@ impl Transaction {
     /// Opens a block; `modes` is what stands after BEGIN, empty for the defaults.
     pub fn open(&mut self, block: Block, modes: &str, snapshot_isolation: bool) {
         self.block = block;
-        self.begin = if modes.is_empty() { "BEGIN".to_owned() } else { format!("BEGIN {modes}") };
+        self.begin = if modes.is_empty() { PLAIN_BEGIN.to_owned() } else { format!("BEGIN {modes}") };
         self.snapshot_isolation = snapshot_isolation;
     }
 

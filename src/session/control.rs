@@ -62,7 +62,10 @@ impl Session {
 
     fn begin(&mut self, call: &Call, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
         let link = &mut self.link;
-        let snapshot = matches!(isolation, Some(Isolation::RepeatableRead | Isolation::Serializable));
+        let snapshot = match isolation {
+            Some(level) => level != Isolation::ReadCommitted,
+            None => snapshot_by_default(link.settings.get("default_transaction_isolation")),
+        };
         match link.transaction.block() {
             Block::None => link.transaction.open(Block::Explicit, modes, snapshot),
             // In a query string the block is open already, but its modes count until a shard is in it.
@@ -206,6 +209,12 @@ impl Session {
             }
         }
     }
+}
+
+/// Tells whether a session's own default gives one snapshot per transaction.
+fn snapshot_by_default(setting: Option<&str>) -> bool {
+    let level = setting.map(|value| crate::execute::plain_value(value).to_ascii_lowercase());
+    matches!(level.as_deref(), Some("serializable" | "repeatable read"))
 }
 
 /// A refusal of what is not there yet.

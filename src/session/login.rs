@@ -196,7 +196,7 @@ async fn open_session(
         return Err((client, refusal));
     }
     let snapshot = if passthrough { std::sync::Arc::new(snapshot.unsharded(&database)) } else { snapshot };
-    let settings = match start_settings(start) {
+    let settings = match start_settings(start, passthrough) {
         Ok(settings) => settings,
         Err(refusal) => return Err((client, refusal)),
     };
@@ -228,7 +228,7 @@ async fn open_session(
 }
 
 /// Reads the start-up packet's settings: what a session would SET, and `options` with `-c name=value`.
-fn start_settings(start: &Start) -> Result<Settings, Refusal> {
+fn start_settings(start: &Start, passthrough: bool) -> Result<Settings, Refusal> {
     let mut settings = Settings::default();
     for (name, value) in &start.parameters {
         match name.as_str() {
@@ -236,16 +236,28 @@ fn start_settings(start: &Start) -> Result<Settings, Refusal> {
             name if name.starts_with("_pq_.") => {}
             "options" => {
                 for (name, value) in command_line_settings(value)? {
+                    check(&name, &quoted_value(&value), passthrough)?;
                     settings.set(&name, &quoted_value(&value));
                 }
             }
             "client_encoding" if is_passed_encoding(value) => {}
             "client_encoding" => return Err(foreign_encoding(value)),
-            name => settings.set(name, &quoted_value(value)),
+            name => {
+                check(name, &quoted_value(value), passthrough)?;
+                settings.set(name, &quoted_value(value));
+            }
         }
     }
     settings.keep_as_defaults();
     Ok(settings)
+}
+
+/// Refuses at the start what SET refuses later.
+fn check(name: &str, value: &str, passthrough: bool) -> Result<(), Refusal> {
+    match super::set::check(&name.to_ascii_lowercase(), value, passthrough) {
+        Err(Failure::Refused(refusal)) => Err(refusal),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn is_passed_encoding(name: &str) -> bool {

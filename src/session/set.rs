@@ -34,6 +34,7 @@ impl Session {
             let verb = if setting.scope == SetScope::Transaction { "SET TRANSACTION" } else { "SET LOCAL" };
             self.warn(SqlState::NO_ACTIVE_TRANSACTION, &format!("{verb} can only be used in transaction blocks"));
         } else {
+            check(&setting.name, setting.value_text.trim(), self.link.identity.passthrough)?;
             if setting.isolation.is_some_and(|level| level != crate::sql::Isolation::ReadCommitted) {
                 transaction.snapshot_isolation = true;
             }
@@ -142,7 +143,7 @@ impl Session {
 }
 
 /// Refuses settings under which the proxy would read statements differently from the server.
-fn check(name: &str, value: &str, passthrough: bool) -> Result<(), Failure> {
+pub(super) fn check(name: &str, value: &str, passthrough: bool) -> Result<(), Failure> {
     let plain = crate::execute::plain_value(value).to_ascii_lowercase();
     match name {
         "client_encoding" | "names"

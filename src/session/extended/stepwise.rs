@@ -119,7 +119,6 @@ impl Session {
             return Ok(());
         }
         frontend::write_sync(server.out());
-        server.flush().await?;
         let outcome = batch.replies(&mut self.link.client, &mut server).await?;
         self.link.give_back(server);
         if outcome.failed { Err(Failure::Told) } else { Ok(()) }
