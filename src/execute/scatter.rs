@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::backend::Server;
 use crate::merge::{Column, MergeContext, Merger, Step};
 use crate::plan::Scatter;
+use crate::sql;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend::{self, Field};
 
@@ -102,12 +103,12 @@ impl Link {
 
     fn job<'a>(&self, call: &'a Call, plan: &'a Scatter) -> Job<'a> {
         let cancel = (self.cancel.process(), self.cancel.secret().to_vec());
-        Job { call, plan, context: self.merge_context(), worker: Rc::clone(&self.worker), cancel }
+        Job { call, plan, context: self.merge_context(&call.text), worker: Rc::clone(&self.worker), cancel }
     }
 
-    fn merge_context(&self) -> MergeContext {
+    fn merge_context(&self, text: &str) -> MergeContext {
         MergeContext {
-            text_is_bytewise: self.snapshot.catalog.database_collation_is_c,
+            text_is_bytewise: self.snapshot.catalog.sorts_text_by_bytes() && sql::collates_by_bytes(text),
             iso_dates: self.settings.get("datestyle").is_none_or(|style| style.to_ascii_lowercase().contains("iso")),
             group_rows_max: self.worker.limits().group_rows,
         }

@@ -133,7 +133,7 @@ impl Session {
         Ok(())
     }
 
-    /// Says ReadyForQuery and takes the rules of the next transaction.
+    /// Says ReadyForQuery; the next message takes the rules of its transaction.
     pub(super) fn ready(&mut self) {
         let link = &mut self.link;
         self.record.set_pinned(link.pin);
@@ -141,7 +141,6 @@ impl Session {
         if !link.transaction.is_open() {
             link.worker.proxy.metrics.transaction();
             self.extended.forget_portals();
-            self.take_rules();
         }
     }
 

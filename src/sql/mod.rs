@@ -4,6 +4,7 @@
 
 mod block;
 mod clauses;
+mod collation;
 mod condition;
 mod control;
 mod copy;
@@ -30,6 +31,7 @@ mod utility;
 #[cfg(test)]
 mod utility_tests;
 
+pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
 pub use facts::{

@@ -93,10 +93,20 @@ pub enum TableKind {
     Foreign,
 }
 
+/// PostgreSQL's type oids of `text`, `bpchar` and `varchar`.
+const TEXT_OIDS: [u32; 3] = [25, 1042, 1043];
+
 impl Catalog {
     /// Returns the catalog that knows nothing: no table is safe, functions are judged by the built-in list.
     pub fn empty() -> Self {
         Self::default()
+    }
+
+    /// Tells whether text of any column sorts by its bytes: the database's collation does, and no text column has one
+    /// of its own, of which only the name would say how it sorts.
+    pub fn sorts_text_by_bytes(&self) -> bool {
+        let plain = |column: &Column| column.collation_is_default || !TEXT_OIDS.contains(&column.type_oid);
+        self.database_collation_is_c && self.tables.values().flat_map(|table| &table.columns).all(plain)
     }
 
     /// Returns the table by the name that rules use.
