@@ -12,6 +12,7 @@ mod direct;
 mod everywhere;
 mod failure;
 mod forward;
+mod function_call;
 mod link;
 mod lock_wait;
 mod member;

@@ -103,15 +103,7 @@ impl Session {
         match kind {
             b'Q' => self.query(&body).await,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_message(kind, &body).await,
-            b'F' => {
-                let refusal = Refusal::unsupported(
-                    "the function call sub-protocol is not available",
-                    "Call the function with SELECT.",
-                );
-                report::report(&mut self.link, &Failure::Refused(refusal));
-                self.ready();
-                Ok(())
-            }
+            b'F' => self.function_call(&body).await,
             // What is left of a COPY that failed; PostgreSQL ignores it too.
             b'd' | b'c' | b'f' => Ok(()),
             _ => Err(ClientError::Protocol(FrameError::Malformed("an unknown message type"))),

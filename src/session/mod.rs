@@ -7,6 +7,7 @@ mod console;
 mod control;
 mod conversation;
 mod extended;
+mod function_call;
 mod ids;
 mod login;
 mod report;

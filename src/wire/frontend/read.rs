@@ -10,6 +10,11 @@ pub fn query_text(body: &[u8]) -> Result<&str, FrameError> {
     cursor.finish().map(|()| text)
 }
 
+/// Returns the oid of the function that a FunctionCall body names; the rest of it is not read.
+pub fn called_function(body: &[u8]) -> Result<u32, FrameError> {
+    Cursor::new(body).u32()
+}
+
 /// A Parse body.
 #[derive(Debug, Clone, Copy)]
 pub struct Parse<'a> {

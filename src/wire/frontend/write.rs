@@ -110,6 +110,11 @@ pub fn write_terminate(out: &mut BytesMut) {
     frame::write(out, b'X', |_| ());
 }
 
+/// Appends FunctionCall with a body as it was read.
+pub fn write_function_call(out: &mut BytesMut, body: &[u8]) {
+    frame::write(out, b'F', |out| out.put_slice(body));
+}
+
 /// Appends CopyData.
 pub fn write_copy_data(out: &mut BytesMut, data: &[u8]) {
     frame::write(out, b'd', |out| out.put_slice(data));

@@ -1,7 +1,7 @@
 //! A client that shows every message: column descriptions, command tags, error fields, the transaction status.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -179,6 +179,22 @@ impl RawClient {
         let mut body = vec![0; length - 4];
         self.stream.read_exact(&mut body).expect("a whole message");
         (char::from(head[0]), body)
+    }
+
+    /// Reads one message; `None` once the other side has closed. Panics after the time-out.
+    pub fn try_message(&mut self) -> Option<(char, Vec<u8>)> {
+        let mut head = [0; 5];
+        match self.stream.read_exact(&mut head) {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("no message within the time-out")
+            }
+            Err(_) => return None,
+        }
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        let mut body = vec![0; length - 4];
+        self.stream.read_exact(&mut body).ok()?;
+        Some((char::from(head[0]), body))
     }
 
     fn parameter(&mut self, body: &[u8]) {
