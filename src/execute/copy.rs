@@ -7,10 +7,10 @@ use bytes::{Bytes, BytesMut};
 use crate::backend::Server;
 use crate::plan::CopyPlan;
 use crate::types::{KeyType, KeyValue, Refusal, ShardId, SqlState};
-use crate::wire::{backend, copy_text, frontend};
+use crate::wire::{FrameError, backend, copy_text, frontend};
 
 use super::call::Call;
-use super::client::Client;
+use super::client::{Client, ClientError};
 use super::collect::{self, Collected};
 use super::failure::Failure;
 use super::link::{Link, Role};
@@ -73,11 +73,11 @@ async fn next_part(client: &mut Client) -> Result<DataPart, Failure> {
             }
             b'H' | b'S' => {}
             other => {
-                return Err(Refusal::new(
-                    SqlState::PROTOCOL_VIOLATION,
-                    format!("unexpected message type 0x{other:02X} during COPY from stdin"),
-                )
-                .into());
+                // PostgreSQL does not look for the end of such a message, and ends the connection.
+                let message = format!("unexpected message type 0x{other:02X} during COPY from stdin");
+                let refusal = Refusal::new(SqlState::PROTOCOL_VIOLATION, message);
+                backend::write_error(client.output(), "ERROR", &refusal);
+                return Err(ClientError::Protocol(FrameError::Desynchronized).into());
             }
         }
     }
@@ -134,7 +134,7 @@ impl Link {
             Err(_) => Some("the client is gone".to_owned()),
         };
         if matches!(fed, Err(Failure::Client(_))) {
-            return Err(Failure::Client(super::client::ClientError::Gone));
+            return Err(fed.err().unwrap_or(Failure::Client(ClientError::Gone)));
         }
         if fed.is_err() {
             while let DataPart::Data(_) = next_part(&mut self.client).await? {}

@@ -5,8 +5,10 @@ use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
 use crate::rules::{Distribution, OnDead, RuleMode};
 use crate::types::{Refusal, ShardId, SqlState};
+use crate::wire::frontend;
 
 use super::call::Call;
+use super::client::Client;
 use super::copy;
 use super::failure::Failure;
 use super::forward::{self, Passing, Reply, Tag};
@@ -46,7 +48,7 @@ impl Link {
         if reply.copy_in {
             copy::pass(&mut self.client, &mut server, call.arguments.is_some()).await?;
             reply = forward::reply(&mut self.client, &mut server, Passing::of(call), Tag::Pass).await?;
-            doubt_failed_copy(&mut server, call, &reply);
+            settle_failed_copy(&mut self.client, &mut server, call, &reply).await?;
         }
         self.give_back(server);
         if reply.failed { Err(Failure::Told) } else { Ok(()) }
@@ -88,7 +90,7 @@ impl Link {
         }
         copy::pass(client, server, call.arguments.is_some()).await?;
         let reply = forward::reply(client, server, Passing::of(call), tag).await?;
-        doubt_failed_copy(server, call, &reply);
+        settle_failed_copy(client, server, call, &reply).await?;
         Ok(reply)
     }
 
@@ -218,10 +220,25 @@ impl Link {
 }
 
 /// A COPY of the extended protocol that failed may have answered both Syncs, the one ahead of the data and the one
-/// behind it: nobody can tell, so the connection is not used again.
-fn doubt_failed_copy(server: &mut Server, call: &Call, reply: &Reply) {
-    if reply.failed && call.arguments.is_some() {
-        server.mark_broken();
+/// behind it. An empty Query behind them tells: whatever comes before its own answer is theirs.
+async fn settle_failed_copy(
+    client: &mut Client,
+    server: &mut Server,
+    call: &Call,
+    reply: &Reply,
+) -> Result<(), Failure> {
+    if !reply.failed || call.arguments.is_none() {
+        return Ok(());
+    }
+    frontend::write_query(server.out(), "");
+    let mut is_answered = false;
+    loop {
+        let (kind, frame) = forward::next_frame(client, server).await?;
+        match kind {
+            b'I' => is_answered = true,
+            b'Z' if is_answered => return forward::note_ready(server, &frame).map(|_| ()),
+            _ => {}
+        }
     }
 }
 

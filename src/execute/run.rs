@@ -46,10 +46,7 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
-        if understood.pins != Pinned::No {
-            self.pin = understood.pins;
-        }
-        self.touches_settings = understood.touches_settings;
+        self.expect_consequences(understood);
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
             self.client.position = Position::Unknown;
@@ -72,6 +69,14 @@ impl Link {
             self.schema_changed().await;
         }
         done
+    }
+
+    /// Notes what a statement that is about to run may leave on its server.
+    pub fn expect_consequences(&mut self, understood: &Understood) {
+        if understood.pins != Pinned::No {
+            self.pin = understood.pins;
+        }
+        self.touches_settings |= understood.touches_settings;
     }
 
     /// Returns the plan of one execution.

@@ -14,7 +14,7 @@ use crate::plan::insert::PreparedInsert;
 use crate::plan::{self, Context, PrepareError};
 use crate::proxy::{Pinned, Snapshot};
 use crate::sql::next_id::{IdArguments, NextIdCall};
-use crate::sql::{self, Control, Ddl, Literal, Skeleton, Utility};
+use crate::sql::{self, Control, CopyDirection, Ddl, Literal, Skeleton, Utility};
 use crate::types::{Refusal, ShardId};
 
 use super::failure::Failure;
@@ -33,6 +33,8 @@ pub struct Understood {
     pub touches_settings: bool,
     /// Whether it changes tables, so that catalogs must be read again.
     pub changes_schema: bool,
+    /// Whether it takes COPY data from the client.
+    pub copies_in: bool,
     /// Where servers are asked to parse it, if not just anywhere.
     pub parsing_shard: Option<ShardId>,
     /// The literals of the text that was read.
@@ -188,9 +190,9 @@ impl Understood {
         }
     }
 
-    /// Tells whether the session has to act once it ran: keep its server, read tables or settings anew.
+    /// Tells whether the session has to act when it runs: keep its server, or doubt its settings.
     pub fn has_consequences(&self) -> bool {
-        self.pins != Pinned::No || self.touches_settings || self.changes_schema
+        self.pins != Pinned::No || self.touches_settings
     }
 
     /// Tells whether servers get another text than the client wrote.
@@ -247,6 +249,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         pins: pins(text),
         touches_settings: calls(text, "set_config"),
         changes_schema: false,
+        copies_in: false,
         parsing_shard: None,
         literals: sql::literals(text),
         parameters: parameter_count(text),
@@ -258,11 +261,15 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         understood.meaning = Meaning::Control(control);
         return Ok(understood);
     }
-    if let Some(Utility::Ddl(ddl)) = sql::utility(text) {
-        if ddl.temporary {
-            understood.pins = Pinned::TemporaryTable;
+    match sql::utility(text) {
+        Some(Utility::Ddl(ddl)) => {
+            if ddl.temporary {
+                understood.pins = Pinned::TemporaryTable;
+            }
+            understood.changes_schema = !is_harmless(&ddl);
         }
-        understood.changes_schema = !is_harmless(&ddl);
+        Some(Utility::Copy(head)) => understood.copies_in = head.direction == CopyDirection::FromStdin,
+        Some(_) | None => {}
     }
     // INSERT hands ids to the calls in its rows by itself.
     let calls = if issued || is_insert(text) { Vec::new() } else { sql::next_id::calls(text)? };

@@ -1,9 +1,9 @@
 //! Session and transaction statements.
 
-use crate::execute::{Block, Call, Failure};
+use crate::execute::{Block, Call, Failure, Position};
 use crate::plan::{Direct, Statement};
 use crate::proxy::Pinned;
-use crate::sql::{Control, Discard, Isolation};
+use crate::sql::{Control, Discard, Isolation, Scanner};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend;
 
@@ -13,7 +13,7 @@ impl Session {
     /// Answers a session or transaction statement.
     pub(super) async fn control(&mut self, call: &Call, control: &Control) -> Result<(), Failure> {
         match control {
-            Control::Begin { modes, isolation, .. } => self.begin(call, modes, *isolation),
+            Control::Begin { modes, isolation, .. } => self.begin(call, modes, *isolation).await,
             Control::Commit { chain } => self.end(true, *chain).await,
             Control::Rollback { chain } => self.end(false, *chain).await,
             Control::RollbackTo(name) => self.rollback_to(name).await,
@@ -60,7 +60,7 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, call: &Call, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
+    async fn begin(&mut self, call: &Call, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
         let link = &mut self.link;
         let snapshot = match isolation {
             Some(level) => level != Isolation::ReadCommitted,
@@ -72,19 +72,33 @@ impl Session {
             Block::Implicit if link.transaction.members.is_empty() => {
                 link.transaction.open(Block::Explicit, modes, snapshot);
             }
-            Block::Implicit if isolation.is_some() => {
-                let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
-                return Err(Refusal::new(SqlState::ACTIVE_TRANSACTION, message).into());
+            Block::Implicit => {
+                self.change_modes(modes, snapshot).await?;
+                self.link.transaction.make_explicit();
             }
-            Block::Implicit => link.transaction.make_explicit(),
             Block::Explicit => {
                 self.refuse_if_failed()?;
                 self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
+                self.change_modes(modes, snapshot).await?;
             }
         }
-        let start = call.text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
+        let start = Scanner::new(&call.text).next().is_some_and(|token| token.is_word(&call.text, "start"));
         let tag = if start { "START TRANSACTION" } else { "BEGIN" };
         backend::write_command_complete(self.link.client.output(), tag);
+        Ok(())
+    }
+
+    /// The modes of a BEGIN inside of a transaction: each member judges them, later ones get them when they join.
+    async fn change_modes(&mut self, modes: &str, snapshot: bool) -> Result<(), Failure> {
+        if modes.is_empty() {
+            return Ok(());
+        }
+        let statement = format!("SET TRANSACTION {modes}");
+        for position in 0..self.link.transaction.members.len() {
+            self.link.member_simple(position, &statement).await?;
+        }
+        self.link.transaction.snapshot_isolation |= snapshot;
+        self.link.transaction.local_statements.push(statement);
         Ok(())
     }
 
@@ -137,7 +151,7 @@ impl Session {
         if what != Discard::All {
             return self.at_home(call, false).await;
         }
-        if self.link.transaction.block() == Block::Explicit {
+        if self.link.transaction.is_open() {
             let message = "DISCARD ALL cannot run inside a transaction block";
             return Err(Refusal::new(SqlState::ACTIVE_TRANSACTION, message).into());
         }
@@ -165,6 +179,12 @@ impl Session {
         Ok(())
     }
 
+    /// Tells whether the open transaction is only what holds a pipeline together: that is no block to PostgreSQL, as
+    /// it is between the statements of one Query.
+    pub(super) fn is_pipelined(&self) -> bool {
+        self.link.is_implicit() && !matches!(self.link.client.position, Position::Behind(_))
+    }
+
     /// A cursor lives on the one shard that its query needs.
     async fn declare(
         &mut self,
@@ -175,6 +195,10 @@ impl Session {
     ) -> Result<(), Failure> {
         if hold {
             return Err(not_yet("WITH HOLD cursors", "Read the rows within the transaction."));
+        }
+        if self.is_pipelined() {
+            let message = "DECLARE CURSOR can only be used in transaction blocks";
+            return Err(Refusal::new(SqlState::NO_ACTIVE_TRANSACTION, message).into());
         }
         let plan = self.plan_inner(call, inner)?;
         let crate::plan::Plan::Direct(direct) = plan else {

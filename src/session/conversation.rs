@@ -106,7 +106,7 @@ impl Session {
             b'F' => self.function_call(&body).await,
             // What is left of a COPY that failed; PostgreSQL ignores it too.
             b'd' | b'c' | b'f' => Ok(()),
-            _ => Err(ClientError::Protocol(FrameError::Malformed("an unknown message type"))),
+            _ => Err(ClientError::Protocol(FrameError::UnknownType(kind))),
         }
     }
 
@@ -115,9 +115,10 @@ impl Session {
         if !self.finish_pipeline().await? {
             return Ok(());
         }
+        self.extended.forget_unnamed();
         match frontend::query_text(body) {
             Ok(text) => self.simple(text).await?,
-            Err(error @ FrameError::NotUtf8) => report::report(&mut self.link, &Failure::Refused(error.into())),
+            Err(error) if error.is_in_body() => report::report(&mut self.link, &Failure::Refused(error.into())),
             Err(error) => return Err(error.into()),
         }
         self.end_implicit().await?;

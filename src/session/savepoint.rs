@@ -26,6 +26,7 @@ impl Session {
         let position = self.find_savepoint(name)?;
         self.on_members(&format!("RELEASE SAVEPOINT {}", quoted(name))).await?;
         self.link.transaction.release(position);
+        self.extended.release_portals(position);
         backend::write_command_complete(self.link.client.output(), "RELEASE");
         Ok(())
     }
@@ -36,6 +37,7 @@ impl Session {
         self.on_members(&format!("ROLLBACK TO SAVEPOINT {}", quoted(name))).await?;
         self.link.settings = self.link.transaction.rollback_to(position);
         self.link.forget_applied_settings();
+        self.extended.forget_portals_inside(position);
         backend::write_command_complete(self.link.client.output(), "ROLLBACK");
         Ok(())
     }

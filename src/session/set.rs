@@ -1,6 +1,6 @@
 //! SET and RESET: validated by a real server, remembered for the next ones.
 
-use crate::execute::{Block, Call, Failure};
+use crate::execute::{Call, Failure};
 use crate::sql::{SetScope, Setting};
 use crate::types::{Refusal, SqlState, WriteMode};
 use crate::wire::backend;
@@ -29,11 +29,13 @@ impl Session {
 
     /// Holds for the transaction only: every member gets it now, later members when they join.
     fn set_in_transaction(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
-        let transaction = &mut self.link.transaction;
-        if transaction.block() == Block::None {
+        let is_open = self.link.transaction.is_open();
+        if !is_open || self.is_pipelined() {
             let verb = if setting.scope == SetScope::Transaction { "SET TRANSACTION" } else { "SET LOCAL" };
             self.warn(SqlState::NO_ACTIVE_TRANSACTION, &format!("{verb} can only be used in transaction blocks"));
-        } else {
+        }
+        let transaction = &mut self.link.transaction;
+        if is_open {
             check(&setting.name, setting.value_text.trim(), self.link.identity.passthrough)?;
             if setting.isolation.is_some_and(|level| level != crate::sql::Isolation::ReadCommitted) {
                 transaction.snapshot_isolation = true;
@@ -111,6 +113,7 @@ impl Session {
         {
             self.link.settings = before;
         }
+        self.extended.forget_portals();
     }
 
     fn set_own(&mut self, name: &str, setting: &Setting) -> Result<(), Failure> {

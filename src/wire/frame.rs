@@ -98,6 +98,10 @@ pub enum FrameError {
         /// The minor version asked for.
         minor: u16,
     },
+    /// A message came whose end cannot be told where it stands.
+    Desynchronized,
+    /// The type byte is of no message that clients send.
+    UnknownType(u8),
     /// A field has a value that the protocol does not know.
     Malformed(&'static str),
 }
@@ -108,12 +112,28 @@ impl fmt::Display for FrameError {
             Self::BadLength(length) => write!(f, "invalid message length {length}"),
             Self::TooLong { length, bound } => write!(f, "message of {length} bytes is longer than {bound} allowed"),
             Self::Truncated => f.write_str("insufficient data left in message"),
-            Self::Trailing => f.write_str("invalid message format: bytes after the end"),
+            Self::Trailing => f.write_str("invalid message format"),
             Self::NotUtf8 => f.write_str("invalid byte sequence for encoding \"UTF8\""),
             Self::UnsupportedProtocol { major, minor } => {
                 write!(f, "unsupported frontend protocol {major}.{minor}: only 3.x is served")
             }
+            Self::Desynchronized => f.write_str("terminating connection because protocol synchronization was lost"),
+            Self::UnknownType(kind) => write!(f, "invalid frontend message type {kind}"),
             Self::Malformed(what) => write!(f, "invalid message: {what}"),
+        }
+    }
+}
+
+impl FrameError {
+    /// Tells whether the message's end is known all the same: then only the message fails, not the connection.
+    pub fn is_in_body(self) -> bool {
+        match self {
+            Self::Truncated | Self::Trailing | Self::NotUtf8 | Self::Malformed(_) => true,
+            Self::BadLength(_)
+            | Self::TooLong { .. }
+            | Self::UnsupportedProtocol { .. }
+            | Self::Desynchronized
+            | Self::UnknownType(_) => false,
         }
     }
 }
@@ -129,6 +149,8 @@ impl From<FrameError> for Refusal {
             | FrameError::TooLong { .. }
             | FrameError::Truncated
             | FrameError::Trailing
+            | FrameError::Desynchronized
+            | FrameError::UnknownType(_)
             | FrameError::Malformed(_) => SqlState::PROTOCOL_VIOLATION,
         };
         Refusal::new(state, error.to_string())

@@ -121,22 +121,46 @@ async fn bad_messages_end_their_own_session_only() {
         ("a length of 3", vec![b'Q', 0, 0, 0, 3]),
         ("a negative length", vec![b'Q', 0xff, 0xff, 0xff, 0xff]),
         ("a length over the bound", vec![b'Q', 0x3f, 0xff, 0xff, 0xff]),
-        ("a Query without its zero", pipeline(b'Q', b"SELECT 1")),
-        ("a Query with a zero inside", pipeline(b'Q', b"SELECT 1\0; SELECT 2\0")),
-        ("a Parse that ends early", pipeline(b'P', b"\0SELECT 1\0\0\x05")),
-        ("a Bind with a negative value", pipeline(b'B', b"\0\0\0\0\0\x01\xff\xff\xff\xf0\0\0")),
-        ("a Bind with too few bytes", pipeline(b'B', b"\0\0\0\0\0\x01\0\0\xff\xff")),
-        ("a Bind of counts that differ", pipeline(b'B', b"\0\0\0\x02\0\0\0\0\0\x01\xff\xff\xff\xff\0\0")),
-        ("an Execute without rows", pipeline(b'E', b"\0")),
-        ("a Describe of nothing", pipeline(b'D', b"X\0")),
-        ("a Close of nothing", pipeline(b'C', b"")),
     ];
     for (what, bytes) in fatal {
         let mut client = proxy.raw();
         client.send(&bytes);
         let text = String::from_utf8_lossy(&client.read_to_end()).into_owned();
-        assert!(text.contains("SFATAL") || text.contains("SERROR"), "{what}: {text:?}");
+        assert!(text.contains("SFATAL") && text.contains("C08P01"), "{what}: {text:?}");
         assert_serves(&proxy);
+    }
+}
+
+/// Where the message's end is known, only the message fails: the rest of its pipeline is skipped, the next one runs.
+#[tokio::test]
+async fn bad_bodies_fail_their_own_pipeline_only() {
+    let (_database, proxy, mut both) = both("bodies", ProxyOptions { workers: 1, ..ProxyOptions::default() }).await;
+    let bodies: [(&str, u8, &[u8]); 13] = [
+        ("a Query without its zero", b'Q', b"SELECT 1"),
+        ("a Query with a zero inside", b'Q', b"SELECT 1\0; SELECT 2\0"),
+        ("an empty body", b'Q', b""),
+        ("a Parse that ends early", b'P', b"\0SELECT 1\0\0\x05"),
+        ("a Bind with a negative value", b'B', b"\0\0\0\0\0\x01\xff\xff\xff\xf0\0\0"),
+        ("a Bind with a value past the end", b'B', b"\0\0\0\0\0\x01\0\0\0\x99ab\0\0"),
+        ("a Bind with too few bytes", b'B', b"\0\0\0\0\0\x01\0\0\xff\xff"),
+        ("a Bind of counts that differ", b'B', b"\0\0\0\x02\0\0\0\0\0\x01\xff\xff\xff\xff\0\0"),
+        ("a Bind of many formats", b'B', b"\0\0\xff\xff\0\0"),
+        ("an Execute without rows", b'E', b"\0"),
+        ("a Describe of nothing", b'D', b"X\0"),
+        ("a Close of nothing", b'C', b""),
+        ("a FunctionCall without a function", b'F', b"\0\0"),
+    ];
+    for (what, kind, body) in bodies {
+        let replies = if matches!(kind, b'Q' | b'F') { 2 } else { 1 };
+        let prepare = Pipeline::new().parse("", "SELECT $1::int").sync();
+        let bad = Pipeline::new().message(kind, body).run("SELECT 1", &[]).sync();
+        for client in [&mut both.plain, &mut both.other] {
+            prepare.send(client, 1);
+            let answer = bad.send(client, replies);
+            assert_eq!(answer[0].error().expect(what).0, "08P01", "{what}");
+            assert_eq!(answer[0].rows().len(), 0, "{what}");
+        }
+        both.same("SELECT 1");
     }
     let mut client = proxy.raw();
     let bind =

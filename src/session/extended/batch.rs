@@ -49,6 +49,8 @@ const CLOSE_COMPLETE: &[u8] = &[b'3', 0, 0, 0, 4];
 pub(super) struct Outcome {
     /// Whether the server raised an error; it has been passed.
     pub failed: bool,
+    /// How many steps at the end were not answered, the failed one among them.
+    pub unanswered: usize,
     /// Rows affected, per Execute in order.
     pub affected: Vec<u64>,
 }
@@ -94,13 +96,19 @@ impl Batch {
                 self.expected.push_back(Expect::Execute);
             }
             Step::CloseStatement => self.expected.push_back(Expect::Answer(CLOSE_COMPLETE)),
-            Step::ClosePortal(Some(portal)) if portal.open_on.get() == Some(server.shard()) => {
+            Step::ClosePortal(Some(portal)) if self.is_open(portal, server.shard()) => {
                 frontend::write_close(server.out(), frontend::Target::Portal, &portal.name);
                 self.expected.push_back(Expect::ClosePortal);
             }
             Step::ClosePortal(_) => self.expected.push_back(Expect::Answer(CLOSE_COMPLETE)),
             Step::DescribeCursor(..) | Step::Fail(_) => {}
         }
+    }
+
+    /// Tells whether the server has the portal by now, or will have it when it comes to close it.
+    fn is_open(&self, portal: &Rc<Portal>, shard: ShardId) -> bool {
+        let binds = |expect: &Expect| matches!(expect, Expect::Bind(bound) if Rc::ptr_eq(bound, portal));
+        portal.open_on.get() == Some(shard) || self.expected.iter().any(binds)
     }
 
     /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete.
@@ -201,6 +209,7 @@ impl Batch {
                 let frame = bytes::Bytes::copy_from_slice(frame);
                 self.renew_outdated(&frame);
                 client.output().extend_from_slice(&execute::explained(server, frame));
+                outcome.unanswered = self.unanswered();
                 self.forget_unparsed(server);
                 Next::More
             }
@@ -276,6 +285,12 @@ impl Batch {
         {
             portal.statement.renew();
         }
+    }
+
+    /// Returns how many steps are still to be answered: each has one entry that the client hears of.
+    fn unanswered(&self) -> usize {
+        let own = |expect: &&Expect| matches!(expect, Expect::Parse { pass: false, .. } | Expect::Evicted(_));
+        self.expected.len() - self.expected.iter().filter(own).count()
     }
 
     /// After an error the server skips what follows: statements among it were neither prepared nor closed.

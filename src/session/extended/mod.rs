@@ -6,8 +6,8 @@
 mod batch;
 mod pipeline;
 mod portal;
-
 mod stepwise;
+mod undo;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -19,6 +19,7 @@ use crate::execute::Prepared;
 use pipeline::Step;
 use portal::Portal;
 pub(super) use stepwise::{row_part, with_formats};
+use undo::Undo;
 
 /// The most portals that one client may hold in a transaction.
 const PORTALS_MAX: usize = 1_000;
@@ -29,6 +30,10 @@ pub(super) struct Extended {
     statements: HashMap<String, Rc<Prepared>>,
     portals: HashMap<String, Rc<Portal>>,
     pipeline: Vec<Step>,
+    /// What the steps of the pipeline did to the names above, for those that will never run.
+    undo: Undo,
+    /// Steps at the end of the last batch that its server did not answer, because of an error.
+    unanswered: usize,
     /// After an error: everything up to Sync is ignored.
     skipping: bool,
     /// Open cursors of this transaction and the shard they live on.
@@ -49,9 +54,27 @@ impl Extended {
         self.cursors.clear();
     }
 
-    /// `DEALLOCATE ALL`
+    /// Portals that were bound inside of the savepoint at `position` end when the transaction goes back to it.
+    pub fn forget_portals_inside(&mut self, position: usize) {
+        self.portals.retain(|_, portal| portal.level.get() <= position);
+    }
+
+    /// Portals that were bound inside of the savepoint at `position` belong to what is around it from now on.
+    pub fn release_portals(&self, position: usize) {
+        for portal in self.portals.values() {
+            portal.level.set(portal.level.get().min(position));
+        }
+    }
+
+    /// A Query takes the place of the unnamed statement and portal.
+    pub fn forget_unnamed(&mut self) {
+        self.statements.remove("");
+        self.portals.remove("");
+    }
+
+    /// `DEALLOCATE ALL`; the unnamed statement is none that SQL speaks of.
     pub fn forget_statements(&mut self) {
-        self.statements.clear();
+        self.statements.retain(|name, _| name.is_empty());
     }
 
     /// `DEALLOCATE name`; tells whether it existed.
@@ -61,7 +84,7 @@ impl Extended {
 
     /// `DISCARD ALL`
     pub fn forget_all(&mut self) {
-        self.statements.clear();
+        self.forget_statements();
         self.forget_portals();
     }
 }

@@ -53,21 +53,21 @@ impl Session {
             }
             _ => {}
         }
-        let step = match self.read_step(kind, body)? {
-            Ok(step) => step,
-            Err(failure) => Step::Fail(failure),
+        let step = match self.read_step(kind, body) {
+            Ok(Ok(step)) => step,
+            Ok(Err(failure)) => Step::Fail(failure),
+            Err(error) if error.is_in_body() => Step::Fail(Failure::Refused(error.into())),
+            Err(error) => return Err(error.into()),
         };
+        let runs = runs_at_once(&step) || self.extended.pipeline.len() + 1 >= STEPS_MAX;
         self.extended.pipeline.push(step);
-        if self.extended.pipeline.len() >= STEPS_MAX { self.run_pipeline(End::Flush).await } else { Ok(()) }
+        if runs { self.run_pipeline(End::Flush).await } else { Ok(()) }
     }
 
-    /// Runs what has gathered ahead of a Query; tells whether the Query is to run.
+    /// Runs what has gathered ahead of a Query or FunctionCall; tells whether that is to run, in the same transaction.
     pub(in super::super) async fn finish_pipeline(&mut self) -> Result<bool, ClientError> {
         if !self.extended.skipping && !self.extended.pipeline.is_empty() {
             self.run_pipeline(End::Flush).await?;
-            if !self.extended.skipping {
-                self.end_block(false).await?;
-            }
         }
         Ok(!self.extended.skipping)
     }
@@ -81,6 +81,7 @@ impl Session {
             }
         }
         self.extended.pipeline.clear();
+        self.extended.undo.forget();
         let failed = std::mem::take(&mut self.extended.skipping);
         self.end_block(failed).await?;
         self.ready();
@@ -110,10 +111,17 @@ impl Session {
         if self.needs_block(&steps, end) {
             self.link.transaction.open(Block::Implicit, "", false);
         }
-        match self.run_steps(steps).await {
-            Ok(()) => Ok(()),
+        let count = steps.len();
+        let mut steps = steps.into();
+        match self.run_steps(&mut steps).await {
+            Ok(()) => {
+                self.extended.undo.forget();
+                Ok(())
+            }
             Err(failure) => {
                 self.extended.skipping = true;
+                let failed = count.saturating_sub(steps.len() + self.extended.unanswered);
+                self.extended.undo_from(failed);
                 self.tell(failure)
             }
         }
@@ -126,12 +134,10 @@ impl Session {
             return false;
         }
         if end == End::Flush {
-            let runs = |step: &Step| matches!(step, Step::Bind(_) | Step::Execute(..));
-            return steps.iter().any(runs) && !steps.iter().any(is_control);
+            return steps.iter().any(holds_transaction);
         }
         let turns = steps.iter().filter(|step| matches!(step, Step::Execute(..) | Step::Fail(_))).count();
-        let begins = steps.iter().find(|step| matches!(step, Step::Execute(..))).is_some_and(is_begin);
-        turns > 1 && !begins && self.batch_shard(steps.iter()).is_none_or(|(_, length)| length < steps.len())
+        turns > 1 && self.batch_shard(steps.iter()).is_none_or(|(_, length)| length < steps.len())
     }
 
     fn read_step(&mut self, kind: u8, body: &Bytes) -> Result<Result<Step, Failure>, FrameError> {
@@ -162,17 +168,28 @@ impl Session {
                 let close = Close::read(body)?;
                 match close.target {
                     Target::Statement => {
-                        self.extended.statements.remove(close.name);
+                        let before = self.extended.statements.remove(close.name);
+                        self.extended.note_statement(close.name, before);
                         Ok(Step::CloseStatement)
                     }
                     Target::Portal => Ok(Step::ClosePortal(self.extended.portals.remove(close.name))),
                 }
             }
-            _ => return Err(FrameError::Malformed("an unknown message type")),
+            _ => return Err(FrameError::UnknownType(kind)),
         })
     }
 
     fn parse(&mut self, parse: &Parse<'_>) -> Result<Rc<Prepared>, Failure> {
+        let parsed = self.try_parse(parse);
+        if parsed.is_err() && parse.name.is_empty() {
+            // PostgreSQL drops the unnamed statement before it looks at the new text.
+            let before = self.extended.statements.remove("");
+            self.extended.note_statement("", before);
+        }
+        parsed
+    }
+
+    fn try_parse(&mut self, parse: &Parse<'_>) -> Result<Rc<Prepared>, Failure> {
         let statements = &mut self.extended.statements;
         if !parse.name.is_empty() && statements.contains_key(parse.name) {
             let message = format!("prepared statement \"{}\" already exists", parse.name);
@@ -191,21 +208,13 @@ impl Session {
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
         self.refuse_unless_ending(&prepared)?;
-        self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
+        let before = self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
+        self.extended.note_statement(parse.name, before);
         Ok(prepared)
     }
 
     fn bind(&mut self, bind: &Bind<'_>, body: &Bytes) -> Result<Rc<Portal>, Failure> {
         let statement = self.find_statement(bind.statement)?;
-        self.refuse_unless_ending(&statement)?;
-        if self.extended.portals.len() >= PORTALS_MAX {
-            let message = format!("more than {PORTALS_MAX} portals in one transaction");
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).into());
-        }
-        if !bind.portal.is_empty() && self.extended.portals.contains_key(bind.portal) {
-            let message = format!("cursor \"{}\" already exists", bind.portal);
-            return Err(Refusal::new(SqlState::DUPLICATE_CURSOR, message).into());
-        }
         let count = bind.parameter_count();
         let arguments = Rc::new(Arguments {
             types: statement.types.clone(),
@@ -222,6 +231,21 @@ impl Session {
         };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
         check_count(bind, understood.parameters().max(statement.types.len()))?;
+        self.refuse_unless_ending(&statement)?;
+        if matches!(understood.meaning, Meaning::Empty) {
+            self.refuse_if_failed()?;
+        }
+        if self.extended.portals.len() >= PORTALS_MAX {
+            let message = format!("more than {PORTALS_MAX} portals in one transaction");
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).into());
+        }
+        if !bind.portal.is_empty() && self.extended.portals.contains_key(bind.portal) {
+            let message = format!("cursor \"{}\" already exists", bind.portal);
+            return Err(Refusal::new(SqlState::DUPLICATE_CURSOR, message).into());
+        }
+        if let Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::NextIds(_)) = understood.meaning {
+            check_formats(arguments.result_formats.len())?;
+        }
         let issued = self.link.issued(&call, &understood)?;
         let plan = match (&issued, &understood.meaning) {
             (_, Meaning::Control(_) | Meaning::Empty) => None,
@@ -239,10 +263,13 @@ impl Session {
             arguments,
             issued: text,
             plan,
+            level: std::cell::Cell::new(self.link.transaction.savepoints.len()),
+            done: std::cell::Cell::new(false),
             open_on: std::cell::Cell::new(None),
             rest: std::cell::RefCell::new(None),
         });
-        self.extended.portals.insert(bind.portal.to_owned(), Rc::clone(&portal));
+        let before = self.extended.portals.insert(bind.portal.to_owned(), Rc::clone(&portal));
+        self.extended.note_portal(bind.portal, before);
         Ok(portal)
     }
 
@@ -284,22 +311,51 @@ fn check_count(bind: &Bind<'_>, wanted: usize) -> Result<(), Failure> {
     Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
 }
 
-/// Tells whether a step runs a session or transaction statement.
-fn is_control(step: &Step) -> bool {
-    matches!(step, Step::Execute(portal, _) if portal.plan.is_none())
+/// Refuses result formats for more than the one column of what the proxy answers.
+fn check_formats(given: usize) -> Result<(), Failure> {
+    if given <= 1 {
+        return Ok(());
+    }
+    let message = format!("bind message has {given} result formats but query has 1 columns");
+    Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
 }
 
-/// Tells whether a step opens the client's own transaction.
-fn is_begin(step: &Step) -> bool {
-    let Step::Execute(portal, _) = step else { return false };
-    matches!(portal.statement.meaning.borrow().meaning, Meaning::Control(Control::Begin { .. }))
+/// Tells whether what comes after a step can only be read once it ran: it may change the transaction or the session,
+/// take COPY data, or it is wrong.
+fn runs_at_once(step: &Step) -> bool {
+    match step {
+        Step::Execute(portal, _) => portal.plan.is_none() || portal.statement.meaning.borrow().copies_in,
+        Step::Fail(_) => true,
+        Step::Parse(_)
+        | Step::Bind(_)
+        | Step::DescribeStatement(_)
+        | Step::DescribePortal(_)
+        | Step::DescribeCursor(..)
+        | Step::CloseStatement
+        | Step::ClosePortal(_) => false,
+    }
+}
+
+/// Tells whether a step does something that an error before Sync would undo: anything but beginning and ending
+/// transactions, and what must stand outside of them.
+fn holds_transaction(step: &Step) -> bool {
+    let (Step::Bind(portal) | Step::Execute(portal, _)) = step else { return false };
+    match &portal.statement.meaning.borrow().meaning {
+        Meaning::Empty => false,
+        Meaning::Control(control) => !matches!(
+            control,
+            Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. } | Control::Discard(_)
+        ),
+        Meaning::Plan(_) => true,
+    }
 }
 
 /// Returns the shard of a portal whose statement runs there as the client wrote it, and commits there.
 pub(super) fn plain_shard(portal: &Portal) -> Option<ShardId> {
     match &portal.plan {
         Some(Plan::Direct(direct)) if direct.statement == Statement::Original && portal.issued.is_none() => {
-            if portal.statement.meaning.borrow().has_consequences() {
+            let meaning = portal.statement.meaning.borrow();
+            if meaning.changes_schema || meaning.copies_in {
                 return None;
             }
             let reference = direct.effect.as_ref().is_some_and(|effect| effect.reference);

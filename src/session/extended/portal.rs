@@ -10,7 +10,8 @@ use crate::execute::Arguments;
 use crate::plan::Plan;
 use crate::types::ShardId;
 
-use crate::execute::Prepared;
+use crate::execute::{Meaning, Prepared};
+use crate::sql::Control;
 
 /// A bound statement.
 pub struct Portal {
@@ -26,10 +27,24 @@ pub struct Portal {
     pub tail: Bytes,
     /// Where it runs; `None` for what the proxy answers itself.
     pub plan: Option<Plan>,
+    /// How many savepoints were open when it was bound; it ends with the last of them.
+    pub level: Cell<usize>,
+    /// Whether it ran to its end in the proxy's hands.
+    pub done: Cell<bool>,
     /// The shard on which a server portal of this name is open.
     pub open_on: Cell<Option<ShardId>>,
     /// Rows not fetched yet, where the proxy holds them, and the command tag that ends them.
     pub rest: RefCell<Option<Rest>>,
+}
+
+impl Portal {
+    /// Tells whether its description comes with its first rows, so that one question is enough: not when it ran
+    /// already, and not for a cursor, which may be missing.
+    pub fn describes_itself(&self) -> bool {
+        let meaning = self.statement.meaning.borrow();
+        let fetches = matches!(meaning.meaning, Meaning::Control(Control::Fetch { .. }));
+        !fetches && !self.done.get() && self.rest.borrow().is_none()
+    }
 }
 
 /// Rows that an Execute with a row limit left.

@@ -23,16 +23,21 @@ const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl Session {
     /// Runs the steps in order; the first failure ends the run.
-    pub(super) async fn run_steps(&mut self, steps: Vec<Step>) -> Result<(), Failure> {
-        let mut steps: VecDeque<Step> = steps.into();
+    ///
+    /// After a failure `steps` has those behind the run or step that failed.
+    pub(super) async fn run_steps(&mut self, steps: &mut VecDeque<Step>) -> Result<(), Failure> {
         while !steps.is_empty() {
             self.link.client.position = Position::Same;
             match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
+                    self.extended.unanswered = batch.len();
                     self.run_batch(shard, &batch).await?;
                 }
-                None => self.run_step(&mut steps).await?,
+                None => {
+                    self.extended.unanswered = 1;
+                    self.run_step(steps).await?;
+                }
             }
         }
         Ok(())
@@ -73,14 +78,14 @@ impl Session {
         Some((shard.unwrap_or_else(|| self.parsing_shard(steps)), length))
     }
 
-    /// A write whose statement must be frozen, or that joins other shards' writes, is not a plain batch.
+    /// A write that joins other shards' writes is not a plain batch: its statement may have to be frozen. Where no
+    /// other shard was written, nothing is to be redone from what this one notes.
     fn needs_gate(&self, portal: &Portal) -> bool {
         match &portal.plan {
             Some(Plan::Direct(direct)) => {
                 direct.effect.is_some()
                     && self.link.transaction.is_open()
-                    && (self.link.transaction.wrote_elsewhere(direct.shard)
-                        || direct.effect.as_ref().is_some_and(|effect| effect.redo != crate::plan::Redo::Exact))
+                    && self.link.transaction.wrote_elsewhere(direct.shard)
             }
             _ => false,
         }
@@ -101,6 +106,21 @@ impl Session {
     }
 
     async fn run_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
+        for step in steps {
+            if let Step::Execute(portal, _) = step
+                && portal.statement.meaning.borrow().has_consequences()
+            {
+                self.link.expect_consequences(&portal.statement.meaning.borrow());
+            }
+        }
+        let done = self.run_plain_batch(shard, steps).await;
+        if std::mem::take(&mut self.link.touches_settings) {
+            self.link.forget_applied_settings();
+        }
+        done
+    }
+
+    async fn run_plain_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
         let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty);
         if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;
@@ -120,6 +140,7 @@ impl Session {
         }
         frontend::write_sync(server.out());
         let outcome = batch.replies(&mut self.link.client, &mut server).await?;
+        self.extended.unanswered = outcome.unanswered;
         self.link.give_back(server);
         if outcome.failed { Err(Failure::Told) } else { Ok(()) }
     }
@@ -156,6 +177,7 @@ impl Session {
         }
         let (client, server) = self.link.client_and_member(position);
         let outcome = batch.replies(client, server).await?;
+        self.extended.unanswered = outcome.unanswered;
         if outcome.failed {
             return Err(Failure::Told);
         }
@@ -190,7 +212,7 @@ impl Session {
                 Ok(())
             }
             Step::DescribePortal(portal) => match steps.front() {
-                Some(Step::Execute(next, rows)) if Rc::ptr_eq(next, &portal) => {
+                Some(Step::Execute(next, rows)) if Rc::ptr_eq(next, &portal) && portal.describes_itself() => {
                     let rows = *rows;
                     steps.pop_front();
                     self.execute(&portal, rows, true).await
@@ -305,6 +327,14 @@ impl Session {
             return Ok(());
         }
         let mut call = call_of(portal, describe);
+        if portal.done.get() {
+            return self.execute_again(portal, &understood);
+        }
+        if portal.rest.borrow().is_some() || rows > 0 && gives_rows(portal, &understood) {
+            let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+            return self.execute_limited(portal, &call, limit).await;
+        }
+        portal.done.set(true);
         match &portal.plan {
             None => {
                 let described = describe && !returns_rows(&understood);
@@ -315,10 +345,6 @@ impl Session {
                 let call = Call { describe: describe && !described, ..call };
                 self.understood(&call, &understood).await
             }
-            Some(_) if rows > 0 || portal.rest.borrow().is_some() => {
-                let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
-                self.execute_limited(portal, &call, limit).await
-            }
             Some(plan) => {
                 self.refuse_if_failed()?;
                 self.link.run_plan(&call, &understood, plan).await
@@ -326,14 +352,33 @@ impl Session {
         }
     }
 
+    /// What ran to its end has no more rows; what has no rows cannot run again.
+    fn execute_again(&mut self, portal: &Portal, understood: &crate::execute::Understood) -> Result<(), Failure> {
+        self.refuse_if_failed()?;
+        let tag = match (&understood.meaning, &portal.plan) {
+            (Meaning::Control(Control::Show(_)), _) => "SHOW",
+            (Meaning::Control(Control::Explain { .. }), _) => "EXPLAIN",
+            (Meaning::Control(Control::Fetch { .. }), _) => "FETCH 0",
+            (Meaning::Control(Control::NextIds(_)), _) | (_, Some(Plan::Scatter(_))) => "SELECT 0",
+            _ => {
+                let message = format!("portal \"{}\" cannot be run", portal.name);
+                return Err(Refusal::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into());
+            }
+        };
+        backend::write_command_complete(self.link.client.output(), tag);
+        Ok(())
+    }
+
     /// Runs a portal to its end in memory and hands out its rows by the limit.
     async fn execute_limited(&mut self, portal: &Rc<Portal>, call: &Call, rows: usize) -> Result<(), Failure> {
         self.refuse_if_failed()?;
         if portal.rest.borrow().is_none() {
-            let Some(plan) = &portal.plan else { return Ok(()) };
             let understood = Rc::clone(&portal.statement.meaning.borrow());
             let held = self.link.client.hold(REST_BYTES_MAX);
-            let done = self.link.run_plan(call, &understood, plan).await;
+            let done = match &portal.plan {
+                Some(plan) => self.link.run_plan(call, &understood, plan).await,
+                None => self.understood(call, &understood).await,
+            };
             let (reply, overflow) = self.link.client.release(held);
             if done.is_err() {
                 // A shard's error is among what was held.
@@ -355,8 +400,9 @@ impl Session {
         if rest.rows.is_empty() && count < rows {
             match backend::command_tag(rest.end.get(5..).unwrap_or_default()) {
                 // A SELECT counts the rows of each fetch, everything else what it did in all.
-                Ok(tag) if tag.starts_with("SELECT ") => {
-                    backend::write_command_complete(self.link.client.output(), &format!("SELECT {count}"));
+                Ok(tag) if tag.starts_with("SELECT ") || tag.starts_with("FETCH ") => {
+                    let verb = &tag[..tag.find(' ').unwrap_or(0)];
+                    backend::write_command_complete(self.link.client.output(), &format!("{verb} {count}"));
                 }
                 Ok(_) | Err(_) => self.link.client.output().extend_from_slice(&rest.end),
             }
@@ -404,6 +450,11 @@ fn is_write(step: &Step) -> bool {
         Step::Execute(portal, _) => matches!(&portal.plan, Some(Plan::Direct(direct)) if direct.effect.is_some()),
         _ => false,
     }
+}
+
+/// Tells whether an Execute may leave rows of the portal for the next one.
+fn gives_rows(portal: &Portal, understood: &crate::execute::Understood) -> bool {
+    portal.plan.is_some() && !understood.copies_in || returns_rows(understood)
 }
 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {

@@ -5,7 +5,7 @@ use super::message::Message;
 /// What a pipeline may say.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary {
-    /// Statements and the types of their parameters: `i` int, `t` text.
+    /// Statements and the types of their parameters: `i` int, `b` bigint, `t` text.
     pub statements: &'static [(&'static str, &'static str)],
     /// Statements without parameters, which a Query may have too.
     pub texts: &'static [&'static str],
@@ -13,6 +13,8 @@ pub struct Vocabulary {
     pub copies: &'static [&'static str],
     /// COPY FROM STDIN in binary form.
     pub binary_copies: &'static [&'static str],
+    /// Whether functions are called by FunctionCall.
+    pub calls: bool,
     /// Values of int parameters.
     pub ints: &'static [&'static str],
 }
@@ -31,7 +33,6 @@ const TURNS: &[&str] = &[
     "END",
     "ABORT",
     "COMMIT AND CHAIN",
-    "BEGIN ISOLATION LEVEL REPEATABLE READ",
 ];
 const EMPTY: &[&str] = &["", ";", " -- nothing", "/* */;;"];
 const NAMES: &[&str] = &["", "", "", "a", "b"];
@@ -72,7 +73,8 @@ pub fn messages(chance: &mut Chance, vocabulary: &Vocabulary) -> Vec<Message> {
             14..=17 => made.push(Message::sync()),
             18..=19 => made.push(Message::query(&query_text(chance, vocabulary))),
             20 => copy(chance, vocabulary, &mut made),
-            _ => made.push(function_call(chance)),
+            _ if vocabulary.calls => made.push(function_call(chance)),
+            _ => made.push(Message::sync()),
         }
     }
     made
@@ -82,7 +84,8 @@ pub fn messages(chance: &mut Chance, vocabulary: &Vocabulary) -> Vec<Message> {
 fn run(chance: &mut Chance, vocabulary: &Vocabulary, made: &mut Vec<Message>) {
     let (statement, portal) = (chance.one(NAMES), chance.one(NAMES));
     let (sql, types) = statement_text(chance, vocabulary);
-    if chance.once_in(8) {
+    if !statement.is_empty() {
+        // A text that is wrong under a name that is taken has two errors: PostgreSQL tells the other one.
         made.push(Message::close('S', statement));
     }
     made.push(Message::parse(statement, sql, &declared(chance, types)));
@@ -122,7 +125,9 @@ fn declared(chance: &mut Chance, types: &str) -> Vec<u32> {
     if !chance.once_in(3) {
         return Vec::new();
     }
-    types.chars().map(|kind| if kind == 'i' { chance.one(&[23, 0]) } else { chance.one(&[25, 0]) }).collect()
+    let oid =
+        |kind| [('i', 23), ('b', 20), ('t', 25)].iter().find(|(known, _)| *known == kind).map_or(0, |known| known.1);
+    types.chars().map(|kind| chance.one(&[oid(kind), 0])).collect()
 }
 
 fn bind(chance: &mut Chance, vocabulary: &Vocabulary, portal: &str, statement: &str, types: &str) -> Message {
@@ -135,11 +140,13 @@ fn bind(chance: &mut Chance, vocabulary: &Vocabulary, portal: &str, statement: &
 }
 
 fn value(chance: &mut Chance, vocabulary: &Vocabulary, kind: char) -> (i16, Option<Vec<u8>>) {
-    let written = if kind == 'i' { chance.one(vocabulary.ints) } else { chance.one(&["x", "", "a'b", "äöü"]) };
-    match (kind, written.parse::<i32>()) {
-        _ if chance.once_in(30) => (0, None),
-        ('i', _) if chance.once_in(30) => (0, Some(b"x".to_vec())),
-        ('i', Ok(number)) if chance.once_in(4) => (1, Some(number.to_be_bytes().to_vec())),
+    let written = if kind != 't' { chance.one(vocabulary.ints) } else { chance.one(&["x", "", "a'b", "äöü"]) };
+    match (kind, written.parse::<i64>()) {
+        // NULL is refused as a sharding key before anything is bound.
+        ('i' | 't', _) if chance.once_in(30) => (0, None),
+        ('i' | 'b', _) if chance.once_in(30) => (0, Some(b"x".to_vec())),
+        ('i', Ok(number)) if chance.once_in(4) => (1, Some((number as i32).to_be_bytes().to_vec())),
+        ('b', Ok(number)) if chance.once_in(4) => (1, Some(number.to_be_bytes().to_vec())),
         _ => (0, Some(written.as_bytes().to_vec())),
     }
 }
@@ -149,13 +156,14 @@ fn single(chance: &mut Chance, vocabulary: &Vocabulary) -> Message {
     let name = chance.one(NAMES);
     match chance.below(9) {
         0 => Message::describe('S', name),
-        1 => Message::describe('P', name),
-        2 | 3 => Message::execute(name, chance.one(ROWS)),
+        // Not the unnamed ones: after a Query that failed it may be a portal that PostgreSQL left there.
+        1 => Message::describe('P', chance.one(&["a", "b"])),
+        2 | 3 => Message::execute(chance.one(&["a", "b"]), chance.one(ROWS)),
         4 => Message::close('S', name),
         5 => Message::close('P', name),
         6 => {
             let (sql, types) = statement_text(chance, vocabulary);
-            Message::parse(name, sql, &declared(chance, types))
+            Message::parse("", sql, &declared(chance, types))
         }
         7 => {
             let types = chance.one(&["", "i", "it"]);
@@ -196,16 +204,15 @@ fn copy(chance: &mut Chance, vocabulary: &Vocabulary, made: &mut Vec<Message>) {
             _ => {}
         }
     }
-    let data = if binary { binary_rows(chance) } else { text_rows(chance) };
+    let is_good = !chance.once_in(5);
+    let data = if binary { binary_rows(chance, is_good) } else { text_rows(chance, is_good) };
     for part in data.chunks(1 + chance.below(20)) {
+        // No Sync among the data: whether PostgreSQL has met a wrong row by then is a matter of time.
         made.push(Message::copy_data(part));
-        if chance.once_in(12) {
-            made.push(chance.one(&[Message::sync as fn() -> Message, Message::flush])());
-        }
     }
     made.push(match chance.below(8) {
         0 | 1 => Message::copy_fail(),
-        2 => Message::query("SELECT 'in the middle'"),
+        2 if is_good => Message::query("SELECT 'in the middle'"),
         _ => Message::copy_done(),
     });
     if !chance.once_in(4) {
@@ -213,13 +220,13 @@ fn copy(chance: &mut Chance, vocabulary: &Vocabulary, made: &mut Vec<Message>) {
     }
 }
 
-fn text_rows(chance: &mut Chance) -> Vec<u8> {
+fn text_rows(chance: &mut Chance, is_good: bool) -> Vec<u8> {
     let mut rows = Vec::new();
     for _ in 0..chance.below(4) {
         let id = 100 + chance.below(40);
         rows.extend(format!("{id}\t{}\n", chance.one(&["x", "\\N", "a\\tb", "ä"])).as_bytes());
     }
-    if chance.once_in(5) {
+    if !is_good {
         rows.extend(b"no number\tx\n");
     }
     if chance.once_in(4) {
@@ -228,7 +235,7 @@ fn text_rows(chance: &mut Chance) -> Vec<u8> {
     rows
 }
 
-fn binary_rows(chance: &mut Chance) -> Vec<u8> {
+fn binary_rows(chance: &mut Chance, is_good: bool) -> Vec<u8> {
     let mut rows = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
     for _ in 0..chance.below(4) {
         let id = 100 + chance.below(40) as i32;
@@ -236,7 +243,7 @@ fn binary_rows(chance: &mut Chance) -> Vec<u8> {
         rows.extend(id.to_be_bytes());
         rows.extend([0, 0, 0, 1, b'x']);
     }
-    if !chance.once_in(5) {
+    if is_good {
         rows.extend([0xff, 0xff]);
     }
     rows

@@ -12,7 +12,7 @@ const END: &str = "the end of the talk";
 pub enum Lenience {
     /// Oids of tables, places in PostgreSQL's source.
     Oids,
-    /// Also details, which name the shard.
+    /// Also details, which name the shard, and the context, which a key that the proxy reads has none of.
     Details,
 }
 
@@ -66,12 +66,14 @@ fn columns(body: &[u8]) -> String {
 
 fn fields(body: &[u8], lenience: Lenience) -> String {
     let mut said = Vec::new();
+    // The proxy tells this one itself, without the table that PostgreSQL names.
+    let is_unexpected = body.windows(23).any(|window| window == b"unexpected message type");
     for field in body.split(|byte| *byte == 0).filter(|field| !field.is_empty()) {
         let left_out: &[u8] = match lenience {
             Lenience::Oids => b"FLR",
-            Lenience::Details => b"FLRD",
+            Lenience::Details => b"FLRDW",
         };
-        if !left_out.contains(&field[0]) {
+        if !left_out.contains(&field[0]) && !(is_unexpected && field[0] == b'W') {
             said.push(String::from_utf8_lossy(field).into_owned());
         }
     }
