@@ -204,9 +204,13 @@ impl Client {
         std::mem::take(&mut self.traffic)
     }
 
-    /// Flushes once [`FLUSH_BYTES`] are waiting, so that a large reply does not gather in memory.
-    pub async fn flush_if_large(&mut self) -> Result<(), ClientError> {
-        if self.output.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
+    /// Flushes once [`FLUSH_BYTES`] are waiting, so that a large reply does not gather in memory; tells whether it did.
+    pub async fn flush_if_large(&mut self) -> Result<bool, ClientError> {
+        let is_large = self.output.len() >= FLUSH_BYTES;
+        if is_large {
+            self.flush().await?;
+        }
+        Ok(is_large)
     }
 
     /// Becomes ready when the client is gone; input that arrives meanwhile is kept, up to a bound.

@@ -144,14 +144,36 @@ pub async fn next_frame(client: &mut Client, server: &mut Server) -> Result<(u8,
 pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, tag: Tag) -> Result<Reply, Failure> {
     let mut reply = Reply::default();
     let mut skip = 0;
+    let mut flushed = false;
     loop {
         let position = client.position;
         if scan(client.output(), server, &mut skip, (passing, tag, position), &mut reply)? {
             return Ok(reply);
         }
-        client.flush_if_large().await?;
-        fill(client, server).await?;
+        flushed |= client.flush_if_large().await?;
+        fill(client, server).await.map_err(|failure| cut(client, failure, skip, flushed))?;
     }
+}
+
+/// Takes a failure in the middle of a reply of which `skip` bytes of a row are missing: nothing can be told behind half
+/// a row. It is taken back while it has not left, as `flushed` says; else the client's connection ends.
+#[cold]
+pub fn cut(client: &mut Client, failure: Failure, skip: usize, flushed: bool) -> Failure {
+    if skip == 0 {
+        return failure;
+    }
+    if flushed {
+        return Failure::Client(ClientError::Gone);
+    }
+    let output = client.output();
+    let mut whole = 0;
+    while let Ok(Some(header)) = frame::header(&output[whole..], SERVER_FRAME_MAX)
+        && whole + header.length <= output.len()
+    {
+        whole += header.length;
+    }
+    output.truncate(whole);
+    failure
 }
 
 /// Passes one reply as it is, all but ReadyForQuery.

@@ -31,7 +31,7 @@ pub use call::{Arguments, Call};
 pub use client::{Client, ClientError, FLUSH_BYTES};
 pub use copy::pass as pass_copy_data;
 pub use failure::Failure;
-pub use forward::{fill, next_frame, note_ready, pass_reply, pass_rows, rows_of_tag, swallow, whole_frame};
+pub use forward::{cut, fill, next_frame, note_ready, pass_reply, pass_rows, rows_of_tag, swallow, whole_frame};
 pub use link::{Identity, Link, Role, Targets};
 pub use lock_wait::explained;
 pub use position::Position;

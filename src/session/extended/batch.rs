@@ -167,6 +167,7 @@ impl Batch {
         let mut outcome = Outcome::default();
         let mut described = BytesMut::new();
         let mut skip = 0;
+        let mut flushed = false;
         loop {
             execute::pass_rows(client.output(), server, &mut skip)?;
             if skip == 0
@@ -179,8 +180,8 @@ impl Batch {
                     Next::Done => return Ok(outcome),
                 }
             }
-            client.flush_if_large().await?;
-            execute::fill(client, server).await?;
+            flushed |= client.flush_if_large().await?;
+            execute::fill(client, server).await.map_err(|failure| execute::cut(client, failure, skip, flushed))?;
         }
     }
 

@@ -73,7 +73,7 @@ fn fields(body: &[u8], lenience: Lenience) -> String {
             Lenience::Oids => b"FLR",
             Lenience::Details => b"FLRDW",
         };
-        if !left_out.contains(&field[0]) && !(is_unexpected && field[0] == b'W') {
+        if !(left_out.contains(&field[0]) || is_unexpected && field[0] == b'W') {
             said.push(String::from_utf8_lossy(field).into_owned());
         }
     }

@@ -1,4 +1,4 @@
-//! A TCP relay between the proxy and a shard that cuts the connection when it sees certain bytes.
+//! A TCP relay between the proxy and a shard that does harm to a connection over which certain bytes are sent.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,19 +6,32 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Passes bytes both ways. Once armed, the first write of the proxy that contains the text still reaches the server;
-/// its answer does not come back, and both connections end.
+/// what then becomes of the server's answer is the [`Harm`].
 #[derive(Debug)]
 pub struct Cutter {
     port: u16,
     shared: Arc<Shared>,
 }
 
+/// What becomes of the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Harm {
+    /// So many bytes of it pass, then both connections end.
+    CutAfter(usize),
+    /// The proxy gets these bytes in its place, then both connections end.
+    Replace(Vec<u8>),
+}
+
 #[derive(Debug, Default)]
 struct Shared {
-    text: Mutex<Option<String>>,
+    armed: Mutex<Option<(String, Harm)>>,
+    doomed: Mutex<Doom>,
     refusing: AtomicBool,
     cuts: AtomicUsize,
 }
+
+/// The harm that one connection is under.
+type Doom = Arc<Mutex<Option<Harm>>>;
 
 impl Cutter {
     /// Listens on a free port and relays to 127.0.0.1:`server`; ends with the test's process.
@@ -47,7 +60,17 @@ impl Cutter {
 
     /// Cuts the next connection over which the proxy sends `text`, after the server has got it.
     pub fn arm(&self, text: &str) {
-        *self.shared.text.lock().unwrap() = Some(text.to_owned());
+        self.arm_with(text, Harm::CutAfter(0));
+    }
+
+    /// Does `harm` to the next connection over which the proxy sends `text`.
+    pub fn arm_with(&self, text: &str, harm: Harm) {
+        *self.shared.armed.lock().unwrap() = Some((text.to_owned(), harm));
+    }
+
+    /// Takes back what is left of the last harm.
+    pub fn spare(&self) {
+        *self.shared.doomed.lock().unwrap().lock().unwrap() = None;
     }
 
     /// Says whether new connections are refused from now on.
@@ -55,7 +78,7 @@ impl Cutter {
         self.shared.refusing.store(refusing, Ordering::SeqCst);
     }
 
-    /// Returns how many connections were cut.
+    /// Returns how many connections were harmed.
     pub fn cuts(&self) -> usize {
         self.shared.cuts.load(Ordering::SeqCst)
     }
@@ -63,41 +86,53 @@ impl Cutter {
 
 fn join(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
     let ends = (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-    let silent = Arc::new(AtomicBool::new(false));
-    let (shared, silenced) = (shared.clone(), silent.clone());
-    std::thread::spawn(move || pass(client, server, |bytes| shared.cut(bytes, &silenced)));
-    std::thread::spawn(move || {
-        pass(ends.1, ends.0, |_| if silent.load(Ordering::SeqCst) { Cut::Now } else { Cut::No })
-    });
-}
-
-/// Whether a chunk ends the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    No,
-    /// It is not passed.
-    Now,
+    let doom = Doom::default();
+    let (shared, doomed) = (shared.clone(), doom.clone());
+    std::thread::spawn(move || forth(client, server, &shared, &doomed));
+    std::thread::spawn(move || back(ends.1, ends.0, &doom));
 }
 
 impl Shared {
-    /// Silences the server's side before the text reaches it, so that no answer can come back.
-    fn cut(&self, bytes: &[u8], silenced: &AtomicBool) -> Cut {
-        let mut text = self.text.lock().unwrap();
-        if let Some(wanted) = &*text
+    /// Says what the server's side is to do before the text reaches it, so that no answer can come before.
+    fn look(&self, bytes: &[u8], doom: &Doom) {
+        let mut armed = self.armed.lock().unwrap();
+        if let Some((wanted, _)) = &*armed
             && bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes())
         {
-            *text = None;
-            silenced.store(true, Ordering::SeqCst);
+            *doom.lock().unwrap() = armed.take().map(|(_, harm)| harm);
+            *self.doomed.lock().unwrap() = doom.clone();
             self.cuts.fetch_add(1, Ordering::SeqCst);
         }
-        Cut::No
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(&[u8]) -> Cut) {
+/// From the proxy to the server.
+fn forth(mut from: TcpStream, mut to: TcpStream, shared: &Shared, doom: &Doom) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length) = from.read(&mut buffer) {
-        if length == 0 || cut(&buffer[..length]) == Cut::Now || to.write_all(&buffer[..length]).is_err() {
+        shared.look(&buffer[..length], doom);
+        if length == 0 || to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    from.shutdown(Shutdown::Both).ok();
+    to.shutdown(Shutdown::Both).ok();
+}
+
+/// From the server to the proxy.
+fn back(mut from: TcpStream, mut to: TcpStream, doom: &Doom) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length) = from.read(&mut buffer) {
+        let (passing, ends) = match &mut *doom.lock().unwrap() {
+            None => (buffer[..length].to_vec(), length == 0),
+            Some(Harm::Replace(bytes)) => (bytes.clone(), true),
+            Some(Harm::CutAfter(left)) => {
+                let passing = buffer[..length.min(*left)].to_vec();
+                *left -= passing.len();
+                (passing, *left == 0 || length == 0)
+            }
+        };
+        if to.write_all(&passing).is_err() || ends {
             break;
         }
     }

@@ -74,6 +74,11 @@ impl Pipeline {
         self.parse("", sql).bind("", "", values).describe_portal("").execute("", 0)
     }
 
+    /// Sends the messages.
+    pub fn send_only(&self, client: &mut RawClient) {
+        client.send(&self.0);
+    }
+
     /// Sends the messages and reads `replies` replies up to ReadyForQuery each.
     pub fn send(&self, client: &mut RawClient, replies: usize) -> Vec<Reply> {
         client.send(&self.0);

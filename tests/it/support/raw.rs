@@ -69,6 +69,15 @@ impl Reply {
     }
 }
 
+/// What [`RawClient::send_until_stuck`] could not send.
+#[derive(Debug)]
+pub struct Unsent {
+    /// Parts that were not sent, or not wholly.
+    pub parts_left: usize,
+    /// The rest of a part that was begun; empty if none was.
+    pub of_part: Vec<u8>,
+}
+
 /// One connection. All calls block.
 #[derive(Debug)]
 pub struct RawClient {
@@ -169,6 +178,59 @@ impl RawClient {
                 _ => events.push(event(tag, &body)),
             }
         }
+    }
+
+    /// Reads up to the next ReadyForQuery; `None` if the other side closes before.
+    pub fn try_reply(&mut self) -> Option<Reply> {
+        let mut events = Vec::new();
+        loop {
+            let (tag, body) = self.try_message()?;
+            match tag {
+                'Z' => return Some(Reply { events, status: char::from(body[0]) }),
+                'S' => self.parameter(&body),
+                _ => events.push(event(tag, &body)),
+            }
+        }
+    }
+
+    /// Reads up to the next ReadyForQuery and counts the rows, which are not kept; panics on an error.
+    pub fn count_rows(&mut self) -> usize {
+        let mut rows = 0;
+        loop {
+            match self.message() {
+                ('Z', _) => return rows,
+                ('D', _) => rows += 1,
+                ('E', body) => panic!("{}", String::from_utf8_lossy(&body)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns another handle to the same connection, to read from while this one writes.
+    pub fn duplicate(&self) -> Self {
+        let stream = self.stream.try_clone().expect("a handle");
+        Self { stream, parameters: BTreeMap::new(), key: Vec::new() }
+    }
+
+    /// Sends `part` up to `count` times, until the other side takes nothing for `patience`.
+    pub fn send_until_stuck(&mut self, part: &[u8], count: usize, patience: Duration) -> Unsent {
+        self.stream.set_write_timeout(Some(patience)).expect("a time-out");
+        let mut unsent = Unsent { parts_left: count, of_part: Vec::new() };
+        'parts: while unsent.parts_left > 0 {
+            let mut rest = part;
+            while !rest.is_empty() {
+                match self.stream.write(rest) {
+                    Ok(written) => rest = &rest[written..],
+                    Err(_) => {
+                        unsent.of_part = if rest.len() < part.len() { rest.to_vec() } else { Vec::new() };
+                        break 'parts;
+                    }
+                }
+            }
+            unsent.parts_left -= 1;
+        }
+        self.stream.set_write_timeout(None).expect("no time-out");
+        unsent
     }
 
     /// Reads one message: its tag and its body.
