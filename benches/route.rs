@@ -1,0 +1,34 @@
+//! How long it takes from a plan and values to a shard: `cargo bench --bench route`.
+
+mod shop;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use shardloom::sql;
+
+fn route(criterion: &mut Criterion) {
+    let snapshot = shop::snapshot();
+    let mut group = criterion.benchmark_group("route");
+    let cases: [(&str, &str, &[Option<&[u8]>]); 4] = [
+        ("literal", shop::POINT_READ, &[]),
+        ("parameter", shop::POINT_READ_BOUND, &[Some(b"4711"), Some(b"open")]),
+        (
+            "update",
+            "UPDATE orders SET status = 'paid' WHERE customer_id = $1 AND order_id = $2",
+            &[Some(b"4711"), Some(b"1")],
+        ),
+        ("scatter", "SELECT status, count(*) FROM orders GROUP BY status ORDER BY status", &[]),
+    ];
+    for (name, text, values) in cases {
+        let prepared = shop::prepared(text, &snapshot);
+        let literals = sql::literals(text);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| shop::planned(&prepared, text, &literals, black_box(values), &snapshot));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, route);
+criterion_main!(benches);
