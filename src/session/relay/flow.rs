@@ -134,11 +134,18 @@ impl Relay {
         }
     }
 
+    /// Reads what is there, writing first only where much is waiting; ready with whatever was read or broke.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.link.client.output().len() >= FLUSH_BYTES
+            && let Poll::Ready(Err(error)) = self.link.client.poll_flush(context)
+        {
+            return Poll::Ready(Event::Gone(error));
+        }
         if let Some(server) = &mut self.server {
             if let Poll::Ready(Err(error)) = server.poll_flush(context) {
                 return Poll::Ready(Event::Lost(error));
             }
+            // A client that does not read keeps its server waiting, not the proxy's memory growing.
             if self.link.client.output().len() < FLUSH_BYTES
                 && let Poll::Ready(read) = server.poll_fill(context)
             {
