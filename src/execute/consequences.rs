@@ -3,7 +3,6 @@
 //! Only for sessions whose statements pass unread otherwise. Whether a statement is right is the server's word: a
 //! consequence counts once the server said that the statement is complete.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -96,7 +95,7 @@ impl Readings {
         self.harmless.borrow().get(skeleton.text.as_str()).cloned()
     }
 
-    fn remember(&self, text: &Cow<'_, str>) -> Rc<Reading> {
+    fn remember(&self, text: &str) -> Rc<Reading> {
         let reading = read(text);
         if !reading.statements.is_empty() {
             return Rc::new(reading);

@@ -28,9 +28,12 @@ pub struct Named {
     pub reading: Rc<Reading>,
 }
 
+/// The fingerprint of the settings, and what follows the name in Parse.
+type Key = (u64, Box<[u8]>);
+
 /// One worker's named statements.
 pub struct StatementNames {
-    shared: RefCell<Cache<(u64, Box<[u8]>), Rc<Named>>>,
+    shared: RefCell<Cache<Key, Rc<Named>>>,
     next: Rc<Cell<u64>>,
 }
 
