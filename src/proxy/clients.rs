@@ -42,6 +42,10 @@ pub enum Pinned {
     AdvisoryLock,
     /// A WITH HOLD cursor.
     HeldCursor,
+    /// A statement of SQL's PREPARE.
+    PreparedStatement,
+    /// A setting that cannot be replayed.
+    Setting,
 }
 
 /// One place among the `max_clients`, given back on drop.
@@ -200,7 +204,15 @@ impl ClientState {
 }
 
 impl Pinned {
-    const ALL: [Self; 5] = [Self::No, Self::TemporaryTable, Self::Listen, Self::AdvisoryLock, Self::HeldCursor];
+    const ALL: [Self; 7] = [
+        Self::No,
+        Self::TemporaryTable,
+        Self::Listen,
+        Self::AdvisoryLock,
+        Self::HeldCursor,
+        Self::PreparedStatement,
+        Self::Setting,
+    ];
 
     fn from_stored(stored: u8) -> Self {
         Self::ALL[usize::from(stored) % Self::ALL.len()]
@@ -214,6 +226,8 @@ impl Pinned {
             Self::Listen => Some("listen"),
             Self::AdvisoryLock => Some("advisory lock"),
             Self::HeldCursor => Some("held cursor"),
+            Self::PreparedStatement => Some("prepared statement"),
+            Self::Setting => Some("setting"),
         }
     }
 }

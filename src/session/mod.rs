@@ -10,6 +10,7 @@ mod extended;
 mod function_call;
 mod ids;
 mod login;
+mod relay;
 mod report;
 mod savepoint;
 mod set;
