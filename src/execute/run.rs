@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Statement, Values};
-use crate::proxy::Pinned;
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, SqlState};
@@ -15,6 +14,7 @@ use crate::types::{Refusal, SqlState};
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
 use super::link::Link;
+use super::pinned;
 use super::position::Position;
 use super::understand::{self, Meaning, Planned, Understood};
 
@@ -46,9 +46,13 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
-        if understood.pins != Pinned::No {
-            self.pin = understood.pins;
+        let at_home = if understood.at_home { pinned::at_home(plan) } else { None };
+        let plan = at_home.as_ref().unwrap_or(plan);
+        self.keep_servers(understood.pins, pinned::shards_of(plan));
+        if understood.unpins {
+            self.keeping.doubt();
         }
+        let sets = if understood.touches_settings { self.foresee_settings(call, plan)? } else { Vec::new() };
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
@@ -67,6 +71,9 @@ impl Link {
         self.worker.proxy.metrics.latency(begun.elapsed());
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
+            if done.is_ok() {
+                self.note_settings(sets).await?;
+            }
         }
         if understood.changes_schema {
             self.schema_changed().await;

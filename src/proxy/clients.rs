@@ -42,6 +42,14 @@ pub enum Pinned {
     AdvisoryLock,
     /// A WITH HOLD cursor.
     HeldCursor,
+    /// A statement of SQL's PREPARE.
+    PreparedStatement,
+    /// A setting that cannot be replayed.
+    Setting,
+    /// What a sequence gave to the session.
+    Sequence,
+    /// A library that was loaded, or what one keeps for the session.
+    Library,
 }
 
 /// One place among the `max_clients`, given back on drop.
@@ -200,7 +208,17 @@ impl ClientState {
 }
 
 impl Pinned {
-    const ALL: [Self; 5] = [Self::No, Self::TemporaryTable, Self::Listen, Self::AdvisoryLock, Self::HeldCursor];
+    const ALL: [Self; 9] = [
+        Self::No,
+        Self::TemporaryTable,
+        Self::Listen,
+        Self::AdvisoryLock,
+        Self::HeldCursor,
+        Self::PreparedStatement,
+        Self::Setting,
+        Self::Sequence,
+        Self::Library,
+    ];
 
     fn from_stored(stored: u8) -> Self {
         Self::ALL[usize::from(stored) % Self::ALL.len()]
@@ -214,6 +232,10 @@ impl Pinned {
             Self::Listen => Some("listen"),
             Self::AdvisoryLock => Some("advisory lock"),
             Self::HeldCursor => Some("held cursor"),
+            Self::PreparedStatement => Some("prepared statement"),
+            Self::Setting => Some("setting"),
+            Self::Sequence => Some("sequence"),
+            Self::Library => Some("library"),
         }
     }
 }

@@ -20,5 +20,6 @@ mod parts;
 mod pgbench;
 mod protocol;
 mod sessions;
+mod state;
 mod support;
 mod support_holds;

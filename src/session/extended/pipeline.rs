@@ -83,6 +83,7 @@ impl Session {
         self.extended.pipeline.clear();
         let failed = std::mem::take(&mut self.extended.skipping);
         self.end_block(failed).await?;
+        self.settle_keeping().await?;
         self.ready();
         Ok(())
     }

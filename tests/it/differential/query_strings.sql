@@ -101,6 +101,5 @@ DELETE FROM customers WHERE customer_id = 20; DELETE FROM customers WHERE custom
 
 DISCARD ALL
 
---: proxy
 --: simple
 DISCARD ALL; SELECT 1
