@@ -18,8 +18,7 @@ use crate::sql::{self, Control, Ddl, Literal, Skeleton, Utility};
 use crate::types::{Refusal, ShardId};
 
 use super::failure::Failure;
-pub(super) use super::pins::pins;
-use super::pins::{calls, is_between_sessions, unpins};
+use super::pins::{calls, is_between_sessions, pins, unpins};
 use super::prepared::Prepared;
 
 /// What one text means under one generation of the rules.
