@@ -1,6 +1,6 @@
 //! Control statements on a connection: one Query, its reply as values.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{BackendError, Server, ServerError};
 use crate::wire::backend::{DataRow, command_tag};
@@ -8,6 +8,8 @@ use crate::wire::frontend::{write_copy_fail, write_query};
 
 /// The most rows that a control statement may return; such statements return a handful.
 const ROWS_MAX: usize = 100_000;
+/// The most bytes of notices and the like that are kept for the client; those beyond are dropped, as a log would.
+const ASIDES_BYTES_MAX: usize = 1024 * 1024;
 
 /// The reply to a control statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct SimpleReply {
     pub rows: Vec<Vec<Option<Bytes>>>,
     /// The last command's tag, as `SELECT 1`.
     pub tag: String,
+    /// Notices, notifications and parameters that came with it, as frames.
+    pub asides: BytesMut,
 }
 
 impl Server {
@@ -48,6 +52,11 @@ impl Server {
                 b'D' => self.take_row(&mut reply, &body)?,
                 b'C' => reply.tag = command_tag(&body).map_err(|error| self.violated(error))?.to_owned(),
                 b'E' => failure = Some(self.read_error(&body)?),
+                b'N' | b'A' | b'S' if reply.asides.len() < ASIDES_BYTES_MAX => {
+                    reply.asides.put_u8(kind);
+                    reply.asides.put_u32(body.len() as u32 + 4);
+                    reply.asides.put_slice(&body);
+                }
                 b'G' => write_copy_fail(self.out(), "COPY is not a control statement"),
                 _ => {}
             }

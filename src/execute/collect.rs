@@ -57,7 +57,10 @@ pub async fn collect(client: &mut Client, member: &mut Member) -> Result<Collect
             b'C' => collected.tag = backend::command_tag(&frame[5..]).unwrap_or_default().to_owned(),
             b'E' => collected.error = collected.error.or(Some(lock_wait::explained(&member.server, frame))),
             b'N' => collected.notices.push(frame),
-            b'S' => client.output().extend_from_slice(&frame),
+            b'S' | b'A' => {
+                forward::note_parameter(&mut member.server, &frame);
+                client.output().extend_from_slice(&frame);
+            }
             b'G' => {
                 collected.copy_in = Some(frame);
                 return opened.map(|()| collected);

@@ -3,6 +3,7 @@
 //! Where the proxy may die: before home's COMMIT is sent nothing happened anywhere; after it the ledger row says what
 //! the targets must have, and the relay or recovery brings it to them. `docs/multi-shard-writes.md` has the table.
 
+use bytes::BytesMut;
 use futures_util::future::join_all;
 
 use crate::backend::{BackendError, Server};
@@ -14,6 +15,13 @@ use super::failure::Failure;
 use super::forward;
 use super::link::Link;
 use super::transaction::{Block, Member};
+
+/// Who hears what a shard says besides its answer: of several shards that say the same, one speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    ToClient,
+    ToNobody,
+}
 
 /// When a vanished client's statement is cancelled again: long enough for a server to have begun it.
 const SECOND_CANCEL: std::time::Duration = std::time::Duration::from_millis(250);
@@ -75,26 +83,31 @@ impl Link {
         members.sort_by_key(|member| !member.wrote);
         let mut members = members.into_iter();
         let Some(mut first) = members.next() else { return Ok(()) };
-        let outcome = self.end_member(&mut first, "COMMIT").await;
+        let outcome = self.end_member(&mut first, "COMMIT", Said::ToClient).await;
         self.give_back(first.server);
         let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         for mut member in members {
             // Nothing was written here: how it ends changes nothing of what the first member decided.
-            let _ = self.end_member(&mut member, sql).await;
+            let _ = self.end_member(&mut member, sql, Said::ToNobody).await;
             self.give_back(member.server);
         }
         outcome
     }
 
     /// Runs COMMIT or ROLLBACK on one member. A COMMIT that answers ROLLBACK, or no answer to it, is an error.
-    async fn end_member(&mut self, member: &mut Member, sql: &str) -> Result<(), Failure> {
+    async fn end_member(&mut self, member: &mut Member, sql: &str, said: Said) -> Result<(), Failure> {
         match member.server.simple(sql).await {
             Ok(reply) if sql == "COMMIT" && reply.tag != "COMMIT" => Err(Refusal::new(
                 SqlState::SERIALIZATION_FAILURE,
                 format!("shard \"{}\" rolled the transaction back", member.server.target().shard_name),
             )
             .into()),
-            Ok(_) => Ok(()),
+            Ok(reply) => {
+                if said == Said::ToClient {
+                    self.pass_said(&reply.asides);
+                }
+                Ok(())
+            }
             Err(error @ BackendError::Server(_)) => Err(error.into()),
             Err(error) if sql == "COMMIT" && member.wrote => Err(outcome_unknown(&member.server, &error, None).into()),
             Err(error) => Err(error.into()),
@@ -214,6 +227,7 @@ impl Link {
         let failure = match server.simple(&sql).await {
             Ok(reply) if reply.tag == "COMMIT" => {
                 fault::reached(FaultPoint::AfterHomeCommit);
+                self.pass_said(&reply.asides);
                 return Ok(flight);
             }
             Ok(_) => Refusal::new(
@@ -353,16 +367,20 @@ impl Link {
         let members = self.transaction.finish();
         let ended = join_all(members.into_iter().map(async |mut member| {
             let at_rest = member.preamble == 0 && member.server.is_in_step() && member.server.input().is_empty();
-            let usable = match member.server.status() {
-                TransactionStatus::Idle => member.server.is_usable(),
+            let asides = match member.server.status() {
+                TransactionStatus::Idle => member.server.is_at_rest().then(BytesMut::new),
+                TransactionStatus::Open | TransactionStatus::Failed if !at_rest => None,
                 TransactionStatus::Open | TransactionStatus::Failed => {
-                    at_rest && member.server.simple("ROLLBACK").await.is_ok()
+                    member.server.simple("ROLLBACK").await.ok().map(|reply| reply.asides)
                 }
             };
-            usable.then_some(member.server)
+            asides.map(|asides| (member.server, asides))
         }))
         .await;
-        for server in ended.into_iter().flatten() {
+        for (position, (server, asides)) in ended.into_iter().flatten().enumerate() {
+            if position == 0 {
+                self.pass_said(&asides);
+            }
             self.give_back(server);
         }
         self.cancel.clear();

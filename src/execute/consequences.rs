@@ -11,7 +11,7 @@ use quick_cache::unsync::Cache;
 use crate::proxy::Pinned;
 use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
 
-use super::understand::pins;
+use super::pins::pins;
 
 /// Texts remembered per worker; each costs its skeleton and a pointer.
 const TEXTS_MAX: usize = 4096;

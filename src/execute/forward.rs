@@ -99,7 +99,10 @@ pub async fn swallow(client: &mut Client, server: &mut Server, count: usize) -> 
         let (kind, whole) = next_frame(client, server).await?;
         match kind {
             b'E' => error = error.or(Some(lock_wait::explained(server, whole))),
-            b'N' | b'S' | b'A' => client.output().extend_from_slice(&whole),
+            b'N' | b'S' | b'A' => {
+                note_parameter(server, &whole);
+                client.output().extend_from_slice(&whole);
+            }
             b'Z' => {
                 note_ready(server, &whole)?;
                 ready += 1;
@@ -200,10 +203,11 @@ fn scan(
     reply: &mut Reply,
 ) -> Result<bool, Failure> {
     let bounded = server.lock_bounded.then(|| server.target().clone());
-    let mut run = Run { from: 0, at: 0, bounded, position };
+    let mut run = Run { from: 0, at: 0, bounded, position, reported: Vec::new() };
     let chunk =
         run.over(server.input(), output, skip, (passing, tag), reply).map_err(|error| protocol(server, error))?;
     server.input().advance(run.at);
+    run.reported.iter().for_each(|frame| note_parameter(server, frame));
     match chunk {
         Chunk::More => Ok(false),
         Chunk::Copy => Ok(true),
@@ -221,6 +225,8 @@ struct Run {
     /// The shard, where the proxy has bounded the lock waits.
     bounded: Option<Arc<ServerTarget>>,
     position: Position,
+    /// ParameterStatus frames that passed.
+    reported: Vec<Bytes>,
 }
 
 impl Run {
@@ -268,6 +274,10 @@ impl Run {
                         output.extend_from_slice(&mended);
                         true
                     })
+                }
+                b'S' => {
+                    self.reported.push(Bytes::copy_from_slice(frame));
+                    false
                 }
                 kind => !passing.passes(kind),
             };
@@ -333,6 +343,15 @@ pub fn pass_rows(output: &mut BytesMut, server: &mut Server, skip: &mut usize) -
 pub fn whole_frame(server: &mut Server) -> Result<Option<usize>, Failure> {
     let length = header(server)?.map(|header| header.length);
     Ok(length.filter(|length| server.input().len() >= *length))
+}
+
+/// Notes what a server says of its parameters, from a whole frame; other frames say nothing of them.
+pub fn note_parameter(server: &mut Server, frame: &[u8]) {
+    if frame.first() == Some(&b'S')
+        && let Ok((name, value)) = backend::parameter_status(frame.get(5..).unwrap_or_default())
+    {
+        server.set_parameter(name, value);
+    }
 }
 
 /// Notes the server's own transaction status, from a whole ReadyForQuery frame.

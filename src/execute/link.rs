@@ -11,6 +11,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 use super::client::Client;
 use super::failure::Failure;
 use super::forward;
+use super::pinned::Keeping;
 use super::settings::Settings;
 use super::transaction::{Block, Member, PLAIN_BEGIN, Transaction};
 use super::worker::Worker;
@@ -63,6 +64,10 @@ pub struct Link {
     pub schema_dirty: bool,
     /// What the session left on its servers that must not reach another client; from then on it keeps its servers.
     pub pin: Pinned,
+    /// Which servers it keeps, and whether it still has to.
+    pub keeping: Keeping,
+    /// The settings to go back to if the transaction rolls back.
+    pub settings_before: Option<Settings>,
     /// Whether the statement at hand changes settings past the proxy's book-keeping.
     pub touches_settings: bool,
 }
@@ -93,13 +98,9 @@ impl Link {
         if self.touches_settings {
             server.settings.fingerprint = SETTINGS_UNKNOWN;
         }
-        if self.pin == Pinned::No {
-            if server.is_usable() {
-                self.worker.pools.checkin(server);
-            }
-        } else if server.is_at_rest() {
-            // A late cancel request can hit nobody but this session, so the connection may stay.
-            self.pinned.push(server);
+        let free = if self.pin == Pinned::No { Some(server) } else { self.keep(server) };
+        if let Some(server) = free.filter(Server::is_usable) {
+            self.worker.pools.checkin(server);
         }
     }
 
@@ -154,14 +155,10 @@ impl Link {
         }
         let mut server = self.borrow(shard).await?;
         let mut opening = self.transaction.begin_statement().to_owned();
-        for statement in &self.transaction.local_statements {
+        for statement in self.transaction.replayed() {
             // On a line of its own: the statement may end in a comment.
             opening.push_str("\n;");
-            opening.push_str(statement);
-        }
-        for savepoint in &self.transaction.savepoints {
-            opening.push_str("\n;SAVEPOINT ");
-            opening.push_str(&savepoint.name);
+            opening.push_str(&statement);
         }
         crate::wire::frontend::write_query(server.out(), &opening);
         self.transaction.members.push(Member {

@@ -19,10 +19,13 @@ use super::link::{Link, SETTINGS_UNKNOWN};
 const SCHEMA_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Link {
-    /// Runs a statement without rows on one member; its error is the client's.
+    /// Runs a statement without rows on one member; its error is the client's, and what the first member says besides.
     pub async fn member_simple(&mut self, position: usize, sql: &str) -> Result<(), Failure> {
         self.flush_member(position).await?;
-        self.transaction.members[position].server.simple(sql).await?;
+        let reply = self.transaction.members[position].server.simple(sql).await?;
+        if position == 0 {
+            self.pass_said(&reply.asides);
+        }
         Ok(())
     }
 

@@ -7,14 +7,14 @@ use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Statement, Values};
-use crate::proxy::Pinned;
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
-use crate::types::{Refusal, SqlState};
+use crate::types::{Refusal, ShardSet, SqlState};
 
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
 use super::link::Link;
+use super::pinned;
 use super::position::Position;
 use super::understand::{self, Meaning, Planned, Understood};
 
@@ -46,7 +46,11 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
-        self.expect_consequences(understood);
+        let at_home = if understood.at_home { pinned::at_home(plan) } else { None };
+        let plan = at_home.as_ref().unwrap_or(plan);
+        self.expect_remains(understood, pinned::shards_of(plan));
+        let sets = if understood.touches_settings { self.foresee_settings(call, plan)? } else { Vec::new() };
+        self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
             self.client.position = Position::Unknown;
@@ -64,6 +68,9 @@ impl Link {
         self.worker.proxy.metrics.latency(begun.elapsed());
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
+            if done.is_ok() {
+                self.note_settings(sets).await?;
+            }
         }
         if understood.changes_schema {
             self.schema_changed().await;
@@ -71,12 +78,12 @@ impl Link {
         done
     }
 
-    /// Notes what a statement that is about to run may leave on its server.
-    pub fn expect_consequences(&mut self, understood: &Understood) {
-        if understood.pins != Pinned::No {
-            self.pin = understood.pins;
+    /// Keeps what a statement that is about to run on these shards may leave there, and doubts what it may take away.
+    pub fn expect_remains(&mut self, understood: &Understood, shards: ShardSet) {
+        self.keep_servers(understood.pins, shards);
+        if understood.unpins {
+            self.keeping.doubt();
         }
-        self.touches_settings |= understood.touches_settings;
     }
 
     /// Returns the plan of one execution.

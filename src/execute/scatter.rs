@@ -172,7 +172,10 @@ async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec
         match kind {
             b'T' => return backend::row_description(&frame[5..]).map_err(|error| Failure::Refused(error.into())),
             b'E' => return Err(Failure::Shard { frame }),
-            b'N' | b'S' => client.output().extend_from_slice(&frame),
+            b'N' | b'S' | b'A' => {
+                forward::note_parameter(stream.server, &frame);
+                client.output().extend_from_slice(&frame);
+            }
             b'Z' => {
                 stream.ready = true;
                 forward::note_ready(stream.server, &frame)?;
@@ -197,7 +200,10 @@ async fn next_row(client: &mut Client, stream: &mut Stream<'_>) -> Result<Option
                 return Ok(None);
             }
             b'E' => return Err(Failure::Shard { frame }),
-            b'N' | b'S' => client.output().extend_from_slice(&frame),
+            b'N' | b'S' | b'A' => {
+                forward::note_parameter(stream.server, &frame);
+                client.output().extend_from_slice(&frame);
+            }
             _ => {}
         }
     }

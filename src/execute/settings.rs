@@ -61,6 +61,21 @@ impl Settings {
         self.retag();
     }
 
+    /// Tells whether nothing differs from what the session started with.
+    pub fn is_as_at_start(&self) -> bool {
+        self.values == self.defaults
+    }
+
+    /// Tells whether the session started with settings of its own.
+    pub fn has_defaults(&self) -> bool {
+        !self.defaults.is_empty()
+    }
+
+    /// Tells whether `name`, in any case, is one that the session started with.
+    pub fn is_default(&self, name: &str) -> bool {
+        self.defaults.contains_key(&name.to_ascii_lowercase())
+    }
+
     /// Returns the fingerprint; equal settings have equal tags, none has 0.
     pub fn tag(&self) -> u64 {
         self.tag
@@ -76,15 +91,19 @@ impl Settings {
         let mut sql = String::from("RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL");
         for (name, value) in &self.values {
             sql.push(';');
-            match SPECIAL.iter().find(|(special, _)| special == name) {
-                Some((_, verb)) => sql.push_str(verb),
-                None => {
-                    sql.push_str("SET ");
-                    sql.push_str(&quoted_name(name));
-                    sql.push_str(" TO ");
-                }
+            push_statement(&mut sql, name, value);
+        }
+        sql
+    }
+
+    /// Returns the statements that bring a server, of which `name` or all was reset, back to the session's start.
+    pub fn defaults_of(&self, name: Option<&str>) -> String {
+        let mut sql = String::new();
+        for (default, value) in &self.defaults {
+            if name.is_none_or(|name| name.eq_ignore_ascii_case(default)) {
+                push_statement(&mut sql, default, value);
+                sql.push(';');
             }
-            sql.push_str(value);
         }
         sql
     }
@@ -98,6 +117,18 @@ impl Settings {
         self.values.hash(&mut hasher);
         self.tag = hasher.finish().max(1);
     }
+}
+
+fn push_statement(sql: &mut String, name: &str, value: &str) {
+    match SPECIAL.iter().find(|(special, _)| *special == name) {
+        Some((_, verb)) => sql.push_str(verb),
+        None => {
+            sql.push_str("SET ");
+            sql.push_str(&quoted_name(name));
+            sql.push_str(" TO ");
+        }
+    }
+    sql.push_str(value);
 }
 
 /// Quotes a setting's name part by part: `my.setting` is two identifiers.

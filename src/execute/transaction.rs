@@ -2,6 +2,8 @@
 //!
 //! Shards are enlisted lazily, when the transaction first touches them. No I/O here; `enlist` and `commit` drive it.
 
+use std::borrow::Cow;
+
 use crate::backend::Server;
 use crate::outbox::{LedgerTarget, RedoCommand};
 use crate::rules::OnDead;
@@ -227,6 +229,19 @@ impl Transaction {
         self.savepoints.len() <= SAVEPOINTS_MAX
     }
 
+    /// Returns what a shard that joins late must be told behind BEGIN: local statements and savepoints, in their order.
+    pub fn replayed(&self) -> Vec<Cow<'_, str>> {
+        let mut statements = Vec::with_capacity(self.local_statements.len() + self.savepoints.len());
+        let mut told = 0;
+        for savepoint in &self.savepoints {
+            statements.extend(self.local_statements[told..savepoint.locals].iter().map(|text| text.as_str().into()));
+            statements.push(format!("SAVEPOINT {}", savepoint.name).into());
+            told = savepoint.locals;
+        }
+        statements.extend(self.local_statements[told..].iter().map(|text| text.as_str().into()));
+        statements
+    }
+
     /// Finds the innermost savepoint of that name.
     pub fn find_savepoint(&self, name: &str) -> Option<usize> {
         self.savepoints.iter().rposition(|savepoint| savepoint.name == name)
@@ -255,5 +270,25 @@ impl Transaction {
     /// Ends the block and hands out its members; the transaction is as new.
     pub fn finish(&mut self) -> Vec<Member> {
         std::mem::take(self).members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_shard_is_told_everything_in_order() {
+        let mut transaction = Transaction::default();
+        transaction.local_statements.push("SET LOCAL a.b = 1".into());
+        assert!(transaction.savepoint("\"one\"", Settings::default()));
+        assert!(transaction.savepoint("\"two\"", Settings::default()));
+        transaction.local_statements.push("SET LOCAL a.b = 2".into());
+        let all = ["SET LOCAL a.b = 1", "SAVEPOINT \"one\"", "SAVEPOINT \"two\"", "SET LOCAL a.b = 2"];
+        assert_eq!(transaction.replayed(), all);
+        transaction.release(1);
+        assert_eq!(transaction.replayed(), [all[0], all[1], all[3]]);
+        transaction.rollback_to(0);
+        assert_eq!(transaction.replayed(), all[..2]);
     }
 }

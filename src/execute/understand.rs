@@ -18,6 +18,7 @@ use crate::sql::{self, Control, CopyDirection, Ddl, Literal, Skeleton, Utility};
 use crate::types::{Refusal, ShardId};
 
 use super::failure::Failure;
+use super::pins::{calls, is_between_sessions, pins, unpins};
 use super::prepared::Prepared;
 
 /// What one text means under one generation of the rules.
@@ -29,6 +30,10 @@ pub struct Understood {
     pub generation: u64,
     /// What it leaves on its server that belongs to the session.
     pub pins: Pinned,
+    /// Whether it must run on home where any shard would do: there it meets what other sessions did.
+    pub at_home: bool,
+    /// Whether it may take back what pins its session.
+    pub unpins: bool,
     /// Whether it may change settings of its server by a function call.
     pub touches_settings: bool,
     /// Whether it changes tables, so that catalogs must be read again.
@@ -190,9 +195,9 @@ impl Understood {
         }
     }
 
-    /// Tells whether the session has to act when it runs: keep its server, or doubt its settings.
-    pub fn has_consequences(&self) -> bool {
-        self.pins != Pinned::No || self.touches_settings
+    /// Tells whether the session has to act when it runs: keep its server, or ask whether it still has to.
+    pub fn leaves_remains(&self) -> bool {
+        self.pins != Pinned::No || self.unpins
     }
 
     /// Tells whether servers get another text than the client wrote.
@@ -247,6 +252,8 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         meaning: Meaning::Empty,
         generation,
         pins: pins(text),
+        at_home: is_between_sessions(text),
+        unpins: unpins(text),
         touches_settings: calls(text, "set_config"),
         changes_schema: false,
         copies_in: false,
@@ -312,63 +319,4 @@ fn parameter_count(text: &str) -> usize {
 /// Statistics and comments change nothing that plans depend on.
 fn is_harmless(ddl: &Ddl) -> bool {
     ddl.temporary
-}
-
-/// Returns what a statement that is no DDL leaves with its server: a session advisory lock, a temporary table.
-pub(super) fn pins(text: &str) -> Pinned {
-    if SESSION_LOCKS.iter().any(|function| calls(text, function)) {
-        return Pinned::AdvisoryLock;
-    }
-    if makes_temporary_table(text) { Pinned::TemporaryTable } else { Pinned::No }
-}
-
-/// Functions whose locks outlive the transaction.
-const SESSION_LOCKS: [&str; 4] =
-    ["pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"];
-
-/// Tells whether the name of `function` stands in the text, as a whole word.
-fn calls(text: &str, function: &str) -> bool {
-    let named = memchr::memmem::find_iter(text.as_bytes(), b"_").next().is_some();
-    named && sql::Scanner::new(text).any(|token| sql::identifier(text, token).as_deref() == Some(function))
-}
-
-/// Tells whether `SELECT … INTO TEMPORARY` or `CREATE TEMPORARY` stands in the text.
-fn makes_temporary_table(text: &str) -> bool {
-    let mut after = false;
-    for token in sql::Scanner::new(text) {
-        if after && ["temp", "temporary"].iter().any(|word| token.is_word(text, word)) {
-            return true;
-        }
-        after = ["into", "create"].iter().any(|word| token.is_word(text, word));
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Pinned, calls, pins};
-
-    #[test]
-    fn session_locks_pin_and_transaction_locks_do_not() {
-        for text in ["SELECT pg_advisory_lock(1)", "select PG_TRY_ADVISORY_LOCK_SHARED(1)"] {
-            assert_eq!(pins(text), Pinned::AdvisoryLock);
-        }
-        for text in ["SELECT pg_advisory_xact_lock(1)", "SELECT 1", "SELECT 'pg_advisory_lock(1)'"] {
-            assert_eq!(pins(text), Pinned::No);
-        }
-    }
-
-    #[test]
-    fn temporary_tables_pin() {
-        for text in ["select 1 into temp t", "CREATE TEMPORARY TABLE t ()", "create temp view v as select 1"] {
-            assert_eq!(pins(text), Pinned::TemporaryTable);
-        }
-        assert_eq!(pins("create table temp ()"), Pinned::No);
-    }
-
-    #[test]
-    fn a_call_is_a_whole_name() {
-        assert!(calls("select pg_catalog.set_config('a.b', 'x', true)", "set_config"));
-        assert!(!calls("select my_set_config_now()", "set_config"));
-    }
 }

@@ -90,6 +90,7 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
         check_query(text, query, ddl, context)?;
     }
     if ddl.temporary {
+        check_hidden(ddl, rules)?;
         return Ok(at(rules.home, Some(effect(&ddl.tables, rules))));
     }
     let effect = (!ddl.concurrently && in_transaction(ddl)).then(|| effect(&ddl.tables, rules));
@@ -113,6 +114,17 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
         (Whereabouts::Everywhere, _) => Ok(everywhere(rules, effect)),
         (Whereabouts::On(shard), _) => Ok(at(shard, effect)),
     }
+}
+
+/// A temporary object of a listed table's name would hide it on home alone.
+fn check_hidden(ddl: &Ddl, rules: &RuleSet) -> Result<(), Refusal> {
+    let target = ddl.tables.first().filter(|table| rules.table(&table.name).is_some());
+    let Some(table) = target else { return Ok(()) };
+    Err(Refusal::unsupported(
+        format!("a temporary table or view with the name of table \"{}\" of the rules", table.name),
+        "Give it another name: statements on the table would find it on one shard only.",
+    )
+    .with_reason("temporary_table"))
 }
 
 /// `CREATE TABLE … AS` and views: the query must read nothing that home does not have, the target must live on home.

@@ -46,6 +46,10 @@ pub enum Pinned {
     PreparedStatement,
     /// A setting that cannot be replayed.
     Setting,
+    /// What a sequence gave to the session.
+    Sequence,
+    /// A library that was loaded, or what one keeps for the session.
+    Library,
 }
 
 /// One place among the `max_clients`, given back on drop.
@@ -204,7 +208,7 @@ impl ClientState {
 }
 
 impl Pinned {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::No,
         Self::TemporaryTable,
         Self::Listen,
@@ -212,6 +216,8 @@ impl Pinned {
         Self::HeldCursor,
         Self::PreparedStatement,
         Self::Setting,
+        Self::Sequence,
+        Self::Library,
     ];
 
     fn from_stored(stored: u8) -> Self {
@@ -228,6 +234,8 @@ impl Pinned {
             Self::HeldCursor => Some("held cursor"),
             Self::PreparedStatement => Some("prepared statement"),
             Self::Setting => Some("setting"),
+            Self::Sequence => Some("sequence"),
+            Self::Library => Some("library"),
         }
     }
 }

@@ -42,13 +42,16 @@ impl Session {
             Control::Declare { name, hold, inner } => self.declare(call, name, *hold, inner.clone()).await,
             Control::Fetch { name } | Control::Move { name } => self.on_cursor(call, Some(name)).await,
             Control::CloseCursor(name) => self.on_cursor(call, name.as_deref()).await,
-            Control::Notify(_) => self.at_home(call, true).await,
+            Control::Notify(_) => self.at_home(call, false).await,
+            Control::Listen(_) => {
+                self.link.keep_servers(Pinned::Listen, [self.link.snapshot.rules.home].into_iter().collect());
+                self.at_home(call, false).await
+            }
             Control::Unlisten(_) => {
-                backend::write_command_complete(self.link.client.output(), "UNLISTEN");
-                Ok(())
+                self.link.keeping.doubt();
+                self.at_home(call, false).await
             }
             Control::NextIds(wanted) => self.next_ids(call, wanted).await,
-            Control::Listen(_) => Err(not_yet("LISTEN", "Connect to a shard itself to listen.")),
             Control::Prepare { .. } | Control::Execute { .. } => Err(not_yet(
                 "PREPARE and EXECUTE as SQL statements",
                 "Use your driver's prepared statements: those of the protocol are available.",
@@ -148,18 +151,38 @@ impl Session {
     }
 
     async fn discard(&mut self, call: &Call, what: Discard) -> Result<(), Failure> {
-        if what != Discard::All {
-            return self.at_home(call, false).await;
-        }
-        if self.link.transaction.is_open() {
+        if what == Discard::All && self.link.transaction.is_open() {
             let message = "DISCARD ALL cannot run inside a transaction block";
             return Err(Refusal::new(SqlState::ACTIVE_TRANSACTION, message).into());
         }
-        self.link.settings.clear();
+        self.link.keeping.doubt();
+        if what != Discard::All {
+            self.discard_elsewhere(call).await?;
+            return self.at_home(call, false).await;
+        }
+        if self.link.pin == Pinned::No && self.link.settings.is_as_at_start() {
+            // Nothing is anywhere: no server has to be asked.
+            self.extended.forget_all();
+            backend::write_command_complete(self.link.client.output(), "DISCARD ALL");
+            return Ok(());
+        }
+        self.discard_elsewhere(call).await?;
+        self.link.discard_all(call).await?;
         self.extended.forget_all();
-        self.link.pin = Pinned::No;
-        self.link.pinned.clear();
-        backend::write_command_complete(self.link.client.output(), "DISCARD ALL");
+        Ok(())
+    }
+
+    /// Discards on kept servers of other shards than home, and what those of a transaction have.
+    async fn discard_elsewhere(&mut self, call: &Call) -> Result<(), Failure> {
+        let home = self.link.snapshot.rules.home;
+        for position in 0..self.link.transaction.members.len() {
+            if self.link.transaction.members[position].server.shard() != home {
+                self.link.member_simple(position, &call.text).await?;
+            }
+        }
+        for server in self.link.pinned.iter_mut().filter(|server| server.shard() != home) {
+            server.simple(&call.text).await?;
+        }
         Ok(())
     }
 
@@ -193,10 +216,7 @@ impl Session {
         hold: bool,
         inner: std::ops::Range<usize>,
     ) -> Result<(), Failure> {
-        if hold {
-            return Err(not_yet("WITH HOLD cursors", "Read the rows within the transaction."));
-        }
-        if self.is_pipelined() {
+        if self.is_pipelined() && !hold {
             let message = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(Refusal::new(SqlState::NO_ACTIVE_TRANSACTION, message).into());
         }
@@ -210,21 +230,29 @@ impl Session {
         if direct.statement != Statement::Original {
             return Err(not_yet("cursors over a rewritten statement", "Read it without a cursor."));
         }
+        if hold {
+            self.link.keep_servers(Pinned::HeldCursor, [direct.shard].into_iter().collect());
+        }
         self.on_shard(call, direct.shard, false).await?;
-        self.extended.cursors.insert(name.to_owned(), direct.shard);
+        let cursors = if hold { &mut self.extended.held_cursors } else { &mut self.extended.cursors };
+        cursors.insert(name.to_owned(), direct.shard);
         Ok(())
     }
 
     async fn on_cursor(&mut self, call: &Call, name: Option<&str>) -> Result<(), Failure> {
         let Some(name) = name else {
             self.extended.cursors.clear();
+            self.extended.held_cursors.clear();
+            self.link.close_held().await?;
             for position in 0..self.link.transaction.members.len() {
                 self.link.member_simple(position, "CLOSE ALL").await?;
             }
             backend::write_command_complete(self.link.client.output(), "CLOSE CURSOR ALL");
             return Ok(());
         };
+        self.link.keeping.doubt();
         let open = self.extended.cursors.get(name).copied().filter(|_| self.link.transaction.is_open());
+        let open = open.or_else(|| self.extended.held_cursors.get(name).copied());
         match open {
             Some(shard) => self.on_shard(call, shard, false).await,
             None => {

@@ -78,7 +78,10 @@ impl Session {
         }
         self.count_traffic();
         self.note_state();
-        self.link.client.frame().await
+        if self.link.pinned.is_empty() {
+            return self.link.client.frame().await;
+        }
+        self.link.frame_while_keeping().await
     }
 
     fn count_traffic(&mut self) {
@@ -123,7 +126,16 @@ impl Session {
             Err(error) => return Err(error.into()),
         }
         self.end_implicit().await?;
+        self.settle_keeping().await?;
         self.ready();
+        Ok(())
+    }
+
+    /// Between transactions: looks what of the session is still on the servers that it keeps.
+    pub(super) async fn settle_keeping(&mut self) -> Result<(), ClientError> {
+        if self.link.has_doubts() && !self.link.transaction.is_open() {
+            self.link.settle_keeping().await?;
+        }
         Ok(())
     }
 

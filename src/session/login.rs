@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use crate::config::User;
 use crate::execute::{
-    Client, ClientError, Failure, Identity, Link, Settings, Targets, Transaction, Worker, quoted_value,
+    Client, ClientError, Failure, Identity, Keeping, Link, Settings, Targets, Transaction, Worker, check_setting,
+    quoted_value,
 };
 use crate::proxy::{ClientHandle, Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
@@ -219,6 +220,8 @@ async fn open_session(
         last_txid: None,
         pinned: Vec::new(),
         pin: Pinned::No,
+        keeping: Keeping::default(),
+        settings_before: None,
         touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
@@ -236,28 +239,20 @@ fn start_settings(start: &Start, passthrough: bool) -> Result<Settings, Refusal>
             name if name.starts_with("_pq_.") => {}
             "options" => {
                 for (name, value) in command_line_settings(value)? {
-                    check(&name, &quoted_value(&value), passthrough)?;
+                    check_setting(&name.to_ascii_lowercase(), &quoted_value(&value), passthrough)?;
                     settings.set(&name, &quoted_value(&value));
                 }
             }
             "client_encoding" if is_passed_encoding(value) => {}
             "client_encoding" => return Err(foreign_encoding(value)),
             name => {
-                check(name, &quoted_value(value), passthrough)?;
+                check_setting(&name.to_ascii_lowercase(), &quoted_value(value), passthrough)?;
                 settings.set(name, &quoted_value(value));
             }
         }
     }
     settings.keep_as_defaults();
     Ok(settings)
-}
-
-/// Refuses at the start what SET refuses later.
-fn check(name: &str, value: &str, passthrough: bool) -> Result<(), Refusal> {
-    match super::set::check(&name.to_ascii_lowercase(), value, passthrough) {
-        Err(Failure::Refused(refusal)) => Err(refusal),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn is_passed_encoding(name: &str) -> bool {

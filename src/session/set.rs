@@ -1,6 +1,6 @@
 //! SET and RESET: validated by a real server, remembered for the next ones.
 
-use crate::execute::{Call, Failure};
+use crate::execute::{Call, Failure, check_setting};
 use crate::sql::{SetScope, Setting};
 use crate::types::{Refusal, SqlState, WriteMode};
 use crate::wire::backend;
@@ -20,10 +20,7 @@ impl Session {
             SetScope::Local | SetScope::Transaction => self.set_in_transaction(call, setting),
             SetScope::Session if setting.name == "constraints" => self.set_in_transaction(call, setting),
             SetScope::Session => self.set_session(call, setting).await,
-            SetScope::SessionCharacteristics => Err(not_yet(
-                "SET SESSION CHARACTERISTICS",
-                "SET default_transaction_isolation or default_transaction_read_only instead.",
-            )),
+            SetScope::SessionCharacteristics => self.set_characteristics(call, setting).await,
         }
     }
 
@@ -36,7 +33,7 @@ impl Session {
         }
         let transaction = &mut self.link.transaction;
         if is_open {
-            check(&setting.name, setting.value_text.trim(), self.link.identity.passthrough)?;
+            check_setting(&setting.name, setting.value_text.trim(), self.link.identity.passthrough)?;
             if setting.isolation.is_some_and(|level| level != crate::sql::Isolation::ReadCommitted) {
                 transaction.snapshot_isolation = true;
             }
@@ -53,11 +50,12 @@ impl Session {
 
     async fn set_session(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
         let value = setting.value_text.trim();
-        check(&setting.name, value, self.link.identity.passthrough)?;
+        check_setting(&setting.name, value, self.link.identity.passthrough)?;
         self.remember_settings();
         self.on_every_member_or_home(call).await?;
         if value.eq_ignore_ascii_case("default") {
             self.link.settings.reset(&setting.name);
+            self.back_to_defaults(Some(&setting.name)).await?;
         } else {
             self.link.settings.set(&setting.name, value);
         }
@@ -75,6 +73,29 @@ impl Session {
         match name {
             Some(name) => self.link.settings.reset(name),
             None => self.link.settings.reset_all(),
+        }
+        self.back_to_defaults(name).await
+    }
+
+    /// Where the session started with a value of its own, the server's default is not what RESET goes back to.
+    async fn back_to_defaults(&mut self, name: Option<&str>) -> Result<(), Failure> {
+        if !name.map_or(self.link.settings.has_defaults(), |name| self.link.settings.is_default(name)) {
+            return Ok(());
+        }
+        let statements = self.link.settings.defaults_of(name);
+        for position in 0..self.link.transaction.members.len() {
+            self.link.member_simple(position, &statements).await?;
+        }
+        self.link.tell_defaults().await
+    }
+
+    /// `SET SESSION CHARACTERISTICS AS TRANSACTION modes` sets defaults of the session, one for each mode.
+    async fn set_characteristics(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
+        let defaults = crate::sql::transaction_defaults(&setting.value_text);
+        self.remember_settings();
+        self.on_every_member_or_home(call).await?;
+        for (name, value) in defaults {
+            self.link.settings.set(name, value);
         }
         Ok(())
     }
@@ -98,9 +119,7 @@ impl Session {
 
     /// Remembers what to go back to if the transaction rolls back.
     fn remember_settings(&mut self) {
-        if self.link.transaction.is_open() && self.extended.settings_before.is_none() {
-            self.extended.settings_before = Some(self.link.settings.clone());
-        }
+        self.link.remember_settings();
     }
 
     /// A rolled back SET or change of tables never happened; committed tables are to be known.
@@ -108,7 +127,7 @@ impl Session {
         if std::mem::take(&mut self.link.schema_dirty) && committed {
             self.link.schema_changed().await;
         }
-        if let Some(before) = self.extended.settings_before.take()
+        if let Some(before) = self.link.settings_before.take()
             && !committed
         {
             self.link.settings = before;
@@ -142,54 +161,5 @@ impl Session {
         }
         backend::write_command_complete(self.link.client.output(), "SET");
         Ok(())
-    }
-}
-
-/// Refuses settings under which the proxy would read statements differently from the server.
-pub(super) fn check(name: &str, value: &str, passthrough: bool) -> Result<(), Failure> {
-    let plain = crate::execute::plain_value(value).to_ascii_lowercase();
-    match name {
-        "client_encoding" | "names"
-            if !matches!(plain.replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "default" | "sqlascii") =>
-        {
-            Err(not_yet(&format!("client_encoding {value}"), "Use UTF8."))
-        }
-        "standard_conforming_strings" if matches!(plain.as_str(), "off" | "false" | "0" | "no") => {
-            Err(not_yet("standard_conforming_strings = off", "Write E'…' for strings with backslash escapes."))
-        }
-        "search_path" if !passthrough && !only_public(value) => Err(not_yet(
-            &format!("search_path {value}"),
-            "Tables of the rules are found in schema public: qualify the names of other schemas.",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Tells whether unqualified names mean what the rules mean by them.
-fn only_public(value: &str) -> bool {
-    value.split(',').all(|schema| {
-        let schema = schema.trim().trim_matches(['\'', '"']).to_ascii_lowercase();
-        matches!(schema.as_str(), "" | "public" | "$user" | "pg_catalog" | "information_schema" | "pg_temp" | "default")
-            || schema.contains(',') && only_public(&schema)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn search_paths_that_keep_the_meaning_of_names_pass() {
-        assert!(only_public("public") && only_public("\"$user\", public") && only_public("''"));
-        assert!(only_public("'public, pg_catalog'"));
-        assert!(!only_public("app, public") && !only_public("'app'"));
-    }
-
-    #[test]
-    fn encodings_and_quoting_rules_that_change_the_reading_are_refused() {
-        assert!(check("client_encoding", "'LATIN1'", false).is_err());
-        assert!(check("client_encoding", "'UTF-8'", false).is_ok());
-        assert!(check("standard_conforming_strings", "off", false).is_err());
-        assert!(check("standard_conforming_strings", "on", false).is_ok());
     }
 }

@@ -323,6 +323,7 @@ pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Option<Ddl> {
             return None;
         }
         if token.is_word(cursor.text, "into") {
+            cursor.any_word(&["local", "global"]);
             let temporary = cursor.any_word(&["temp", "temporary"]);
             cursor.any_word(&["unlogged"]);
             cursor.word("table");

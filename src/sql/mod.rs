@@ -44,6 +44,7 @@ pub use name::{TableName, identifier};
 pub use next_ids::{IdArgument, NextIds};
 pub use read::{Unreadable, read};
 pub use scan::{Scanner, Token, TokenKind};
+pub use set::transaction_defaults;
 pub use splice::splice;
 pub use split::split;
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

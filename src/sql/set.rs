@@ -110,6 +110,29 @@ pub(super) fn isolation(modes: &str) -> Option<Isolation> {
     }
 }
 
+/// Returns the settings that `SET SESSION CHARACTERISTICS AS TRANSACTION modes` sets, and their values as SQL.
+pub fn transaction_defaults(modes: &str) -> Vec<(&'static str, &'static str)> {
+    const MODES: [(&[&str], &str, &str); 8] = [
+        (&["isolation", "level", "serializable"], "default_transaction_isolation", "'serializable'"),
+        (&["isolation", "level", "repeatable", "read"], "default_transaction_isolation", "'repeatable read'"),
+        (&["isolation", "level", "read", "committed"], "default_transaction_isolation", "'read committed'"),
+        (&["isolation", "level", "read", "uncommitted"], "default_transaction_isolation", "'read uncommitted'"),
+        (&["read", "only"], "default_transaction_read_only", "on"),
+        (&["read", "write"], "default_transaction_read_only", "off"),
+        (&["not", "deferrable"], "default_transaction_deferrable", "off"),
+        (&["deferrable"], "default_transaction_deferrable", "on"),
+    ];
+    let mut cursor = Cursor::new(modes);
+    let mut defaults = Vec::new();
+    while !cursor.at_end() {
+        match MODES.iter().find(|(words, ..)| cursor.words(words)) {
+            Some((_, name, value)) => defaults.push((*name, *value)),
+            None => drop(cursor.next()),
+        }
+    }
+    defaults
+}
+
 /// Tells whether the words follow one another somewhere in `text`.
 pub(super) fn contains_words(text: &str, words: &[&str]) -> bool {
     let mut cursor = Cursor::new(text);
@@ -120,4 +143,21 @@ pub(super) fn contains_words(text: &str, words: &[&str]) -> bool {
         cursor.next();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_become_defaults() {
+        let defaults = transaction_defaults("ISOLATION LEVEL REPEATABLE READ, read only, NOT DEFERRABLE");
+        let expected = [
+            ("default_transaction_isolation", "'repeatable read'"),
+            ("default_transaction_read_only", "on"),
+            ("default_transaction_deferrable", "off"),
+        ];
+        assert_eq!(defaults, expected);
+        assert!(transaction_defaults("nonsense").is_empty());
+    }
 }

@@ -25,5 +25,6 @@ mod pipelines;
 mod protocol;
 mod sessions;
 mod slow_clients;
+mod state;
 mod support;
 mod support_holds;

@@ -222,7 +222,13 @@ impl Batch {
                 described.extend_from_slice(frame);
                 Next::More
             }
-            b'N' | b'S' | b'A' | b'H' | b'W' | b'c' => {
+            b'S' => {
+                client.output().extend_from_slice(frame);
+                let frame = bytes::Bytes::copy_from_slice(frame);
+                execute::note_parameter(server, &frame);
+                Next::More
+            }
+            b'N' | b'A' | b'H' | b'W' | b'c' => {
                 client.output().extend_from_slice(frame);
                 Next::More
             }

@@ -12,7 +12,6 @@ mod undo;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::execute::Settings;
 use crate::types::ShardId;
 
 use crate::execute::Prepared;
@@ -38,8 +37,8 @@ pub(super) struct Extended {
     skipping: bool,
     /// Open cursors of this transaction and the shard they live on.
     pub cursors: HashMap<String, ShardId>,
-    /// The settings to go back to if the transaction rolls back.
-    pub settings_before: Option<Settings>,
+    /// Open WITH HOLD cursors and the shard they live on.
+    pub held_cursors: HashMap<String, ShardId>,
 }
 
 impl Extended {
@@ -85,6 +84,7 @@ impl Extended {
     /// `DISCARD ALL`
     pub fn forget_all(&mut self) {
         self.forget_statements();
+        self.held_cursors.clear();
         self.forget_portals();
     }
 }

@@ -84,6 +84,7 @@ impl Session {
         self.extended.undo.forget();
         let failed = std::mem::take(&mut self.extended.skipping);
         self.end_block(failed).await?;
+        self.settle_keeping().await?;
         self.ready();
         Ok(())
     }
@@ -355,7 +356,7 @@ pub(super) fn plain_shard(portal: &Portal) -> Option<ShardId> {
     match &portal.plan {
         Some(Plan::Direct(direct)) if direct.statement == Statement::Original && portal.issued.is_none() => {
             let meaning = portal.statement.meaning.borrow();
-            if meaning.changes_schema || meaning.copies_in {
+            if meaning.changes_schema || meaning.copies_in || meaning.touches_settings || meaning.at_home {
                 return None;
             }
             let reference = direct.effect.as_ref().is_some_and(|effect| effect.reference);

@@ -108,16 +108,12 @@ impl Session {
     async fn run_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
         for step in steps {
             if let Step::Execute(portal, _) = step
-                && portal.statement.meaning.borrow().has_consequences()
+                && portal.statement.meaning.borrow().leaves_remains()
             {
-                self.link.expect_consequences(&portal.statement.meaning.borrow());
+                self.link.expect_remains(&portal.statement.meaning.borrow(), [shard].into_iter().collect());
             }
         }
-        let done = self.run_plain_batch(shard, steps).await;
-        if std::mem::take(&mut self.link.touches_settings) {
-            self.link.forget_applied_settings();
-        }
-        done
+        self.run_plain_batch(shard, steps).await
     }
 
     async fn run_plain_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {

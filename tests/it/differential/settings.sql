@@ -241,7 +241,6 @@ SELECT current_user
 
 RESET ROLE
 
---: refused 0A000
 SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED
 
 SET default_transaction_read_only = on
