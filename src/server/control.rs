@@ -6,7 +6,6 @@ use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,10 +13,13 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tracing::{error, info, warn};
 
+use super::config_source::ConfigSource;
 use super::link::ServiceRole;
 use super::outbox::keep_outbox;
 use super::reload::reload;
 use super::rule_files::RuleSource;
+use super::shutdown::EndPlan;
+use super::time_limits::keep_limits;
 use super::watch::RuleWatch;
 use super::{catalog, probe, shutdown};
 use crate::admin::http::{Guard, router};
@@ -41,8 +43,8 @@ pub struct ControlStart {
     pub ended: mpsc::Receiver<usize>,
     /// The first message begins the drain, the second cuts it short.
     pub stops: mpsc::Receiver<()>,
-    /// How long transactions may take to finish.
-    pub drain_bound: Duration,
+    /// Where the configuration comes from.
+    pub source: ConfigSource,
 }
 
 /// Starts the thread; its result is the number of workers that did not end in time.
@@ -65,11 +67,18 @@ async fn run(mut start: ControlStart) -> usize {
     tasks.spawn_local(serve_http(Arc::clone(&proxy), start.http, start.guard));
     tasks.spawn_local(probe::probe_all(Arc::clone(&proxy), start.role.clone()));
     tasks.spawn_local(catalog::keep_catalog(Arc::clone(&proxy), start.role));
-    tasks.spawn_local(keep_rules(Arc::clone(&proxy), start.rules, start.reloads));
+    tasks.spawn_local(keep_limits(Arc::clone(&proxy)));
+    tasks.spawn_local(keep_rules(Arc::clone(&proxy), start.rules, start.source, start.reloads));
     let outbox = tokio::task::spawn_local(keep_outbox(Arc::clone(&proxy)));
     let left = tokio::select! {
         _ = start.stops.recv() => {
-            shutdown::drain(&proxy, &mut start.stops, &mut start.ended, start.drain_bound).await
+            let plan = EndPlan::drain(proxy.live.load().limits.drain_timeout);
+            shutdown::drain(&proxy, &mut start.stops, &mut start.ended, plan).await
+        }
+        how = proxy.requests.shutdown_asked() => {
+            info!(?how, "the end was asked for");
+            let plan = EndPlan::of(how, &proxy.live.load().limits);
+            shutdown::drain(&proxy, &mut start.stops, &mut start.ended, plan).await
         }
         () = all_ended(&mut start.ended, proxy.workers()) => {
             error!("all workers ended by themselves");
@@ -99,7 +108,12 @@ async fn serve_http(proxy: Arc<Proxy>, listener: StdListener, guard: Guard) {
 }
 
 /// Reloads whenever somebody asks, the directory changes or SIGHUP arrives.
-async fn keep_rules(proxy: Arc<Proxy>, source: RuleSource, mut asked: mpsc::Receiver<ReloadAnswer>) {
+async fn keep_rules(
+    proxy: Arc<Proxy>,
+    source: RuleSource,
+    config: ConfigSource,
+    mut asked: mpsc::Receiver<ReloadAnswer>,
+) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
         Err(error) => return error!(%error, "SIGHUP cannot be taken over; rules are not reloaded"),
@@ -112,15 +126,17 @@ async fn keep_rules(proxy: Arc<Proxy>, source: RuleSource, mut asked: mpsc::Rece
         }
     };
     loop {
-        let answer = tokio::select! {
+        let (answer, whole) = tokio::select! {
             answer = asked.recv() => match answer {
-                Some(answer) => Some(answer),
+                Some(answer) => (Some(answer), true),
                 None => return,
             },
-            _ = hangup.recv() => None,
-            () = changed(&mut watch) => None,
+            _ = hangup.recv() => (None, true),
+            () = changed(&mut watch) => (None, false),
         };
-        let reloaded = reload(&proxy, &source);
+        // Who saves a rule file asks for the rules alone.
+        let configured = if whole { config.reload(&proxy) } else { Ok(()) };
+        let reloaded = configured.and_then(|()| reload(&proxy, &source));
         if let Some(answer) = answer {
             // Who asked may have gone meanwhile.
             let _ = answer.send(reloaded);

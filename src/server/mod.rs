@@ -4,6 +4,7 @@
 
 mod build;
 mod catalog;
+mod config_source;
 mod control;
 mod conversation;
 mod link;
@@ -14,6 +15,7 @@ mod outbox;
 mod outbox_metrics;
 mod permit;
 mod pool_care;
+mod pool_policy;
 mod probe;
 mod reload;
 mod rule_files;
@@ -21,6 +23,7 @@ mod rules_text;
 mod running;
 mod serve;
 mod shutdown;
+mod time_limits;
 mod turn_away;
 mod watch;
 mod worker;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::build::build;
+use super::config_source::ConfigSource;
 use super::control::{self, ControlStart};
 use super::link::ServiceRole;
 use super::listen::{ListenError, bind, bind_one};
@@ -65,7 +66,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         reloads,
         ended,
         stops,
-        drain_bound: config.limits.drain_timeout,
+        source: ConfigSource { path: options.path.clone() },
     })?;
     let workers = listeners.into_iter().enumerate().map(|(index, listener)| {
         worker::spawn(WorkerStart { index, listener, proxy: Arc::clone(&proxy), ended: ended_sender.clone() })

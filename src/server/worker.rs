@@ -15,7 +15,6 @@ use tracing::{error, warn};
 use super::conversation::Conversations;
 use super::pool_care::care;
 use super::turn_away::{too_many, turn_away};
-use crate::metrics::Metrics;
 use crate::proxy::{Admission, DrainPhase, Proxy};
 
 /// Pause after a failed accept (mostly: no file descriptor left), so that the loop does not spin.
@@ -77,7 +76,7 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
     proxy.readiness.listener_up();
     loop {
         tokio::select! {
-            () = proxy.drain.reached(DrainPhase::Draining) => break,
+            () = proxy.drain.reached(DrainPhase::Leaving) => break,
             Some(_) = clients.join_next(), if !clients.is_empty() => {}
             Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
             accepted = listener.accept() => match accepted {
@@ -108,7 +107,8 @@ fn admit(
     match proxy.clients.admit(max) {
         Some(place) => {
             let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
-            clients.spawn_local(converse(conversations, client, place, proxy));
+            let registry = Arc::clone(&proxy);
+            registry.clients.note_task(clients.spawn_local(converse(conversations, client, place, proxy)));
         }
         None if strangers.len() < TURNED_AWAY_MAX => {
             strangers.spawn_local(turn_away(client, too_many(max)));
@@ -118,7 +118,7 @@ fn admit(
 }
 
 async fn converse(conversations: Conversations, client: TcpStream, place: Admission, proxy: Arc<Proxy>) {
-    let _counted = Counted::new(Arc::clone(&proxy.metrics));
+    let _counted = Counted::new(Arc::clone(&proxy));
     wait_ready(&proxy).await;
     conversations.run(client).await;
     drop(place);
@@ -135,18 +135,19 @@ async fn wait_ready(proxy: &Proxy) {
 }
 
 /// Counts a client out even if its conversation panics.
-struct Counted(Arc<Metrics>);
+struct Counted(Arc<Proxy>);
 
 impl Counted {
-    fn new(metrics: Arc<Metrics>) -> Self {
-        metrics.client_connected();
-        Self(metrics)
+    fn new(proxy: Arc<Proxy>) -> Self {
+        proxy.metrics.client_connected();
+        Self(proxy)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.client_gone();
+        self.0.metrics.client_gone();
+        self.0.clients.forget_task();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Session and transaction statements.
 
+use crate::config::PoolMode;
 use crate::execute::{Block, Call, Failure};
 use crate::plan::{Direct, Statement};
-use crate::proxy::Pinned;
 use crate::sql::{Control, Discard, Isolation};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend;
@@ -62,6 +62,9 @@ impl Session {
 
     fn begin(&mut self, call: &Call, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
         let link = &mut self.link;
+        if link.mode == PoolMode::Statement {
+            return Err(no_blocks().into());
+        }
         let snapshot = match isolation {
             Some(level) => level != Isolation::ReadCommitted,
             None => snapshot_by_default(link.settings.get("default_transaction_isolation")),
@@ -143,8 +146,8 @@ impl Session {
         }
         self.link.settings.clear();
         self.extended.forget_all();
-        self.link.pin = Pinned::No;
-        self.link.pinned.clear();
+        self.link.retire().await;
+        self.link.pin = self.link.base_pin();
         backend::write_command_complete(self.link.client.output(), "DISCARD ALL");
         Ok(())
     }
@@ -209,6 +212,14 @@ impl Session {
             }
         }
     }
+}
+
+/// Refuses a transaction block in the pool mode `statement`, in PgBouncer's words.
+pub(super) fn no_blocks() -> Refusal {
+    Refusal::unsupported(
+        "transaction blocks not allowed in statement pooling mode",
+        "Every statement commits by itself here; use a user or database with pool_mode transaction.",
+    )
 }
 
 /// Tells whether a session's own default gives one snapshot per transaction.

@@ -16,7 +16,7 @@ const TRANSACTIONS: usize = 20;
 const ACCOUNTS: i64 = 100_000;
 
 /// Runs pgbench against the proxy; panics with what it said unless it ends well.
-fn pgbench(proxy: &Proxy, database: &str, arguments: &[&str]) -> String {
+pub fn pgbench(proxy: &Proxy, database: &str, arguments: &[&str]) -> String {
     let program = Postgres::find().expect("PG_BIN").expect("PostgreSQL").program("pgbench");
     let output: Output = Command::new(program)
         .args(["-h", "127.0.0.1", "-p", &proxy.port().to_string(), "-U", APP_USER])

@@ -112,6 +112,19 @@ impl Proxy {
         self.folder.join("rules")
     }
 
+    /// Rewrites shardloom.yaml with other top-level entries and has the console read it again.
+    pub fn reconfigure(&mut self, config: &str) {
+        self.options.config = config.to_owned();
+        let text = configuration(&self.folder, self.port, self.admin_port, &self.options);
+        write(&self.folder.join("shardloom.yaml"), &text);
+        assert_eq!(self.raw_to("shardloom").simple("RELOAD").error(), None, "{}", self.log());
+    }
+
+    /// Connects by hand to any database.
+    pub fn raw_to(&self, database: &str) -> RawClient {
+        RawClient::connect(self.port, database, APP_USER, APP_PASSWORD)
+    }
+
     /// Connects the application's user to the sharded database.
     pub async fn client(&self) -> Client {
         connect(self.port, &self.shards.database).await
