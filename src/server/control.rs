@@ -3,7 +3,8 @@
 //! It carries no client's statement, so that a slow answer here never holds a client up.
 
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
@@ -21,9 +22,9 @@ use super::rule_files::RuleSource;
 use super::shutdown::EndPlan;
 use super::time_limits::keep_limits;
 use super::watch::RuleWatch;
-use super::{catalog, probe, shutdown};
+use super::{catalog, probe, shutdown, takeover};
 use crate::admin::http::{Guard, router};
-use crate::proxy::{Proxy, ReloadAnswer};
+use crate::proxy::{Proxy, ReloadAnswer, Shutdown};
 
 /// What the control thread needs.
 pub struct ControlStart {
@@ -37,6 +38,10 @@ pub struct ControlStart {
     pub http: StdListener,
     /// Who may ask there.
     pub guard: Guard,
+    /// The clients' address, and copies of all listeners for a process that takes over; HTTP's is the last.
+    pub offered: (SocketAddr, Vec<StdListener>),
+    /// Where to say that this process serves the sockets that it took over.
+    pub confirm: Option<StdStream>,
     /// Reloads asked for by the console and HTTP.
     pub reloads: mpsc::Receiver<ReloadAnswer>,
     /// Workers that ended.
@@ -65,6 +70,10 @@ async fn run(mut start: ControlStart) -> usize {
     let proxy = Arc::clone(&start.proxy);
     let mut tasks = JoinSet::new();
     tasks.spawn_local(serve_http(Arc::clone(&proxy), start.http, start.guard));
+    tasks.spawn_local(takeover::offer(Arc::clone(&proxy), start.offered.0, start.offered.1));
+    if let Some(confirm) = start.confirm {
+        tasks.spawn_local(takeover::confirm(Arc::clone(&proxy), confirm));
+    }
     tasks.spawn_local(probe::probe_all(Arc::clone(&proxy), start.role.clone()));
     tasks.spawn_local(catalog::keep_catalog(Arc::clone(&proxy), start.role));
     tasks.spawn_local(keep_limits(Arc::clone(&proxy)));
@@ -98,12 +107,23 @@ async fn all_ended(ended: &mut mpsc::Receiver<usize>, workers: usize) {
 }
 
 async fn serve_http(proxy: Arc<Proxy>, listener: StdListener, guard: Guard) {
+    let routes = router(Arc::clone(&proxy), guard);
     let served = match TcpListener::from_std(listener) {
-        Ok(listener) => axum::serve(listener, router(proxy, guard)).await,
+        Ok(listener) => tokio::select! {
+            served = axum::serve(listener, routes) => served,
+            () = taken_over(&proxy) => return,
+        },
         Err(error) => Err(error),
     };
     if let Err(error) = served {
         error!(%error, "HTTP ended");
+    }
+}
+
+/// Waits until another process serves the sockets: HTTP's clients are to find that one.
+async fn taken_over(proxy: &Proxy) {
+    if proxy.requests.shutdown_asked().await != Shutdown::TakenOver {
+        std::future::pending().await
     }
 }
 

@@ -1,8 +1,10 @@
 //! One worker: a thread with a single-threaded runtime, a listener of its own and the clients that came to it.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -36,8 +38,8 @@ const TURNED_AWAY_MAX: usize = 64;
 pub struct WorkerStart {
     /// The worker's number, from 0.
     pub index: usize,
-    /// Its own listener, non-blocking.
-    pub listener: StdListener,
+    /// Its own listeners, non-blocking: one, or more when it took over those of a process with more workers.
+    pub listeners: Vec<StdListener>,
     /// The shared handles.
     pub proxy: Arc<Proxy>,
     /// Where it says that it ended; the channel closes with the last worker.
@@ -64,7 +66,7 @@ fn run(start: WorkerStart) -> io::Result<()> {
 }
 
 async fn serve(start: WorkerStart) -> io::Result<()> {
-    let listener = TcpListener::from_std(start.listener)?;
+    let listeners = start.listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     let proxy = start.proxy;
     let conversations = Conversations::new(Arc::clone(&proxy));
     let mut clients = JoinSet::new();
@@ -79,7 +81,7 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             () = proxy.drain.reached(DrainPhase::Leaving) => break,
             Some(_) = clients.join_next(), if !clients.is_empty() => {}
             Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&listeners) => match accepted {
                 Ok((client, _)) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
                 Err(error) => {
                     warn!(worker = start.index, %error, "a client could not be accepted");
@@ -88,10 +90,22 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             },
         }
     }
-    drop(listener);
+    drop(listeners);
     finish(&proxy, &mut clients).await;
     care.abort();
     Ok(())
+}
+
+/// Accepts from whichever listener has a client. Cancel-safe.
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|context| {
+        let ready = listeners.iter().find_map(|listener| match listener.poll_accept(context) {
+            Poll::Ready(accepted) => Some(accepted),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 fn admit(

@@ -21,6 +21,7 @@ mod pgbench;
 mod pooling;
 mod pooling_console;
 mod pooling_limits;
+mod pooling_restart;
 mod protocol;
 mod sessions;
 mod support;
