@@ -187,6 +187,18 @@ impl Server {
         }
     }
 
+    /// Notes a ReadyForQuery for a session that keeps its own account of what is due.
+    #[inline]
+    pub fn note_status(&mut self, status: TransactionStatus) {
+        self.status = status;
+    }
+
+    /// Says that the session has read every reply to what it sent.
+    #[inline]
+    pub fn all_answered(&mut self) {
+        self.due = 0;
+    }
+
     /// Says that the server ignores a Sync that was sent, because it came ahead of COPY data.
     pub fn ignore_sync(&mut self) {
         self.due = self.due.saturating_sub(1);

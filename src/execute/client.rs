@@ -5,10 +5,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::wire::frame::{self, FrameError};
@@ -197,6 +198,55 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Reads once, into a buffer that is there only while there is something in it; ready with a whole read done.
+    ///
+    /// The end of the stream is [`ClientError::Gone`].
+    #[inline]
+    pub fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        if self.input.capacity() == 0 {
+            // A client that waits holds no buffer: thousands of idle ones would cost 16 KiB each.
+            ready!(self.stream.poll_read_ready(context))?;
+        }
+        self.input.reserve(READ_BYTES);
+        let read = pin!(self.stream.read_buf(&mut self.input));
+        match ready!(read.poll(context))? {
+            0 => Poll::Ready(Err(ClientError::Gone)),
+            read => {
+                self.traffic.received += read as u64;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Writes what is waiting as far as the socket takes it; ready when all is written.
+    #[inline]
+    pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        while !self.output.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.output))? {
+                0 => return Poll::Ready(Err(ClientError::Gone)),
+                written => {
+                    self.traffic.sent += written as u64;
+                    self.output.advance(written);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets go of empty buffers, for a client that has nothing to say for now.
+    pub fn rest(&mut self) {
+        for buffer in [&mut self.input, &mut self.output] {
+            if buffer.is_empty() {
+                *buffer = BytesMut::new();
+            }
+        }
+    }
+
+    /// Returns the largest frame in bytes that is read.
+    pub fn message_bound(&self) -> usize {
+        self.message_bound
     }
 
     /// Returns the bytes that came and went since the last call.

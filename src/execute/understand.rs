@@ -308,7 +308,7 @@ fn is_harmless(ddl: &Ddl) -> bool {
 }
 
 /// Returns what a statement that is no DDL leaves with its server: a session advisory lock, a temporary table.
-fn pins(text: &str) -> Pinned {
+pub(super) fn pins(text: &str) -> Pinned {
     if SESSION_LOCKS.iter().any(|function| calls(text, function)) {
         return Pinned::AdvisoryLock;
     }

@@ -9,7 +9,9 @@ use crate::backend::{Pools, ServerTarget};
 use crate::proxy::{Proxy, Snapshot};
 use crate::types::ShardId;
 
+use super::consequences::Readings;
 use super::link::Identity;
+use super::statement_names::StatementNames;
 use super::understand::Plans;
 
 /// One worker's share of the proxy. Lives on its thread and never leaves it.
@@ -20,6 +22,10 @@ pub struct Worker {
     pub pools: Pools,
     /// This worker's plan cache.
     pub plans: Plans,
+    /// This worker's memory of what texts leave with their session.
+    pub readings: Readings,
+    /// The names under which servers know clients' prepared statements.
+    pub statement_names: StatementNames,
     limits: Limits,
     targets: RefCell<HashMap<TargetKey, Arc<ServerTarget>>>,
 }
@@ -43,7 +49,15 @@ type TargetKey = (ShardId, String, String);
 impl Worker {
     /// Makes a worker with its pools.
     pub fn new(proxy: Arc<Proxy>, pools: Pools, plans: Plans, limits: Limits) -> Self {
-        Self { proxy, pools, plans, limits, targets: RefCell::default() }
+        Self {
+            proxy,
+            pools,
+            plans,
+            readings: Readings::default(),
+            statement_names: StatementNames::default(),
+            limits,
+            targets: RefCell::default(),
+        }
     }
 
     /// Returns the bounds.

@@ -70,6 +70,10 @@ pub enum Pinned {
     AdvisoryLock,
     /// A WITH HOLD cursor.
     HeldCursor,
+    /// A statement of SQL's PREPARE.
+    PreparedStatement,
+    /// A setting that cannot be replayed.
+    Setting,
     /// The pool mode `session`.
     Session,
 }
@@ -345,8 +349,16 @@ impl ClientState {
 }
 
 impl Pinned {
-    const ALL: [Self; 6] =
-        [Self::No, Self::TemporaryTable, Self::Listen, Self::AdvisoryLock, Self::HeldCursor, Self::Session];
+    const ALL: [Self; 8] = [
+        Self::No,
+        Self::TemporaryTable,
+        Self::Listen,
+        Self::AdvisoryLock,
+        Self::HeldCursor,
+        Self::PreparedStatement,
+        Self::Setting,
+        Self::Session,
+    ];
 
     fn from_stored(stored: u8) -> Self {
         Self::ALL[usize::from(stored) % Self::ALL.len()]
@@ -360,6 +372,8 @@ impl Pinned {
             Self::Listen => Some("listen"),
             Self::AdvisoryLock => Some("advisory lock"),
             Self::HeldCursor => Some("held cursor"),
+            Self::PreparedStatement => Some("prepared statement"),
+            Self::Setting => Some("setting"),
             Self::Session => Some("session"),
         }
     }

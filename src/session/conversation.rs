@@ -14,7 +14,7 @@ use crate::wire::{backend, frontend};
 
 use super::extended::Extended;
 use super::login::{self, Entrance};
-use super::{console, report};
+use super::{console, relay, report};
 
 /// One client, logged in.
 pub(super) struct Session {
@@ -30,6 +30,7 @@ pub(super) struct Session {
 pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
     let client = Client::new(stream, worker.proxy.config.limits.pre_auth_message);
     match login::enter(client, worker).await {
+        Ok(Some(Entrance::Session(session))) if session.link.identity.passthrough => relay::serve(*session).await,
         Ok(Some(Entrance::Session(session))) => serve(*session).await,
         Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, *record).await,
         Ok(None) => {}

@@ -10,6 +10,7 @@ mod conversation;
 mod extended;
 mod ids;
 mod login;
+mod relay;
 mod report;
 mod savepoint;
 mod set;

@@ -1,0 +1,243 @@
+//! What a statement leaves with its session, read from its text: settings to replay, statements forgotten, what pins.
+//!
+//! Only for sessions whose statements pass unread otherwise. Whether a statement is right is the server's word: a
+//! consequence counts once the server said that the statement is complete.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use quick_cache::unsync::Cache;
+
+use crate::proxy::Pinned;
+use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
+
+use super::understand::pins;
+
+/// Texts remembered per worker; each costs its skeleton and a pointer.
+const TEXTS_MAX: usize = 4096;
+/// Longer texts are read anew each time: one of them would displace many short ones.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// What one statement leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing that outlives its transaction.
+    Nothing,
+    /// `SET name TO value` for the session; the value is SQL text.
+    Set {
+        /// Lower case.
+        name: String,
+        /// As written.
+        value: String,
+    },
+    /// `RESET name`, `SET name TO DEFAULT`
+    Reset(String),
+    /// `RESET ALL`
+    ResetAll,
+    /// `DISCARD ALL`
+    DiscardAll,
+    /// `DEALLOCATE name`
+    Deallocate(String),
+    /// `DEALLOCATE ALL`
+    DeallocateAll,
+    /// `SAVEPOINT name`
+    Savepoint(String),
+    /// `ROLLBACK TO name`
+    RollbackTo(String),
+    /// `RELEASE name`
+    Release(String),
+    /// Something that lives on the server until the session ends.
+    Pin(Pinned),
+}
+
+/// The consequences of a text, one per statement in order; empty where no statement has any.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// One per statement.
+    pub statements: Box<[Consequence]>,
+    /// Whether the text is a single `BEGIN` without modes: it can wait for the statement behind it.
+    pub begins: bool,
+}
+
+/// One worker's memory of texts without consequences, by skeleton.
+pub struct Readings {
+    harmless: RefCell<Cache<Box<str>, Rc<Reading>>>,
+    skeleton: RefCell<Skeleton>,
+    nothing: Rc<Reading>,
+    begin: Rc<Reading>,
+}
+
+impl Default for Readings {
+    fn default() -> Self {
+        let begin = Reading { statements: Box::default(), begins: true };
+        Self {
+            harmless: RefCell::new(Cache::new(TEXTS_MAX)),
+            skeleton: RefCell::default(),
+            nothing: Rc::default(),
+            begin: Rc::new(begin),
+        }
+    }
+}
+
+impl Readings {
+    /// Returns what `text` leaves behind. Bytes that are not UTF-8 are taken for letters.
+    pub fn read(&self, text: &[u8]) -> Rc<Reading> {
+        let text = String::from_utf8_lossy(text);
+        if text.len() > TEXT_BYTES_MAX {
+            return Rc::new(read(&text));
+        }
+        self.remembered(&text).unwrap_or_else(|| self.remember(&text))
+    }
+
+    fn remembered(&self, text: &str) -> Option<Rc<Reading>> {
+        let mut skeleton = self.skeleton.borrow_mut();
+        sql::mask(text, &mut skeleton);
+        self.harmless.borrow().get(skeleton.text.as_str()).cloned()
+    }
+
+    fn remember(&self, text: &str) -> Rc<Reading> {
+        let reading = read(text);
+        if !reading.statements.is_empty() {
+            return Rc::new(reading);
+        }
+        let shared = if reading.begins { &self.begin } else { &self.nothing };
+        let skeleton = self.skeleton.borrow().text.as_str().into();
+        self.harmless.borrow_mut().insert(skeleton, Rc::clone(shared));
+        Rc::clone(shared)
+    }
+}
+
+fn read(text: &str) -> Reading {
+    let ranges = sql::split(text);
+    let begins = matches!(ranges.as_slice(), [one] if is_plain_begin(&text[one.clone()]));
+    let statements: Vec<_> = ranges.into_iter().map(|range| consequence(&text[range])).collect();
+    let harmless = statements.iter().all(|consequence| *consequence == Consequence::Nothing);
+    Reading { statements: if harmless { Box::default() } else { statements.into() }, begins }
+}
+
+fn is_plain_begin(statement: &str) -> bool {
+    let begin = statement.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("begin"));
+    begin && matches!(sql::control(statement), Some(Control::Begin { modes, .. }) if modes.trim().is_empty())
+}
+
+fn consequence(statement: &str) -> Consequence {
+    match sql::control(statement) {
+        Some(Control::Set(setting)) => match setting.scope {
+            SetScope::Local | SetScope::Transaction => Consequence::Nothing,
+            SetScope::SessionCharacteristics => Consequence::Pin(Pinned::Setting),
+            SetScope::Session if setting.name == "constraints" => Consequence::Nothing,
+            SetScope::Session if setting.value_text.trim().eq_ignore_ascii_case("default") => {
+                Consequence::Reset(setting.name)
+            }
+            SetScope::Session => Consequence::Set { name: setting.name, value: setting.value_text.trim().to_owned() },
+        },
+        Some(Control::Reset(Some(name))) => Consequence::Reset(name),
+        Some(Control::Reset(None)) => Consequence::ResetAll,
+        Some(Control::Discard(Discard::All)) => Consequence::DiscardAll,
+        Some(Control::Deallocate(Some(name))) => Consequence::Deallocate(name),
+        Some(Control::Deallocate(None)) => Consequence::DeallocateAll,
+        Some(Control::Savepoint(name)) => Consequence::Savepoint(name),
+        Some(Control::RollbackTo(name)) => Consequence::RollbackTo(name),
+        Some(Control::Release(name)) => Consequence::Release(name),
+        Some(Control::Prepare { .. }) => Consequence::Pin(Pinned::PreparedStatement),
+        Some(Control::Declare { hold: true, .. }) => Consequence::Pin(Pinned::HeldCursor),
+        Some(Control::Listen(_)) => Consequence::Pin(Pinned::Listen),
+        Some(_) | None => pinned(statement).map_or(Consequence::Nothing, Consequence::Pin),
+    }
+}
+
+fn pinned(statement: &str) -> Option<Pinned> {
+    if matches!(sql::utility(statement), Some(Utility::Ddl(Ddl { temporary: true, .. }))) {
+        return Some(Pinned::TemporaryTable);
+    }
+    if sets_for_session(statement) {
+        return Some(Pinned::Setting);
+    }
+    Some(pins(statement)).filter(|pinned| *pinned != Pinned::No)
+}
+
+/// Tells whether `set_config` is called in a way that may outlive the transaction: its last argument is not `true`.
+fn sets_for_session(statement: &str) -> bool {
+    if memchr::memmem::find(statement.as_bytes(), b"_").is_none() {
+        return false;
+    }
+    let tokens: Vec<_> = sql::Scanner::new(statement).collect();
+    let is_call = |index: &usize| {
+        sql::identifier(statement, tokens[*index]).as_deref() == Some("set_config")
+            && tokens.get(index + 1).is_some_and(|token| token.is_mark(statement, "("))
+    };
+    (0..tokens.len()).filter(is_call).any(|index| {
+        let mut depth = 0_usize;
+        let end = tokens[index + 1..].iter().position(|token| {
+            if token.is_mark(statement, "(") {
+                depth += 1;
+            } else if token.is_mark(statement, ")") {
+                depth -= 1;
+            }
+            depth == 0
+        });
+        let last = end.and_then(|end| tokens.get(index + end));
+        !last.is_some_and(|token| token.is_word(statement, "true") || token.text(statement) == "'t'")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Consequence {
+        let reading = read(text);
+        reading.statements.first().cloned().unwrap_or(Consequence::Nothing)
+    }
+
+    #[test]
+    fn what_ends_with_the_transaction_leaves_nothing() {
+        for text in [
+            "SELECT 1; SELECT 2",
+            "SET LOCAL work_mem = '1MB'",
+            "SET TRANSACTION READ ONLY",
+            "SELECT set_config('a.b', $1, true)",
+            "DECLARE c CURSOR FOR SELECT 1",
+            "COMMIT",
+        ] {
+            assert_eq!(read(text).statements.len(), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_are_read_with_their_place_in_the_text() {
+        let reading = read("SELECT 1; SET TimeZone = 'UTC'; RESET ALL");
+        let set = Consequence::Set { name: "timezone".into(), value: "'UTC'".into() };
+        assert_eq!(*reading.statements, [Consequence::Nothing, set, Consequence::ResetAll]);
+        assert_eq!(one("SET work_mem TO DEFAULT"), Consequence::Reset("work_mem".into()));
+    }
+
+    #[test]
+    fn what_lives_on_the_server_pins() {
+        assert_eq!(one("LISTEN a"), Consequence::Pin(Pinned::Listen));
+        assert_eq!(one("PREPARE p AS SELECT 1"), Consequence::Pin(Pinned::PreparedStatement));
+        assert_eq!(one("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), Consequence::Pin(Pinned::HeldCursor));
+        assert_eq!(one("CREATE TEMP TABLE t ()"), Consequence::Pin(Pinned::TemporaryTable));
+        assert_eq!(one("SELECT pg_advisory_lock(1)"), Consequence::Pin(Pinned::AdvisoryLock));
+        assert_eq!(one("SELECT set_config('a.b', 'c', false)"), Consequence::Pin(Pinned::Setting));
+        assert_eq!(one("SELECT set_config('a.b', lower('C'), $1)"), Consequence::Pin(Pinned::Setting));
+    }
+
+    #[test]
+    fn a_plain_begin_can_wait() {
+        for text in ["BEGIN", "begin;", "BEGIN TRANSACTION"] {
+            assert!(read(text).begins, "{text}");
+        }
+        for text in ["BEGIN READ ONLY", "BEGIN; SELECT 1", "START TRANSACTION", "beginning"] {
+            assert!(!read(text).begins, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_without_consequences_share_a_reading() {
+        let readings = Readings::default();
+        let (one, two) = (readings.read(b"SELECT 1"), readings.read(b"SELECT  2"));
+        assert!(Rc::ptr_eq(&one, &two));
+        assert!(!readings.read(b"SET a.b = '\xff'").statements.is_empty());
+    }
+}

@@ -1,0 +1,437 @@
+//! Messages of the client on their way to the server.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::backend::Server;
+use crate::config::PoolMode;
+use crate::execute::{ClientError, Consequence, FLUSH_BYTES, Named, Reading, is_server_name};
+use crate::metrics::QueryKind;
+use crate::proxy::{ClientState, Pinned};
+use crate::session::control::no_blocks;
+use crate::types::TransactionStatus;
+use crate::wire::frame::{self, FrameError, HEADER_BYTES};
+use crate::wire::{backend, frontend};
+
+use super::expect::{Expect, Own, Parsed};
+use super::state::{Relay, Skip};
+
+/// Replies that may be outstanding; a client that pipelines more waits until some have come.
+const EXPECTED_MAX: usize = 100_000;
+
+/// Why no more messages were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The next one is not there, or there is enough for now.
+    All,
+    /// The next one needs a server.
+    NeedsServer,
+    /// The client said goodbye.
+    Left,
+}
+
+/// What becomes of one message.
+enum Step {
+    Done,
+    NeedsServer,
+}
+
+impl Relay {
+    /// Takes the messages that are there, as far as the server's buffer has room.
+    pub(super) fn take_from_client(&mut self) -> Result<Taken, ClientError> {
+        let mut input = std::mem::take(self.link.client.input());
+        let mut at = 0;
+        let taken = self.take_messages(&input, &mut at);
+        input.advance(at);
+        *self.link.client.input() = input;
+        self.answer_own();
+        taken
+    }
+
+    fn take_messages(&mut self, input: &BytesMut, at: &mut usize) -> Result<Taken, ClientError> {
+        let bound = self.link.client.message_bound();
+        while self.has_room()
+            && let Some(header) = frame::header(&input[*at..], bound)?
+            && input.len() - *at >= header.length
+        {
+            if header.kind == b'X' {
+                return Ok(Taken::Left);
+            }
+            match self.take_message(header.kind, &input[*at..*at + header.length])? {
+                Step::Done => *at += header.length,
+                Step::NeedsServer => return Ok(Taken::NeedsServer),
+            }
+        }
+        Ok(Taken::All)
+    }
+
+    /// Tells whether more may be sent before replies come.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.expected.len() < EXPECTED_MAX && self.server.as_mut().is_none_or(|server| server.out().len() < FLUSH_BYTES)
+    }
+
+    fn take_message(&mut self, kind: u8, message: &[u8]) -> Result<Step, ClientError> {
+        if self.skipping != Skip::No && kind != b'S' {
+            return Ok(Step::Done);
+        }
+        match kind {
+            b'Q' => self.query(message),
+            b'F' => self.function_call(message),
+            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.extended(kind, message),
+            b'S' => Ok(self.sync(message)),
+            b'd' => Ok(self.copy_data(message)),
+            b'c' | b'f' => Ok(self.copy_end(message)),
+            _ => Err(ClientError::Protocol(FrameError::Malformed("an unknown message type"))),
+        }
+    }
+
+    fn query(&mut self, message: &[u8]) -> Result<Step, ClientError> {
+        let text = message[HEADER_BYTES..].strip_suffix(b"\0").ok_or(FrameError::Truncated)?;
+        let reading = self.link.worker.readings.read(text);
+        if reading.begins && self.is_idle() && self.server.is_none() && self.link.pin == Pinned::No {
+            self.begin_later(message);
+            return Ok(Step::Done);
+        }
+        if self.server.is_none() {
+            return Ok(Step::NeedsServer);
+        }
+        self.begin_work(&reading);
+        // A Query drops the unnamed statement.
+        self.names.unnamed.clear();
+        if !self.deallocate(&reading) {
+            self.send(message);
+        }
+        self.unsynced = false;
+        self.expected.push_back(Expect::Query { reading, complete: 0 });
+        Ok(Step::Done)
+    }
+
+    /// A BEGIN waits for the statement behind it: one round to the server less, and none for an empty transaction's
+    /// start.
+    fn begin_later(&mut self, message: &[u8]) {
+        if self.link.mode == PoolMode::Statement {
+            let out = self.link.client.output();
+            backend::write_error(out, "ERROR", &no_blocks());
+            return backend::write_ready(out, TransactionStatus::Idle);
+        }
+        self.begun = Some(Bytes::copy_from_slice(message));
+        self.status = TransactionStatus::Open;
+        let out = self.link.client.output();
+        backend::write_command_complete(out, "BEGIN");
+        backend::write_ready(out, TransactionStatus::Open);
+    }
+
+    /// SQL's DEALLOCATE of a statement that the protocol prepared goes under the server's name.
+    fn deallocate(&mut self, reading: &Reading) -> bool {
+        let [Consequence::Deallocate(name)] = &*reading.statements else { return false };
+        let Some(named) = self.names.named.get(name.as_bytes()).cloned() else { return false };
+        self.prepare_again(Some(&named));
+        let text = format!("DEALLOCATE \"{}\"", &*named.name());
+        let Some(server) = &mut self.server else { return false };
+        frontend::write_query(server.out(), &text);
+        true
+    }
+
+    fn function_call(&mut self, message: &[u8]) -> Result<Step, ClientError> {
+        if self.server.is_none() {
+            return Ok(Step::NeedsServer);
+        }
+        let reading = Rc::default();
+        self.begin_work(&reading);
+        self.send(message);
+        self.unsynced = false;
+        self.expected.push_back(Expect::Query { reading, complete: 0 });
+        Ok(Step::Done)
+    }
+
+    fn extended(&mut self, kind: u8, message: &[u8]) -> Result<Step, ClientError> {
+        if self.server.is_none() {
+            if kind == b'H' {
+                return Ok(Step::Done);
+            }
+            return Ok(Step::NeedsServer);
+        }
+        self.unit.record(message, !self.names.named.is_empty() && self.status == TransactionStatus::Idle);
+        self.unsynced = true;
+        match kind {
+            b'P' => self.parse(message)?,
+            b'B' => self.bind(message)?,
+            b'D' => self.describe(message)?,
+            b'C' => self.close(message)?,
+            b'E' => self.execute(message)?,
+            _ => self.send(message),
+        }
+        Ok(Step::Done)
+    }
+
+    fn parse(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        let (name, body) = split_text(&message[HEADER_BYTES..])?;
+        let (text, _) = split_text(body)?;
+        let reading = self.link.worker.readings.read(text);
+        if name.is_empty() {
+            self.names.unnamed.clear();
+            self.names.unnamed.extend_from_slice(body);
+            self.names.unnamed_reading = (!reading.statements.is_empty()).then_some(reading);
+            self.names.unnamed_is_sent = true;
+            self.send(message);
+            self.expected.push_back(Expect::Parse(Parsed::Unnamed));
+            return Ok(());
+        }
+        if let Some(known) = self.names.named.get(name).cloned() {
+            self.name_is_taken(name, &known);
+            return Ok(());
+        }
+        // In a failed transaction the server has to judge each Parse itself.
+        let names = &self.link.worker.statement_names;
+        let named = match self.status {
+            TransactionStatus::Failed => names.own(body, reading),
+            TransactionStatus::Idle | TransactionStatus::Open => names.shared(self.link.settings.tag(), body, reading),
+        };
+        self.names.named.insert(name.into(), Rc::clone(&named));
+        if self.is_on_server(&named) {
+            self.expected.push_back(Expect::Own(Own::Parse(name.into())));
+        } else {
+            self.send_parse(Some(&named));
+            self.expected.push_back(Expect::Parse(Parsed::Named(name.into(), named)));
+        }
+        Ok(())
+    }
+
+    /// The server says that the name is taken, and skips what follows, as it would without a proxy.
+    fn name_is_taken(&mut self, name: &[u8], known: &Rc<Named>) {
+        self.prepare_again(Some(known));
+        let server = known.name().to_owned();
+        if let Some(connection) = &mut self.server {
+            write_parse(connection.out(), server.as_bytes(), b"\0\0\0");
+        }
+        self.expected.push_back(Expect::Taken { client: String::from_utf8_lossy(name).into_owned(), server });
+    }
+
+    fn bind(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        let (portal, rest) = split_text(&message[HEADER_BYTES..])?;
+        let (name, tail) = split_text(rest)?;
+        let named = self.find(name);
+        if name.is_empty() {
+            self.prepare_unnamed();
+        }
+        self.note_portal(portal, name, named.as_deref());
+        match &named {
+            Some(named) => {
+                self.prepare_again(Some(named));
+                let server_name = named.name();
+                let parts: [&[u8]; 5] = [portal, b"\0", server_name.as_bytes(), b"\0", tail];
+                self.send_parts(b'B', &parts);
+            }
+            None if is_server_name(name) => self.send_parts(b'B', &[portal, b"\0?", name, b"\0", tail]),
+            None => self.send(message),
+        }
+        self.expected.push_back(Expect::Bind(named));
+        Ok(())
+    }
+
+    /// Remembers what executing the portal leaves behind; most leave nothing.
+    fn note_portal(&mut self, portal: &[u8], name: &[u8], named: Option<&Named>) {
+        let reading = match named {
+            Some(named) if !named.reading.statements.is_empty() => Some(Rc::clone(&named.reading)),
+            None if name.is_empty() => self.names.unnamed_reading.clone(),
+            Some(_) | None => None,
+        };
+        match reading {
+            Some(reading) => {
+                self.names.portals.insert(portal.into(), reading);
+            }
+            None if !self.names.portals.is_empty() => {
+                self.names.portals.remove(portal);
+            }
+            None => {}
+        }
+    }
+
+    fn describe(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        let (kind, name) = target(message)?;
+        let mut described = None;
+        if kind == b'S' && name.is_empty() {
+            self.prepare_unnamed();
+            self.send(message);
+        } else if kind == b'S' {
+            described = self.find(name);
+            match &described {
+                Some(named) => {
+                    self.prepare_again(Some(named));
+                    self.send_parts(b'D', &[b"S", named.name().as_bytes(), b"\0"]);
+                }
+                None if is_server_name(name) => self.send_parts(b'D', &[b"S?", name, b"\0"]),
+                None => self.send(message),
+            }
+        } else {
+            self.send(message);
+        }
+        self.expected.push_back(Expect::Describe(described));
+        Ok(())
+    }
+
+    fn execute(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        let (portal, _) = split_text(&message[HEADER_BYTES..])?;
+        let reading = if self.names.portals.is_empty() { None } else { self.names.portals.get(portal).cloned() };
+        self.begin_work(reading.as_deref().unwrap_or(&Reading::default()));
+        self.send(message);
+        self.expected.push_back(Expect::Execute(reading));
+        Ok(())
+    }
+
+    fn close(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        let (kind, name) = target(message)?;
+        if kind == b'S' && !name.is_empty() {
+            let known = self.names.named.remove_entry(name);
+            self.expected.push_back(Expect::Own(Own::Close(known)));
+            return Ok(());
+        }
+        if kind == b'S' {
+            self.names.unnamed.clear();
+        } else if !self.names.portals.is_empty() {
+            self.names.portals.remove(name);
+        }
+        self.send(message);
+        self.expected.push_back(Expect::Close);
+        Ok(())
+    }
+
+    fn sync(&mut self, message: &[u8]) -> Step {
+        let skipping = std::mem::replace(&mut self.skipping, Skip::No);
+        if self.server.is_none() || skipping == Skip::Own {
+            let status = self.status;
+            backend::write_ready(self.link.client.output(), status);
+            return Step::Done;
+        }
+        self.unit.record(message, !self.unit.messages.is_empty());
+        self.send(message);
+        if !self.copies {
+            self.unsynced = false;
+            self.expected.push_back(Expect::Sync);
+        }
+        Step::Done
+    }
+
+    fn copy_data(&mut self, message: &[u8]) -> Step {
+        // Outside of a COPY the server ignores it too.
+        if self.server.is_some() {
+            self.send(message);
+        }
+        Step::Done
+    }
+
+    fn copy_end(&mut self, message: &[u8]) -> Step {
+        if self.server.is_none() {
+            return Step::Done;
+        }
+        let copies = std::mem::take(&mut self.copies);
+        if copies || self.expected.iter().any(|expect| matches!(expect, Expect::Execute(_))) {
+            self.expected.push_back(Expect::CopyEnd);
+        }
+        self.send(message);
+        Step::Done
+    }
+
+    fn find(&self, name: &[u8]) -> Option<Rc<Named>> {
+        if name.is_empty() { None } else { self.names.named.get(name).cloned() }
+    }
+
+    fn is_on_server(&mut self, named: &Named) -> bool {
+        self.server.as_mut().is_some_and(|server| server.statements.contains(named.id()))
+    }
+
+    /// Makes sure that the server has the client's unnamed statement, and not somebody else's.
+    fn prepare_unnamed(&mut self) {
+        if self.names.unnamed_is_sent {
+            return;
+        }
+        self.names.unnamed_is_sent = true;
+        if self.names.unnamed.is_empty() {
+            self.send_parts(b'C', &[b"S\0"]);
+            self.expected.push_back(Expect::Evicted(None));
+        } else {
+            self.prepare_again(None);
+        }
+    }
+
+    /// Prepares a statement on the server at hand, unless it has it; `None` is the unnamed one.
+    fn prepare_again(&mut self, named: Option<&Rc<Named>>) {
+        if named.is_some_and(|named| self.is_on_server(named)) {
+            return;
+        }
+        self.send_parse(named);
+        self.expected.push_back(Expect::Parse(Parsed::Again(named.cloned())));
+    }
+
+    /// Sends Parse, and Close for the statement that leaves the server's cache for it.
+    fn send_parse(&mut self, named: Option<&Rc<Named>>) {
+        let Some(server) = &mut self.server else { return };
+        let Some(named) = named else { return write_parse(server.out(), b"", &self.names.unnamed) };
+        if let Some(evicted) = server.statements.insert(named.id()) {
+            let name = crate::execute::server_name(evicted);
+            frontend::write_close(server.out(), frontend::Target::Statement, &name);
+            self.expected.push_back(Expect::Evicted(Some(evicted)));
+        }
+        write_parse(server.out(), named.name().as_bytes(), &named.body);
+    }
+
+    fn send(&mut self, message: &[u8]) {
+        if let Some(server) = &mut self.server {
+            server.out().extend_from_slice(message);
+        }
+    }
+
+    fn send_parts(&mut self, kind: u8, parts: &[&[u8]]) {
+        if let Some(server) = &mut self.server {
+            write_parts(server, kind, parts);
+        }
+    }
+
+    /// Counts a statement, and notes when work began.
+    fn begin_work(&mut self, reading: &Reading) {
+        self.link.worker.proxy.metrics.query(QueryKind::Direct);
+        for consequence in &reading.statements {
+            if let Consequence::Pin(pin) = consequence {
+                // Before it runs: whether it succeeded or not, its server is not lent to others any more.
+                self.link.pin = *pin;
+                self.record.set_pinned(*pin);
+            }
+        }
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+        }
+    }
+}
+
+fn write_parts(server: &mut Server, kind: u8, parts: &[&[u8]]) {
+    let length = 4 + parts.iter().map(|part| part.len()).sum::<usize>();
+    let out = server.out();
+    out.reserve(length + 1);
+    out.put_u8(kind);
+    out.put_u32(length as u32);
+    parts.iter().for_each(|part| out.put_slice(part));
+}
+
+/// Writes Parse; `body` is what follows the name.
+fn write_parse(out: &mut BytesMut, name: &[u8], body: &[u8]) {
+    out.put_u8(b'P');
+    out.put_u32((4 + name.len() + 1 + body.len()) as u32);
+    out.put_slice(name);
+    out.put_u8(0);
+    out.put_slice(body);
+}
+
+/// Splits a zero-terminated text off the front.
+fn split_text(body: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
+    let end = memchr::memchr(0, body).ok_or(FrameError::Truncated)?;
+    Ok((&body[..end], &body[end + 1..]))
+}
+
+/// Reads Describe and Close: `S` or `P`, and a name.
+fn target(message: &[u8]) -> Result<(u8, &[u8]), FrameError> {
+    let (kind, rest) = message[HEADER_BYTES..].split_first().ok_or(FrameError::Truncated)?;
+    Ok((*kind, split_text(rest)?.0))
+}
