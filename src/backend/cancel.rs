@@ -42,6 +42,11 @@ impl CancelKey {
         Self(Arc::new(Key { target, process, secret: secret.into(), used: AtomicBool::new(false) }))
     }
 
+    /// Returns the process number.
+    pub(super) fn process(&self) -> i32 {
+        self.0.process
+    }
+
     /// Tells whether a cancel request was ever sent with this key.
     pub(super) fn was_used(&self) -> bool {
         self.0.used.load(Ordering::Acquire)
@@ -114,6 +119,15 @@ impl CancelRegistry {
             requests.spawn(async move { tokio::time::timeout(FORWARD_TIMEOUT, key.send()).await });
         }
         requests.join_all().await.iter().filter(|sent| matches!(sent, Ok(Ok(())))).count()
+    }
+
+    /// As [`CancelRegistry::cancel`] for an operator, who needs no secret. Looks at every client: for rare use.
+    pub async fn cancel_process(&self, process: i32) -> usize {
+        let key = self.clients.iter().find(|entry| entry.key().0 == process).map(|entry| entry.key().clone());
+        match key {
+            Some((process, secret)) => self.cancel(process, &secret).await,
+            None => 0,
+        }
     }
 
     /// Returns how many clients have a key.

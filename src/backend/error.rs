@@ -84,10 +84,22 @@ pub enum BackendError {
         after: Duration,
     },
     /// No connection of the pool became free in time, or too many wait already.
-    #[error("no connection to shard \"{shard}\" became free within {} ms", after.as_millis())]
+    #[error(
+        "no connection of pool \"{user}\" on \"{database}\" at shard \"{shard}\" became free within {} ms \
+         ({open} open, {waiting} waiting)",
+        after.as_millis()
+    )]
     PoolTimeout {
         /// The shard's name.
         shard: Arc<str>,
+        /// The database on the shard.
+        database: Arc<str>,
+        /// The role on the shard.
+        user: Arc<str>,
+        /// How many connections the pool has.
+        open: usize,
+        /// How many wait in this worker, without the one who is told.
+        waiting: usize,
         /// How long was waited.
         after: Duration,
     },
@@ -172,7 +184,7 @@ impl BackendError {
                 .with_hint("The statement was not sent to the shard; it can be tried again."),
             Self::Closed { .. } => say(SqlState::CONNECTION_FAILURE),
             Self::PoolTimeout { .. } => say(SqlState::TOO_MANY_CONNECTIONS)
-                .with_hint("Raise the pool's size, or look for transactions that stay open (SHOW CLIENTS)."),
+                .with_hint("Raise pool.size or the limit that holds it (SHOW POOLS, SHOW DATABASES), or look for transactions that stay open (SHOW CLIENTS)."),
             Self::Login { .. } => say(SqlState::INVALID_AUTHORIZATION),
             Self::Server(error) => Refusal {
                 state: error.state,

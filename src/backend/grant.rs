@@ -11,17 +11,24 @@ use super::pool::Pool;
 #[derive(Debug)]
 pub(super) struct Slot {
     pool: Option<Rc<Pool>>,
+    epoch: u64,
 }
 
 impl Slot {
     /// Makes the token for a place that is already counted as taken.
     pub(super) fn counted(pool: Rc<Pool>) -> Self {
-        Self { pool: Some(pool) }
+        let epoch = pool.epoch();
+        Self { pool: Some(pool), epoch }
     }
 
     /// Returns the pool.
     pub(super) fn pool(&self) -> Option<&Rc<Pool>> {
         self.pool.as_ref()
+    }
+
+    /// Returns the order under which the place was taken; later ones outdate its connection.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Ends the token and leaves the place taken, for a connection that goes idle.
@@ -33,7 +40,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.release();
+            pool.release(self.epoch);
         }
     }
 }

@@ -1,13 +1,19 @@
 //! Connections to the shards' servers: start-up, buffered frames, pools per worker, forwarding of cancel requests.
 //!
 //! A [`Server`] is borrowed from [`Pools`] for a transaction and read and written in place; rows are not decoded here.
-//! TLS towards servers is not spoken yet. Only the [`CancelRegistry`] is shared between workers.
+//! TLS towards servers is not spoken yet. Shared between workers are the [`CancelRegistry`], the
+//! [`Allowance`] that says how many connections there may be, and the [`Roster`] that lists them.
 
+mod allowance;
+mod bell;
 mod cancel;
 mod error;
 mod grant;
+mod orders;
 mod pool;
+mod pool_settings;
 mod pools;
+mod roster;
 mod server;
 mod simple;
 mod socket;
@@ -17,10 +23,13 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use allowance::Allowance;
 pub use cancel::{CancelHandle, CancelKey, CancelRegistry};
 pub use error::{BackendError, ServerError};
-pub use pool::{PoolSettings, PoolStats};
-pub use pools::Pools;
+pub use orders::Orders;
+pub use pool_settings::{PoolSettings, PoolStats};
+pub use pools::{Policy, Pools};
+pub use roster::{Roster, ServerInfo};
 pub use server::Server;
 pub use simple::SimpleReply;
 pub use statements::{SettingsTag, StatementCache};

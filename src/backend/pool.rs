@@ -1,91 +1,39 @@
 //! The connections of one worker to one database of one shard as one user.
 //!
-//! `open` counts every place taken: connections in use, idle, and being made. Nothing is dropped while the state is
-//! borrowed, because dropping a connection comes back here.
+//! `open` counts every place taken here: connections in use, idle, and being made; how many there may be is a matter of
+//! the [`Allowance`](super::Allowance). Nothing is dropped while the state is borrowed, because dropping a connection
+//! comes back here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::allowance::{ClaimHandle, Depth, Taken, now_us};
 use super::grant::{Grant, Slot, Waiting};
-use super::statements::STATEMENTS_MAX;
+use super::pool_settings::{PoolSettings, PoolStats};
+use super::roster::Roster;
 use super::{BackendError, Server, ServerTarget, StatementCache};
-use crate::types::ShardId;
 
 /// How long a failed connect is remembered: short enough that a recovered server is noticed within two seconds, long
 /// enough that a dead one does not cost a connect per statement.
 pub(super) const FAILURE_MEMORY: Duration = Duration::from_millis(300);
 
-/// How a pool behaves; the numbers are per worker and per (shard, database, user).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolSettings {
-    /// The most connections.
-    pub size: usize,
-    /// Connections beyond `size` for those who waited longer than `reserve_after`.
-    pub reserve: usize,
-    /// How long one waits before the reserve is opened.
-    pub reserve_after: Duration,
-    /// The longest wait for a connection.
-    pub wait: Duration,
-    /// The most who may wait at once.
-    pub waiting_max: usize,
-    /// How long a connection may be idle.
-    pub idle: Duration,
-    /// How long a connection may live.
-    pub lifetime: Duration,
-    /// The longest time for connecting and logging in.
-    pub connect_timeout: Duration,
-    /// The most prepared statements kept on one connection.
-    pub statements: usize,
-}
-
-impl Default for PoolSettings {
-    fn default() -> Self {
-        Self {
-            size: 20,
-            reserve: 0,
-            reserve_after: Duration::from_secs(1),
-            wait: Duration::from_secs(10),
-            waiting_max: 10_000,
-            idle: Duration::from_secs(600),
-            lifetime: Duration::from_secs(3600),
-            connect_timeout: Duration::from_secs(3),
-            statements: STATEMENTS_MAX,
-        }
-    }
-}
-
-/// What a pool is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolStats {
-    /// The shard.
-    pub shard: ShardId,
-    /// The database.
-    pub database: String,
-    /// The user.
-    pub user: String,
-    /// Connections in use or being made.
-    pub active: usize,
-    /// Connections that nobody uses.
-    pub idle: usize,
-    /// Sessions that wait.
-    pub waiting: usize,
-    /// The longest wait so far, milliseconds.
-    pub wait_ms_max: u64,
-    /// Connections made so far.
-    pub opened_total: u64,
-}
-
 /// One pool.
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) target: Arc<ServerTarget>,
-    pub(super) settings: Rc<PoolSettings>,
+    settings: RefCell<Rc<PoolSettings>>,
+    claim: ClaimHandle,
+    roster: Roster,
+    paused: Cell<bool>,
+    /// The order that outdated connections made before it.
+    epoch: Cell<u64>,
     state: RefCell<State>,
 }
 
@@ -93,7 +41,7 @@ pub(super) struct Pool {
 struct State {
     /// Last in, first out; the front is the longest idle.
     idle: VecDeque<Idle>,
-    waiting: VecDeque<(u64, oneshot::Sender<Grant>)>,
+    waiting: VecDeque<Queued>,
     next_number: u64,
     open: usize,
     opened_total: u64,
@@ -105,6 +53,13 @@ struct State {
 struct Idle {
     server: Server,
     since: Instant,
+}
+
+#[derive(Debug)]
+struct Queued {
+    number: u64,
+    since_us: u64,
+    sender: oneshot::Sender<Grant>,
 }
 
 /// The next step of one who wants a connection.
@@ -119,8 +74,43 @@ pub(super) enum Step {
 }
 
 impl Pool {
-    pub(super) fn new(target: Arc<ServerTarget>, settings: Rc<PoolSettings>) -> Rc<Self> {
-        Rc::new(Self { target, settings, state: RefCell::default() })
+    pub(super) fn new(
+        target: Arc<ServerTarget>,
+        settings: PoolSettings,
+        claim: ClaimHandle,
+        roster: Roster,
+    ) -> Rc<Self> {
+        let pool = Self {
+            target,
+            settings: RefCell::new(Rc::new(settings)),
+            claim,
+            roster,
+            paused: Cell::new(false),
+            epoch: Cell::new(0),
+            state: RefCell::default(),
+        };
+        let pool = Rc::new(pool);
+        pool.obey();
+        pool
+    }
+
+    pub(super) fn settings(&self) -> Rc<PoolSettings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Puts other settings in force; who waits may profit.
+    pub(super) fn set_settings(self: &Rc<Self>, settings: PoolSettings) {
+        self.claim.set_bounds(settings.bounds());
+        *self.settings.borrow_mut() = Rc::new(settings);
+        self.open_for_waiting();
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.get()
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.get()
     }
 
     /// Decides what one who wants a connection does next; fails at once after a failed connect or a full queue.
@@ -132,28 +122,42 @@ impl Pool {
         if let Some(error) = state.fresh_failure() {
             return Err(error);
         }
-        if state.open < self.settings.size {
+        // Who waits already comes first.
+        let taken = if state.waiting.is_empty() { self.claim.take(Depth::Size) } else { Taken::Own };
+        if taken == Taken::Yes {
             state.open += 1;
             return Ok(Step::Open(Slot::counted(self.clone())));
         }
-        if state.waiting.len() >= self.settings.waiting_max {
+        if state.waiting.len() >= self.settings.borrow().waiting_max {
+            drop(state);
             return Err(self.wait_failed(Duration::ZERO));
         }
-        Ok(Step::Wait(state.enqueue(self)))
+        let waiting = state.enqueue(self);
+        drop(state);
+        if taken == Taken::Shared {
+            self.claim.set_hungry(true);
+        }
+        Ok(Step::Wait(waiting))
     }
 
     /// Takes a place of the reserve, if one is free.
     pub(super) fn reserve(self: &Rc<Self>) -> Option<Slot> {
-        let mut state = self.state.borrow_mut();
-        (state.open < self.settings.size + self.settings.reserve).then(|| {
-            state.open += 1;
+        (self.claim.take(Depth::Reserve) == Taken::Yes).then(|| {
+            self.state.borrow_mut().open += 1;
             Slot::counted(self.clone())
         })
     }
 
     /// Returns the error for a wait of this length.
     pub(super) fn wait_failed(&self, after: Duration) -> BackendError {
-        BackendError::PoolTimeout { shard: self.target.shard_name.clone(), after }
+        BackendError::PoolTimeout {
+            shard: self.target.shard_name.clone(),
+            database: self.target.database.as_str().into(),
+            user: self.target.user.as_str().into(),
+            open: self.claim.pool_open(),
+            waiting: self.state.borrow().waiting.len(),
+            after,
+        }
     }
 
     pub(super) fn note_wait(&self, waited: Duration) {
@@ -166,10 +170,12 @@ impl Pool {
         if let Some(error) = self.state.borrow_mut().fresh_failure() {
             return Err(error);
         }
-        match Server::connect(target, self.settings.connect_timeout).await {
+        let settings = self.settings();
+        match Server::connect(target, settings.connect_timeout).await {
             Ok(mut server) => {
                 server.slot = Some(slot);
-                server.statements = StatementCache::with_capacity(self.settings.statements);
+                server.enrolled = Some(self.roster.enrol(target, server.process()));
+                server.statements = StatementCache::with_capacity(settings.statements);
                 let mut state = self.state.borrow_mut();
                 state.opened_total += 1;
                 state.failure = None;
@@ -183,22 +189,62 @@ impl Pool {
         }
     }
 
-    /// Frees a place: the first who waits may open a connection.
-    pub(super) fn release(self: &Rc<Self>) {
+    /// Frees a place of a connection made under the order `epoch`: the first who waits, here or in another pool, may
+    /// open one.
+    pub(super) fn release(self: &Rc<Self>, epoch: u64) {
+        if epoch < self.epoch.get() {
+            self.claim.demand.stale.fetch_sub(1, Ordering::AcqRel);
+        }
+        if self.claim.release() && self.hand_place() {
+            return;
+        }
+        self.state.borrow_mut().open -= 1;
+    }
+
+    /// Hands a place that is counted here to the first who waits; tells whether somebody took it. If nobody did, it is
+    /// given back to the allowance.
+    fn hand_place(self: &Rc<Self>) -> bool {
         while let Some(sender) = self.next_waiting() {
             match sender.send(Grant::Slot(Slot::counted(self.clone()))) {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(Grant::Slot(slot)) => slot.keep(),
                 Err(Grant::Server(server)) => drop(server),
             }
         }
-        self.state.borrow_mut().open -= 1;
+        // Nobody waits here, so it cannot come back to this pool.
+        self.claim.release();
+        false
+    }
+
+    /// Takes a place that another pool made free.
+    pub(super) fn place_granted(self: &Rc<Self>) {
+        self.claim.arrived();
+        self.state.borrow_mut().open += 1;
+        if !self.hand_place() {
+            self.state.borrow_mut().open -= 1;
+        }
+    }
+
+    /// Opens what the bounds allow to those who wait.
+    fn open_for_waiting(self: &Rc<Self>) {
+        while !self.state.borrow().waiting.is_empty() && self.claim.take(Depth::Size) == Taken::Yes {
+            self.state.borrow_mut().open += 1;
+            if !self.hand_place() {
+                self.state.borrow_mut().open -= 1;
+            }
+        }
     }
 
     /// Takes a usable connection back: to the first who waits, else to the idle ones, else it is closed.
     pub(super) fn give_back(&self, server: Server) {
         let now = Instant::now();
-        if !server.is_usable() || now.duration_since(server.opened()) >= self.settings.lifetime {
+        let settings = self.settings();
+        let outdated = server.slot.as_ref().is_some_and(|slot| slot.epoch() < self.epoch.get());
+        if !server.is_usable() || outdated || now.duration_since(server.opened()) >= settings.lifetime {
+            return drop(server);
+        }
+        let first = self.state.borrow().waiting.front().map(|queued| queued.since_us);
+        if self.paused.get() || self.claim.is_wanted_elsewhere(first) {
             return drop(server);
         }
         let mut server = Box::new(server);
@@ -208,10 +254,11 @@ impl Pool {
                 Err(Grant::Server(back)) => server = back,
             }
         }
-        if self.state.borrow().open > self.settings.size {
+        if settings.reserve > 0 && self.claim.pool_open() > settings.size {
             return drop(server);
         }
         server.shrink_buffers();
+        server.lend(0);
         if let Some(slot) = server.slot.take() {
             slot.keep();
         }
@@ -219,23 +266,83 @@ impl Pool {
     }
 
     fn next_waiting(&self) -> Option<oneshot::Sender<Grant>> {
-        self.state.borrow_mut().waiting.pop_front().map(|(_, sender)| sender)
+        let mut state = self.state.borrow_mut();
+        let first = state.waiting.pop_front().map(|queued| queued.sender);
+        self.note_queue(&state);
+        first
     }
 
     /// Takes one who gave up out of the queue.
     pub(super) fn leave(&self, number: u64) {
-        let waiting = &mut self.state.borrow_mut().waiting;
-        if let Ok(position) = waiting.binary_search_by_key(&number, |(waiting, _)| *waiting) {
-            waiting.remove(position);
+        let mut state = self.state.borrow_mut();
+        if let Ok(position) = state.waiting.binary_search_by_key(&number, |queued| queued.number) {
+            state.waiting.remove(position);
+            self.note_queue(&state);
         }
     }
 
-    /// Closes connections that were idle or lived too long.
+    /// Lets other workers see how many wait here, and since when.
+    fn note_queue(&self, state: &State) {
+        let demand = &self.claim.demand;
+        demand.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        demand.since_us.store(state.waiting.front().map_or(0, |first| first.since_us), Ordering::Relaxed);
+        if state.waiting.is_empty() {
+            self.claim.set_hungry(false);
+        }
+    }
+
+    /// Does what was ordered since the last look: a pause, its end, new connections in place of old ones.
+    pub(super) fn obey(self: &Rc<Self>) {
+        let orders = self.claim.orders();
+        let generation = orders.generation();
+        if self.claim.demand.obeyed.load(Ordering::Acquire) >= generation {
+            return;
+        }
+        let (paused, renewed) = (orders.is_paused(self.claim.group()), orders.renewed(self.claim.group()));
+        self.paused.set(paused);
+        if renewed > self.epoch.get() {
+            self.close_idle();
+            // What is in use now was made before the order, whatever order it was made under.
+            self.claim.demand.stale.store(self.state.borrow().open, Ordering::Release);
+            self.epoch.set(renewed);
+        }
+        if paused {
+            self.close_idle()
+        } else {
+            self.open_for_waiting()
+        }
+        self.claim.demand.obeyed.store(generation, Ordering::Release);
+    }
+
+    /// Closes idle connections as long as another pool could use their places.
+    pub(super) fn make_way(self: &Rc<Self>) {
+        while !self.state.borrow().idle.is_empty() && self.claim.is_wanted_elsewhere(None) {
+            let Some(entry) = self.state.borrow_mut().idle.pop_front() else { return };
+            drop(self.take_into_use(entry.server));
+        }
+    }
+
+    /// Closes connections that were idle or lived too long, and those that the server closed.
     pub(super) fn close_expired(self: &Rc<Self>, now: Instant) {
-        let (idle, lifetime) = (self.settings.idle, self.settings.lifetime);
+        let settings = self.settings();
+        let mut spare = self.claim.pool_open().saturating_sub(settings.min);
         self.close_where(|entry| {
-            now.duration_since(entry.since) >= idle || now.duration_since(entry.server.opened()) >= lifetime
+            let dead = !entry.server.is_quiet() || now.duration_since(entry.server.opened()) >= settings.lifetime;
+            let expired = now.duration_since(entry.since) >= settings.idle && spare > 0;
+            if dead || expired {
+                spare = spare.saturating_sub(1);
+            }
+            dead || expired
         });
+    }
+
+    /// Takes a place for a connection that is opened ahead, while there are fewer than `min`.
+    pub(super) fn place_ahead(self: &Rc<Self>) -> Option<Slot> {
+        let wanted = !self.paused.get() && self.claim.pool_open() < self.settings.borrow().min;
+        (wanted && self.claim.take(Depth::Size) == Taken::Yes).then(|| {
+            self.state.borrow_mut().open += 1;
+            Slot::counted(self.clone())
+        })
     }
 
     /// Closes all idle connections.
@@ -243,7 +350,7 @@ impl Pool {
         self.close_where(|_| true);
     }
 
-    fn close_where(self: &Rc<Self>, closes: impl Fn(&Idle) -> bool) {
+    fn close_where(self: &Rc<Self>, closes: impl FnMut(&Idle) -> bool) {
         let idle = std::mem::take(&mut self.state.borrow_mut().idle);
         let (closed, kept): (VecDeque<_>, VecDeque<_>) = idle.into_iter().partition(closes);
         self.state.borrow_mut().idle = kept;
@@ -256,6 +363,11 @@ impl Pool {
         server
     }
 
+    /// Returns the number of the claim, under which other workers know this pool.
+    pub(super) fn claim_id(&self) -> u64 {
+        self.claim.id()
+    }
+
     /// Tells whether the pool has no connection and nobody waits.
     pub(super) fn is_empty(&self) -> bool {
         let state = self.state.borrow();
@@ -266,13 +378,16 @@ impl Pool {
         let state = self.state.borrow();
         PoolStats {
             shard: self.target.shard,
+            shard_name: self.target.shard_name.to_string(),
             database: self.target.database.clone(),
             user: self.target.user.clone(),
             active: state.open - state.idle.len(),
             idle: state.idle.len(),
             waiting: state.waiting.len(),
+            wait_us: state.waiting.front().map_or(0, |first| now_us().saturating_sub(first.since_us)),
             wait_ms_max: state.wait_ms_max,
             opened_total: state.opened_total,
+            paused: self.paused.get(),
         }
     }
 }
@@ -291,7 +406,8 @@ impl State {
         let (sender, receiver) = oneshot::channel();
         let number = self.next_number;
         self.next_number += 1;
-        self.waiting.push_back((number, sender));
+        self.waiting.push_back(Queued { number, since_us: now_us(), sender });
+        pool.note_queue(self);
         Waiting { pool: pool.clone(), number, receiver }
     }
 }

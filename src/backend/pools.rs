@@ -2,16 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::allowance::{Allowance, Claimant};
+use super::bell::Bell;
 use super::grant::{Grant, Slot, Waiting};
 use super::pool::{FAILURE_MEMORY, Pool, Step};
+use super::roster::Roster;
 use super::{BackendError, PoolSettings, PoolStats, Server, ServerTarget};
-use crate::types::{ShardId, SqlState};
+use crate::types::SqlState;
 
 /// One worker's pools, by shard, database and user; clones share them. Never leaves its thread.
 #[derive(Debug, Clone)]
@@ -19,19 +23,65 @@ pub struct Pools {
     inner: Rc<Inner>,
 }
 
-#[derive(Debug)]
+/// Says how the pool of a target behaves; asked when the pool is made and when settings change.
+pub type Policy = Box<dyn Fn(&ServerTarget) -> PoolSettings>;
+
 struct Inner {
-    settings: Rc<PoolSettings>,
+    policy: Policy,
+    allowance: Arc<Allowance>,
+    roster: Roster,
+    bell: Arc<Bell>,
     hasher: RandomState,
     /// By hash of the key, so that a look-up makes no string; a bucket has one pool unless hashes collide.
     pools: RefCell<HashMap<u64, Vec<Rc<Pool>>>>,
 }
 
 impl Pools {
-    /// Makes pools that behave as `settings` say; connections are made when wanted.
+    /// Makes pools that behave as `settings` say and share nothing with other workers.
     pub fn new(settings: PoolSettings) -> Self {
-        let settings = Rc::new(settings);
-        Self { inner: Rc::new(Inner { settings, hasher: RandomState::new(), pools: RefCell::default() }) }
+        Self::over(Allowance::new(), Roster::default(), Box::new(move |_| settings.clone()))
+    }
+
+    /// Makes the pools of one worker; connections are made when wanted, within what all workers are allowed.
+    pub fn over(allowance: Arc<Allowance>, roster: Roster, policy: Policy) -> Self {
+        let (bell, hasher) = (allowance.join(), RandomState::new());
+        Self { inner: Rc::new(Inner { policy, allowance, roster, bell, hasher, pools: RefCell::default() }) }
+    }
+
+    /// Does what other workers and operators want of this one, until cancelled: hand on places, close, pause. Without it
+    /// the sweep does it.
+    pub async fn attend(&self) {
+        loop {
+            self.inner.bell.rung().await;
+            self.answer_bell();
+        }
+    }
+
+    fn answer_bell(&self) {
+        let pools = self.all();
+        let granted = self.inner.bell.take();
+        for pool in &pools {
+            granted.iter().filter(|id| **id == pool.claim_id()).for_each(|_| pool.place_granted());
+            pool.obey();
+            pool.make_way();
+        }
+    }
+
+    /// Asks the policy again for every pool.
+    pub fn reconfigure(&self) {
+        self.all().iter().for_each(|pool| pool.set_settings((self.inner.policy)(&pool.target)));
+    }
+
+    /// Opens at most one connection ahead for each pool that has fewer than its `min`; failures are left to whoever
+    /// wants one.
+    pub async fn warm_up(&self) {
+        for pool in self.all() {
+            if let Some(slot) = pool.place_ahead()
+                && let Ok(server) = pool.open(&pool.target, slot).await
+            {
+                pool.give_back(server);
+            }
+        }
     }
 
     /// Borrows a connection: the one last used, else a new one, else the next that becomes free.
@@ -53,9 +103,9 @@ impl Pools {
         target: &Arc<ServerTarget>,
         mut error: BackendError,
     ) -> Result<Server, BackendError> {
-        let deadline = Instant::now() + self.inner.settings.wait;
+        let deadline = Instant::now() + self.pool(target).settings().wait;
         while is_full(&error) && Instant::now() < deadline {
-            self.close_idle(target.shard);
+            self.close_idle(&target.shard_name);
             tokio::time::sleep(FAILURE_MEMORY).await;
             match borrow(&self.pool(target), target).await {
                 Ok(server) => return Ok(server),
@@ -74,13 +124,14 @@ impl Pools {
         }
     }
 
-    /// Closes the idle connections to `shard`.
-    pub fn close_idle(&self, shard: ShardId) {
-        self.all().iter().filter(|pool| pool.target.shard == shard).for_each(Pool::close_idle);
+    /// Closes the idle connections to the shard of that name.
+    pub fn close_idle(&self, shard: &str) {
+        self.all().iter().filter(|pool| &*pool.target.shard_name == shard).for_each(Pool::close_idle);
     }
 
     /// Closes connections that were idle or lived too long and forgets empty pools; call it about once a second.
     pub fn sweep(&self) {
+        self.answer_bell();
         let now = Instant::now();
         self.all().iter().for_each(|pool| pool.close_expired(now));
         self.inner.pools.borrow_mut().retain(|_, bucket| {
@@ -107,9 +158,34 @@ impl Pools {
         if let Some(pool) = bucket.iter().find(|pool| pool.target.same_pool(target)) {
             return pool.clone();
         }
-        let pool = Pool::new(target.clone(), self.inner.settings.clone());
+        let pool = self.make(target);
         bucket.push(pool.clone());
         pool
+    }
+
+    fn make(&self, target: &Arc<ServerTarget>) -> Rc<Pool> {
+        let inner = &self.inner;
+        let settings = (inner.policy)(target);
+        let who = Claimant {
+            shard: Arc::clone(&target.shard_name),
+            database: target.database.as_str().into(),
+            user: target.user.as_str().into(),
+            group: settings.group.as_deref().unwrap_or(&target.database).into(),
+        };
+        let claim = inner.allowance.claim(&who, settings.bounds(), &inner.bell);
+        Pool::new(target.clone(), settings, claim, inner.roster.clone())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.allowance.part(&self.bell);
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pools").field("pools", &self.pools.borrow().len()).finish_non_exhaustive()
     }
 }
 
@@ -141,24 +217,31 @@ fn fitting(server: Server, target: &Arc<ServerTarget>) -> Option<Server> {
     (same && server.is_usable() && server.is_quiet()).then_some(server)
 }
 
-/// Waits in the queue; after `reserve_after` the reserve is tried.
+/// Waits in the queue; after `reserve_after` the reserve is tried. A pause counts as no time: it ends by RESUME.
 async fn wait(pool: &Rc<Pool>, mut waiting: Waiting) -> Result<Grant, BackendError> {
     let started = Instant::now();
-    let settings = &pool.settings;
-    let deadline = started + settings.wait;
-    let first = if settings.reserve > 0 { (started + settings.reserve_after).min(deadline) } else { deadline };
-    let mut granted = tokio::time::timeout_at(first, &mut waiting.receiver).await;
-    if granted.is_err() && settings.reserve > 0 {
-        if let Some(slot) = pool.reserve() {
-            pool.note_wait(started.elapsed());
-            return Ok(Grant::Slot(slot));
+    let settings = pool.settings();
+    let mut since = started;
+    let mut reserve = settings.reserve > 0;
+    loop {
+        let bound = if reserve { settings.reserve_after.min(settings.wait) } else { settings.wait };
+        match tokio::time::timeout_at(since + bound, &mut waiting.receiver).await {
+            Ok(Ok(grant)) => {
+                pool.note_wait(started.elapsed());
+                return Ok(grant);
+            }
+            Err(_) if pool.is_paused() => (since, reserve) = (Instant::now(), settings.reserve > 0),
+            Err(_) if reserve && settings.reserve_after < settings.wait => {
+                reserve = false;
+                if let Some(slot) = pool.reserve() {
+                    pool.note_wait(started.elapsed());
+                    return Ok(Grant::Slot(slot));
+                }
+            }
+            Ok(Err(_)) | Err(_) => {
+                pool.note_wait(started.elapsed());
+                return Err(pool.wait_failed(started.elapsed()));
+            }
         }
-        granted = tokio::time::timeout_at(deadline, &mut waiting.receiver).await;
-    }
-    let waited = started.elapsed();
-    pool.note_wait(waited);
-    match granted {
-        Ok(Ok(grant)) => Ok(grant),
-        Ok(Err(_)) | Err(_) => Err(pool.wait_failed(waited)),
     }
 }

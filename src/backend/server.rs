@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
 use super::grant::Slot;
+use super::roster::Enrolled;
 use super::socket::{Quiet, Socket};
 use super::{BackendError, CancelKey, ServerTarget, SettingsTag, StatementCache, startup};
 use crate::types::{ShardId, TransactionStatus};
@@ -55,6 +56,7 @@ pub struct Server {
     /// Whether the proxy bounded the lock waits of the open transaction.
     pub lock_bounded: bool,
     pub(super) slot: Option<Slot>,
+    pub(super) enrolled: Option<Enrolled>,
 }
 
 impl Server {
@@ -90,6 +92,7 @@ impl Server {
             statements: StatementCache::default(),
             lock_bounded: false,
             slot: None,
+            enrolled: None,
         };
         startup::log_in(&mut server).await?;
         server.counted = Some(0);
@@ -122,6 +125,28 @@ impl Server {
     /// Returns the key that cancels what runs on this connection; cloning it is one counter.
     pub fn cancel_key(&self) -> CancelKey {
         self.cancel_key.clone()
+    }
+
+    /// Says that the session's traces are gone: `reset` was run.
+    pub fn forget_session(&mut self, reset: &str) {
+        if reset.trim().trim_end_matches(';').eq_ignore_ascii_case("DISCARD ALL") {
+            self.settings = SettingsTag::default();
+            self.statements.clear();
+        } else {
+            self.settings.fingerprint = u64::MAX;
+        }
+    }
+
+    /// Says for `SHOW SERVERS` which client has the connection, by the process number of its key; 0 is nobody.
+    pub fn lend(&self, client: i32) {
+        if let Some(enrolled) = &self.enrolled {
+            enrolled.lend(client);
+        }
+    }
+
+    /// Returns the process number of the server's backend.
+    pub(super) fn process(&self) -> i32 {
+        self.cancel_key.process()
     }
 
     pub(super) fn set_cancel_key(&mut self, process: i32, secret: &[u8]) {

@@ -40,7 +40,7 @@ impl ServerTarget {
 
     /// Tells whether both name the same pool.
     pub(super) fn same_pool(&self, other: &Self) -> bool {
-        self.shard == other.shard && self.database == other.database && self.user == other.user
+        self.shard_name == other.shard_name && self.database == other.database && self.user == other.user
     }
 }
 

@@ -342,7 +342,7 @@ fn expired_and_unwanted_connections_are_closed() {
         let pools = Pools::new(PoolSettings { idle: Duration::ZERO, ..settings(2) });
         pools.checkin(pools.checkout(&target).await.unwrap());
         assert_eq!(pools.stats()[0].idle, 1);
-        pools.close_idle(ShardId(0));
+        pools.close_idle("s0");
         assert_eq!(pools.stats()[0].idle, 1);
         pools.sweep();
         assert!(pools.stats().is_empty());
@@ -354,7 +354,7 @@ fn expired_and_unwanted_connections_are_closed() {
         open.set_status(TransactionStatus::Open);
         pools.checkin(open);
         pools.checkin(pools.checkout(&target).await.unwrap());
-        pools.close_idle(ShardId(1));
+        pools.close_idle("s1");
         assert_eq!((pools.stats()[0].idle, pools.stats()[0].active), (0, 0));
     });
 }

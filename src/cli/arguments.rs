@@ -68,6 +68,9 @@ pub struct ServeArguments {
     /// The configuration file.
     #[arg(long, default_value = "shardloom.yaml")]
     pub config: PathBuf,
+    /// Takes the sockets of the proxy that serves the address already, which then lets its clients leave and ends.
+    #[arg(long)]
+    pub takeover: bool,
 }
 
 /// `dev`

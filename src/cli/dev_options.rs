@@ -50,7 +50,8 @@ pub fn options(arguments: &DevArguments, cluster: &DevCluster) -> Result<Options
         database: arguments.database.clone(),
     });
     let topology = Topology::even(&arguments.database, shards.collect());
-    Ok(Options { config, rules: RuleSource { directory, topology: Some(topology) } })
+    let rules = RuleSource { directory, topology: Some(topology) };
+    Ok(Options { config, rules, path: None, takeover: false, name_suffix: String::new() })
 }
 
 /// Whether the example shop is wanted: neither rules nor a schema are given, and the database has its name.

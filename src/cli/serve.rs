@@ -7,6 +7,8 @@ use super::failure::Failure;
 
 /// Runs until the drain is over; clients that had to be cut are no failure.
 pub fn run(options: &ServeArguments) -> Result<(), Failure> {
-    let options = server::Options::read(&options.config).map_err(Failure::refused)?;
-    server::serve(options).map(drop).map_err(|error| Failure::Usage(error.to_string()))
+    let read = server::Options::read(&options.config).map_err(Failure::refused)?;
+    server::serve(server::Options { takeover: options.takeover, ..read })
+        .map(drop)
+        .map_err(|error| Failure::Usage(error.to_string()))
 }

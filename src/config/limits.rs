@@ -13,6 +13,18 @@ settings! {
         login_timeout: span(100, 600_000) = 15_000,
         /// The most clients at once; one more is refused with 53300. Default 5000.
         max_clients: count(1, 1_000_000) = 5_000,
+        /// The most clients of one user; 0 is no bound. Default 0.
+        max_user_client_connections: count(0, 1_000_000) = 0,
+        /// The most clients of one database; 0 is no bound. Default 0.
+        max_db_client_connections: count(0, 1_000_000) = 0,
+        /// A statement that runs longer is cancelled and its client closed; 0 is never. Looked at once a second. Default 0ms.
+        query_timeout: span(0, 86_400_000) = 0,
+        /// A client without a transaction that is silent for longer is closed; 0 is never. Default 0ms.
+        client_idle_timeout: span(0, 86_400_000) = 0,
+        /// A client that is silent for longer within a transaction is closed with 25P03; 0 is never. Default 0ms.
+        idle_transaction_timeout: span(0, 86_400_000) = 0,
+        /// A transaction that is open for longer ends with its client, 25P04; 0 is never. Default 0ms.
+        transaction_timeout: span(0, 86_400_000) = 0,
         /// Plans kept in a worker's shared plan cache. Default 4096.
         plan_cache: count(0, 1_000_000) = 4_096,
         /// The longest statement that is kept in the plan cache; longer ones are planned each time. Default 64KiB.
@@ -39,5 +51,7 @@ settings! {
         probe_interval: span(10, 600_000) = 1_000,
         /// How long a stopping proxy waits for open transactions before it ends them. Default 8s.
         drain_timeout: span(0, 3_600_000) = 8_000,
+        /// How long a proxy whose sockets were taken over lets its clients stay before it drains. Default 1min.
+        takeover_timeout: span(0, 86_400_000) = 60_000,
     }
 }

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::limits::LIMITS;
 use super::listen::{ADMIN, LISTEN, PASSTHROUGH, TELEMETRY};
 use super::pool::POOL_NUMBERS;
+use super::pooling::{DATABASE, MODE, RESET, RESET_FIELD, read_databases};
 use super::relay::RELAY;
 use super::users::{SERVICE, USER, read_service, read_users};
-use super::{Admin, Limits, Listen, Passthrough, Pool, Relay, Service, Sources, Telemetry, User};
+use super::{Admin, Database, Limits, Listen, Passthrough, Pool, PoolMode, Relay, Service, Sources, Telemetry, User};
 use crate::types::Diagnostic;
 use crate::yaml::{self, Field, Findings, Node, Place, Record, Shape};
 
@@ -31,6 +32,12 @@ pub struct Config {
     pub service: Service,
     /// Server connections.
     pub pool: Pool,
+    /// How long they are lent where neither user nor database says otherwise.
+    pub pool_mode: PoolMode,
+    /// What cleans one that a session has kept; empty closes it instead.
+    pub pool_reset: String,
+    /// Databases with settings of their own.
+    pub databases: Vec<Database>,
     /// Bounds of sessions and statements.
     pub limits: Limits,
     /// Bounds of the relay.
@@ -41,18 +48,13 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-const POOL_MODE: Field = Field::optional(
-    "mode",
-    Shape::Choice { words: &["transaction"], later: &["session", "statement"] },
-    "How long a connection is lent; transaction is the default and the only mode.",
-);
-
-/// `pool` has `mode` beside its numbers; the two lists are joined here because `mode` has one value and no field.
-const POOL_FIELDS: [Field; POOL_NUMBERS.fields.len() + 1] = {
-    let mut fields = [POOL_MODE; POOL_NUMBERS.fields.len() + 1];
+/// `pool` has `mode` and `reset` beside its numbers.
+const POOL_FIELDS: [Field; POOL_NUMBERS.fields.len() + 2] = {
+    let mut fields = [MODE; POOL_NUMBERS.fields.len() + 2];
+    fields[1] = RESET_FIELD;
     let mut index = 0;
     while index < POOL_NUMBERS.fields.len() {
-        fields[index + 1] = POOL_NUMBERS.fields[index];
+        fields[index + 2] = POOL_NUMBERS.fields[index];
         index += 1;
     }
     fields
@@ -69,6 +71,11 @@ const CONFIG: Record = Record {
         Field::required("users", Shape::List(&Shape::Record(&USER)), "Who may connect, and as whom."),
         Field::required("service", Shape::Record(&SERVICE), "The proxy's own role on the shards."),
         Field::optional("pool", Shape::Record(&POOL), "Server connections."),
+        Field::optional(
+            "databases",
+            Shape::List(&Shape::Record(&DATABASE)),
+            "Databases with a pool mode, size or limits of their own.",
+        ),
         Field::optional("limits", Shape::Record(&LIMITS), "Bounds of sessions and statements."),
         Field::optional("relay", Shape::Record(&RELAY), "Bounds of the relay."),
         Field::optional("passthrough", PASSTHROUGH, "Databases of home served unsharded: none, any or a list."),
@@ -112,6 +119,7 @@ impl Config {
         {
             findings.report(&place.place, format!("\"admin\" and \"listen\" have one address, {}", admin.address));
         }
+        let pool = node.get("pool");
         let relay = Relay::read(node.get("relay"));
         if let Some(place) = node.get("relay").filter(|_| relay.retry_min > relay.retry_max) {
             findings.report(&place.place, "\"retry_min\" is longer than \"retry_max\"");
@@ -122,7 +130,10 @@ impl Config {
             rules: PathBuf::from(node.get("rules").and_then(Node::text).unwrap_or(RULES)),
             users: users?,
             service: service?,
-            pool: Pool::read(node.get("pool")),
+            pool: Pool::read(pool),
+            pool_mode: PoolMode::read(pool.and_then(|pool| pool.get("mode"))).unwrap_or_default(),
+            pool_reset: pool.and_then(|pool| pool.get("reset")?.text()).unwrap_or(RESET).to_owned(),
+            databases: read_databases(node.get("databases"), findings),
             limits: Limits::read(node.get("limits")),
             relay,
             passthrough: Passthrough::read(node.get("passthrough")),

@@ -99,7 +99,7 @@ fn each_mistake_is_told_alone() {
     let cases = [
         (
             "listn: {}",
-            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, service, pool, limits, relay, passthrough, telemetry; did you mean \"listen\"?",
+            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, service, pool, databases, limits, relay, passthrough, telemetry; did you mean \"listen\"?",
         ),
         (
             "listen: {address: localhost}",
@@ -115,7 +115,6 @@ fn each_mistake_is_told_alone() {
         ("admin: {token: \"env:NONE\"}", "3:16: the environment variable \"NONE\" is not set"),
         ("admin: {token: \"env:EMPTY\"}", "3:16: the secret is empty"),
         ("admin: {token: \"file:/none\"}", "3:16: the secret file \"/none\" cannot be read: no such file"),
-        ("pool: {mode: session}", "3:14: \"session\" is not available yet, only transaction"),
         ("pool: {size: 0}", "3:14: expected a whole number from 1 to 10000, found \"0\""),
         ("pool: {wait: 5}", "3:14: expected a time span from 1ms to 1h, found \"5\""),
         ("limits: {client_message: 2GiB}", "3:26: expected a size from 64KiB to 1GiB, found \"2GiB\""),
@@ -218,4 +217,27 @@ proptest::proptest! {
             proptest::prop_assert!(!found.is_empty());
         }
     }
+}
+
+#[test]
+fn a_users_mode_wins_over_the_databases_and_that_over_the_pools() {
+    let text = "users:\n- {name: app, password: hush}\n- {name: reports, password: hush, pool_mode: session}\n\
+                service: {user: s}\npool: {mode: statement}\n\
+                databases: [{name: shop, pool_mode: transaction, max_db_client_connections: 3}, {name: other}]\n\
+                limits: {max_user_client_connections: 4, max_db_client_connections: 5}\n";
+    let config = parse(text).expect("it is right");
+    let modes = [("app", "shop"), ("reports", "shop"), ("app", "other"), ("nobody", "none")];
+    let modes = modes.map(|(user, database)| config.mode_of(user, database));
+    assert_eq!(modes, [PoolMode::Transaction, PoolMode::Session, PoolMode::Statement, PoolMode::Statement]);
+    assert_eq!((config.clients_of_user("app"), config.clients_of_database("shop")), (Some(4), Some(3)));
+    assert_eq!((config.clients_of_database("other"), parse(LEAST).unwrap().clients_of_user("app")), (Some(5), None));
+    assert_eq!((config.pool_reset.as_str(), parse(LEAST).unwrap().pool_mode), ("DISCARD ALL", PoolMode::Transaction));
+}
+
+#[test]
+fn databases_are_named_once_and_modes_are_known_words() {
+    let twice = messages(&format!("{LEAST}databases: [{{name: a}}, {{name: a}}]"));
+    assert!(twice[0].contains("two databases are named \"a\""), "{twice:?}");
+    assert_eq!(messages(&format!("{LEAST}pool: {{mode: sessions}}")).len(), 1);
+    assert_eq!(messages(&format!("{LEAST}databases: [{{pool_mode: session}}]")).len(), 1);
 }

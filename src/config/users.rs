@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::pooling::{Overrides, USER_POOL};
 use super::secret::{self, Secret, Sources};
 use crate::yaml::{Field, Findings, Node, Record, Shape, Value};
 
@@ -27,6 +28,8 @@ pub struct User {
     pub shard_password: Option<Secret>,
     /// Whether the user may use the admin console; not by default.
     pub console: bool,
+    /// What its pools have of their own.
+    pub pool: Overrides,
 }
 
 /// How a user proves who they are.
@@ -56,6 +59,10 @@ pub(super) const USER: Record = Record {
         Field::optional("shard_user", Shape::Name, "The role on the shards; the same name by default."),
         Field::optional("shard_password", Shape::Text, "That role's password; the plain password by default."),
         Field::optional("console", Shape::Boolean, "Whether the admin console is open to the user; default false."),
+        USER_POOL[0],
+        USER_POOL[1],
+        USER_POOL[2],
+        USER_POOL[3],
     ],
 };
 
@@ -94,6 +101,7 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
         shard_user: node.get("shard_user").and_then(Node::text).unwrap_or(&name).to_owned(),
         shard_password: shard_password.or(own),
         console: node.get("console").and_then(Node::boolean).unwrap_or(false),
+        pool: Overrides::of_user(node),
         name,
         login,
     })

@@ -59,6 +59,23 @@ pub struct Reading {
     pub begins: bool,
 }
 
+/// `pg_proc.dat`: pg_advisory_lock, its shared and its try forms, for one key and for two.
+const SESSION_LOCKS: [u32; 8] = [2880, 2881, 2882, 2883, 2886, 2887, 2888, 2889];
+/// `pg_proc.dat`: set_config.
+const SET_CONFIG: u32 = 2078;
+
+impl Reading {
+    /// Reads what a FunctionCall of the function with this oid leaves with the session.
+    pub fn of_function(oid: u32) -> Self {
+        let pin = match oid {
+            SET_CONFIG => Some(Pinned::Setting),
+            oid if SESSION_LOCKS.contains(&oid) => Some(Pinned::AdvisoryLock),
+            _ => None,
+        };
+        Self { statements: pin.map(Consequence::Pin).into_iter().collect(), begins: false }
+    }
+}
+
 /// One worker's memory of texts without consequences, by skeleton.
 pub struct Readings {
     harmless: RefCell<Cache<Box<str>, Rc<Reading>>>,
@@ -188,6 +205,13 @@ mod tests {
     fn one(text: &str) -> Consequence {
         let reading = read(text);
         reading.statements.first().cloned().unwrap_or(Consequence::Nothing)
+    }
+
+    #[test]
+    fn functions_called_by_oid_pin_as_their_names_do() {
+        assert_eq!(*Reading::of_function(2880).statements, [Consequence::Pin(Pinned::AdvisoryLock)]);
+        assert_eq!(*Reading::of_function(2078).statements, [Consequence::Pin(Pinned::Setting)]);
+        assert!(Reading::of_function(952).statements.is_empty());
     }
 
     #[test]

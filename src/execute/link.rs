@@ -1,14 +1,19 @@
 //! One client's link to the shards: its socket, its transaction, its settings, and the servers it borrows.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use crate::backend::{CancelHandle, Server, ServerTarget};
+use crate::config::PoolMode;
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
-use super::client::Client;
+use super::client::{Client, ClientError};
 use super::failure::Failure;
 use super::forward;
 use super::pinned::Keeping;
@@ -18,6 +23,9 @@ use super::worker::Worker;
 
 /// The tag of a server whose settings are not known.
 pub(super) const SETTINGS_UNKNOWN: u64 = u64::MAX;
+
+/// How long a server may take to clean what a session left; one that takes longer is closed.
+const RESET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Who the client is, and as whom the shards see it.
 #[derive(Debug, Clone)]
@@ -62,6 +70,8 @@ pub struct Link {
     pub read_your_writes: bool,
     /// Whether the open transaction changed tables.
     pub schema_dirty: bool,
+    /// How long servers are lent to this client.
+    pub mode: PoolMode,
     /// What the session left on its servers that must not reach another client; from then on it keeps its servers.
     pub pin: Pinned,
     /// Which servers it keeps, and whether it still has to.
@@ -104,9 +114,43 @@ impl Link {
         }
     }
 
+    /// Takes a server from the pool; a client that leaves while it waits leaves the queue.
     async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
         let target = self.target(shard);
-        Ok(self.worker.pools.checkout(&target).await?)
+        let mut checkout = pin!(self.worker.pools.checkout(&target));
+        let client = &mut self.client;
+        let server = poll_fn(|context| match checkout.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),
+            Poll::Pending => client.poll_gone(context).map(|()| Err(Failure::Client(ClientError::Gone))),
+        })
+        .await?;
+        server.lend(self.cancel.process());
+        Ok(server)
+    }
+
+    /// What ties the client to its servers from here on, apart from what it leaves there: its pool mode.
+    pub fn base_pin(&self) -> Pinned {
+        match self.mode {
+            PoolMode::Session => Pinned::Session,
+            PoolMode::Transaction | PoolMode::Statement => Pinned::No,
+        }
+    }
+
+    /// Cleans the servers that the session kept and gives them back; those that cannot be cleaned are closed.
+    pub async fn retire(&mut self) {
+        self.cancel.clear();
+        let reset = self.worker.proxy.live.load().pool_reset.clone();
+        for mut server in std::mem::take(&mut self.pinned) {
+            // A cancel request that is still on its way could hit the clean-up or the next client.
+            if reset.is_empty() || !server.is_usable() {
+                continue;
+            }
+            let cleaned = tokio::time::timeout(RESET_TIMEOUT, server.simple(&reset)).await;
+            if matches!(cleaned, Ok(Ok(_))) {
+                server.forget_session(&reset);
+                self.worker.pools.checkin(server);
+            }
+        }
     }
 
     /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.

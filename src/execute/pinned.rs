@@ -68,7 +68,8 @@ impl Link {
             | Pinned::Listen
             | Pinned::AdvisoryLock
             | Pinned::HeldCursor
-            | Pinned::PreparedStatement => {}
+            | Pinned::PreparedStatement
+            | Pinned::Session => {}
         }
         if self.pin == Pinned::No {
             self.keeping.shards = shards;
@@ -113,23 +114,26 @@ impl Link {
             return self.part_from_lost().await;
         }
         self.keeping.doubt = false;
-        let mut found = Pinned::No;
+        let base = self.base_pin();
+        let mut found = base;
         let mut kept = ShardSet::new();
         for mut server in std::mem::take(&mut self.pinned) {
             let Ok(left) = remains(&mut server).await else { return self.part_from_lost().await };
-            if left == Pinned::No && self.keeping.lasting.is_none() {
+            if left == Pinned::No && self.keeping.lasting.is_none() && base == Pinned::No {
                 if server.is_usable() {
                     self.worker.pools.checkin(server);
                 }
                 continue;
             }
-            found = left;
+            if left != Pinned::No {
+                found = left;
+            }
             kept.insert(server.shard());
             self.pinned.push(server);
         }
         self.pin = self.keeping.lasting.unwrap_or(found);
         self.keeping.held = kept;
-        if self.keeping.lasting.is_none() {
+        if self.keeping.lasting.is_none() && base == Pinned::No {
             self.keeping.shards = kept;
         }
         Ok(())
@@ -149,7 +153,7 @@ impl Link {
             return Err(Failure::Told);
         }
         self.settings.clear();
-        self.pin = Pinned::No;
+        self.pin = self.base_pin();
         self.keeping = Keeping::default();
         for mut server in std::mem::take(&mut self.pinned) {
             server.statements.clear();

@@ -72,7 +72,7 @@ impl Worker {
         let key = (shard, database.clone(), identity.shard_user.clone());
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get(&key)
-            && (target.host == rule.host && target.port == rule.port)
+            && (target.host == rule.host && target.port == rule.port && target.password == identity.shard_password)
         {
             return Arc::clone(target);
         }

@@ -9,6 +9,8 @@ use crate::types::TransactionStatus;
 pub enum DrainPhase {
     /// Clients are accepted and served.
     Serving,
+    /// No new clients; those that are here may stay as long as they like.
+    Leaving,
     /// No new clients; idle ones are closed with `57P01`, open transactions may finish.
     Draining,
     /// Whoever is left is closed now; their transactions roll back.
@@ -34,7 +36,7 @@ impl DrainPhase {
     /// Decides what becomes of a client that waits for its next statement with that status.
     pub fn fate(self, status: TransactionStatus) -> ClientFate {
         match (self, status) {
-            (Self::Serving, _) => ClientFate::Stay,
+            (Self::Serving | Self::Leaving, _) => ClientFate::Stay,
             (Self::Draining, TransactionStatus::Open | TransactionStatus::Failed) => ClientFate::Stay,
             (Self::Draining, TransactionStatus::Idle) => ClientFate::Close,
             (Self::Stopping, _) => ClientFate::Close,
@@ -86,6 +88,7 @@ mod tests {
     fn draining_closes_idle_clients_and_lets_transactions_finish() {
         let cases = [
             (DrainPhase::Serving, TransactionStatus::Idle, ClientFate::Stay),
+            (DrainPhase::Leaving, TransactionStatus::Idle, ClientFate::Stay),
             (DrainPhase::Draining, TransactionStatus::Idle, ClientFate::Close),
             (DrainPhase::Draining, TransactionStatus::Open, ClientFate::Stay),
             (DrainPhase::Draining, TransactionStatus::Failed, ClientFate::Stay),

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientRegistry, Drain, HealthBoard, Logins, PoolBoard, Readiness, Requests, Rules};
-use crate::backend::CancelRegistry;
+use super::{
+    ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Live, Logins, PoolBoard,
+    Readiness, Requests, Rules,
+};
+use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -19,6 +22,12 @@ pub struct Proxy {
     pub name: String,
     /// Monotonic time of the start.
     pub started: Duration,
+    /// The configuration in force, as RELOAD left it.
+    pub live: Live,
+    /// How many server connections there may be, and what operators ordered of them.
+    pub allowance: Arc<Allowance>,
+    /// All server connections.
+    pub servers: Roster,
     /// Who may log in.
     pub logins: Logins,
     /// The rules and the catalog in force.
@@ -55,7 +64,23 @@ impl Proxy {
 
     /// Returns the most clients that are admitted at the same time.
     pub fn clients_max(&self) -> usize {
-        self.config.limits.max_clients
+        self.live.load().limits.max_clients
+    }
+
+    /// Asks a client to end, and its servers to stop what they do for it; needs a runtime. Does not wait.
+    pub fn end_client(&self, client: &ClientInfo, cause: EndCause) {
+        self.clients.end(client.id, cause, self.now_ms());
+        if client.state == ClientState::Active {
+            let (cancels, process) = (self.cancels.clone(), client.process);
+            // A server that does not take the request must hold nobody up; the request itself is bounded.
+            tokio::spawn(async move { cancels.cancel_process(process).await });
+        }
+    }
+
+    /// Moves the drain on and has every client look at it.
+    pub fn advance_drain(&self, phase: DrainPhase) {
+        self.drain.advance(phase);
+        self.clients.wake_all();
     }
 
     /// Returns the time since the start.

@@ -4,19 +4,24 @@
 
 mod clients;
 mod drain;
+mod ending;
 mod handles;
 mod health;
 mod issue;
+mod live;
 mod logins;
+mod places;
 mod pools;
 mod requests;
 mod snapshot;
 
-pub use clients::{Admission, ClientHandle, ClientInfo, ClientRegistry, ClientState, Pinned};
+pub use clients::{Admission, ClientHandle, ClientInfo, ClientRegistry, ClientState, Newcomer, Pinned};
 pub use drain::{ClientFate, Drain, DrainPhase};
+pub use ending::{EndCause, EndSignal};
 pub use handles::Proxy;
 pub use health::{HealthBoard, Readiness, ShardState};
+pub use live::Live;
 pub use logins::Logins;
 pub use pools::{PoolBoard, PoolFigures};
-pub use requests::{ReloadAnswer, Reloaded, Requests};
+pub use requests::{ReloadAnswer, Reloaded, Requests, Shutdown};
 pub use snapshot::{ReloadError, Rules, Snapshot};

@@ -20,8 +20,12 @@ pub struct PoolFigures {
     pub idle: usize,
     /// Clients that wait for one.
     pub waiting: usize,
-    /// The longest wait of those, in milliseconds.
+    /// How long the first of them has waited, in microseconds.
+    pub wait_us: u64,
+    /// The longest wait so far, in milliseconds.
     pub wait_ms_max: u64,
+    /// Whether nothing is lent now.
+    pub paused: bool,
 }
 
 /// The last figures of every worker.

@@ -22,6 +22,19 @@ pub enum Reloaded {
 /// Where the answer to a reload goes.
 pub type ReloadAnswer = oneshot::Sender<Result<Reloaded, Refusal>>;
 
+/// How the process ends when the console asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// At once: clients are closed, open transactions roll back.
+    Now,
+    /// When no client is in a transaction any more.
+    WaitForServers,
+    /// When every client has left by itself.
+    WaitForClients,
+    /// As [`Shutdown::WaitForClients`] for a while, then as SIGTERM does: another process serves the sockets.
+    TakenOver,
+}
+
 /// The asking side.
 #[derive(Debug)]
 pub struct Requests {
@@ -29,13 +42,31 @@ pub struct Requests {
     // How many refreshes were asked for, and up to which of them is done.
     catalogs_wanted: watch::Sender<u64>,
     catalogs_done: watch::Sender<u64>,
+    shutdown: watch::Sender<Option<Shutdown>>,
 }
 
 impl Requests {
     /// Makes both sides; the receiver belongs to the control thread.
     pub fn new() -> (Self, mpsc::Receiver<ReloadAnswer>) {
         let (reloads, receiver) = mpsc::channel(RELOADS_WAITING_MAX);
-        (Self { reloads, catalogs_wanted: watch::Sender::new(0), catalogs_done: watch::Sender::new(0) }, receiver)
+        let (catalogs_wanted, catalogs_done) = (watch::Sender::new(0), watch::Sender::new(0));
+        (Self { reloads, catalogs_wanted, catalogs_done, shutdown: watch::Sender::new(None) }, receiver)
+    }
+
+    /// Asks for the end of the process; the first to ask says how. Does not wait.
+    pub fn shut_down(&self, how: Shutdown) {
+        self.shutdown.send_if_modified(|asked| {
+            let first = asked.is_none();
+            *asked = asked.or(Some(how));
+            first
+        });
+    }
+
+    /// Waits until somebody asks for the end. For the control thread. Cancel-safe.
+    pub async fn shutdown_asked(&self) -> Shutdown {
+        let mut asked = self.shutdown.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        asked.wait_for(Option::is_some).await.ok().and_then(|asked| *asked).unwrap_or(Shutdown::Now)
     }
 
     /// Reads the rule files again and puts them in force when they are right. Fails with the findings as detail.

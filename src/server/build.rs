@@ -6,12 +6,12 @@ use tokio::sync::mpsc;
 
 use super::options::Options;
 use super::rules_text::{lines, load};
-use crate::backend::CancelRegistry;
+use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Relay;
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
 use crate::proxy::{
-    ClientRegistry, Drain, HealthBoard, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
+    ClientRegistry, Drain, HealthBoard, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
 };
 use crate::rules::RuleSet;
 use crate::snowflake::{Generator, Layout};
@@ -28,8 +28,12 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
     let outbox = Outbox::new(outbox_settings(options, &rules), Arc::clone(&clock));
     let (requests, reloads) = Requests::new();
     let source = options.rules.directory.display().to_string();
+    let config = Arc::new(options.config.clone());
     let proxy = Proxy {
-        config: Arc::new(options.config.clone()),
+        config: Arc::clone(&config),
+        live: Live::new(config),
+        allowance: Allowance::new(),
+        servers: Roster::default(),
         name: options.name(),
         started: clock.monotonic(),
         logins: Logins::new(&options.config.users).map_err(|error| vec![error])?,

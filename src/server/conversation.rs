@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::backend::{PoolSettings, Pools};
+use super::pool_policy::pool_settings;
+use crate::backend::{Pools, ServerTarget};
 use crate::execute::{Limits, Plans, Worker};
 use crate::proxy::Proxy;
 use crate::session;
@@ -22,9 +23,13 @@ pub struct Conversations {
 }
 
 impl Conversations {
-    /// Makes what the clients of one worker share; each worker has its share of the server connections.
+    /// Makes what the clients of one worker share; server connections are counted over all workers.
     pub fn new(proxy: Arc<Proxy>) -> Self {
-        let pools = Pools::new(pool_settings(&proxy));
+        let policy = {
+            let proxy = Arc::clone(&proxy);
+            Box::new(move |target: &ServerTarget| pool_settings(&proxy, target))
+        };
+        let pools = Pools::over(Arc::clone(&proxy.allowance), proxy.servers.clone(), policy);
         let limits = &proxy.config.limits;
         let plans = Plans::new(limits.plan_cache, limits.plan_cache_text, Arc::clone(&proxy.metrics));
         let limits = Limits {
@@ -44,21 +49,5 @@ impl Conversations {
     /// Returns this worker's server connections.
     pub fn pools(&self) -> &Pools {
         &self.worker.pools
-    }
-}
-
-/// Splits the configured sizes evenly among the workers, at least one connection each.
-fn pool_settings(proxy: &Proxy) -> PoolSettings {
-    let pool = &proxy.config.pool;
-    let workers = proxy.workers().max(1);
-    PoolSettings {
-        size: pool.size.div_ceil(workers).max(1),
-        reserve: pool.reserve / workers,
-        wait: pool.wait,
-        idle: pool.idle,
-        lifetime: pool.lifetime,
-        connect_timeout: proxy.config.limits.connect_timeout,
-        statements: proxy.config.limits.server_statements,
-        ..PoolSettings::default()
     }
 }

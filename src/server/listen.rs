@@ -32,6 +32,11 @@ pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, Lis
     (0..workers).map(|_| shared(address).map_err(|cause| blame(address, cause))).collect()
 }
 
+/// Binds `count` listeners beside those that this process took over.
+pub fn bind_beside(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, ListenError> {
+    (0..count).map(|_| shared(address).map_err(|cause| blame(address, cause))).collect()
+}
+
 /// Binds one listener for HTTP, exclusively.
 pub fn bind_one(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let open = || {

@@ -1,7 +1,7 @@
 //! What a proxy starts from: the configuration file, read, and where its rules are.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::rule_files::RuleSource;
 use crate::config::{Config, Sources};
@@ -20,6 +20,12 @@ pub struct Options {
     pub config: Config,
     /// Where rules come from.
     pub rules: RuleSource,
+    /// The configuration's file, which RELOAD reads again.
+    pub path: Option<PathBuf>,
+    /// Whether to take the sockets of a process that serves them already.
+    pub takeover: bool,
+    /// What is appended to the proxy's name: a process beside another one on the same port must not inherit its leases.
+    pub name_suffix: String,
 }
 
 impl Options {
@@ -36,7 +42,7 @@ impl Options {
         let sources = Sources { environment: &environment, file: &file };
         let config = Config::parse_with(&name, &text, sources)?;
         let rules = RuleSource::directory(folder.join(&config.rules));
-        Ok(Self { config, rules })
+        Ok(Self { config, rules, path: Some(path.to_owned()), takeover: false, name_suffix: String::new() })
     }
 
     /// Returns the proxy's name in leases: machine and port, the same after a restart.
@@ -46,7 +52,7 @@ impl Options {
             "" => "proxy",
             host => host,
         };
-        format!("{host}:{}", self.config.listen.address.port())
+        format!("{host}:{}{}", self.config.listen.address.port(), self.name_suffix)
     }
 }
 

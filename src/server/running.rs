@@ -1,6 +1,7 @@
 //! Builds the [`Proxy`], starts its threads and stops them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,12 +10,15 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::build::build;
+use super::config_source::ConfigSource;
 use super::control::{self, ControlStart};
 use super::link::ServiceRole;
-use super::listen::{ListenError, bind, bind_one};
+use super::listen::{ListenError, bind, bind_beside, bind_one};
 use super::options::Options;
+use super::takeover::{self, TakeoverError};
 use super::worker::{self, WorkerStart};
 use crate::admin::http::Guard;
+use crate::config::Config;
 use crate::proxy::Proxy;
 
 /// Pause between two looks at the readiness.
@@ -29,6 +33,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The sockets of the process that runs cannot be taken over.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// The system gives no thread or socket.
     #[error("the system refuses a resource: {0}")]
     System(#[from] std::io::Error),
@@ -45,14 +52,19 @@ pub struct Running {
 }
 
 /// Starts the proxy: rules are read, addresses bound, threads running when this returns. Blocks shortly.
-pub fn start(options: Options) -> Result<Running, StartError> {
+pub fn start(mut options: Options) -> Result<Running, StartError> {
+    let sockets = Sockets::open(&options)?;
+    if sockets.confirm.is_some() {
+        // The process before this one still lives: what it holds under its name must not be taken for this one's.
+        options.name_suffix = format!("~{}", std::process::id());
+    }
     let config = &options.config;
     let guard = Guard::new(config.admin.address, config.admin.token.as_ref().map(|token| token.expose().to_owned()))
         .map_err(|error| StartError::Refused(vec![error]))?;
     let (proxy, reloads) = build(&options).map_err(StartError::Refused)?;
-    let listeners = bind(config.listen.address, config.listen.workers)?;
-    let http = bind_one(config.admin.address)?;
-    let address = listeners.first().map_or(Ok(config.listen.address), std::net::TcpListener::local_addr)?;
+    let address = sockets.clients.first().map_or(Ok(config.listen.address), TcpListener::local_addr)?;
+    let offered = sockets.copies()?;
+    let Sockets { clients, http, confirm } = sockets;
     let (ended_sender, ended) = mpsc::channel(config.listen.workers);
     // Two: the drain and the signal that cuts it short.
     let (stops_sender, stops) = mpsc::channel(2);
@@ -62,17 +74,56 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         role: ServiceRole::of(&config.service),
         http,
         guard,
+        offered: (address, offered),
+        confirm,
         reloads,
         ended,
         stops,
-        drain_bound: config.limits.drain_timeout,
+        source: ConfigSource { path: options.path.clone() },
     })?;
-    let workers = listeners.into_iter().enumerate().map(|(index, listener)| {
-        worker::spawn(WorkerStart { index, listener, proxy: Arc::clone(&proxy), ended: ended_sender.clone() })
+    let workers = spread(clients, config.listen.workers).into_iter().enumerate().map(|(index, listeners)| {
+        worker::spawn(WorkerStart { index, listeners, proxy: Arc::clone(&proxy), ended: ended_sender.clone() })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>()?;
     info!(%address, admin = %config.admin.address, workers = workers.len(), "listening");
     Ok(Running { proxy, address, stops: stops_sender, control, _workers: workers })
+}
+
+/// The listening sockets, bound or taken over.
+struct Sockets {
+    clients: Vec<TcpListener>,
+    http: TcpListener,
+    /// Where to say that this process serves them, if they were taken over.
+    confirm: Option<UnixStream>,
+}
+
+impl Sockets {
+    fn open(options: &Options) -> Result<Self, StartError> {
+        let Config { listen, admin, .. } = &options.config;
+        let taken = if options.takeover { takeover::ask(listen.address)? } else { None };
+        let Some(taken) = taken else {
+            let (clients, http) = (bind(listen.address, listen.workers)?, bind_one(admin.address)?);
+            return Ok(Self { clients, http, confirm: None });
+        };
+        let (mut clients, http, confirm) = taken.split();
+        clients.extend(bind_beside(listen.address, listen.workers.saturating_sub(clients.len()))?);
+        let http = if http.local_addr()? == admin.address { http } else { bind_one(admin.address)? };
+        Ok(Self { clients, http, confirm: Some(confirm) })
+    }
+
+    /// Returns copies for the process that takes over from this one some day; HTTP's is the last.
+    fn copies(&self) -> std::io::Result<Vec<TcpListener>> {
+        self.clients.iter().chain([&self.http]).map(TcpListener::try_clone).collect()
+    }
+}
+
+/// Gives each worker its listeners; there are at least as many as workers.
+fn spread(listeners: Vec<TcpListener>, workers: usize) -> Vec<Vec<TcpListener>> {
+    let mut spread: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    for (index, listener) in listeners.into_iter().enumerate() {
+        spread[index % workers].push(listener);
+    }
+    spread
 }
 
 impl Running {

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::proxy::{DrainPhase, Proxy};
+use crate::config::Limits;
+use crate::proxy::{DrainPhase, Proxy, Shutdown};
 
 /// How long workers have, after everybody was told to close, to end their threads.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,25 +34,64 @@ impl EndSignals {
     }
 }
 
-/// Drains for at most `bound`, then stops; another message on `stops` cuts the waiting short. Returns how many workers
-/// did not end in time.
+/// How long clients have in each phase of the end; `None` is without bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndPlan {
+    leaving: Option<Duration>,
+    draining: Option<Duration>,
+}
+
+impl EndPlan {
+    /// Returns the plan for SIGTERM, where transactions have `bound` to finish.
+    pub fn drain(bound: Duration) -> Self {
+        Self { leaving: Some(Duration::ZERO), draining: Some(bound) }
+    }
+
+    /// Returns the plan for what was asked for.
+    pub fn of(how: Shutdown, limits: &Limits) -> Self {
+        let at_once = Some(Duration::ZERO);
+        match how {
+            Shutdown::Now => Self { leaving: at_once, draining: at_once },
+            Shutdown::WaitForServers => Self { leaving: at_once, draining: None },
+            Shutdown::WaitForClients => Self { leaving: None, draining: None },
+            Shutdown::TakenOver => {
+                Self { leaving: Some(limits.takeover_timeout), draining: Some(limits.drain_timeout) }
+            }
+        }
+    }
+}
+
+/// Goes through the phases of the end, each as long as the plan says; another message on `stops` cuts a phase short.
+/// Returns how many workers did not end in time.
 pub async fn drain(
     proxy: &Proxy,
     stops: &mut mpsc::Receiver<()>,
     ended: &mut mpsc::Receiver<usize>,
-    bound: Duration,
+    plan: EndPlan,
 ) -> usize {
-    info!(clients = proxy.clients.admitted(), "draining: no new clients, transactions may finish");
-    proxy.drain.advance(DrainPhase::Draining);
     let mut left = proxy.workers();
-    tokio::select! {
-        () = wait_ended(ended, &mut left) => {}
-        () = tokio::time::sleep(bound) => warn!(clients = proxy.clients.admitted(), "the drain took too long"),
-        Some(()) = stops.recv() => warn!("asked again: closing everybody now"),
+    for (phase, bound) in [(DrainPhase::Leaving, plan.leaving), (DrainPhase::Draining, plan.draining)] {
+        if phase == DrainPhase::Leaving && bound == Some(Duration::ZERO) {
+            continue;
+        }
+        info!(clients = proxy.clients.admitted(), ?phase, ?bound, "no new clients");
+        proxy.advance_drain(phase);
+        tokio::select! {
+            () = wait_ended(ended, &mut left) => {}
+            () = pass(bound) => info!(clients = proxy.clients.admitted(), ?phase, "the time of this phase is over"),
+            Some(()) = stops.recv() => warn!(?phase, "asked again: going on"),
+        }
     }
-    proxy.drain.advance(DrainPhase::Stopping);
+    proxy.advance_drain(DrainPhase::Stopping);
     let _ = timeout(STOP_TIMEOUT, wait_ended(ended, &mut left)).await;
     left
+}
+
+async fn pass(bound: Option<Duration>) {
+    match bound {
+        Some(bound) => tokio::time::sleep(bound).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Counts `left` down with each worker that ends. Cancel-safe: what was counted stays counted.

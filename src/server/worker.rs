@@ -1,8 +1,10 @@
 //! One worker: a thread with a single-threaded runtime, a listener of its own and the clients that came to it.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ use tracing::{error, warn};
 use super::conversation::Conversations;
 use super::pool_care::care;
 use super::turn_away::{too_many, turn_away};
-use crate::metrics::Metrics;
 use crate::proxy::{Admission, DrainPhase, Proxy};
 
 /// Pause after a failed accept (mostly: no file descriptor left), so that the loop does not spin.
@@ -37,8 +38,8 @@ const TURNED_AWAY_MAX: usize = 64;
 pub struct WorkerStart {
     /// The worker's number, from 0.
     pub index: usize,
-    /// Its own listener, non-blocking.
-    pub listener: StdListener,
+    /// Its own listeners, non-blocking: one, or more when it took over those of a process with more workers.
+    pub listeners: Vec<StdListener>,
     /// The shared handles.
     pub proxy: Arc<Proxy>,
     /// Where it says that it ended; the channel closes with the last worker.
@@ -65,7 +66,7 @@ fn run(start: WorkerStart) -> io::Result<()> {
 }
 
 async fn serve(start: WorkerStart) -> io::Result<()> {
-    let listener = TcpListener::from_std(start.listener)?;
+    let listeners = start.listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     let proxy = start.proxy;
     let conversations = Conversations::new(Arc::clone(&proxy));
     let mut clients = JoinSet::new();
@@ -77,10 +78,10 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
     proxy.readiness.listener_up();
     loop {
         tokio::select! {
-            () = proxy.drain.reached(DrainPhase::Draining) => break,
+            () = proxy.drain.reached(DrainPhase::Leaving) => break,
             Some(_) = clients.join_next(), if !clients.is_empty() => {}
             Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&listeners) => match accepted {
                 Ok((client, _)) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
                 Err(error) => {
                     warn!(worker = start.index, %error, "a client could not be accepted");
@@ -89,10 +90,22 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             },
         }
     }
-    drop(listener);
+    drop(listeners);
     finish(&proxy, &mut clients).await;
     care.abort();
     Ok(())
+}
+
+/// Accepts from whichever listener has a client. Cancel-safe.
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|context| {
+        let ready = listeners.iter().find_map(|listener| match listener.poll_accept(context) {
+            Poll::Ready(accepted) => Some(accepted),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 fn admit(
@@ -108,7 +121,8 @@ fn admit(
     match proxy.clients.admit(max) {
         Some(place) => {
             let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
-            clients.spawn_local(converse(conversations, client, place, proxy));
+            let registry = Arc::clone(&proxy);
+            registry.clients.note_task(clients.spawn_local(converse(conversations, client, place, proxy)));
         }
         None if strangers.len() < TURNED_AWAY_MAX => {
             strangers.spawn_local(turn_away(client, too_many(max)));
@@ -118,7 +132,7 @@ fn admit(
 }
 
 async fn converse(conversations: Conversations, client: TcpStream, place: Admission, proxy: Arc<Proxy>) {
-    let _counted = Counted::new(Arc::clone(&proxy.metrics));
+    let _counted = Counted::new(Arc::clone(&proxy));
     wait_ready(&proxy).await;
     conversations.run(client).await;
     drop(place);
@@ -135,18 +149,19 @@ async fn wait_ready(proxy: &Proxy) {
 }
 
 /// Counts a client out even if its conversation panics.
-struct Counted(Arc<Metrics>);
+struct Counted(Arc<Proxy>);
 
 impl Counted {
-    fn new(metrics: Arc<Metrics>) -> Self {
-        metrics.client_connected();
-        Self(metrics)
+    fn new(proxy: Arc<Proxy>) -> Self {
+        proxy.metrics.client_connected();
+        Self(proxy)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.client_gone();
+        self.0.metrics.client_gone();
+        self.0.clients.forget_task();
     }
 }
 

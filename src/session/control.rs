@@ -1,5 +1,6 @@
 //! Session and transaction statements.
 
+use crate::config::PoolMode;
 use crate::execute::{Block, Call, Failure, Position};
 use crate::plan::{Direct, Statement};
 use crate::proxy::Pinned;
@@ -65,6 +66,9 @@ impl Session {
 
     async fn begin(&mut self, call: &Call, modes: &str, isolation: Option<Isolation>) -> Result<(), Failure> {
         let link = &mut self.link;
+        if link.mode == PoolMode::Statement {
+            return Err(no_blocks().into());
+        }
         let snapshot = match isolation {
             Some(level) => level != Isolation::ReadCommitted,
             None => snapshot_by_default(link.settings.get("default_transaction_isolation")),
@@ -261,6 +265,14 @@ impl Session {
             }
         }
     }
+}
+
+/// Refuses a transaction block in the pool mode `statement`, in PgBouncer's words.
+pub(super) fn no_blocks() -> Refusal {
+    Refusal::unsupported(
+        "transaction blocks not allowed in statement pooling mode",
+        "Every statement commits by itself here; use a user or database with pool_mode transaction.",
+    )
 }
 
 /// Tells whether a session's own default gives one snapshot per transaction.

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tracing::{debug, info};
 
 use crate::execute::{Client, ClientError, Failure, Link, Worker};
-use crate::proxy::{ClientHandle, ClientState, DrainPhase};
+use crate::proxy::{ClientFate, ClientHandle, ClientState, DrainPhase, EndSignal};
 use crate::types::{Refusal, SqlState, TransactionStatus};
 use crate::wire::frame::FrameError;
 use crate::wire::{backend, frontend};
@@ -32,24 +32,29 @@ pub async fn run(stream: TcpStream, worker: Rc<Worker>) {
     match login::enter(client, worker).await {
         Ok(Some(Entrance::Session(session))) if session.link.identity.passthrough => relay::serve(*session).await,
         Ok(Some(Entrance::Session(session))) => serve(*session).await,
-        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, record).await,
+        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, *record).await,
         Ok(None) => {}
         Err(error) => debug!(?error, "a client left during its login"),
     }
 }
 
 async fn serve(mut session: Session) {
-    // One receiver for the whole conversation: subscribing costs more than looking.
-    let mut drain = session.link.worker.proxy.drain.subscribe();
+    let signal = session.record.end_signal();
+    if session.link.worker.proxy.drain.phase() != DrainPhase::Serving {
+        // It may have begun before the client was on the list of those that are woken.
+        signal.wake();
+    }
     loop {
-        let phase = end_phase(&session);
+        if signal.is_raised()
+            && let Some(goodbye) = session.goodbye(&signal)
+        {
+            session.say_goodbye(&goodbye).await;
+            break;
+        }
         let message = tokio::select! {
             biased;
             message = session.next_message() => message,
-            _ = drain.wait_for(|reached| *reached >= phase) => {
-                session.say_goodbye().await;
-                break;
-            }
+            () = signal.woken() => continue,
         };
         let handled = match message {
             Ok((b'X', _)) => break,
@@ -64,11 +69,7 @@ async fn serve(mut session: Session) {
     }
     session.count_traffic();
     session.link.abandon();
-}
-
-/// Returns the phase at which the client is closed: with a transaction open it may finish first.
-fn end_phase(session: &Session) -> DrainPhase {
-    if session.link.transaction.is_open() { DrainPhase::Stopping } else { DrainPhase::Draining }
+    session.link.retire().await;
 }
 
 impl Session {
@@ -182,9 +183,21 @@ impl Session {
         }
     }
 
-    async fn say_goodbye(&mut self) {
-        let refusal = Refusal::new(SqlState::ADMIN_SHUTDOWN, "the proxy is shutting down");
-        backend::write_error(self.link.client.output(), "FATAL", &refusal);
+    /// Returns why the session has to end now, if it has to: with a transaction open it may finish before a drain.
+    fn goodbye(&self, signal: &EndSignal) -> Option<Refusal> {
+        if let Some(cause) = signal.cause() {
+            return Some(cause.refusal());
+        }
+        let open = self.link.transaction.is_open();
+        let status = if open { TransactionStatus::Open } else { TransactionStatus::Idle };
+        match self.link.worker.proxy.drain.phase().fate(status) {
+            ClientFate::Close => Some(Refusal::new(SqlState::ADMIN_SHUTDOWN, "the proxy is shutting down")),
+            ClientFate::Stay => None,
+        }
+    }
+
+    async fn say_goodbye(&mut self, refusal: &Refusal) {
+        backend::write_error(self.link.client.output(), "FATAL", refusal);
         // Best effort: the connection is closed in any case.
         let _ = self.link.client.flush().await;
     }

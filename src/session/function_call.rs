@@ -1,12 +1,11 @@
 //! FunctionCall: libpq's large objects come by it, psql's `\lo_import` too.
 //!
 //! An oid names the same function everywhere only if it is PostgreSQL's own. So a sharded database serves the functions
-//! for large objects, which live on home; a database that is passed through serves all.
+//! for large objects, which live on home; an unsharded database serves all, by the relay.
 
 use bytes::Bytes;
 
 use crate::execute::{ClientError, Failure};
-use crate::proxy::Pinned;
 use crate::types::{Refusal, SqlState};
 use crate::wire::frontend;
 
@@ -16,11 +15,6 @@ use super::conversation::Session;
 /// lo_from_bytea, lo_get, lo_put.
 const LARGE_OBJECTS: [u32; 17] =
     [715, 952, 953, 954, 955, 956, 957, 958, 964, 1004, 3170, 3171, 3172, 3457, 3458, 3459, 3460];
-/// `pg_proc.dat`: pg_advisory_lock, its shared and its try forms, for one key and for two.
-const SESSION_LOCKS: [u32; 8] = [2880, 2881, 2882, 2883, 2886, 2887, 2888, 2889];
-/// `pg_proc.dat`: set_config.
-const SET_CONFIG: u32 = 2078;
-
 impl Session {
     /// Takes a FunctionCall and answers it, ReadyForQuery included.
     pub(super) async fn function_call(&mut self, body: &Bytes) -> Result<(), ClientError> {
@@ -39,18 +33,10 @@ impl Session {
     async fn call_function(&mut self, body: &Bytes) -> Result<(), Failure> {
         self.refuse_if_failed()?;
         let oid = frontend::called_function(body).map_err(Refusal::from)?;
-        if !self.link.identity.passthrough && !LARGE_OBJECTS.contains(&oid) {
+        if !LARGE_OBJECTS.contains(&oid) {
             return Err(over_shards(oid).into());
         }
-        if SESSION_LOCKS.contains(&oid) {
-            self.link.pin = Pinned::AdvisoryLock;
-        }
-        self.link.touches_settings = oid == SET_CONFIG;
-        let done = self.link.function_call(body).await;
-        if std::mem::take(&mut self.link.touches_settings) {
-            self.link.forget_applied_settings();
-        }
-        done
+        self.link.function_call(body).await
     }
 }
 
@@ -68,9 +54,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lists_are_sorted_and_apart() {
-        assert!(LARGE_OBJECTS.is_sorted() && SESSION_LOCKS.is_sorted());
-        assert!(!SESSION_LOCKS.iter().any(|oid| LARGE_OBJECTS.contains(oid)) && !LARGE_OBJECTS.contains(&SET_CONFIG));
+    fn only_functions_of_large_objects_are_called() {
+        assert!(LARGE_OBJECTS.is_sorted() && LARGE_OBJECTS.contains(&952));
         assert_eq!(over_shards(1).state.code(), "0A000");
     }
 }

@@ -10,7 +10,7 @@ use crate::execute::{
     Client, ClientError, Failure, Identity, Keeping, Link, Settings, Targets, Transaction, Worker, check_setting,
     quoted_value,
 };
-use crate::proxy::{ClientHandle, Pinned, Snapshot};
+use crate::proxy::{ClientHandle, Newcomer, Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
 use crate::wire::frame::FrameError;
@@ -36,7 +36,7 @@ pub(super) enum Entrance {
     /// To the console.
     Console {
         /// What SHOW CLIENTS says of it.
-        record: ClientHandle,
+        record: Box<ClientHandle>,
         /// Its socket.
         client: Client,
         /// The worker that serves it.
@@ -72,7 +72,6 @@ async fn try_enter(mut client: Client, worker: Rc<Worker>) -> Result<Option<Entr
             .await;
     };
     let (user, verifier) = worker.proxy.logins.find(&user_name);
-    let user = user.cloned();
     if let Err(refusal) = authenticate(&mut client, &user_name, user.as_ref(), verifier).await? {
         warn!(user = user_name, "authentication failed");
         return refuse(client, refusal).await;
@@ -169,17 +168,17 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
         .with_hint("Set `console: true` for the user in shardloom.yaml.");
         return refuse(client, refusal).await;
     }
-    for (name, value) in
-        [("server_version", "15.0 (Shardloom)"), ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY")]
-    {
+    for (name, value) in super::console::PARAMETERS {
         backend::write_parameter_status(client.output(), name, value);
     }
     backend::write_backend_key(client.output(), 0, &[0; 4]);
     backend::write_ready(client.output(), TransactionStatus::Idle);
     client.flush().await?;
     let now_ms = worker.proxy.now_ms();
-    let record = worker.proxy.clients.register(&user.name, CONSOLE_DATABASE, client.address(), now_ms);
-    Ok(Some(Entrance::Console { record, client, worker }))
+    let (name, address) = (&user.name, client.address());
+    let who = Newcomer { user: name, database: CONSOLE_DATABASE, address, process: 0 };
+    let record = worker.proxy.clients.register_operator(who, &worker.proxy.live.load(), now_ms);
+    Ok(Some(Entrance::Console { record: Box::new(record), client, worker }))
 }
 
 async fn open_session(
@@ -191,7 +190,7 @@ async fn open_session(
 ) -> Result<Session, (Client, Refusal)> {
     let snapshot = worker.proxy.rules.load();
     let passthrough = database != snapshot.rules.database;
-    if passthrough && !worker.proxy.config.passthrough.serves(&database) {
+    if passthrough && !worker.proxy.live.load().passthrough.serves(&database) {
         let refusal = Refusal::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{database}\" does not exist"))
             .with_hint(format!("This proxy serves \"{}\".", snapshot.rules.database));
         return Err((client, refusal));
@@ -201,9 +200,13 @@ async fn open_session(
         Ok(settings) => settings,
         Err(refusal) => return Err((client, refusal)),
     };
-    let record = worker.proxy.clients.register(&user.name, &database, client.address(), worker.proxy.now_ms());
+    let cancel = worker.proxy.cancels.register();
+    let record = match register(&client, &worker, user, &database, cancel.process()) {
+        Ok(record) => record,
+        Err(refusal) => return Err((client, refusal)),
+    };
     let link = Link {
-        cancel: worker.proxy.cancels.register(),
+        cancel,
         targets: Targets::default(),
         client,
         transaction: Transaction::default(),
@@ -219,6 +222,7 @@ async fn open_session(
         unsettled: Vec::new(),
         last_txid: None,
         pinned: Vec::new(),
+        mode: record.mode(),
         pin: Pinned::No,
         keeping: Keeping::default(),
         settings_before: None,
@@ -228,6 +232,23 @@ async fn open_session(
         worker,
     };
     greet(Session { link, extended: Extended::default(), record }).await
+}
+
+/// Puts the client on the list, unless its database is disabled or it is one too many.
+fn register(
+    client: &Client,
+    worker: &Worker,
+    user: &User,
+    database: &str,
+    process: i32,
+) -> Result<ClientHandle, Refusal> {
+    let clients = &worker.proxy.clients;
+    if clients.is_disabled(database) {
+        let message = format!("database \"{database}\" is disabled");
+        return Err(Refusal::new(SqlState::CANNOT_CONNECT_NOW, message).with_hint("The operator ran DISABLE."));
+    }
+    let who = Newcomer { user: &user.name, database, address: client.address(), process };
+    clients.register(who, &worker.proxy.live.load(), worker.proxy.now_ms())
 }
 
 /// Reads the start-up packet's settings: what a session would SET, and `options` with `-c name=value`.
@@ -306,6 +327,8 @@ async fn greet(mut session: Session) -> Result<Session, (Client, Refusal)> {
     backend::write_backend_key(out, session.link.cancel.process(), session.link.cancel.secret());
     backend::write_ready(out, TransactionStatus::Idle);
     session.link.give_back(server);
+    // Not before: a client that only logged in keeps no server.
+    session.link.pin = session.link.base_pin();
     Ok(session)
 }
 

@@ -4,6 +4,7 @@
 //! answers session and transaction statements, `report` is the only place where a failure becomes an error message.
 
 mod console;
+mod console_extended;
 mod control;
 mod conversation;
 mod extended;

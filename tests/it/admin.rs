@@ -128,7 +128,7 @@ async fn the_console_shows_every_topic_and_refuses_the_rest_clearly() {
     assert!(settings.iter().all(|row| !row[1].contains("SCRAM") && row[1] != "service"));
 
     assert_eq!(rows(&console, "RELOAD").await.len(), 0);
-    for (sql, state) in [("PAUSE", "0A000"), ("SHOW NOTHING", "42601"), ("SELECT 1", "42601")] {
+    for (sql, state) in [("SUSPEND", "0A000"), ("SHOW NOTHING", "42601"), ("SELECT 1", "42601")] {
         let error = console.simple_query(sql).await.unwrap_err();
         assert_eq!(error.code().map(|code| code.code()), Some(state), "{sql}");
     }

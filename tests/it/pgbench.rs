@@ -16,10 +16,17 @@ const TRANSACTIONS: usize = 20;
 const ACCOUNTS: i64 = 100_000;
 
 /// Runs pgbench against the proxy; panics with what it said unless it ends well.
-fn pgbench(proxy: &Proxy, database: &str, arguments: &[&str]) -> String {
+pub fn pgbench(proxy: &Proxy, database: &str, arguments: &[&str]) -> String {
+    let (succeeded, said) = pgbench_at(proxy.port(), database, arguments);
+    assert!(succeeded, "pgbench {arguments:?}: {said}\n{}", proxy.log());
+    said
+}
+
+/// Runs pgbench against a port; tells whether it ended well, and what it said.
+pub fn pgbench_at(port: u16, database: &str, arguments: &[&str]) -> (bool, String) {
     let program = Postgres::find().expect("PG_BIN").expect("PostgreSQL").program("pgbench");
     let output: Output = Command::new(program)
-        .args(["-h", "127.0.0.1", "-p", &proxy.port().to_string(), "-U", APP_USER])
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", APP_USER])
         .args(arguments)
         .arg(database)
         .env("PGPASSWORD", APP_PASSWORD)
@@ -27,8 +34,7 @@ fn pgbench(proxy: &Proxy, database: &str, arguments: &[&str]) -> String {
         .output()
         .expect("pgbench runs");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "pgbench {arguments:?}: {said}\n{}", proxy.log());
-    said
+    (output.status.success(), said)
 }
 
 /// Runs one of pgbench's own scripts in one mode; every transaction must go through.

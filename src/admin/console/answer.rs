@@ -1,7 +1,9 @@
-//! Answers a console command. Reads views, asks for reloads, changes nothing else.
+//! Answers a console command: views for SHOW, `verbs` for the rest.
 
-use super::command::{Command, Topic};
+use super::command::{Command, VERBS};
 use super::reply::{ConsoleReply, table};
+use super::topic::Topic;
+use super::verbs;
 use crate::admin::views;
 use crate::proxy::{Proxy, Reloaded};
 use crate::types::Refusal;
@@ -9,17 +11,48 @@ use crate::types::Refusal;
 /// Ledger entries that `SHOW LEDGER` shows; HTTP and the command line go further back.
 const LEDGER_ROWS: u32 = 100;
 
+/// The console's own database: KILL leaves its clients alone.
+const CONSOLE: &str = "shardloom";
+
 /// Answers `sql`, one command; fails with what the client is to read.
 pub async fn answer(proxy: &Proxy, sql: &str) -> Result<ConsoleReply, Refusal> {
-    match Command::parse(sql)? {
-        Command::Reload => reload(proxy).await,
-        Command::Show(topic) => show(proxy, topic).await,
-    }
+    let tag = match Command::parse(sql)? {
+        Command::Show(topic) => return show(proxy, topic).await,
+        Command::Reload => match proxy.requests.reload().await? {
+            Reloaded::Unchanged | Reloaded::Swapped => "RELOAD",
+        },
+        Command::Pause(database) => verbs::pause(proxy, database.as_deref()).await.map(|()| "PAUSE")?,
+        Command::Resume(database) => verbs::resume(proxy, database.as_deref()).map(|()| "RESUME")?,
+        Command::Reconnect(database) => verbs::reconnect(proxy, database.as_deref()).map(|()| "RECONNECT")?,
+        Command::WaitClose(database) => verbs::wait_close(proxy, database.as_deref()).await.map(|()| "WAIT_CLOSE")?,
+        Command::Kill(database) => verbs::kill(proxy, database.as_deref(), CONSOLE).map(|()| "KILL")?,
+        Command::KillClient(id) => verbs::kill_client(proxy, id).map(|()| "KILL_CLIENT")?,
+        Command::Disable(database) => verbs::set_disabled(proxy, &database, true).map(|()| "DISABLE")?,
+        Command::Enable(database) => verbs::set_disabled(proxy, &database, false).map(|()| "ENABLE")?,
+        Command::Shutdown(how) => {
+            proxy.requests.shut_down(how);
+            "SHUTDOWN"
+        }
+        Command::Ignored(tag) => tag,
+    };
+    Ok(ConsoleReply::Done { tag: tag.to_owned() })
 }
 
-async fn reload(proxy: &Proxy) -> Result<ConsoleReply, Refusal> {
-    match proxy.requests.reload().await? {
-        Reloaded::Unchanged | Reloaded::Swapped => Ok(ConsoleReply::Done { tag: "RELOAD".to_owned() }),
+/// Returns the columns that a command answers with, `None` for one without rows; fails as [`answer`] does.
+pub fn describe(sql: &str) -> Result<Option<&'static [&'static str]>, Refusal> {
+    match Command::parse(sql)? {
+        Command::Show(topic) => Ok(Some(columns(topic))),
+        Command::Reload
+        | Command::Pause(_)
+        | Command::Resume(_)
+        | Command::Reconnect(_)
+        | Command::WaitClose(_)
+        | Command::Kill(_)
+        | Command::KillClient(_)
+        | Command::Disable(_)
+        | Command::Enable(_)
+        | Command::Shutdown(_)
+        | Command::Ignored(_) => Ok(None),
     }
 }
 
@@ -29,6 +62,11 @@ async fn show(proxy: &Proxy, topic: Topic) -> Result<ConsoleReply, Refusal> {
         Topic::Shards => table(columns, &views::shards(proxy)),
         Topic::Pools => table(columns, &views::pools(proxy)),
         Topic::Clients => table(columns, &views::clients(proxy)),
+        Topic::Servers => table(columns, &views::servers(proxy)),
+        Topic::Databases => table(columns, &views::databases(proxy)),
+        Topic::Users => table(columns, &views::users(proxy)),
+        Topic::Lists => table(columns, &views::lists(proxy)),
+        Topic::Mem => table(columns, &views::memory()),
         Topic::Rules => table(columns, &[views::rules(proxy)]),
         Topic::Lanes => table(columns, &views::lanes(proxy).await),
         Topic::Ledger => table(columns, &views::ledger(proxy, None, LEDGER_ROWS).await?),
@@ -45,10 +83,13 @@ async fn show(proxy: &Proxy, topic: Topic) -> Result<ConsoleReply, Refusal> {
 fn columns(topic: Topic) -> &'static [&'static str] {
     match topic {
         Topic::Shards => &["name", "address", "database", "state", "since_ms", "error", "home", "buckets"],
-        Topic::Pools => &["worker", "shard", "database", "user", "active", "idle", "waiting", "wait_ms_max"],
-        Topic::Clients => {
-            &["id", "user", "database", "address", "state", "state_s", "pinned", "statements", "connected_s"]
-        }
+        Topic::Pools => views::POOL_COLUMNS,
+        Topic::Clients => views::CLIENT_COLUMNS,
+        Topic::Servers => views::SERVER_COLUMNS,
+        Topic::Databases => views::DATABASE_COLUMNS,
+        Topic::Users => views::USER_COLUMNS,
+        Topic::Lists => &["list", "items"],
+        Topic::Mem => &["name", "bytes"],
         Topic::Rules => &[
             "version",
             "generation",
@@ -78,8 +119,8 @@ struct HelpRow {
 
 fn help() -> Vec<HelpRow> {
     let show = |topic: Topic| HelpRow { command: format!("SHOW {}", topic.words()), shows: topic.summary() };
-    let reload = HelpRow { command: "RELOAD".to_owned(), shows: "reads the rule files again" };
-    Topic::ALL.into_iter().map(show).chain([reload]).collect()
+    let verb = |(command, shows): (&str, &'static str)| HelpRow { command: command.to_owned(), shows };
+    Topic::ALL.into_iter().map(show).chain(VERBS.map(verb)).collect()
 }
 
 #[cfg(test)]
@@ -89,7 +130,7 @@ mod tests {
     #[test]
     fn help_lists_every_command() {
         let ConsoleReply::Table { rows, .. } = table(columns(Topic::Help), &help()).unwrap() else { panic!("a table") };
-        assert_eq!(rows.len(), Topic::ALL.len() + 1);
+        assert_eq!(rows.len(), Topic::ALL.len() + VERBS.len());
         assert!(rows.iter().all(|row| row.iter().all(Option::is_some)));
     }
 

@@ -1,9 +1,12 @@
-//! The database `shardloom`: a few SHOW commands and RELOAD, answered from the shared handles.
+//! The database `shardloom`: SHOW and PgBouncer's verbs, answered from the shared handles.
 
 mod answer;
 mod command;
 mod reply;
+mod topic;
+mod verbs;
 
-pub use answer::answer;
-pub use command::{Command, Topic};
+pub use answer::{answer, describe};
+pub use command::Command;
 pub use reply::{ConsoleReply, table};
+pub use topic::Topic;

@@ -25,7 +25,26 @@ pub struct ClientView {
     pub statements: u64,
     /// For how many seconds it has been connected.
     pub connected_s: i64,
+    /// How long server connections are lent to it.
+    pub pool_mode: &'static str,
+    /// The process number of its key, which cancel requests name; `link` of SHOW SERVERS.
+    pub pid: i32,
 }
+
+/// The columns of SHOW CLIENTS.
+pub const CLIENT_COLUMNS: &[&str] = &[
+    "id",
+    "user",
+    "database",
+    "address",
+    "state",
+    "state_s",
+    "pinned",
+    "statements",
+    "connected_s",
+    "pool_mode",
+    "pid",
+];
 
 /// Returns the clients, oldest first.
 pub fn clients(proxy: &Proxy) -> Vec<ClientView> {
@@ -41,6 +60,8 @@ pub fn clients(proxy: &Proxy) -> Vec<ClientView> {
         pinned: client.pinned.word(),
         statements: client.statements,
         connected_s: seconds_since(client.connected_ms),
+        pool_mode: client.mode.word(),
+        pid: client.process,
     };
     proxy.clients.list().into_iter().map(view).collect()
 }

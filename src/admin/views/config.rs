@@ -14,13 +14,14 @@ pub struct SettingView {
     pub value: String,
 }
 
-/// Returns the settings that the process started with.
+/// Returns the settings in force: those of the start, and what RELOAD changed since.
 pub fn config(proxy: &Proxy) -> Vec<SettingView> {
-    settings(&proxy.config)
+    settings(&proxy.config, &proxy.live.load())
 }
 
-fn settings(config: &Config) -> Vec<SettingView> {
-    let users: Vec<&str> = config.users.iter().map(|user| user.name.as_str()).collect();
+/// `config` is that of the start, `live` that of the last RELOAD.
+fn settings(config: &Config, live: &Config) -> Vec<SettingView> {
+    let users: Vec<&str> = live.users.iter().map(|user| user.name.as_str()).collect();
     let pairs = [
         ("listen.address", config.listen.address.to_string()),
         ("listen.workers", config.listen.workers.to_string()),
@@ -29,10 +30,12 @@ fn settings(config: &Config) -> Vec<SettingView> {
         ("rules", config.rules.display().to_string()),
         ("users", users.join(", ")),
         ("service.user", config.service.user.clone()),
-        ("passthrough", passthrough(&config.passthrough)),
+        ("pool.mode", live.pool_mode.word().to_owned()),
+        ("pool.reset", live.pool_reset.clone()),
+        ("passthrough", passthrough(&live.passthrough)),
         ("telemetry.log", log(config.telemetry.log).to_owned()),
     ];
-    let numbers = [config.pool.pairs(), config.limits.pairs(), config.relay.pairs()];
+    let numbers = [live.pool.pairs(), live.limits.pairs(), config.relay.pairs()];
     let all = pairs.into_iter().chain(numbers.into_iter().flatten());
     all.map(|(name, value)| SettingView { name, value }).collect()
 }

@@ -4,26 +4,32 @@
 
 mod clients;
 mod config;
+mod databases;
 mod ids;
 mod ledger;
+mod memory;
 mod pools;
 mod ready;
 mod rules;
+mod servers;
 mod shards;
 mod stats;
 mod status;
 mod version;
 
-pub use clients::{ClientView, clients};
+pub use clients::{CLIENT_COLUMNS, ClientView, clients};
 pub use config::{SettingView, config};
+pub use databases::{DATABASE_COLUMNS, DatabaseView, ListView, USER_COLUMNS, UserView, databases, lists, users};
 pub use ids::{ID_COLUMNS, IdTagView, ids};
 pub use ledger::{
     ChangeView, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, LedgerChange, LedgerVerb, change, dead_letters,
     lanes, ledger, ledger_entry,
 };
-pub use pools::{PoolView, pools};
+pub use memory::{MemoryView, memory};
+pub use pools::{POOL_COLUMNS, PoolView, pools};
 pub use ready::{ReadyView, ready};
 pub use rules::{RulesView, rules};
+pub use servers::{SERVER_COLUMNS, ServerView, servers};
 pub use shards::{ShardView, shards};
 pub use stats::{StatView, stats};
 pub use status::{StatusView, status};

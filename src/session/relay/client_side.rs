@@ -6,9 +6,11 @@ use std::time::Instant;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::backend::Server;
+use crate::config::PoolMode;
 use crate::execute::{ClientError, Consequence, FLUSH_BYTES, Named, Reading, is_server_name};
 use crate::metrics::QueryKind;
 use crate::proxy::{ClientState, Pinned};
+use crate::session::control::no_blocks;
 use crate::types::TransactionStatus;
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
 use crate::wire::{backend, frontend};
@@ -109,6 +111,11 @@ impl Relay {
     /// A BEGIN waits for the statement behind it: one round to the server less, and none for an empty transaction's
     /// start.
     fn begin_later(&mut self, message: &[u8]) {
+        if self.link.mode == PoolMode::Statement {
+            let out = self.link.client.output();
+            backend::write_error(out, "ERROR", &no_blocks());
+            return backend::write_ready(out, TransactionStatus::Idle);
+        }
         self.begun = Some(Bytes::copy_from_slice(message));
         self.status = TransactionStatus::Open;
         let out = self.link.client.output();
@@ -131,7 +138,8 @@ impl Relay {
         if self.server.is_none() {
             return Ok(Step::NeedsServer);
         }
-        let reading = Rc::default();
+        let called = frontend::called_function(&message[HEADER_BYTES..]).map(Reading::of_function);
+        let reading = called.map(Rc::new).unwrap_or_default();
         self.begin_work(&reading);
         self.send(message);
         self.unsynced = false;

@@ -113,8 +113,8 @@ impl Relay {
         self.effects.repair = self.link.settings.tag() != 0;
         self.forget_statements();
         self.names.unnamed.clear();
-        self.link.pin = Pinned::No;
-        self.record.set_pinned(Pinned::No);
+        self.link.pin = self.link.base_pin();
+        self.record.set_pinned(self.link.pin);
     }
 
     /// After ReadyForQuery: what the transaction changed is kept or taken back.

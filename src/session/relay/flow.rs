@@ -1,18 +1,16 @@
 //! The bytes' way: reads when something comes, writes before it waits, in both directions at the same time.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
-
-use tokio::sync::watch;
 
 use crate::backend::BackendError;
 use crate::execute::{ClientError, FLUSH_BYTES};
-use crate::proxy::{ClientState, DrainPhase, Pinned};
-use crate::types::TransactionStatus;
+use crate::proxy::{ClientState, DrainPhase, EndSignal, Pinned};
+use crate::types::{Refusal, SqlState, TransactionStatus};
 
 use super::client_side::Taken;
 use super::state::Relay;
+use crate::session::control::no_blocks;
 use crate::session::conversation::Session;
 
 /// What ended a wait.
@@ -25,8 +23,8 @@ enum Event {
     Lost(BackendError),
     /// The client is gone.
     Gone(ClientError),
-    /// The process moves towards its end.
-    Bell,
+    /// Somebody outside wants the session to look whether it has to end.
+    Woken,
 }
 
 /// Why a session ends.
@@ -35,8 +33,8 @@ pub(super) enum End {
     Left,
     /// The client is gone, or speaks nonsense.
     Client(ClientError),
-    /// The process ends.
-    Drain,
+    /// The process ends, or somebody outside ended the session: this is what the client is told.
+    Farewell(Refusal),
     /// The server's connection ended in the middle of something, and the client knows.
     Told,
 }
@@ -44,17 +42,22 @@ pub(super) enum End {
 /// Serves a session of an unsharded database to its end.
 pub(in crate::session) async fn serve(session: Session) {
     let mut relay = Relay::new(session.link, session.record);
-    let drain = relay.link.worker.proxy.drain.subscribe();
-    let end = relay.run(drain).await;
+    let signal = relay.record.end_signal();
+    if relay.link.worker.proxy.drain.phase() != DrainPhase::Serving {
+        // It may have begun before the client was on the list of those that are woken.
+        signal.wake();
+    }
+    let end = relay.run(&signal).await;
     relay.part(end).await;
 }
 
 impl Relay {
-    async fn run(&mut self, drain: watch::Receiver<DrainPhase>) -> End {
-        let mut bell = Bell::new(drain);
+    async fn run(&mut self, signal: &EndSignal) -> End {
         loop {
-            if bell.has_rung() && self.must_end() {
-                return End::Drain;
+            if signal.is_raised()
+                && let Some(refusal) = self.farewell(signal)
+            {
+                return End::Farewell(refusal);
             }
             match self.take_from_client() {
                 Ok(Taken::All) => {}
@@ -67,14 +70,14 @@ impl Relay {
             }
             self.rest();
             let event = poll_fn(|context| {
-                if bell.poll(context).is_ready() {
-                    return Poll::Ready(Event::Bell);
+                if signal.poll_woken(context).is_ready() {
+                    return Poll::Ready(Event::Woken);
                 }
                 self.poll(context)
             })
             .await;
             let done = match event {
-                Event::Client | Event::Bell => Ok(()),
+                Event::Client | Event::Woken => Ok(()),
                 Event::Server => self.pass().await,
                 Event::Lost(error) => self.server_lost(error).await,
                 Event::Gone(error) => return End::Client(error),
@@ -85,13 +88,18 @@ impl Relay {
         }
     }
 
-    /// Tells whether the process's end is this session's: at once, or as soon as nothing is under way.
-    fn must_end(&self) -> bool {
-        match self.link.worker.proxy.drain.phase() {
-            DrainPhase::Serving => false,
+    /// Returns what the client is told if the session has to end now: for a cause of its own between two replies, for
+    /// the process's end at once, or as soon as nothing is under way.
+    fn farewell(&self, signal: &EndSignal) -> Option<Refusal> {
+        if let Some(cause) = signal.cause().filter(|_| self.expected.is_empty()) {
+            return Some(cause.refusal());
+        }
+        let ends = match self.link.worker.proxy.drain.phase() {
+            DrainPhase::Serving | DrainPhase::Leaving => false,
             DrainPhase::Draining => self.is_idle(),
             DrainPhase::Stopping => true,
-        }
+        };
+        ends.then(|| Refusal::new(SqlState::ADMIN_SHUTDOWN, "the proxy is shutting down"))
     }
 
     /// Before a wait: says what the session does, counts its traffic, and lets go of buffers.
@@ -126,6 +134,7 @@ impl Relay {
 
     async fn pass(&mut self) -> Result<(), End> {
         match self.take_from_server() {
+            Ok(()) if self.opened_block => Err(self.end_with(&no_blocks()).await),
             Ok(()) => {
                 self.release_if_idle();
                 Ok(())
@@ -164,45 +173,5 @@ impl Relay {
             return Poll::Ready(read.map_or_else(Event::Gone, |()| Event::Client));
         }
         Poll::Pending
-    }
-}
-
-/// Wakes a session when the process moves towards its end; costs a waiting session one look at a counter.
-struct Bell {
-    receiver: watch::Receiver<DrainPhase>,
-    ring: Option<Pin<Box<dyn Future<Output = ()>>>>,
-}
-
-impl Bell {
-    fn new(receiver: watch::Receiver<DrainPhase>) -> Self {
-        Self { receiver, ring: None }
-    }
-
-    /// Tells whether the process is on its way out.
-    fn has_rung(&self) -> bool {
-        self.receiver.has_changed().unwrap_or(true)
-    }
-
-    /// Ready once for each step of the process; asked for one, the waker stays registered.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(ring) = &mut self.ring {
-            if !self.receiver.has_changed().unwrap_or(true) {
-                return Poll::Pending;
-            }
-            if ring.as_mut().poll(context).is_ready() {
-                self.ring = None;
-                return Poll::Ready(());
-            }
-            return Poll::Pending;
-        }
-        let mut receiver = self.receiver.clone();
-        let ring = self.ring.insert(Box::pin(async move {
-            if receiver.has_changed().unwrap_or(true) {
-                receiver.mark_unchanged();
-            }
-            // The sender lives as long as the proxy.
-            let _ = receiver.changed().await;
-        }));
-        ring.as_mut().poll(context)
     }
 }

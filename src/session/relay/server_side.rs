@@ -3,6 +3,7 @@
 use bytes::{Buf, BytesMut};
 
 use crate::backend::{BackendError, Server};
+use crate::config::PoolMode;
 use crate::types::TransactionStatus;
 use crate::wire::backend::{self, ErrorFields};
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
@@ -174,6 +175,10 @@ impl Relay {
             server.note_status(status);
         }
         if matches!(expect, Some(Expect::Hidden)) {
+            return Ok(Pass::No);
+        }
+        if status != TransactionStatus::Idle && self.link.mode == PoolMode::Statement {
+            self.opened_block = true;
             return Ok(Pass::No);
         }
         self.status = status;

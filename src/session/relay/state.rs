@@ -43,6 +43,8 @@ pub(super) struct Relay {
     pub effects: Effects,
     /// The pipeline at hand, for another try.
     pub unit: Unit,
+    /// A transaction block was opened although the pool mode is `statement`.
+    pub opened_block: bool,
     /// When the server was last given something while it owed nothing.
     pub since: Option<Instant>,
 }
@@ -150,6 +152,7 @@ impl Relay {
             names: Names::default(),
             effects: Effects::default(),
             unit: Unit::default(),
+            opened_block: false,
             since: None,
         }
     }

@@ -7,7 +7,7 @@ use crate::backend::BackendError;
 use crate::execute::{ClientError, Failure};
 use crate::proxy::Pinned;
 use crate::session::report;
-use crate::types::{Refusal, SqlState, TransactionStatus};
+use crate::types::{Refusal, TransactionStatus};
 use crate::wire::{backend, frame};
 
 use super::expect::Expect;
@@ -117,7 +117,7 @@ impl Relay {
         }
     }
 
-    async fn end_with(&mut self, refusal: &Refusal) -> End {
+    pub(super) async fn end_with(&mut self, refusal: &Refusal) -> End {
         backend::write_error(self.link.client.output(), "FATAL", refusal);
         // Best effort: the connection is closed in any case.
         let _ = self.link.client.flush().await;
@@ -132,8 +132,7 @@ impl Relay {
                 info!(%error, "a client broke the protocol");
                 self.end_with(&error.into()).await;
             }
-            End::Drain => {
-                let refusal = Refusal::new(SqlState::ADMIN_SHUTDOWN, "the proxy is shutting down");
+            End::Farewell(refusal) => {
                 self.end_with(&refusal).await;
             }
         }
@@ -143,8 +142,12 @@ impl Relay {
         if self.server.is_some() && !self.expected.is_empty() {
             self.link.stop_running().await;
         }
-        // Dropped, not given back: closing rolls back what is open.
-        self.server = None;
+        if let Some(mut server) = self.server.take().filter(|_| self.is_idle() && self.skip == 0) {
+            server.all_answered();
+            self.link.pinned.push(server);
+        }
+        // What is not kept is closed, which rolls back what is open.
         self.link.cancel.clear();
+        self.link.retire().await;
     }
 }

@@ -112,6 +112,19 @@ impl Proxy {
         self.folder.join("rules")
     }
 
+    /// Rewrites shardloom.yaml with other top-level entries and has the console read it again.
+    pub fn reconfigure(&mut self, config: &str) {
+        self.options.config = config.to_owned();
+        let text = configuration(&self.folder, self.port, self.admin_port, &self.options);
+        write(&self.folder.join("shardloom.yaml"), &text);
+        assert_eq!(self.raw_to("shardloom").simple("RELOAD").error(), None, "{}", self.log());
+    }
+
+    /// Connects by hand to any database.
+    pub fn raw_to(&self, database: &str) -> RawClient {
+        RawClient::connect(self.port, database, APP_USER, APP_PASSWORD)
+    }
+
     /// Connects the application's user to the sharded database.
     pub async fn client(&self) -> Client {
         connect(self.port, &self.shards.database).await
@@ -138,6 +151,13 @@ impl Proxy {
         self.options.environment = environment;
     }
 
+    /// Says with how many workers the next process starts.
+    pub fn set_workers(&mut self, workers: u16) {
+        self.options.workers = workers;
+        let text = configuration(&self.folder, self.port, self.admin_port, &self.options);
+        write(&self.folder.join("shardloom.yaml"), &text);
+    }
+
     /// Waits until the proxy has ended by itself; panics after 20 s.
     pub async fn ended(&mut self) {
         let deadline = Instant::now() + READY_BOUND;
@@ -152,6 +172,11 @@ impl Proxy {
         self.kill9();
         self.child = launch(&self.folder, &self.shards, &self.options);
         self.wait_ready().await;
+    }
+
+    /// Starts a process that takes the sockets over, and returns the one that served them; does not wait.
+    pub fn take_over(&mut self) -> Child {
+        std::mem::replace(&mut self.child, launch_with(&self.folder, &self.shards, &self.options, &["--takeover"]))
     }
 
     /// Sends SIGTERM and returns the exit code of the drain; `None` if a signal ended it or it took over 10 s.
@@ -233,11 +258,16 @@ pub fn shardloom(arguments: &[&str]) -> Output {
 }
 
 fn launch(folder: &Path, shards: &Shards, options: &ProxyOptions) -> Child {
+    launch_with(folder, shards, options, &[])
+}
+
+fn launch_with(folder: &Path, shards: &Shards, options: &ProxyOptions, more: &[&str]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("the proxy's log");
     Command::new(env!("CARGO_BIN_EXE_shardloom"))
         .arg("serve")
         .arg("--config")
         .arg(folder.join("shardloom.yaml"))
+        .args(more)
         .env("APP_PASSWORD", APP_PASSWORD)
         .env("SERVICE_PASSWORD", &shards.service_password)
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
