@@ -1,6 +1,7 @@
 //! One connection to one server: two buffers, a status, and what a session left behind.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -35,7 +36,13 @@ enum Condition {
 }
 
 /// A connection to a server; dropping it closes it and frees its place in the pool.
-pub struct Server {
+///
+/// A pointer, because it is handed on several times per transaction.
+#[derive(Debug)]
+pub struct Server(Box<Connection>);
+
+/// What a [`Server`] is.
+pub struct Connection {
     target: Arc<ServerTarget>,
     socket: Socket,
     input: BytesMut,
@@ -59,6 +66,22 @@ pub struct Server {
     pub(super) enrolled: Option<Enrolled>,
 }
 
+impl Deref for Server {
+    type Target = Connection;
+
+    #[inline]
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Server {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
 impl Server {
     /// Connects and logs in within `timeout`; the connection belongs to no pool.
     ///
@@ -76,7 +99,7 @@ impl Server {
 
     async fn establish(target: &Arc<ServerTarget>) -> Result<Self, BackendError> {
         let socket = Socket::connect(target).await.map_err(|cause| BackendError::unreachable(target, cause))?;
-        let mut server = Self {
+        let mut server = Self(Box::new(Connection {
             target: target.clone(),
             socket,
             input: BytesMut::new(),
@@ -93,12 +116,14 @@ impl Server {
             lock_bounded: false,
             slot: None,
             enrolled: None,
-        };
+        }));
         startup::log_in(&mut server).await?;
         server.counted = Some(0);
         Ok(server)
     }
+}
 
+impl Connection {
     /// Returns the shard.
     pub fn shard(&self) -> ShardId {
         self.target.shard
@@ -357,9 +382,9 @@ impl Server {
 }
 
 /// Shows no buffer: they hold passwords and rows.
-impl fmt::Debug for Server {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
+        f.debug_struct("Connection")
             .field("shard", &self.target.shard_name)
             .field("status", &self.status)
             .field("condition", &self.condition)
@@ -367,7 +392,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Connection {
     fn drop(&mut self) {
         if self.output.is_empty() {
             self.socket.last_word(TERMINATE);

@@ -3,6 +3,7 @@
 //! Knows nothing of statements. Writes are collected and go out when the session parks on a read, at the end of a
 //! reply, or past [`FLUSH_BYTES`].
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -22,6 +23,14 @@ pub const FLUSH_BYTES: usize = 64 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 /// While a server works, the client is only watched for leaving: pipelined input beyond this stays in the kernel.
 const AHEAD_BYTES: usize = 64 * 1024;
+
+/// Buffers that one worker keeps for the next clients that speak: as many as clients are usually at work at once.
+const SPARE_MAX: usize = 64;
+
+thread_local! {
+    /// Empty buffers of one read's size; clients that wait hold none, thousands of idle ones would cost 16 KiB each.
+    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
 
 /// One client's connection after the start-up.
 #[derive(Debug)]
@@ -206,8 +215,8 @@ impl Client {
     #[inline]
     pub fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         if self.input.capacity() == 0 {
-            // A client that waits holds no buffer: thousands of idle ones would cost 16 KiB each.
             ready!(self.stream.poll_read_ready(context))?;
+            self.input = spare();
         }
         self.input.reserve(READ_BYTES);
         let read = pin!(self.stream.read_buf(&mut self.input));
@@ -238,10 +247,19 @@ impl Client {
     /// Lets go of empty buffers, for a client that has nothing to say for now.
     pub fn rest(&mut self) {
         for buffer in [&mut self.input, &mut self.output] {
-            if buffer.is_empty() {
-                *buffer = BytesMut::new();
+            if buffer.is_empty() && buffer.capacity() > 0 {
+                put_away(std::mem::take(buffer));
             }
         }
+    }
+
+    /// Returns the buffer that replies are appended to, with room for a short reply.
+    #[inline]
+    pub fn roomy_output(&mut self) -> &mut BytesMut {
+        if self.output.capacity() == 0 {
+            self.output = spare();
+        }
+        &mut self.output
     }
 
     /// Returns the largest frame in bytes that is read.
@@ -281,4 +299,22 @@ impl Client {
         }
         Poll::Pending
     }
+}
+
+/// Returns an empty buffer; one that was used before if there is one.
+fn spare() -> BytesMut {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES))
+}
+
+/// Keeps an empty buffer for the next client, unless a large message made it large.
+fn put_away(mut buffer: BytesMut) {
+    // Takes back the room of what was consumed.
+    if !buffer.try_reclaim(READ_BYTES) || buffer.capacity() > 2 * READ_BYTES {
+        return;
+    }
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < SPARE_MAX {
+            spare.push(buffer);
+        }
+    });
 }

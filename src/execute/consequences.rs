@@ -11,6 +11,7 @@ use quick_cache::unsync::Cache;
 use crate::proxy::Pinned;
 use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
 
+use super::harmless::Suspicions;
 use super::pins::pins;
 
 /// Texts remembered per worker; each costs its skeleton and a pointer.
@@ -80,6 +81,7 @@ impl Reading {
 pub struct Readings {
     harmless: RefCell<Cache<Box<str>, Rc<Reading>>>,
     skeleton: RefCell<Skeleton>,
+    suspicions: Suspicions,
     nothing: Rc<Reading>,
     begin: Rc<Reading>,
 }
@@ -90,6 +92,7 @@ impl Default for Readings {
         Self {
             harmless: RefCell::new(Cache::new(TEXTS_MAX)),
             skeleton: RefCell::default(),
+            suspicions: Suspicions::default(),
             nothing: Rc::default(),
             begin: Rc::new(begin),
         }
@@ -99,6 +102,9 @@ impl Default for Readings {
 impl Readings {
     /// Returns what `text` leaves behind. Bytes that are not UTF-8 are taken for letters.
     pub fn read(&self, text: &[u8]) -> Rc<Reading> {
+        if self.suspicions.clear(text) {
+            return Rc::clone(&self.nothing);
+        }
         let text = String::from_utf8_lossy(text);
         if text.len() > TEXT_BYTES_MAX {
             return Rc::new(read(&text));

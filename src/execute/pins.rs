@@ -7,7 +7,7 @@ use crate::proxy::Pinned;
 use crate::sql::{self, Scanner, Token};
 
 /// Functions after which the server connection has something of the session, and what.
-const FUNCTIONS: [(&str, Pinned); 11] = [
+pub(super) const FUNCTIONS: [(&str, Pinned); 11] = [
     ("pg_advisory_lock", Pinned::AdvisoryLock),
     ("pg_advisory_lock_shared", Pinned::AdvisoryLock),
     ("pg_try_advisory_lock", Pinned::AdvisoryLock),

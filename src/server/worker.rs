@@ -62,7 +62,9 @@ pub fn spawn(start: WorkerStart) -> io::Result<JoinHandle<()>> {
 fn run(start: WorkerStart) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
-    local.block_on(&runtime, serve(start))
+    // A task of its own: what `block_on` waits for is looked at whenever any client wakes.
+    let served = local.spawn_local(serve(start));
+    local.block_on(&runtime, served).map_err(io::Error::other)?
 }
 
 async fn serve(start: WorkerStart) -> io::Result<()> {

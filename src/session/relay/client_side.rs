@@ -89,6 +89,9 @@ impl Relay {
 
     fn query(&mut self, message: &[u8]) -> Result<Step, ClientError> {
         let text = message[HEADER_BYTES..].strip_suffix(b"\0").ok_or(FrameError::Truncated)?;
+        if self.server.is_none() && !may_begin(text) {
+            return Ok(Step::NeedsServer);
+        }
         let reading = self.link.worker.readings.read(text);
         if reading.begins && self.is_idle() && self.server.is_none() && self.link.pin == Pinned::No {
             self.begin_later(message);
@@ -401,10 +404,16 @@ impl Relay {
             }
         }
         if self.since.is_none() {
-            self.since = Some(Instant::now());
-            self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+            let now = Instant::now();
+            self.since = Some(now);
+            self.record.set_state(ClientState::Active, self.link.worker.wall_ms(now));
         }
     }
+}
+
+/// Tells whether a text may be a BEGIN, which needs no server yet; most are told by their first letter.
+fn may_begin(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'b' | b'B'))
 }
 
 fn write_parts(server: &mut Server, kind: u8, parts: &[&[u8]]) {

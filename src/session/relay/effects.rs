@@ -1,5 +1,7 @@
 //! What statements leave with the session: settings to replay, statements forgotten, and what a rollback takes back.
 
+use std::time::Instant;
+
 use crate::execute::{Consequence, Reading};
 use crate::proxy::Pinned;
 use crate::types::TransactionStatus;
@@ -131,7 +133,9 @@ impl Relay {
         if self.expected.is_empty()
             && let Some(since) = self.since.take()
         {
-            self.link.worker.proxy.metrics.latency(since.elapsed());
+            let now = Instant::now();
+            self.link.worker.proxy.metrics.latency(now.duration_since(since));
+            self.ended = Some(now);
         }
         if self.effects.repair && status != TransactionStatus::Failed {
             self.repair(status);

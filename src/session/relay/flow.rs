@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use crate::backend::BackendError;
 use crate::execute::{ClientError, FLUSH_BYTES};
@@ -115,7 +116,8 @@ impl Relay {
             TransactionStatus::Idle => ClientState::Idle,
             TransactionStatus::Open | TransactionStatus::Failed => ClientState::IdleInTransaction,
         };
-        self.record.set_state(state, self.link.worker.proxy.now_ms());
+        let now = self.ended.take().unwrap_or_else(Instant::now);
+        self.record.set_state(state, self.link.worker.wall_ms(now));
     }
 
     /// Gives the server back when nothing of this session is left on it.

@@ -90,7 +90,7 @@ impl Relay {
 
     /// Passes the run at the front; a large one without a copy, by exchanging the buffers.
     fn pass_run(&mut self, input: &mut BytesMut, run: usize) {
-        let output = self.link.client.output();
+        let output = self.link.client.roomy_output();
         if run < SWAP_BYTES || !output.is_empty() {
             output.extend_from_slice(&input[..run]);
             input.advance(run);

@@ -47,6 +47,8 @@ pub(super) struct Relay {
     pub opened_block: bool,
     /// When the server was last given something while it owed nothing.
     pub since: Option<Instant>,
+    /// When its last reply ended, until that was noted.
+    pub ended: Option<Instant>,
 }
 
 /// Whether messages up to Sync are ignored, after an error.
@@ -154,6 +156,7 @@ impl Relay {
             unit: Unit::default(),
             opened_block: false,
             since: None,
+            ended: None,
         }
     }
 
