@@ -19,15 +19,10 @@ const APPLICATION_NAME: &str = "shardloom";
 /// Logs in on a fresh connection and reads up to ReadyForQuery; the caller bounds the time.
 pub(super) async fn log_in(server: &mut Server) -> Result<(), BackendError> {
     let target = server.target().clone();
-    write_startup(
-        server.out(),
-        &[
-            ("user", &target.user),
-            ("database", &target.database),
-            ("client_encoding", "UTF8"),
-            ("application_name", APPLICATION_NAME),
-        ],
-    );
+    let mut parameters: Vec<(&str, &str)> =
+        vec![("user", &target.user), ("database", &target.database), ("application_name", APPLICATION_NAME)];
+    parameters.extend(target.encoding.map(|encoding| ("client_encoding", encoding)));
+    write_startup(server.out(), &parameters);
     let mut scram = None;
     for _ in 0..STARTUP_FRAMES_MAX {
         let (kind, body) = server.frame_within(STARTUP_FRAME_BOUND).await.map_err(|error| early(server, error))?;

@@ -20,6 +20,8 @@ pub struct ServerTarget {
     pub database: String,
     /// The user.
     pub user: String,
+    /// The client encoding that the connection starts with; `None`: the database's own.
+    pub encoding: Option<&'static str>,
     /// The password, when the server asks for one.
     pub password: Option<Secret>,
 }
@@ -40,7 +42,9 @@ impl ServerTarget {
 
     /// Tells whether both name the same pool.
     pub(super) fn same_pool(&self, other: &Self) -> bool {
-        self.shard_name == other.shard_name && self.database == other.database && self.user == other.user
+        self.shard_name == other.shard_name && self.database == other.database
+            && self.user == other.user
+            && self.encoding == other.encoding
     }
 }
 
@@ -57,6 +61,7 @@ mod tests {
             port: 5432,
             database: "shop".to_owned(),
             user: "app".to_owned(),
+            encoding: None,
             password: Some(Secret::new("hush")),
         };
         assert!(!format!("{target:?}").contains("hush"));

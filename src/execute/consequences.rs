@@ -13,11 +13,33 @@ use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
 
 use super::harmless::Suspicions;
 use super::pins::pins;
+use super::settings::plain_value;
 
 /// Texts remembered per worker; each costs its skeleton and a pointer.
 const TEXTS_MAX: usize = 4096;
 /// Longer texts are read anew each time: one of them would displace many short ones.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Client encodings, with their other names, in which bytes of one letter may look like ASCII.
+const TREACHEROUS: [&str; 17] = [
+    "sjis",
+    "mskanji",
+    "shiftjis",
+    "win932",
+    "windows932",
+    "shiftjis2004",
+    "big5",
+    "win950",
+    "windows950",
+    "gbk",
+    "win936",
+    "windows936",
+    "gb18030",
+    "uhc",
+    "win949",
+    "windows949",
+    "johab",
+];
 
 /// What one statement leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +174,7 @@ fn consequence(statement: &str) -> Consequence {
             SetScope::Session if setting.value_text.trim().eq_ignore_ascii_case("default") => {
                 Consequence::Reset(setting.name)
             }
+            SetScope::Session if hides_ascii(&setting) => Consequence::Pin(Pinned::Setting),
             SetScope::Session => Consequence::Set { name: setting.name, value: setting.value_text.trim().to_owned() },
         },
         Some(Control::Reset(Some(name))) => Consequence::Reset(name),
@@ -167,6 +190,16 @@ fn consequence(statement: &str) -> Consequence {
         Some(Control::Listen(_)) => Consequence::Pin(Pinned::Listen),
         Some(_) | None => pinned(statement).map_or(Consequence::Nothing, Consequence::Pin),
     }
+}
+
+fn hides_ascii(setting: &sql::Setting) -> bool {
+    matches!(setting.name.as_str(), "client_encoding" | "names") && is_treacherous(&plain_value(&setting.value_text))
+}
+
+/// Tells whether letters of this client encoding may have bytes that look like ASCII, so that texts in it are misread.
+pub fn is_treacherous(encoding: &str) -> bool {
+    let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+    TREACHEROUS.iter().any(|name| plain.eq_ignore_ascii_case(name))
 }
 
 fn pinned(statement: &str) -> Option<Pinned> {
@@ -244,6 +277,9 @@ mod tests {
 
     #[test]
     fn what_lives_on_the_server_pins() {
+        assert_eq!(one("SET client_encoding = 'SJIS'"), Consequence::Pin(Pinned::Setting));
+        assert_eq!(one("SET NAMES 'SHIFT_JIS_2004'"), Consequence::Pin(Pinned::Setting));
+        assert!(matches!(one("SET NAMES 'LATIN1'"), Consequence::Set { .. }));
         assert_eq!(one("LISTEN a"), Consequence::Pin(Pinned::Listen));
         assert_eq!(one("PREPARE p AS SELECT 1"), Consequence::Pin(Pinned::PreparedStatement));
         assert_eq!(one("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), Consequence::Pin(Pinned::HeldCursor));

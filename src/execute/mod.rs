@@ -36,7 +36,7 @@ mod write;
 
 pub use call::{Arguments, Call};
 pub use client::{Client, ClientError, FLUSH_BYTES};
-pub use consequences::{Consequence, Reading, Readings};
+pub use consequences::{Consequence, Reading, Readings, is_treacherous};
 pub use copy::pass as pass_copy_data;
 pub use failure::Failure;
 pub use forward::{

@@ -103,6 +103,8 @@ impl Worker {
             port: rule.port,
             database: database.clone(),
             user: identity.shard_user.clone(),
+            // Of a sharded database the proxy reads every text.
+            encoding: (!identity.passthrough).then_some("UTF8"),
             password: identity.shard_password.clone(),
         });
         targets.insert(key, Arc::clone(&target));

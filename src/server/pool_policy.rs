@@ -67,6 +67,7 @@ mod tests {
             port: 1,
             database: database.to_owned(),
             user: user.to_owned(),
+            encoding: None,
             password: None,
         };
         settings(&config, database, &target)

@@ -257,23 +257,28 @@ fn start_settings(start: &Start, passthrough: bool) -> Result<Settings, Refusal>
     for (name, value) in &start.parameters {
         match name.as_str() {
             "user" | "database" | "replication" => {}
-            name if name.starts_with("_pq_.") => {}
             "options" => {
                 for (name, value) in command_line_settings(value)? {
-                    check_setting(&name.to_ascii_lowercase(), &quoted_value(&value), passthrough)?;
-                    settings.set(&name, &quoted_value(&value));
+                    take_setting(&mut settings, &name, &value, passthrough)?;
                 }
             }
-            "client_encoding" if is_passed_encoding(value) => {}
-            "client_encoding" => return Err(foreign_encoding(value)),
-            name => {
-                check_setting(&name.to_ascii_lowercase(), &quoted_value(value), passthrough)?;
-                settings.set(name, &quoted_value(value));
-            }
+            name => take_setting(&mut settings, name, value, passthrough)?,
         }
     }
     settings.keep_as_defaults();
     Ok(settings)
+}
+
+/// Takes one setting; the server judges its value when the first statement, or the greeting, needs a connection.
+fn take_setting(settings: &mut Settings, name: &str, value: &str, passthrough: bool) -> Result<(), Refusal> {
+    if !passthrough && name.eq_ignore_ascii_case("client_encoding") {
+        return if is_passed_encoding(value) { Ok(()) } else { Err(foreign_encoding(value)) };
+    }
+    if !passthrough {
+        check_setting(&name.to_ascii_lowercase(), &quoted_value(value))?;
+    }
+    settings.set(name, &quoted_value(value));
+    Ok(())
 }
 
 fn is_passed_encoding(name: &str) -> bool {

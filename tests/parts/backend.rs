@@ -19,6 +19,7 @@ fn target(host: &str, port: u16, user: &str, password: &str, database: &str) -> 
         port,
         database: database.to_owned(),
         user: user.to_owned(),
+        encoding: Some("UTF8"),
         password: Some(Secret::new(password)),
     })
 }

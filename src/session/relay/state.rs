@@ -7,8 +7,8 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use crate::backend::Server;
-use crate::execute::{Link, Named, Reading, Settings};
-use crate::proxy::ClientHandle;
+use crate::execute::{Link, Named, Reading, Settings, is_treacherous, plain_value};
+use crate::proxy::{ClientHandle, Pinned};
 use crate::types::TransactionStatus;
 
 use super::expect::Expect;
@@ -138,7 +138,10 @@ impl Unit {
 
 impl Relay {
     /// Takes over a session that has just logged in.
-    pub fn new(link: Link, record: ClientHandle) -> Self {
+    pub fn new(mut link: Link, record: ClientHandle) -> Self {
+        if link.settings.get("client_encoding").is_some_and(|encoding| is_treacherous(&plain_value(encoding))) {
+            link.pin = Pinned::Setting;
+        }
         Self {
             link,
             record,
