@@ -47,6 +47,8 @@ pub struct Connection {
     socket: Socket,
     input: BytesMut,
     output: BytesMut,
+    /// Whether TLS may still hold bytes that were written.
+    unflushed: bool,
     status: TransactionStatus,
     condition: Condition,
     /// ReadyForQuery messages that must still come for what was sent.
@@ -104,6 +106,7 @@ impl Server {
             socket,
             input: BytesMut::new(),
             output: BytesMut::new(),
+            unflushed: false,
             status: TransactionStatus::Idle,
             condition: Condition::Known,
             due: 0,
@@ -167,6 +170,11 @@ impl Connection {
         if let Some(enrolled) = &self.enrolled {
             enrolled.lend(client);
         }
+    }
+
+    /// Returns what SCRAM's channel binding is about, as [`Socket::end_point`] does.
+    pub(super) fn end_point(&self) -> Option<Option<&[u8]>> {
+        self.socket.end_point()
     }
 
     /// Returns the process number of the server's backend.
@@ -298,6 +306,13 @@ impl Connection {
                     self.output.advance(sent);
                     self.counted = self.counted.map(|counted| counted.saturating_sub(sent));
                 }
+                Err(error) => return Poll::Ready(Err(self.lost(error))),
+            }
+            self.unflushed = self.socket.end_point().is_some();
+        }
+        if self.unflushed {
+            match ready!(Pin::new(&mut self.socket).poll_flush(cx)) {
+                Ok(()) => self.unflushed = false,
                 Err(error) => return Poll::Ready(Err(self.lost(error))),
             }
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
 
 use super::{BackendError, Server, ServerError};
 use crate::types::SqlState;
@@ -79,9 +79,18 @@ fn authenticate(server: &mut Server, scram: &mut Option<ScramSha256>, body: &[u8
             write_password(server.out(), &answer);
             Ok(())
         }
-        Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) => {
-            let exchange = ScramSha256::new(password(server)?.as_bytes(), ChannelBinding::unsupported());
-            write_sasl_initial(server.out(), SCRAM_SHA_256, exchange.message());
+        Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) || request.offers(SCRAM_SHA_256_PLUS) => {
+            let (mechanism, binding) = match server.end_point() {
+                None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+                Some(Some(hash)) if request.offers(SCRAM_SHA_256_PLUS) => {
+                    (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash.to_vec()))
+                }
+                // Said under TLS, so that a server that did offer it knows that somebody took the offer away.
+                Some(Some(_)) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                Some(None) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+            };
+            let exchange = ScramSha256::new(password(server)?.as_bytes(), binding);
+            write_sasl_initial(server.out(), mechanism, exchange.message());
             *scram = Some(exchange);
             Ok(())
         }

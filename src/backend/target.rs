@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Secret;
+use crate::tls::Connector;
 use crate::types::ShardId;
 
 /// One database on one shard's server, and the user who logs in.
@@ -22,6 +23,8 @@ pub struct ServerTarget {
     pub user: String,
     /// The client encoding that the connection starts with; `None`: the database's own.
     pub encoding: Option<&'static str>,
+    /// TLS to the server; `None` is without.
+    pub tls: Option<Arc<Connector>>,
     /// The password, when the server asks for one.
     pub password: Option<Secret>,
 }
@@ -42,7 +45,8 @@ impl ServerTarget {
 
     /// Tells whether both name the same pool.
     pub(super) fn same_pool(&self, other: &Self) -> bool {
-        self.shard_name == other.shard_name && self.database == other.database
+        self.shard_name == other.shard_name
+            && self.database == other.database
             && self.user == other.user
             && self.encoding == other.encoding
     }
@@ -62,6 +66,7 @@ mod tests {
             database: "shop".to_owned(),
             user: "app".to_owned(),
             encoding: None,
+            tls: None,
             password: Some(Secret::new("hush")),
         };
         assert!(!format!("{target:?}").contains("hush"));

@@ -60,6 +60,7 @@ impl Played {
             database: "shop".to_owned(),
             user: "app".to_owned(),
             encoding: Some("UTF8"),
+            tls: None,
             password: None,
         })
     }

@@ -12,6 +12,7 @@ mod pooling;
 mod relay;
 mod secret;
 mod settings;
+mod tls;
 mod users;
 
 #[cfg(test)]

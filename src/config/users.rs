@@ -39,6 +39,8 @@ pub enum Login {
     Scram(Secret),
     /// A password in plain text.
     Password(Secret),
+    /// A TLS certificate, verified, whose common name is the user's.
+    Certificate,
 }
 
 /// The role that owns the `shardloom` schema on every shard.
@@ -56,6 +58,7 @@ pub(super) const USER: Record = Record {
         Field::required("name", Shape::Name, "The name that clients log in with."),
         Field::optional("scram", Shape::Text, "A SCRAM-SHA-256 verifier, or env:NAME or file:PATH of one."),
         Field::optional("password", Shape::Text, "The password, or env:NAME or file:PATH of it."),
+        Field::optional("certificate", Shape::Boolean, "Whether a TLS certificate of that name is the login."),
         Field::optional("shard_user", Shape::Name, "The role on the shards; the same name by default."),
         Field::optional("shard_password", Shape::Text, "That role's password; the plain password by default."),
         Field::optional("console", Shape::Boolean, "Whether the admin console is open to the user; default false."),
@@ -95,7 +98,7 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
     let login = login?;
     let own = match &login {
         Login::Password(password) => Some(password.clone()),
-        Login::Scram(_) => None,
+        Login::Scram(_) | Login::Certificate => None,
     };
     Some(User {
         shard_user: node.get("shard_user").and_then(Node::text).unwrap_or(&name).to_owned(),
@@ -108,18 +111,20 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
 }
 
 fn read_login(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<Login> {
+    let certificate = node.get("certificate").and_then(Node::boolean).unwrap_or(false);
     match (node.get("scram"), node.get("password")) {
-        (Some(scram), None) => {
+        (None, None) if certificate => Some(Login::Certificate),
+        (Some(scram), None) if !certificate => {
             let verifier = secret::read(scram, sources, findings)?;
             if let Err(fault) = check_verifier(verifier.expose()) {
                 findings.report(&scram.place, format!("not a SCRAM-SHA-256 verifier as in pg_authid: {fault}"));
             }
             Some(Login::Scram(verifier))
         }
-        (None, Some(password)) => secret::read(password, sources, findings).map(Login::Password),
-        (Some(_), Some(_)) | (None, None) => {
+        (None, Some(password)) if !certificate => secret::read(password, sources, findings).map(Login::Password),
+        (_, _) => {
             if matches!(node.value, Value::Map(_)) {
-                findings.report(&node.place, "a user has either \"scram\" or \"password\"");
+                findings.report(&node.place, "a user has one of \"scram\", \"password\" and \"certificate\"");
             }
             None
         }

@@ -209,7 +209,29 @@ fn pinned(statement: &str) -> Option<Pinned> {
     if sets_for_session(statement) {
         return Some(Pinned::Setting);
     }
+    if sql::Scanner::new(statement).next().is_some_and(|first| first.is_word(statement, "do")) {
+        return in_block(statement);
+    }
     Some(pins(statement)).filter(|pinned| *pinned != Pinned::No)
+}
+
+/// Guesses what the body of a DO block leaves behind: its words are looked at, whatever they mean there.
+fn in_block(statement: &str) -> Option<Pinned> {
+    const WORDS: [(&str, Pinned); 7] = [
+        ("set_config", Pinned::Setting),
+        ("set", Pinned::Setting),
+        ("advisory_lock", Pinned::AdvisoryLock),
+        ("temp", Pinned::TemporaryTable),
+        ("temporary", Pinned::TemporaryTable),
+        ("listen", Pinned::Listen),
+        ("prepare", Pinned::PreparedStatement),
+    ];
+    let words: Vec<String> = statement
+        .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let found = |wanted: &str| words.iter().any(|word| word == wanted || wanted.contains('_') && word.contains(wanted));
+    WORDS.into_iter().find(|(word, _)| found(word)).map(|(_, pinned)| pinned)
 }
 
 /// Tells whether `set_config` is called in a way that may outlive the transaction: its last argument is not `true`.
@@ -280,6 +302,8 @@ mod tests {
         assert_eq!(one("SET client_encoding = 'SJIS'"), Consequence::Pin(Pinned::Setting));
         assert_eq!(one("SET NAMES 'SHIFT_JIS_2004'"), Consequence::Pin(Pinned::Setting));
         assert!(matches!(one("SET NAMES 'LATIN1'"), Consequence::Set { .. }));
+        assert_eq!(one("DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$"), Consequence::Pin(Pinned::Setting));
+        assert_eq!(one("DO $$ BEGIN RAISE NOTICE 'x'; END $$"), Consequence::Nothing);
         assert_eq!(one("LISTEN a"), Consequence::Pin(Pinned::Listen));
         assert_eq!(one("PREPARE p AS SELECT 1"), Consequence::Pin(Pinned::PreparedStatement));
         assert_eq!(one("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), Consequence::Pin(Pinned::HeldCursor));

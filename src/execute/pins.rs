@@ -41,7 +41,7 @@ pub(super) fn pins(text: &str) -> Pinned {
 }
 
 /// Tells whether a statement may take back what pinned its session, so that it is worth asking what is left.
-pub(super) fn unpins(text: &str) -> bool {
+pub fn unpins(text: &str) -> bool {
     const FIRST: [&str; 7] = ["drop", "discard", "unlisten", "close", "deallocate", "rollback", "alter"];
     const FUNCTIONS: [&str; 3] = ["pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all"];
     let first = Scanner::new(text).next();

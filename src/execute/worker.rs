@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Pools, ServerTarget};
 use crate::proxy::{Proxy, Snapshot};
+use crate::tls::Mode;
 use crate::types::ShardId;
 
 use super::consequences::Readings;
@@ -105,6 +106,7 @@ impl Worker {
             user: identity.shard_user.clone(),
             // Of a sharded database the proxy reads every text.
             encoding: (!identity.passthrough).then_some("UTF8"),
+            tls: (self.proxy.connector.mode() != Mode::Disable).then(|| Arc::clone(&self.proxy.connector)),
             password: identity.shard_password.clone(),
         });
         targets.insert(key, Arc::clone(&target));

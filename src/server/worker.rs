@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::TcpListener as StdListener;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
@@ -17,6 +18,7 @@ use tracing::{error, warn};
 use super::conversation::Conversations;
 use super::pool_care::care;
 use super::turn_away::{too_many, turn_away};
+use crate::execute::Stream;
 use crate::proxy::{Admission, DrainPhase, Proxy};
 
 /// Pause after a failed accept (mostly: no file descriptor left), so that the loop does not spin.
@@ -40,6 +42,8 @@ pub struct WorkerStart {
     pub index: usize,
     /// Its own listeners, non-blocking: one, or more when it took over those of a process with more workers.
     pub listeners: Vec<StdListener>,
+    /// The UNIX socket, non-blocking.
+    pub local: Option<StdUnixListener>,
     /// The shared handles.
     pub proxy: Arc<Proxy>,
     /// Where it says that it ended; the channel closes with the last worker.
@@ -69,6 +73,7 @@ fn run(start: WorkerStart) -> io::Result<()> {
 
 async fn serve(start: WorkerStart) -> io::Result<()> {
     let listeners = start.listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let local = start.local.map(UnixListener::from_std).transpose()?;
     let proxy = start.proxy;
     let conversations = Conversations::new(Arc::clone(&proxy));
     let mut clients = JoinSet::new();
@@ -83,8 +88,8 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             () = proxy.drain.reached(DrainPhase::Leaving) => break,
             Some(_) = clients.join_next(), if !clients.is_empty() => {}
             Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
-            accepted = accept(&listeners) => match accepted {
-                Ok((client, _)) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
+            accepted = accept(&listeners, local.as_ref()) => match accepted {
+                Ok(client) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
                 Err(error) => {
                     warn!(worker = start.index, %error, "a client could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -92,33 +97,41 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             },
         }
     }
-    drop(listeners);
+    drop((listeners, local));
     finish(&proxy, &mut clients).await;
     care.abort();
     Ok(())
 }
 
 /// Accepts from whichever listener has a client. Cancel-safe.
-async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listeners: &[TcpListener], local: Option<&UnixListener>) -> io::Result<Stream> {
     poll_fn(|context| {
-        let ready = listeners.iter().find_map(|listener| match listener.poll_accept(context) {
-            Poll::Ready(accepted) => Some(accepted),
-            Poll::Pending => None,
-        });
-        ready.map_or(Poll::Pending, Poll::Ready)
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted.map(|(stream, _)| quick(stream)));
+            }
+        }
+        match local.map(|local| local.poll_accept(context)) {
+            Some(Poll::Ready(accepted)) => Poll::Ready(accepted.map(|(stream, _)| Stream::Unix(stream))),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
     })
     .await
 }
 
+/// Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
+fn quick(stream: TcpStream) -> Stream {
+    let _ = stream.set_nodelay(true);
+    Stream::Tcp(stream)
+}
+
 fn admit(
-    client: TcpStream,
+    client: Stream,
     proxy: &Arc<Proxy>,
     conversations: &Conversations,
     clients: &mut JoinSet<()>,
     strangers: &mut JoinSet<()>,
 ) {
-    // Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
-    let _ = client.set_nodelay(true);
     let max = proxy.clients_max();
     match proxy.clients.admit(max) {
         Some(place) => {
@@ -133,7 +146,7 @@ fn admit(
     }
 }
 
-async fn converse(conversations: Conversations, client: TcpStream, place: Admission, proxy: Arc<Proxy>) {
+async fn converse(conversations: Conversations, client: Stream, place: Admission, proxy: Arc<Proxy>) {
     let _counted = Counted::new(Arc::clone(&proxy));
     wait_ready(&proxy).await;
     conversations.run(client).await;

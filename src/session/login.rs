@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::config::User;
+use crate::config::{Login, User};
 use crate::execute::{
     Client, ClientError, Failure, Identity, Keeping, Link, Settings, Targets, Transaction, Worker, check_setting,
     quoted_value,
@@ -14,13 +14,15 @@ use crate::proxy::{ClientHandle, Newcomer, Pinned, Snapshot};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
 use crate::wire::frame::FrameError;
-use crate::wire::scram::{self, ServerExchange, Verifier};
+use crate::wire::scram::{self, Binding, ServerExchange, Verifier};
 use crate::wire::startup::{self, Packet, Start};
 
 use super::conversation::Session;
 use super::extended::Extended;
 use super::report;
 
+/// The first byte of a TLS handshake; no start-up packet begins so.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// The name of the console's database.
 const CONSOLE_DATABASE: &str = "shardloom";
 /// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
@@ -71,6 +73,11 @@ async fn try_enter(mut client: Client, worker: Rc<Worker>) -> Result<Option<Entr
         return refuse(client, Refusal::new(SqlState::INVALID_AUTHORIZATION, "no user name in the start-up packet"))
             .await;
     };
+    if worker.proxy.acceptor.is_required() && client.secured().is_none() && !client.is_local() {
+        let refusal = Refusal::new(SqlState::INVALID_AUTHORIZATION, "this proxy takes no connection without TLS")
+            .with_hint("Connect with sslmode=require, or better verify-full.");
+        return refuse(client, refusal).await;
+    }
     let (user, verifier) = worker.proxy.logins.find(&user_name);
     if let Err(refusal) = authenticate(&mut client, &user_name, user.as_ref(), verifier).await? {
         warn!(user = user_name, "authentication failed");
@@ -95,6 +102,9 @@ async fn try_enter(mut client: Client, worker: Rc<Worker>) -> Result<Option<Entr
 /// Reads up to the start-up packet; cancel requests are served here.
 async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start>, ClientError> {
     let mut encryption_requests = 0;
+    if worker.proxy.acceptor.is_offered() && client.first_byte().await? == Some(TLS_HANDSHAKE) {
+        client.secure(&worker.proxy.acceptor, true).await?;
+    }
     loop {
         let Some((packet, length)) = startup::read(client.input())? else {
             client.flush().await?;
@@ -112,7 +122,11 @@ async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start
                         "data ahead of the answer to an encryption request",
                     )));
                 }
-                client.output().extend_from_slice(b"N");
+                let secures = packet == Packet::Ssl && worker.proxy.acceptor.is_offered() && client.may_be_secured();
+                client.output().extend_from_slice(if secures { b"S" } else { b"N" });
+                if secures {
+                    client.secure(&worker.proxy.acceptor, false).await?;
+                }
             }
             Packet::Cancel { process, secret } => {
                 worker.proxy.cancels.cancel(process, &secret).await;
@@ -136,15 +150,26 @@ async fn authenticate(
     user: Option<&User>,
     verifier: Verifier,
 ) -> Result<Result<(), Refusal>, ClientError> {
-    let mut exchange = ServerExchange::new(verifier, scram::nonce(&rand::random()));
-    backend::write_auth_sasl(client.output(), &[scram::MECHANISM]);
+    if user.is_some_and(|user| matches!(user.login, Login::Certificate)) {
+        return Ok(by_certificate(client, name));
+    }
+    let end_point = client.secured().and_then(|secured| secured.end_point.clone());
+    let offered: &[&str] =
+        if end_point.is_some() { &[scram::MECHANISM_PLUS, scram::MECHANISM] } else { &[scram::MECHANISM] };
+    backend::write_auth_sasl(client.output(), offered);
     let failed =
         || Refusal::new(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{name}\""));
     let (kind, body) = client.frame().await?;
     let Ok(initial) = backend::SaslInitial::read(&body) else { return Ok(Err(failed())) };
-    if kind != b'p' || initial.mechanism != scram::MECHANISM {
+    if kind != b'p' || !offered.contains(&initial.mechanism) {
         return Ok(Err(failed()));
     }
+    let binding = match end_point {
+        Some(hash) if initial.mechanism == scram::MECHANISM_PLUS => Binding::EndPoint(hash),
+        Some(_) => Binding::Declined,
+        None => Binding::None,
+    };
+    let mut exchange = ServerExchange::new(verifier, scram::nonce(&rand::random())).bind(binding);
     let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(Err(failed())) };
     backend::write_auth_sasl_continue(client.output(), &challenge);
     let (kind, body) = client.frame().await?;
@@ -157,6 +182,17 @@ async fn authenticate(
         }
         Some(_) | None => Ok(Err(failed())),
     }
+}
+
+/// The certificate was verified in the handshake; it has to be this user's.
+fn by_certificate(client: &mut Client, name: &str) -> Result<(), Refusal> {
+    let shown = client.secured().and_then(|secured| secured.common_name.as_deref());
+    if shown != Some(name) {
+        let message = format!("certificate authentication failed for user \"{name}\"");
+        return Err(Refusal::new(SqlState::INVALID_AUTHORIZATION, message));
+    }
+    backend::write_auth_ok(client.output());
+    Ok(())
 }
 
 async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> Result<Option<Entrance>, ClientError> {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::execute::{Consequence, Reading};
+use crate::execute::{Consequence, Keeping, Reading};
 use crate::proxy::Pinned;
 use crate::types::TransactionStatus;
 use crate::wire::backend;
@@ -116,6 +116,7 @@ impl Relay {
         self.forget_statements();
         self.names.unnamed.clear();
         self.link.pin = self.link.base_pin();
+        self.link.keeping = Keeping::default();
         self.record.set_pinned(self.link.pin);
     }
 

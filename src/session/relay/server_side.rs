@@ -1,9 +1,12 @@
 //! Messages of the server on their way to the client.
 
+use std::rc::Rc;
+
 use bytes::{Buf, BytesMut};
 
 use crate::backend::{BackendError, Server};
 use crate::config::PoolMode;
+use crate::execute::Named;
 use crate::types::TransactionStatus;
 use crate::wire::backend::{self, ErrorFields};
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
@@ -188,6 +191,9 @@ impl Relay {
             return Ok(Pass::No);
         }
         self.unit.end();
+        if matches!(expect, Some(Expect::Sync)) {
+            self.names.unsure = self.names.unsure.saturating_sub(1);
+        }
         self.settle(status);
         Ok(Pass::Yes)
     }
@@ -230,11 +236,25 @@ impl Relay {
                 self.unit.outdated = sends_again;
                 if sends_again { Pass::No } else { Pass::Yes }
             }
-            Some(_) => {
+            Some(expect) => {
+                let named = match expect {
+                    Expect::Bind(named) | Expect::Describe(named) => named.clone(),
+                    _ => None,
+                };
+                let mended = named.and_then(|named| self.mend_name(frame, &named));
                 self.skip_to_sync();
-                self.answered()
+                let passes = self.answered();
+                mended.map_or(passes, Pass::Instead)
             }
         }
+    }
+
+    /// Returns the error with the client's name for the statement, if the server says its own.
+    fn mend_name(&self, frame: &[u8], named: &Rc<Named>) -> Option<Vec<u8>> {
+        let server = named.name();
+        memchr::memmem::find(frame, server.as_bytes())?;
+        let (client, _) = self.names.named.iter().find(|(_, known)| Rc::ptr_eq(known, named))?;
+        Some(mended(frame, &server, &String::from_utf8_lossy(client)))
     }
 
     /// After an error the server ignores what follows, up to Sync: none of that is owed, prepared or closed.
@@ -249,26 +269,17 @@ impl Relay {
     }
 
     fn take_back(&mut self, expect: Expect) {
+        self.names.take_back(&expect);
         let Some(server) = &mut self.server else { return };
         match expect {
-            Expect::Parse(Parsed::Named(client, named)) => {
-                server.statements.remove(named.id());
-                self.names.named.remove(&client);
-            }
-            Expect::Parse(Parsed::Again(Some(named))) => server.statements.remove(named.id()),
+            Expect::Parse(Parsed::Named(_, named) | Parsed::Again(Some(named))) => server.statements.remove(named.id()),
             Expect::Parse(Parsed::Unnamed | Parsed::Again(None)) | Expect::Evicted(None) => {
                 self.names.unnamed_is_sent = false;
             }
             Expect::Evicted(Some(id)) => {
                 server.statements.insert(id);
             }
-            Expect::Own(Own::Parse(client)) => {
-                self.names.named.remove(&client);
-            }
-            Expect::Own(Own::Close(Some((client, named)))) => {
-                self.names.named.insert(client, named);
-            }
-            Expect::Own(Own::Close(None))
+            Expect::Own(_)
             | Expect::Query { .. }
             | Expect::Hidden
             | Expect::Taken { .. }
@@ -295,11 +306,26 @@ impl Relay {
             index += 1;
             !ignored
         });
-        self.unsynced = !self.expected.iter().any(|expect| matches!(expect, Expect::Sync));
+        let due = self.syncs_due();
+        self.names.unsure = self.names.unsure.min(due);
+        self.unsynced = due == 0;
     }
 }
 
 impl super::state::Names {
+    /// Takes back what a message that was never answered did to the names.
+    pub(super) fn take_back(&mut self, expect: &Expect) {
+        match expect {
+            Expect::Parse(Parsed::Named(client, _)) | Expect::Own(Own::Parse(client)) => {
+                self.named.remove(client);
+            }
+            Expect::Own(Own::Close(Some((client, named)))) => {
+                self.named.insert(client.clone(), Rc::clone(named));
+            }
+            _ => {}
+        }
+    }
+
     /// Portals end with their transaction.
     fn portals_end(&mut self, status: TransactionStatus) {
         if status == TransactionStatus::Idle && !self.portals.is_empty() {

@@ -45,6 +45,10 @@ pub(super) struct Relay {
     pub unit: Unit,
     /// A transaction block was opened although the pool mode is `statement`.
     pub opened_block: bool,
+    /// The next message waits for replies to those before it.
+    pub waits: bool,
+    /// What ties the session to its server may be gone.
+    pub doubts: bool,
     /// When the server was last given something while it owed nothing.
     pub since: Option<Instant>,
     /// When its last reply ended, until that was noted.
@@ -73,6 +77,10 @@ pub(super) struct Names {
     pub unnamed_reading: Option<Rc<Reading>>,
     /// Whether the server at hand has it.
     pub unnamed_is_sent: bool,
+    /// Whether messages since the last Sync define or close names.
+    pub changed: bool,
+    /// How many more Syncs must be answered until it is known which of the names hold.
+    pub unsure: usize,
     /// Portals of statements that leave something behind.
     pub portals: HashMap<Box<[u8]>, Rc<Reading>>,
 }
@@ -158,6 +166,8 @@ impl Relay {
             effects: Effects::default(),
             unit: Unit::default(),
             opened_block: false,
+            waits: false,
+            doubts: false,
             since: None,
             ended: None,
         }

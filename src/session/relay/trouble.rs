@@ -70,7 +70,11 @@ impl Relay {
         }
         let refusal = error.refusal();
         self.link.worker.proxy.metrics.error(refusal.state.class());
-        if pinned || self.status != TransactionStatus::Idle || self.skip > 0 {
+        if self.skip > 0 {
+            // Part of a row has gone out: whatever followed would be read as the rest of it.
+            return Err(End::Told);
+        }
+        if pinned || self.status != TransactionStatus::Idle {
             return Err(self.end_with(&refusal).await);
         }
         self.fail_expected(&refusal);
@@ -82,6 +86,7 @@ impl Relay {
         let out = self.link.client.output();
         let mut told = false;
         for expect in self.expected.drain(..) {
+            self.names.take_back(&expect);
             match expect {
                 Expect::Query { .. } => {
                     backend::write_error(out, "ERROR", refusal);
@@ -111,6 +116,7 @@ impl Relay {
         self.copies = false;
         self.unit.end();
         self.names.portals.clear();
+        (self.names.changed, self.names.unsure) = (false, 0);
         self.effects = super::state::Effects { before: self.effects.before.take(), ..Default::default() };
         if let Some(before) = self.effects.before.take() {
             self.link.settings = before;
