@@ -18,6 +18,8 @@ use super::state::{Relay, Skip};
 const SERVER_FRAME_MAX: usize = 1 << 30;
 /// Runs from this length on change buffers instead of being copied.
 const SWAP_BYTES: usize = 4 * 1024;
+/// Rows from this length on pass in pieces; of a shorter one the client sees nothing if the server dies in the middle.
+const PIECES_BYTES: usize = 8 * 1024;
 /// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
 const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
 
@@ -55,7 +57,7 @@ impl Relay {
         self.skip -= at;
         while let Some(header) = frame::header(&input[at..], SERVER_FRAME_MAX)? {
             let available = input.len() - at;
-            if matches!(header.kind, b'D' | b'd') {
+            if matches!(header.kind, b'D' | b'd') && (available >= header.length || header.length >= PIECES_BYTES) {
                 at += header.length.min(available);
                 self.skip = header.length.saturating_sub(available);
                 continue;
@@ -259,13 +261,13 @@ impl Relay {
 
     /// After an error the server ignores what follows, up to Sync: none of that is owed, prepared or closed.
     fn skip_to_sync(&mut self) {
-        while !matches!(self.expected.front(), Some(Expect::Sync)) {
-            let Some(expect) = self.expected.pop_front() else {
-                self.skipping = Skip::Server;
-                return;
-            };
-            self.take_back(expect);
+        let end = self.expected.iter().position(|expect| matches!(expect, Expect::Sync));
+        if end.is_none() {
+            self.skipping = Skip::Server;
         }
+        let skipped: Vec<Expect> = self.expected.drain(..end.unwrap_or(self.expected.len())).collect();
+        // The last first: a name may have been closed and defined again.
+        skipped.into_iter().rev().for_each(|expect| self.take_back(expect));
     }
 
     fn take_back(&mut self, expect: Expect) {

@@ -85,8 +85,9 @@ impl Relay {
     fn fail_expected(&mut self, refusal: &Refusal) {
         let out = self.link.client.output();
         let mut told = false;
+        // The last first: a name may have been closed and defined again.
+        self.expected.iter().rev().for_each(|expect| self.names.take_back(expect));
         for expect in self.expected.drain(..) {
-            self.names.take_back(&expect);
             match expect {
                 Expect::Query { .. } => {
                     backend::write_error(out, "ERROR", refusal);
