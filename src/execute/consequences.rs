@@ -88,6 +88,22 @@ const SESSION_LOCKS: [u32; 8] = [2880, 2881, 2882, 2883, 2886, 2887, 2888, 2889]
 const SET_CONFIG: u32 = 2078;
 
 impl Reading {
+    /// Tells whether prepared statements end with it.
+    pub fn forgets_statements(&self) -> bool {
+        let forgets = |consequence: &Consequence| match consequence {
+            Consequence::DiscardAll | Consequence::Deallocate(_) | Consequence::DeallocateAll => true,
+            Consequence::Nothing
+            | Consequence::Set { .. }
+            | Consequence::Reset(_)
+            | Consequence::ResetAll
+            | Consequence::Savepoint(_)
+            | Consequence::RollbackTo(_)
+            | Consequence::Release(_)
+            | Consequence::Pin(_) => false,
+        };
+        self.statements.iter().any(forgets)
+    }
+
     /// Reads what a FunctionCall of the function with this oid leaves with the session.
     pub fn of_function(oid: u32) -> Self {
         let pin = match oid {

@@ -14,6 +14,7 @@ mod cli;
 mod dev_command;
 mod differential;
 mod drivers;
+mod encryption;
 mod function_calls;
 mod fuzz;
 mod hostile;

@@ -118,7 +118,11 @@ impl Relay {
             self.send(message);
         }
         self.unsynced = false;
+        let forgets = reading.forgets_statements();
         self.expected.push_back(Expect::Query { reading, complete: 0 });
+        if forgets {
+            self.names.unsure = self.ends_due();
+        }
         Ok(Step::Done)
     }
 
@@ -296,6 +300,7 @@ impl Relay {
         let (portal, _) = split_text(&message[HEADER_BYTES..])?;
         let reading = if self.names.portals.is_empty() { None } else { self.names.portals.get(portal).cloned() };
         self.begin_work(reading.as_deref().unwrap_or(&Reading::default()));
+        self.names.changed |= reading.as_deref().is_some_and(Reading::forgets_statements);
         self.send(message);
         self.expected.push_back(Expect::Execute(reading));
         Ok(())
@@ -333,15 +338,15 @@ impl Relay {
             self.expected.push_back(Expect::Sync);
             if std::mem::take(&mut self.names.changed) {
                 // An error before this Sync would undo what it defines, and nobody knows yet.
-                self.names.unsure = self.syncs_due();
+                self.names.unsure = self.ends_due();
             }
         }
         Step::Done
     }
 
-    /// Returns how many Syncs are to be answered.
-    pub(super) fn syncs_due(&self) -> usize {
-        self.expected.iter().filter(|expect| matches!(expect, Expect::Sync)).count()
+    /// Returns how many Queries and Syncs are to be answered.
+    pub(super) fn ends_due(&self) -> usize {
+        self.expected.iter().filter(|expect| matches!(expect, Expect::Sync | Expect::Query { .. })).count()
     }
 
     /// A statement that may take back what ties the session to its server is a reason to ask there.

@@ -1,5 +1,6 @@
 //! What statements leave with the session: settings to replay, statements forgotten, and what a rollback takes back.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::execute::{Consequence, Keeping, Reading};
@@ -9,7 +10,7 @@ use crate::wire::backend;
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend;
 
-use super::expect::Expect;
+use super::expect::{Expect, Parsed};
 use super::state::Relay;
 
 /// The fingerprint of a server whose settings differ from the session's.
@@ -102,8 +103,20 @@ impl Relay {
 
     fn forget_statements(&mut self) {
         self.names.named.clear();
-        if let Some(server) = &mut self.server {
-            server.statements.clear();
+        let Some(server) = &mut self.server else { return };
+        server.statements.clear();
+        // What the client has asked for since comes after it.
+        for expect in &self.expected {
+            match expect {
+                Expect::Parse(Parsed::Named(client, named)) => {
+                    self.names.named.insert(client.clone(), Rc::clone(named));
+                    server.statements.insert(named.id());
+                }
+                Expect::Parse(Parsed::Again(Some(named))) => {
+                    server.statements.insert(named.id());
+                }
+                _ => {}
+            }
         }
     }
 

@@ -182,6 +182,7 @@ impl Relay {
         if matches!(expect, Some(Expect::Hidden)) {
             return Ok(Pass::No);
         }
+        self.names.unsure = self.names.unsure.saturating_sub(1);
         if status != TransactionStatus::Idle && self.link.mode == PoolMode::Statement {
             self.opened_block = true;
             return Ok(Pass::No);
@@ -193,9 +194,6 @@ impl Relay {
             return Ok(Pass::No);
         }
         self.unit.end();
-        if matches!(expect, Some(Expect::Sync)) {
-            self.names.unsure = self.names.unsure.saturating_sub(1);
-        }
         self.settle(status);
         Ok(Pass::Yes)
     }
@@ -255,7 +253,12 @@ impl Relay {
     fn mend_name(&self, frame: &[u8], named: &Rc<Named>) -> Option<Vec<u8>> {
         let server = named.name();
         memchr::memmem::find(frame, server.as_bytes())?;
-        let (client, _) = self.names.named.iter().find(|(_, known)| Rc::ptr_eq(known, named))?;
+        let closed = self.expected.iter().find_map(|expect| match expect {
+            Expect::Own(Own::Close(Some((client, known)))) if Rc::ptr_eq(known, named) => Some(client),
+            _ => None,
+        });
+        let known = self.names.named.iter().find(|(_, known)| Rc::ptr_eq(known, named));
+        let client = closed.or(known.map(|(client, _)| client))?;
         Some(mended(frame, &server, &String::from_utf8_lossy(client)))
     }
 
@@ -308,9 +311,8 @@ impl Relay {
             index += 1;
             !ignored
         });
-        let due = self.syncs_due();
-        self.names.unsure = self.names.unsure.min(due);
-        self.unsynced = due == 0;
+        self.names.unsure = self.names.unsure.min(self.ends_due());
+        self.unsynced = !self.expected.iter().any(|expect| matches!(expect, Expect::Sync));
     }
 }
 
