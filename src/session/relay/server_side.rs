@@ -271,6 +271,7 @@ impl Relay {
         let skipped: Vec<Expect> = self.expected.drain(..end.unwrap_or(self.expected.len())).collect();
         // The last first: a name may have been closed and defined again.
         skipped.into_iter().rev().for_each(|expect| self.take_back(expect));
+        self.names.unsure = self.names.unsure.min(self.ends_due());
     }
 
     fn take_back(&mut self, expect: Expect) {

@@ -173,8 +173,12 @@ impl Relay {
         }
     }
 
-    /// Tells whether nothing is under way: no reply is due, no transaction open, no pipeline begun.
+    /// Tells whether nothing is under way: no reply is due, no transaction open, no pipeline begun, no Sync waited for.
     pub fn is_idle(&self) -> bool {
-        self.expected.is_empty() && !self.unsynced && self.begun.is_none() && self.status == TransactionStatus::Idle
+        self.expected.is_empty()
+            && !self.unsynced
+            && self.skipping != Skip::Server
+            && self.begun.is_none()
+            && self.status == TransactionStatus::Idle
     }
 }
