@@ -31,7 +31,7 @@ pub async fn run(stream: Stream, worker: Rc<Worker>) {
     match login::enter(client, worker).await {
         Ok(Some(Entrance::Session(session))) if session.link.identity.passthrough => relay::serve(*session).await,
         Ok(Some(Entrance::Session(session))) => serve(*session).await,
-        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, *record).await,
+        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(*client, worker, *record).await,
         Ok(None) => {}
         Err(error) => debug!(?error, "a client left during its login"),
     }

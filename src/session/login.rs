@@ -40,7 +40,7 @@ pub(super) enum Entrance {
         /// What SHOW CLIENTS says of it.
         record: Box<ClientHandle>,
         /// Its socket.
-        client: Client,
+        client: Box<Client>,
         /// The worker that serves it.
         worker: Rc<Worker>,
     },
@@ -214,7 +214,7 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
     let (name, address) = (&user.name, client.address());
     let who = Newcomer { user: name, database: CONSOLE_DATABASE, address, process: 0 };
     let record = worker.proxy.clients.register_operator(who, &worker.proxy.live.load(), now_ms);
-    Ok(Some(Entrance::Console { record: Box::new(record), client, worker }))
+    Ok(Some(Entrance::Console { record: Box::new(record), client: Box::new(client), worker }))
 }
 
 async fn open_session(

@@ -44,8 +44,8 @@ pub(super) fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
 /// Returns the common name of a certificate's subject, the last if it has several.
 pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     let parsed = Certificate::from_der(certificate).ok()?;
-    let parts = parsed.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
-    let named = parts.filter(|part| part.oid.to_string() == COMMON_NAME).last()?;
+    let mut parts = parsed.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
+    let named = parts.rfind(|part| part.oid.to_string() == COMMON_NAME)?;
     let utf8 = named.value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
     let printable = || named.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned());
     // A zero byte in a name has fooled readers before.

@@ -48,7 +48,7 @@ impl Authority {
         let files = (self.file(&format!("{common_name}.pem")), self.file(&format!("{common_name}.key")));
         fs::write(&files.0, certificate.pem()).expect("the certificate's file");
         fs::write(&files.1, key.serialize_pem()).expect("the key's file");
-        let private = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o600));
+        let private: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(&files.1, private).expect("a private key");
         files
     }

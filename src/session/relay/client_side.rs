@@ -206,9 +206,10 @@ impl Relay {
             self.name_is_taken(name, &known);
             return Ok(());
         }
-        // In a failed transaction the server has to judge each Parse itself.
+        // In a failed transaction, and behind a DEALLOCATE on its way, the server has to see each Parse itself.
         let names = &self.link.worker.statement_names;
         let named = match self.status {
+            _ if self.names.resets => names.own(body, reading),
             TransactionStatus::Failed => names.own(body, reading),
             TransactionStatus::Idle | TransactionStatus::Open => names.shared(self.link.settings.tag(), body, reading),
         };
@@ -300,7 +301,9 @@ impl Relay {
         let (portal, _) = split_text(&message[HEADER_BYTES..])?;
         let reading = if self.names.portals.is_empty() { None } else { self.names.portals.get(portal).cloned() };
         self.begin_work(reading.as_deref().unwrap_or(&Reading::default()));
-        self.names.changed |= reading.as_deref().is_some_and(Reading::forgets_statements);
+        if reading.as_deref().is_some_and(Reading::forgets_statements) {
+            (self.names.changed, self.names.resets) = (true, true);
+        }
         self.send(message);
         self.expected.push_back(Expect::Execute(reading));
         Ok(())

@@ -183,6 +183,7 @@ impl Relay {
             return Ok(Pass::No);
         }
         self.names.unsure = self.names.unsure.saturating_sub(1);
+        self.names.resets = false;
         if status != TransactionStatus::Idle && self.link.mode == PoolMode::Statement {
             self.opened_block = true;
             return Ok(Pass::No);

@@ -79,6 +79,8 @@ pub(super) struct Names {
     pub unnamed_is_sent: bool,
     /// Whether messages since the last Sync define or close names.
     pub changed: bool,
+    /// Whether the pipeline at hand deallocates statements: nobody knows yet which the server will have then.
+    pub resets: bool,
     /// How many more Syncs must be answered until it is known which of the names hold.
     pub unsure: usize,
     /// Portals of statements that leave something behind.

@@ -117,7 +117,7 @@ impl Relay {
         self.copies = false;
         self.unit.end();
         self.names.portals.clear();
-        (self.names.changed, self.names.unsure) = (false, 0);
+        (self.names.changed, self.names.resets, self.names.unsure) = (false, false, 0);
         self.effects = super::state::Effects { before: self.effects.before.take(), ..Default::default() };
         if let Some(before) = self.effects.before.take() {
             self.link.settings = before;
