@@ -281,18 +281,6 @@ impl Session {
         Ok(frames)
     }
 
-    async fn describe_cursor(&mut self, name: &str, shard: ShardId) -> Result<(), Failure> {
-        self.refuse_if_failed()?;
-        let position = self.link.enlist(shard, crate::execute::Role::Reader).await?;
-        self.link.flush_member(position).await?;
-        let (client, server) = self.link.client_and_member(position);
-        frontend::write_describe(server.out(), frontend::Target::Portal, name);
-        frontend::write_sync(server.out());
-        server.flush().await?;
-        let reply = crate::execute::pass_reply(client, server).await?;
-        if reply.failed { Err(Failure::Told) } else { Ok(()) }
-    }
-
     async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
         let understood = Rc::clone(&portal.statement.meaning.borrow());
         match &understood.meaning {

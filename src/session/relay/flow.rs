@@ -174,8 +174,13 @@ impl Relay {
             return Poll::Ready(Event::Gone(error));
         }
         if let Some(server) = &mut self.server {
+            let was_full = server.out().len() >= FLUSH_BYTES;
             if let Poll::Ready(Err(error)) = server.poll_flush(context) {
                 return Poll::Ready(Event::Lost(error));
+            }
+            // Whole messages may be left behind the one that filled it, and the client may have nothing to add.
+            if was_full && server.out().len() < FLUSH_BYTES {
+                return Poll::Ready(Event::Client);
             }
             // A client that does not read keeps its server waiting, not the proxy's memory growing.
             if self.link.client.output().len() < FLUSH_BYTES
