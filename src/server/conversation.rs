@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::pool_policy::pool_settings;
 use crate::backend::{Pools, ServerTarget};
 use crate::execute::{Limits, Plans, Worker};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Stranger};
 use crate::session;
 
 /// How long a write waits for the redo of what was lost on its shard: a start installs the schema first, and a home
@@ -41,9 +41,9 @@ impl Conversations {
         Self { worker: Rc::new(Worker::new(proxy, pools, plans, limits)) }
     }
 
-    /// Serves one client until it leaves or the drain closes it.
-    pub async fn run(&self, client: TcpStream) {
-        session::run(client, Rc::clone(&self.worker)).await;
+    /// Serves one client, a stranger at first, until it leaves or the drain closes it.
+    pub async fn run(&self, client: TcpStream, stranger: Stranger) {
+        session::run(client, Rc::clone(&self.worker), stranger).await;
     }
 
     /// Returns this worker's server connections.

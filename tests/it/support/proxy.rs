@@ -29,13 +29,15 @@ pub struct ProxyOptions {
     pub workers: u16,
     /// More top-level entries of shardloom.yaml, such as `pool: {mode: transaction, size: 3}`.
     pub config: String,
+    /// More lines of its list of users, such as `- {name: kim, password: secret}`.
+    pub users: String,
     /// More environment variables.
     pub environment: Vec<(String, String)>,
 }
 
 impl Default for ProxyOptions {
     fn default() -> Self {
-        Self { workers: 2, config: String::new(), environment: Vec::new() }
+        Self { workers: 2, config: String::new(), users: String::new(), environment: Vec::new() }
     }
 }
 
@@ -286,11 +288,13 @@ admin: {{address: "127.0.0.1:{admin_port}"}}
 rules: "{rules}"
 users:
 - {{name: {APP_USER}, scram: "{scram}", shard_user: {APP_USER}, shard_password: "env:APP_PASSWORD", console: true}}
+{users}
 service: {{user: {SERVICE_USER}, password: "env:SERVICE_PASSWORD"}}
 {more}
 "#,
         workers = options.workers,
         rules = folder.join("rules").display(),
+        users = options.users,
         more = options.config,
     )
 }
