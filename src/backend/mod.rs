@@ -5,6 +5,7 @@
 //! [`Allowance`] that says how many connections there may be, and the [`Roster`] that lists them.
 
 mod allowance;
+mod ask;
 mod bell;
 mod cancel;
 mod error;
@@ -24,6 +25,7 @@ mod target;
 mod tests;
 
 pub use allowance::Allowance;
+pub use ask::Ask;
 pub use cancel::{CancelHandle, CancelKey, CancelRegistry};
 pub use error::{BackendError, ServerError};
 pub use orders::Orders;

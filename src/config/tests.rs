@@ -99,7 +99,7 @@ fn each_mistake_is_told_alone() {
     let cases = [
         (
             "listn: {}",
-            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, service, pool, databases, limits, relay, passthrough, server_tls, telemetry; did you mean \"listen\"?",
+            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, hba, auth, service, pool, databases, limits, relay, passthrough, server_tls, telemetry; did you mean \"listen\"?",
         ),
         (
             "listen: {address: localhost}",
@@ -136,8 +136,14 @@ fn each_mistake_is_told_alone() {
 fn each_mistake_in_a_user_is_told_alone() {
     let cases = [
         ("[]", "1:8: there must be a user, or nobody could connect"),
-        ("[{name: a}]", "1:9: a user has one of \"scram\", \"password\" and \"certificate\""),
-        ("[{name: a, password: x, scram: y}]", "1:9: a user has one of \"scram\", \"password\" and \"certificate\""),
+        (
+            "[{name: a}]",
+            "1:9: a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"",
+        ),
+        (
+            "[{name: a, password: x, scram: y}]",
+            "1:9: a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"",
+        ),
         (
             "[{name: a, scram: hush}]",
             "1:26: not a SCRAM-SHA-256 verifier as in pg_authid: it does not begin with SCRAM-SHA-256$",

@@ -127,16 +127,20 @@ impl Client {
 
     /// Returns where the client connects from; `None` for a UNIX socket, or if the connection is broken.
     pub fn address(&self) -> Option<SocketAddr> {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
-            Stream::Unix(_) | Stream::Gone => None,
-        }
+        self.stream.address()
     }
 
     /// Tells whether the client came through a UNIX socket.
     pub fn is_local(&self) -> bool {
         matches!(self.stream, Stream::Unix(_))
+    }
+
+    /// Returns the user id of the process at the other end of a UNIX socket.
+    pub fn peer(&self) -> Option<u32> {
+        match &self.stream {
+            Stream::Unix(stream) => stream.peer_cred().ok().map(|peer| peer.uid()),
+            Stream::Tcp(_) | Stream::Tls(_) | Stream::Gone => None,
+        }
     }
 
     /// Tells whether TLS can begin on the connection.

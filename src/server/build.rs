@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
 use crate::proxy::{
     ClientRegistry, Drain, HealthBoard, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
+    Strangers,
 };
 use crate::rules::RuleSet;
 use crate::snowflake::{Generator, Layout};
@@ -48,6 +49,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         outbox,
         ids,
         clients: ClientRegistry::default(),
+        strangers: Strangers::default(),
         pools: PoolBoard::default(),
         health: HealthBoard::default(),
         readiness: Readiness::default(),

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,7 +19,8 @@ use super::conversation::Conversations;
 use super::pool_care::care;
 use super::turn_away::{too_many, turn_away};
 use crate::execute::Stream;
-use crate::proxy::{Admission, DrainPhase, Proxy};
+use crate::proxy::{Admission, DrainPhase, Proxy, Stranger};
+use crate::types::Refusal;
 
 /// Pause after a failed accept (mostly: no file descriptor left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -132,24 +133,41 @@ fn admit(
     clients: &mut JoinSet<()>,
     strangers: &mut JoinSet<()>,
 ) {
-    let max = proxy.clients_max();
-    match proxy.clients.admit(max) {
-        Some(place) => {
+    match find_place(client.address(), proxy) {
+        Ok(place) => {
             let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
             let registry = Arc::clone(&proxy);
             registry.clients.note_task(clients.spawn_local(converse(conversations, client, place, proxy)));
         }
-        None if strangers.len() < TURNED_AWAY_MAX => {
-            strangers.spawn_local(turn_away(client, too_many(max)));
+        Err(refusal) if strangers.len() < TURNED_AWAY_MAX => {
+            strangers.spawn_local(turn_away(client, refusal));
         }
-        None => {}
+        Err(_) => {}
     }
 }
 
-async fn converse(conversations: Conversations, client: Stream, place: Admission, proxy: Arc<Proxy>) {
+/// Finds a place for a new client, perhaps that of one who lingers at the login; fails with `53300` when there is none.
+fn find_place(address: Option<SocketAddr>, proxy: &Proxy) -> Result<(Admission, Stranger), Refusal> {
+    let now = proxy.clock.monotonic();
+    let stranger =
+        proxy.strangers.take_in(address.map(|from| from.ip().to_canonical()), proxy.stranger_bounds(), now)?;
+    let max = proxy.clients_max();
+    match proxy.clients.admit(max) {
+        Some(place) => Ok((place, stranger)),
+        None if proxy.strangers.show_out_oldest(now) => Ok((proxy.clients.admit_instead(), stranger)),
+        None => Err(too_many(max)),
+    }
+}
+
+async fn converse(
+    conversations: Conversations,
+    client: Stream,
+    (place, stranger): (Admission, Stranger),
+    proxy: Arc<Proxy>,
+) {
     let _counted = Counted::new(Arc::clone(&proxy));
     wait_ready(&proxy).await;
-    conversations.run(client).await;
+    conversations.run(client, stranger).await;
     drop(place);
 }
 

@@ -13,6 +13,7 @@ mod chaos_reference;
 mod cli;
 mod dev_command;
 mod differential;
+mod door;
 mod drivers;
 mod encryption;
 mod function_calls;

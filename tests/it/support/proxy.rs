@@ -31,7 +31,7 @@ pub struct ProxyOptions {
     pub config: String,
     /// More entries of `listen`, such as `tls: {…}`.
     pub listen: String,
-    /// More users, a line each.
+    /// More lines of its list of users, such as `- {name: kim, password: secret}`.
     pub users: String,
     /// More environment variables.
     pub environment: Vec<(String, String)>,
