@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::SCRAM_SHA_256;
 
+use super::exchange::Exchange;
 use super::{BackendError, Server, ServerError};
 use crate::types::SqlState;
 use crate::wire::backend::{Authentication, backend_key};
@@ -66,7 +67,7 @@ fn refused(server: &mut Server, body: &Bytes) -> BackendError {
 }
 
 /// Answers one authentication request; `scram` lives from the first SASL message to the last.
-fn authenticate(server: &mut Server, scram: &mut Option<ScramSha256>, body: &[u8]) -> Result<(), BackendError> {
+fn authenticate(server: &mut Server, scram: &mut Option<Exchange>, body: &[u8]) -> Result<(), BackendError> {
     let request = Authentication::read(body).map_err(|error| server.violated(error))?;
     match request {
         Authentication::Ok if scram.is_some() => {
@@ -85,7 +86,7 @@ fn authenticate(server: &mut Server, scram: &mut Option<ScramSha256>, body: &[u8
             Ok(())
         }
         Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) => {
-            let exchange = ScramSha256::new(password(server)?.as_bytes(), ChannelBinding::unsupported());
+            let exchange = Exchange::new(server.target())?;
             write_sasl_initial(server.out(), SCRAM_SHA_256, exchange.message());
             *scram = Some(exchange);
             Ok(())

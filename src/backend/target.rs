@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Secret;
 use crate::types::ShardId;
+use crate::wire::scram::ScramKeys;
 
 /// One database on one shard's server, and the user who logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct ServerTarget {
     pub user: String,
     /// The password, when the server asks for one.
     pub password: Option<Secret>,
+    /// What logs in by SCRAM where there is no password: the keys that the client proved.
+    pub keys: Option<ScramKeys>,
 }
 
 impl ServerTarget {
@@ -58,6 +61,7 @@ mod tests {
             database: "shop".to_owned(),
             user: "app".to_owned(),
             password: Some(Secret::new("hush")),
+            keys: None,
         };
         assert!(!format!("{target:?}").contains("hush"));
         assert_eq!(target.address(), "/run/pg/.s.PGSQL.5432");

@@ -60,6 +60,7 @@ impl Played {
             database: "shop".to_owned(),
             user: "app".to_owned(),
             password: None,
+            keys: None,
         })
     }
 }

@@ -72,7 +72,8 @@ impl Worker {
         let key = (shard, database.clone(), identity.shard_user.clone());
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get(&key)
-            && (target.host == rule.host && target.port == rule.port && target.password == identity.shard_password)
+            && (target.host == rule.host && target.port == rule.port)
+            && (target.password == identity.shard_password && target.keys == identity.shard_keys)
         {
             return Arc::clone(target);
         }
@@ -84,6 +85,7 @@ impl Worker {
             database: database.clone(),
             user: identity.shard_user.clone(),
             password: identity.shard_password.clone(),
+            keys: identity.shard_keys.clone(),
         });
         targets.insert(key, Arc::clone(&target));
         target

@@ -68,6 +68,7 @@ mod tests {
             database: database.to_owned(),
             user: user.to_owned(),
             password: None,
+            keys: None,
         };
         settings(&config, database, &target)
     }

@@ -65,5 +65,6 @@ fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
         database: config.auth.dbname.clone().unwrap_or_else(|| home.database.clone()),
         user: service.user.clone(),
         password: service.password.clone(),
+        keys: None,
     })
 }

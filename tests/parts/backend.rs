@@ -20,6 +20,7 @@ fn target(host: &str, port: u16, user: &str, password: &str, database: &str) -> 
         database: database.to_owned(),
         user: user.to_owned(),
         password: Some(Secret::new(password)),
+        keys: None,
     })
 }
 
