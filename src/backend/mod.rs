@@ -9,6 +9,7 @@ mod ask;
 mod bell;
 mod cancel;
 mod error;
+mod exchange;
 mod grant;
 mod orders;
 mod pool;

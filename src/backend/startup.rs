@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS};
 
+use super::exchange::Exchange;
 use super::{BackendError, Server, ServerError};
 use crate::types::SqlState;
 use crate::wire::backend::{Authentication, backend_key};
@@ -61,7 +62,7 @@ fn refused(server: &mut Server, body: &Bytes) -> BackendError {
 }
 
 /// Answers one authentication request; `scram` lives from the first SASL message to the last.
-fn authenticate(server: &mut Server, scram: &mut Option<ScramSha256>, body: &[u8]) -> Result<(), BackendError> {
+fn authenticate(server: &mut Server, scram: &mut Option<Exchange>, body: &[u8]) -> Result<(), BackendError> {
     let request = Authentication::read(body).map_err(|error| server.violated(error))?;
     match request {
         Authentication::Ok if scram.is_some() => {
@@ -80,16 +81,16 @@ fn authenticate(server: &mut Server, scram: &mut Option<ScramSha256>, body: &[u8
             Ok(())
         }
         Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) || request.offers(SCRAM_SHA_256_PLUS) => {
+            let offers_plus = request.offers(SCRAM_SHA_256_PLUS);
             let (mechanism, binding) = match server.end_point() {
-                None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
-                Some(Some(hash)) if request.offers(SCRAM_SHA_256_PLUS) => {
+                Some(Some(hash)) if offers_plus && Exchange::can_bind(server.target()) => {
                     (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash.to_vec()))
                 }
                 // Said under TLS, so that a server that did offer it knows that somebody took the offer away.
-                Some(Some(_)) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
-                Some(None) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+                Some(Some(_)) if !offers_plus => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                Some(_) | None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
             };
-            let exchange = ScramSha256::new(password(server)?.as_bytes(), binding);
+            let exchange = Exchange::new(server.target(), binding)?;
             write_sasl_initial(server.out(), mechanism, exchange.message());
             *scram = Some(exchange);
             Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::Secret;
 use crate::tls::Connector;
 use crate::types::ShardId;
+use crate::wire::scram::ScramKeys;
 
 /// One database on one shard's server, and the user who logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct ServerTarget {
     pub tls: Option<Arc<Connector>>,
     /// The password, when the server asks for one.
     pub password: Option<Secret>,
+    /// What logs in by SCRAM where there is no password: the keys that the client proved.
+    pub keys: Option<ScramKeys>,
 }
 
 impl ServerTarget {
@@ -68,6 +71,7 @@ mod tests {
             encoding: None,
             tls: None,
             password: Some(Secret::new("hush")),
+            keys: None,
         };
         assert!(!format!("{target:?}").contains("hush"));
         assert_eq!(target.address(), "/run/pg/.s.PGSQL.5432");

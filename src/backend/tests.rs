@@ -62,6 +62,7 @@ impl Played {
             encoding: Some("UTF8"),
             tls: None,
             password: None,
+            keys: None,
         })
     }
 }

@@ -36,6 +36,8 @@ pub struct Identity {
     pub shard_user: String,
     /// That role's password.
     pub shard_password: Option<crate::config::Secret>,
+    /// What logs in where there is no password.
+    pub shard_keys: Option<crate::wire::scram::ScramKeys>,
     /// The database that the client asked for.
     pub database: String,
     /// Whether that is a database of home served unsharded under its own name.

@@ -98,7 +98,8 @@ impl Worker {
         let key = (shard, database.clone(), identity.shard_user.clone());
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get(&key)
-            && (target.host == rule.host && target.port == rule.port && target.password == identity.shard_password)
+            && (target.host == rule.host && target.port == rule.port)
+            && (target.password == identity.shard_password && target.keys == identity.shard_keys)
         {
             return Arc::clone(target);
         }
@@ -113,6 +114,7 @@ impl Worker {
             encoding: (!identity.passthrough).then_some("UTF8"),
             tls: self.server_tls(),
             password: identity.shard_password.clone(),
+            keys: identity.shard_keys.clone(),
         });
         targets.insert(key, Arc::clone(&target));
         target

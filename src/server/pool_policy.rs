@@ -70,6 +70,7 @@ mod tests {
             encoding: None,
             tls: None,
             password: None,
+            keys: None,
         };
         settings(&config, database, &target)
     }

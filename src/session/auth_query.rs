@@ -67,5 +67,6 @@ fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
         encoding: Some("UTF8"),
         tls: worker.server_tls(),
         password: service.password.clone(),
+        keys: None,
     })
 }

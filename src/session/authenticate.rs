@@ -11,7 +11,7 @@ use crate::proxy::Candidate;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
 use crate::wire::md5::{self, Md5Password};
-use crate::wire::scram::{self, Binding, ServerExchange};
+use crate::wire::scram::{self, Binding, ScramKeys, ServerExchange};
 
 use super::{account, auth_query};
 
@@ -21,6 +21,30 @@ pub(super) enum Denied {
     Refused(Refusal),
     /// It left, or does not speak the protocol.
     Lost(ClientError),
+}
+
+/// A client that is who it says it is.
+pub(super) struct Proven {
+    /// The user.
+    pub user: User,
+    /// What logs in on shards that have the user's verifier, where there is no password for them.
+    pub keys: Option<ScramKeys>,
+}
+
+/// What came of the exchange of messages.
+enum Outcome {
+    /// The client did not prove who it is.
+    Failed,
+    /// It did, or nothing was asked.
+    Passed,
+    /// It did, by SCRAM, with these keys.
+    PassedWith(ScramKeys),
+}
+
+impl Outcome {
+    fn of(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
 }
 
 impl From<ClientError> for Denied {
@@ -51,7 +75,7 @@ pub(super) async fn authenticate(
     worker: &Worker,
     name: &str,
     database: &str,
-) -> Result<User, Denied> {
+) -> Result<Proven, Denied> {
     let address = client.address().map(|address| address.ip().to_canonical());
     let approach = Approach { transport: transport(client), address, database, user: name };
     let method = choose(worker, &approach)?;
@@ -60,13 +84,21 @@ pub(super) async fn authenticate(
     let account = if method == Method::Peer { client.peer().and_then(account::of) } else { None };
     let certificate = client.secured().and_then(|secured| secured.common_name.clone());
     let vouched = Vouched { account: account.as_deref(), certificate: certificate.as_deref() };
-    let proven = prove(client, method, name, &candidate, vouched).await?;
-    match candidate.user {
-        Some(user) if proven => {
-            backend::write_auth_ok(client.output());
-            Ok(user)
+    let outcome = prove(client, method, name, &candidate, vouched).await?;
+    let proven = match (candidate.user, outcome) {
+        (Some(user), Outcome::Passed) => Some(Proven { user, keys: None }),
+        (Some(user), Outcome::PassedWith(keys)) => {
+            let keys = (user.shard_password.is_none() && user.shard_user == user.name).then_some(keys);
+            Some(Proven { user, keys })
         }
-        Some(_) | None => {
+        (Some(_), Outcome::Failed) | (None, _) => None,
+    };
+    match proven {
+        Some(proven) => {
+            backend::write_auth_ok(client.output());
+            Ok(proven)
+        }
+        None => {
             // What was remembered may be out of date; the next attempt asks again.
             worker.proxy.logins.forget(name);
             warn!(user = name, ?method, "authentication failed");
@@ -109,7 +141,7 @@ async fn prove(
     name: &str,
     candidate: &Candidate,
     vouched: Vouched<'_>,
-) -> Result<bool, ClientError> {
+) -> Result<Outcome, ClientError> {
     match method {
         Method::Md5 => match md5_password(candidate) {
             Some(password) => prove_md5(client, &password).await,
@@ -117,22 +149,22 @@ async fn prove(
             None => prove_scram(client, candidate).await,
         },
         Method::Scram => prove_scram(client, candidate).await,
-        Method::Trust => Ok(true),
-        Method::Peer => Ok(vouched.account == Some(name)),
-        Method::Cert => Ok(vouched.certificate == Some(name)),
-        Method::Reject => Ok(false),
+        Method::Trust => Ok(Outcome::Passed),
+        Method::Peer => Ok(Outcome::of(vouched.account == Some(name))),
+        Method::Cert => Ok(Outcome::of(vouched.certificate == Some(name))),
+        Method::Reject => Ok(Outcome::Failed),
     }
 }
 
-async fn prove_scram(client: &mut Client, candidate: &Candidate) -> Result<bool, ClientError> {
+async fn prove_scram(client: &mut Client, candidate: &Candidate) -> Result<Outcome, ClientError> {
     let end_point = client.secured().and_then(|secured| secured.end_point.clone());
     let offered: &[&str] =
         if end_point.is_some() { &[scram::MECHANISM_PLUS, scram::MECHANISM] } else { &[scram::MECHANISM] };
     backend::write_auth_sasl(client.output(), offered);
     let (kind, body) = client.frame().await?;
-    let Ok(initial) = backend::SaslInitial::read(&body) else { return Ok(false) };
+    let Ok(initial) = backend::SaslInitial::read(&body) else { return Ok(Outcome::Failed) };
     if kind != b'p' || !offered.contains(&initial.mechanism) {
-        return Ok(false);
+        return Ok(Outcome::Failed);
     }
     let binding = match end_point {
         Some(hash) if initial.mechanism == scram::MECHANISM_PLUS => Binding::EndPoint(hash),
@@ -141,26 +173,26 @@ async fn prove_scram(client: &mut Client, candidate: &Candidate) -> Result<bool,
     };
     let verifier = candidate.verifier.clone();
     let mut exchange = ServerExchange::new(verifier, scram::nonce(&rand::random())).bind(binding);
-    let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(false) };
+    let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(Outcome::Failed) };
     backend::write_auth_sasl_continue(client.output(), &challenge);
     let (kind, body) = client.frame().await?;
     match exchange.finish(&body) {
         // A proof is never shown to somebody who is nobody.
         Ok(proof) if kind == b'p' && candidate.user.is_some() => {
             backend::write_auth_sasl_final(client.output(), &proof);
-            Ok(true)
+            Ok(exchange.keys().cloned().map_or(Outcome::Passed, Outcome::PassedWith))
         }
-        Ok(_) | Err(_) => Ok(false),
+        Ok(_) | Err(_) => Ok(Outcome::Failed),
     }
 }
 
-async fn prove_md5(client: &mut Client, password: &Md5Password) -> Result<bool, ClientError> {
+async fn prove_md5(client: &mut Client, password: &Md5Password) -> Result<Outcome, ClientError> {
     let mut salt = [0; md5::SALT_BYTES];
     rand::rng().fill(&mut salt);
     backend::write_auth_md5(client.output(), salt);
     let (kind, body) = client.frame().await?;
     let answer = backend::password(&body);
-    Ok(kind == b'p' && answer.is_ok_and(|answer| password.accepts(salt, answer)))
+    Ok(Outcome::of(kind == b'p' && answer.is_ok_and(|answer| password.accepts(salt, answer))))
 }
 
 /// Returns what an md5 answer is held against; `None` where only a SCRAM verifier is known.

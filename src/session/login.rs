@@ -16,7 +16,7 @@ use crate::wire::backend;
 use crate::wire::frame::FrameError;
 use crate::wire::startup::{self, Packet, Start};
 
-use super::authenticate::{Denied, authenticate};
+use super::authenticate::{Denied, Proven, authenticate};
 use super::conversation::Session;
 use super::extended::Extended;
 use super::report;
@@ -51,7 +51,7 @@ pub(super) enum Entrance {
 
 /// A client that is who it says it is.
 struct Known {
-    user: User,
+    proven: Proven,
     database: String,
     start: Start,
 }
@@ -95,22 +95,22 @@ async fn knock(client: &mut Client, worker: &Worker) -> Result<Option<Known>, De
         return Err(refusal.into());
     }
     let database = start.parameter("database").filter(|name| !name.is_empty()).unwrap_or(name).to_owned();
-    let user = authenticate(client, worker, name, &database).await?;
-    Ok(Some(Known { user, database, start }))
+    let proven = authenticate(client, worker, name, &database).await?;
+    Ok(Some(Known { proven, database, start }))
 }
 
 /// Opens the session, or the console, of a client that is who it says it is.
 async fn admit(mut client: Client, worker: Rc<Worker>, known: Known) -> Result<Option<Entrance>, ClientError> {
-    let Known { user, database, start } = known;
+    let Known { proven, database, start } = known;
     client.set_message_bound(worker.proxy.config.limits.client_message);
     if start.parameter("replication").is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0")) {
         let hint = "Connect to the shard itself for replication.";
         return refuse(client, Refusal::unsupported("replication connections are not available", hint)).await;
     }
     if database == CONSOLE_DATABASE {
-        return enter_console(client, worker, &user).await;
+        return enter_console(client, worker, &proven.user).await;
     }
-    match open_session(client, worker, &user, database, &start).await {
+    match open_session(client, worker, proven, database, &start).await {
         Ok(session) => Ok(Some(Entrance::Session(Box::new(session)))),
         Err((client, refusal)) => refuse(client, refusal).await,
     }
@@ -203,7 +203,7 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
 async fn open_session(
     client: Client,
     worker: Rc<Worker>,
-    user: &User,
+    Proven { user, keys }: Proven,
     database: String,
     start: &Start,
 ) -> Result<Session, (Client, Refusal)> {
@@ -220,7 +220,7 @@ async fn open_session(
         Err(refusal) => return Err((client, refusal)),
     };
     let cancel = worker.proxy.cancels.register();
-    let record = match register(&client, &worker, user, &database, cancel.process()) {
+    let record = match register(&client, &worker, &user, &database, cancel.process()) {
         Ok(record) => record,
         Err(refusal) => return Err((client, refusal)),
     };
@@ -234,6 +234,7 @@ async fn open_session(
             user: user.name.clone(),
             shard_user: user.shard_user.clone(),
             shard_password: user.shard_password.clone(),
+            shard_keys: keys,
             database,
             passthrough,
         },

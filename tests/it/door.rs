@@ -125,7 +125,8 @@ impl<'a> Role<'a> {
     }
 
     async fn end(self) {
-        self.on_shards(&format!("DROP ROLE {}", self.name)).await;
+        // The roles of listed users have rights on the ledger.
+        self.on_shards(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name)).await;
     }
 }
 
@@ -163,6 +164,31 @@ async fn a_query_of_home_knows_users_that_the_file_does_not() {
     drop(client);
     drop(proxy);
     role.end().await;
+}
+
+/// The proxy never learns the password: what the client proves opens the shards, which have the same verifier.
+#[tokio::test]
+async fn a_verifier_is_enough_where_the_shards_have_the_same() {
+    let database = TestDatabase::new("keys");
+    let verifier = || postgres_protocol::password::scram_sha_256(b"secret");
+    let kim = Role::make(&database, "kim", &verifier()).await;
+    // The same password and another salt.
+    let lee = Role::make(&database, "lee", &verifier()).await;
+    let config = "auth: {query: 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1'}\npassthrough: any";
+    let proxy = proxy(&database, config, &format!("- {{name: {}, scram: '{}'}}", lee.name, verifier())).await;
+    for asked in [&database.name, "postgres"] {
+        let mut client = RawClient::connect(proxy.port(), asked, &kim.name, "secret");
+        assert_eq!(client.simple("SELECT current_user").rows(), [[Some(kim.name.clone())]]);
+    }
+    assert_eq!(state(refusal(&proxy, &database.name, &kim.name, "wrong")), "28P01");
+    let (code, message) = refusal(&proxy, &database.name, &lee.name, "secret").expect("the shards know another");
+    assert_eq!(
+        (code.as_str(), message),
+        ("28P01", format!("password authentication failed for user \"{}\"", lee.name))
+    );
+    drop(proxy);
+    kim.end().await;
+    lee.end().await;
 }
 
 #[tokio::test]

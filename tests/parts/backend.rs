@@ -22,6 +22,7 @@ fn target(host: &str, port: u16, user: &str, password: &str, database: &str) -> 
         encoding: Some("UTF8"),
         tls: None,
         password: Some(Secret::new(password)),
+        keys: None,
     })
 }
 

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Verifier;
 use super::verifier::{Key, hash, hmac};
+use super::{ScramKeys, Verifier};
 use crate::types::{Refusal, SqlState};
 
 /// The longest client message that is read, bytes; a real one has about 100.
@@ -47,6 +47,7 @@ pub struct ServerExchange {
     nonce: String,
     binding: Binding,
     state: State,
+    keys: Option<ScramKeys>,
 }
 
 /// What the client was offered of channel binding.
@@ -74,7 +75,7 @@ enum State {
 impl ServerExchange {
     /// Starts an exchange; `nonce` is the server's, fresh and random for each one (see [`nonce`]).
     pub fn new(verifier: Verifier, nonce: impl Into<String>) -> Self {
-        Self { verifier, nonce: nonce.into(), binding: Binding::None, state: State::Start }
+        Self { verifier, nonce: nonce.into(), binding: Binding::None, state: State::Start, keys: None }
     }
 
     /// Says what the client was offered and chose of channel binding.
@@ -122,22 +123,28 @@ impl ServerExchange {
             return Err(ScramError::Malformed("nonce does not match"));
         }
         let signed = [client_first_bare.as_bytes(), b",", server_first.as_bytes(), b",", answer.signed.as_bytes()];
-        if !self.proof_is_right(&answer.proof, &signed) {
-            return Err(ScramError::WrongPassword);
-        }
+        let client_key = self.proven_key(&answer.proof, &signed).ok_or(ScramError::WrongPassword)?;
+        self.keys = Some(ScramKeys::new(client_key, self.verifier.server_key));
         let signature = BASE64_STANDARD.encode(hmac(&self.verifier.server_key, &signed));
         Ok(format!("v={signature}").into_bytes())
     }
 
-    fn proof_is_right(&self, proof: &Key, signed: &[&[u8]]) -> bool {
+    /// Returns the keys with which the client could log in where the same verifier is kept; `None` before it proved
+    /// itself.
+    pub fn keys(&self) -> Option<&ScramKeys> {
+        self.keys.as_ref()
+    }
+
+    /// Returns the client's key if the proof is right.
+    fn proven_key(&self, proof: &Key, signed: &[&[u8]]) -> Option<Key> {
         let mut client_key = hmac(&self.verifier.stored_key, signed);
         client_key.iter_mut().zip(proof).for_each(|(byte, proof)| *byte ^= proof);
-        same(&hash(&client_key), &self.verifier.stored_key)
+        same(&hash(&client_key), &self.verifier.stored_key).then_some(client_key)
     }
 }
 
 /// Compares in a time that does not depend on the contents.
-fn same(left: &Key, right: &Key) -> bool {
+pub(super) fn same(left: &Key, right: &Key) -> bool {
     let difference = left.iter().zip(right).fold(0, |sum, (a, b)| std::hint::black_box(sum | (a ^ b)));
     std::hint::black_box(difference) == 0
 }
