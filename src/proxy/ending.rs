@@ -4,7 +4,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::task::AtomicWaker;
 
@@ -90,6 +90,18 @@ impl EndSignal {
     pub fn cause(&self) -> Option<EndCause> {
         let stored = usize::from(self.cause.load(Ordering::Acquire));
         EndCause::ALL.get(stored.checked_sub(1)?).copied()
+    }
+
+    /// As [`EndSignal::poll_woken`], for a session that asks at every turn: as long as nobody has ever woken it, the waker
+    /// that it left, and keeps a copy of in `left`, is good.
+    #[inline]
+    pub fn poll_first_wake(&self, context: &mut Context<'_>, left: &mut Option<Waker>) -> Poll<()> {
+        if !self.is_raised() && left.as_ref().is_some_and(|left| left.will_wake(context.waker())) {
+            return Poll::Pending;
+        }
+        *left = Some(context.waker().clone());
+        // Registers first and looks then, so that a wake in between is seen by one of the two.
+        self.poll_woken(context)
     }
 
     /// Becomes ready once for each time the session is woken; only the session's own task may ask.

@@ -54,6 +54,7 @@ pub(in crate::session) async fn serve(session: Session) {
 
 impl Relay {
     async fn run(&mut self, signal: &EndSignal) -> End {
+        let mut left = None;
         loop {
             if signal.is_raised()
                 && let Some(refusal) = self.farewell(signal)
@@ -71,7 +72,7 @@ impl Relay {
             }
             self.rest();
             let event = poll_fn(|context| {
-                if signal.poll_woken(context).is_ready() {
+                if signal.poll_first_wake(context, &mut left).is_ready() {
                     return Poll::Ready(Event::Woken);
                 }
                 self.poll(context)
