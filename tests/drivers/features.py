@@ -23,7 +23,7 @@ def outcome(feature, sqlstate):
         state = sqlstate(error)
         if SHARDED and state == "0A000":
             return f"refused {state}"
-        where = traceback.extract_tb(error.__traceback__)[1:3]
+        where = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("matrix.py")]
         lines = ", ".join(f"line {frame.lineno}" for frame in where)
         return f"FAIL {type(error).__name__} {state} {' '.join(str(error).split())} ({lines})"
     return "ok"
