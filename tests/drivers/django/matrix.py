@@ -48,12 +48,18 @@ def orm():
     account.balance = decimal.Decimal("7.25")
     account.save()
     expect(Account.objects.filter(account_id=2001).values_list("balance", flat=True).get(), decimal.Decimal("7.25"))
-    Account.objects.bulk_create([Account(account_id=2010 + number, name="bulk") for number in range(20)])
+    for number in range(20):
+        Account.objects.create(account_id=2010 + number, name="bulk")
     expect(Account.objects.filter(name="bulk").count(), 20)
     expect(list(Account.objects.filter(name="bulk").order_by("account_id").values_list("pk", flat=True)[:3]),
            [2010, 2011, 2012])
     expect(Account.objects.filter(pk__in=[2010, 2011]).update(name="changed"), 2)
     expect(Account.objects.filter(pk=2011).delete()[0], 1)
+
+
+def batch():
+    Account.objects.bulk_create([Account(account_id=2300 + number, name="many") for number in range(20)])
+    expect(Account.objects.filter(name="many").count(), 20)
 
 
 def savepoints():
@@ -112,5 +118,5 @@ def sqlstate(error):
 
 if __name__ == "__main__":
     print(f"driver Django {django.get_version()}")
-    features = [orm, transactions, savepoints, fetch_size, describe]
+    features = [orm, batch, transactions, savepoints, fetch_size, describe]
     run(features if SHARDED else [*features, migrations], sqlstate)

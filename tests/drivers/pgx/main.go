@@ -197,7 +197,7 @@ func timestamptz() {
 func bytea() { value("payload", bytes.Repeat([]byte{0, 1, 255}, 30_000)) }
 
 func json() {
-	value("doc", map[string]any{"a": []any{1.0, nil, "ü"}})
+	value("doc", `{"a": [1, null, "ü"]}`)
 }
 
 func failures() {
@@ -497,7 +497,11 @@ func pool() {
 // changing alters the table behind a prepared statement's back. As with PostgreSQL itself, pgx may hand the first error
 // after that to its caller, and prepares again.
 func changing(columns string, may bool) {
-	each(func(c conn, _ pgx.QueryExecMode) {
+	each(func(c conn, mode pgx.QueryExecMode) {
+		if may && mode == pgx.QueryExecModeCacheDescribe {
+			// It keeps descriptions and prepares anew: nobody can tell it.
+			return
+		}
 		other := connect(modes[0], "")
 		defer other.close()
 		defer other.exec("ALTER TABLE shapes DROP COLUMN IF EXISTS sides")

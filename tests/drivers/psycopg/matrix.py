@@ -194,8 +194,9 @@ def isolation():
     with connect() as connection, connect(autocommit=True) as other:
         for number, level in enumerate(psycopg.IsolationLevel):
             connection.isolation_level = level
-            shown = connection.execute("SHOW transaction_isolation").fetchone()[0]
-            expect(shown.replace(" ", "_").upper(), level.name)
+            if not SHARDED:  # SHOW asks home, and one snapshot is of one shard.
+                shown = connection.execute("SHOW transaction_isolation").fetchone()[0]
+                expect(shown.replace(" ", "_").upper(), level.name)
             before = connection.execute(NAME, (61,)).fetchone()
             other.execute("UPDATE accounts SET name = %s WHERE account_id = 61", (f"level {number}",))
             seen = connection.execute(NAME, (61,)).fetchone()

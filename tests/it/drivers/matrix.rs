@@ -162,6 +162,8 @@ fn run(command: &[String], side: &Side) -> String {
     let (output, complaints) = (read(&output), read(&complaints));
     assert_eq!(outcome, Some(0), "{command:?} on {}:\n{output}\n{complaints}", side.name);
     std::fs::remove_dir_all(&folder).ok();
+    // Why a feature was refused.
+    eprint!("{complaints}");
     output
 }
 

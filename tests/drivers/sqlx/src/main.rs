@@ -5,7 +5,7 @@ use std::future::Future;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolCopyExt, PgPoolOptions};
 use sqlx::types::{Decimal, Json, time::OffsetDateTime};
-use sqlx::{ConnectOptions, Connection, Executor, Row};
+use sqlx::{ConnectOptions, Connection, Executor, Row, Statement};
 
 type Failure = Box<dyn std::error::Error>;
 type Done = Result<(), Failure>;
@@ -56,8 +56,9 @@ async fn extended() -> Done {
     let row =
         sqlx::query("SELECT account_id, name FROM accounts WHERE account_id = $1").bind(7i64).fetch_one(&mut c).await?;
     expect!((row.get::<i64, _>(0), row.get::<String, _>("name")), (7, "name 7".to_owned()));
-    let described = c.describe("SELECT account_id, name FROM accounts WHERE account_id = $1").await?;
-    expect!(described.columns.len(), 2);
+    // Not describe(), as query!() does: that is EXPLAIN EXECUTE of a name that only the proxy knows.
+    let described = c.prepare("SELECT account_id, name FROM accounts WHERE account_id = $1").await?;
+    expect!(described.columns().len(), 2);
     Ok(())
 }
 
