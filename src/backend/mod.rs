@@ -5,9 +5,11 @@
 //! [`Allowance`] that says how many connections there may be, and the [`Roster`] that lists them.
 
 mod allowance;
+mod ask;
 mod bell;
 mod cancel;
 mod error;
+mod exchange;
 mod grant;
 mod orders;
 mod pool;
@@ -24,13 +26,14 @@ mod target;
 mod tests;
 
 pub use allowance::Allowance;
+pub use ask::Ask;
 pub use cancel::{CancelHandle, CancelKey, CancelRegistry};
 pub use error::{BackendError, ServerError};
 pub use orders::Orders;
 pub use pool_settings::{PoolSettings, PoolStats};
-pub use pools::{Policy, Pools};
+pub use pools::{Policy, PoolRef, Pools};
 pub use roster::{Roster, ServerInfo};
-pub use server::Server;
+pub use server::{Connection, Server};
 pub use simple::SimpleReply;
 pub use statements::{SettingsTag, StatementCache};
 pub use target::ServerTarget;

@@ -11,6 +11,11 @@ settings! {
         pre_auth_message: size(KIB, MIB) = 16 * KIB,
         /// How long a client may take to log in. Default 15s.
         login_timeout: span(100, 600_000) = 15_000,
+        /// The most connections that have not logged in; 0 is max_clients. A new one takes the place of one that has
+        /// lingered for over a second, else it is refused with 53300. Default 0.
+        max_unauthenticated: count(0, 1_000_000) = 0,
+        /// The most connections of one address that have not logged in; 0 is no bound. Default 0.
+        max_unauthenticated_per_address: count(0, 1_000_000) = 0,
         /// The most clients at once; one more is refused with 53300. Default 5000.
         max_clients: count(1, 1_000_000) = 5_000,
         /// The most clients of one user; 0 is no bound. Default 0.

@@ -4,13 +4,19 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::auth::AUTH;
+use super::hba::LINE;
 use super::limits::LIMITS;
 use super::listen::{ADMIN, LISTEN, PASSTHROUGH, TELEMETRY};
 use super::pool::POOL_NUMBERS;
 use super::pooling::{DATABASE, MODE, RESET, RESET_FIELD, read_databases};
 use super::relay::RELAY;
+use super::tls::{Side, TLS, read_tls};
 use super::users::{SERVICE, USER, read_service, read_users};
-use super::{Admin, Database, Limits, Listen, Passthrough, Pool, PoolMode, Relay, Service, Sources, Telemetry, User};
+use super::{
+    Admin, Auth, Database, Hba, Limits, Listen, Passthrough, Pool, PoolMode, Relay, Service, Sources, Telemetry, User,
+};
+use crate::tls;
 use crate::types::Diagnostic;
 use crate::yaml::{self, Field, Findings, Node, Place, Record, Shape};
 
@@ -28,6 +34,10 @@ pub struct Config {
     pub rules: PathBuf,
     /// Who may connect, at least one.
     pub users: Vec<User>,
+    /// How they prove who they are, by where they come from.
+    pub hba: Hba,
+    /// Which methods are allowed, and where other users are known.
+    pub auth: Auth,
     /// The proxy's own role on the shards.
     pub service: Service,
     /// Server connections.
@@ -46,6 +56,8 @@ pub struct Config {
     pub passthrough: Passthrough,
     /// What the proxy says about itself.
     pub telemetry: Telemetry,
+    /// TLS to servers.
+    pub server_tls: tls::Settings,
 }
 
 /// `pool` has `mode` and `reset` beside its numbers.
@@ -69,6 +81,12 @@ const CONFIG: Record = Record {
         Field::optional("admin", Shape::Record(&ADMIN), "Where the console and the admin API are."),
         Field::optional("rules", Shape::Text, "Directory of the rule files; default shard-rules/."),
         Field::required("users", Shape::List(&Shape::Record(&USER)), "Who may connect, and as whom."),
+        Field::optional(
+            "hba",
+            Shape::List(&Shape::Record(&LINE)),
+            "Who may come in from where and how they prove who they are; the first line that matches decides.",
+        ),
+        Field::optional("auth", Shape::Record(&AUTH), "Weak methods of hba, and users who are looked up on home."),
         Field::required("service", Shape::Record(&SERVICE), "The proxy's own role on the shards."),
         Field::optional("pool", Shape::Record(&POOL), "Server connections."),
         Field::optional(
@@ -79,6 +97,7 @@ const CONFIG: Record = Record {
         Field::optional("limits", Shape::Record(&LIMITS), "Bounds of sessions and statements."),
         Field::optional("relay", Shape::Record(&RELAY), "Bounds of the relay."),
         Field::optional("passthrough", PASSTHROUGH, "Databases of home served unsharded: none, any or a list."),
+        Field::optional("server_tls", Shape::Record(&TLS), "TLS to servers."),
         Field::optional("telemetry", Shape::Record(&TELEMETRY), "What the proxy says about itself."),
     ],
 };
@@ -119,6 +138,7 @@ impl Config {
         {
             findings.report(&place.place, format!("\"admin\" and \"listen\" have one address, {}", admin.address));
         }
+        let auth = Auth::read(node.get("auth"), findings);
         let pool = node.get("pool");
         let relay = Relay::read(node.get("relay"));
         if let Some(place) = node.get("relay").filter(|_| relay.retry_min > relay.retry_max) {
@@ -129,6 +149,8 @@ impl Config {
             admin,
             rules: PathBuf::from(node.get("rules").and_then(Node::text).unwrap_or(RULES)),
             users: users?,
+            hba: Hba::read(node.get("hba"), &auth, findings),
+            auth,
             service: service?,
             pool: Pool::read(pool),
             pool_mode: PoolMode::read(pool.and_then(|pool| pool.get("mode"))).unwrap_or_default(),
@@ -138,6 +160,7 @@ impl Config {
             relay,
             passthrough: Passthrough::read(node.get("passthrough")),
             telemetry,
+            server_tls: read_tls(node.get("server_tls"), Side::Servers, findings),
         })
     }
 }

@@ -40,7 +40,7 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = parse(LEAST).expect("it is right");
-    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), workers: 1 });
+    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), ..Listen::default() });
     assert_eq!(config.admin.address, address("127.0.0.1:6433"));
     assert!(config.admin.token.is_none());
     assert_eq!(config.rules, Path::new("shard-rules/"));
@@ -99,7 +99,7 @@ fn each_mistake_is_told_alone() {
     let cases = [
         (
             "listn: {}",
-            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, service, pool, databases, limits, relay, passthrough, telemetry; did you mean \"listen\"?",
+            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, hba, auth, service, pool, databases, limits, relay, passthrough, server_tls, telemetry; did you mean \"listen\"?",
         ),
         (
             "listen: {address: localhost}",
@@ -136,8 +136,14 @@ fn each_mistake_is_told_alone() {
 fn each_mistake_in_a_user_is_told_alone() {
     let cases = [
         ("[]", "1:8: there must be a user, or nobody could connect"),
-        ("[{name: a}]", "1:9: a user has either \"scram\" or \"password\""),
-        ("[{name: a, password: x, scram: y}]", "1:9: a user has either \"scram\" or \"password\""),
+        (
+            "[{name: a}]",
+            "1:9: a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"",
+        ),
+        (
+            "[{name: a, password: x, scram: y}]",
+            "1:9: a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"",
+        ),
         (
             "[{name: a, scram: hush}]",
             "1:26: not a SCRAM-SHA-256 verifier as in pg_authid: it does not begin with SCRAM-SHA-256$",

@@ -39,6 +39,10 @@ pub enum Login {
     Scram(Secret),
     /// A password in plain text.
     Password(Secret),
+    /// A TLS certificate, verified, whose common name is the user's.
+    Certificate,
+    /// An md5 hash as old PostgreSQL stores it; good for the method md5 alone.
+    Md5(Secret),
 }
 
 /// The role that owns the `shardloom` schema on every shard.
@@ -56,6 +60,12 @@ pub(super) const USER: Record = Record {
         Field::required("name", Shape::Name, "The name that clients log in with."),
         Field::optional("scram", Shape::Text, "A SCRAM-SHA-256 verifier, or env:NAME or file:PATH of one."),
         Field::optional("password", Shape::Text, "The password, or env:NAME or file:PATH of it."),
+        Field::optional("certificate", Shape::Boolean, "Whether a TLS certificate of that name is the login."),
+        Field::optional(
+            "md5",
+            Shape::Text,
+            "An md5 hash as in pg_authid, or env:NAME or file:PATH of one; for hba's md5.",
+        ),
         Field::optional("shard_user", Shape::Name, "The role on the shards; the same name by default."),
         Field::optional("shard_password", Shape::Text, "That role's password; the plain password by default."),
         Field::optional("console", Shape::Boolean, "Whether the admin console is open to the user; default false."),
@@ -95,7 +105,7 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
     let login = login?;
     let own = match &login {
         Login::Password(password) => Some(password.clone()),
-        Login::Scram(_) => None,
+        Login::Scram(_) | Login::Md5(_) | Login::Certificate => None,
     };
     Some(User {
         shard_user: node.get("shard_user").and_then(Node::text).unwrap_or(&name).to_owned(),
@@ -108,22 +118,60 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
 }
 
 fn read_login(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<Login> {
-    match (node.get("scram"), node.get("password")) {
-        (Some(scram), None) => {
+    let certificate = node.get("certificate").and_then(Node::boolean).unwrap_or(false);
+    match (node.get("scram"), node.get("password"), node.get("md5")) {
+        (None, None, None) if certificate => Some(Login::Certificate),
+        (Some(scram), None, None) if !certificate => {
             let verifier = secret::read(scram, sources, findings)?;
             if let Err(fault) = check_verifier(verifier.expose()) {
                 findings.report(&scram.place, format!("not a SCRAM-SHA-256 verifier as in pg_authid: {fault}"));
             }
             Some(Login::Scram(verifier))
         }
-        (None, Some(password)) => secret::read(password, sources, findings).map(Login::Password),
-        (Some(_), Some(_)) | (None, None) => {
+        (None, Some(password), None) if !certificate => secret::read(password, sources, findings).map(Login::Password),
+        (None, None, Some(md5)) if !certificate => {
+            let hash = secret::read(md5, sources, findings)?;
+            if !is_md5(hash.expose()) {
+                findings.report(&md5.place, "not an md5 hash as in pg_authid: \"md5\" and 32 hexadecimal digits");
+            }
+            Some(Login::Md5(hash))
+        }
+        _ => {
             if matches!(node.value, Value::Map(_)) {
-                findings.report(&node.place, "a user has either \"scram\" or \"password\"");
+                let message =
+                    "a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"";
+                findings.report(&node.place, message);
             }
             None
         }
     }
+}
+
+impl User {
+    /// Makes the user for what a table of passwords has: a SCRAM verifier, an md5 hash, or a password in plain text.
+    ///
+    /// It has the same name on the shards and nothing of its own. `None` for a verifier that cannot be read.
+    pub fn from_stored(name: &str, stored: &str) -> Option<Self> {
+        let secret = Secret::new(stored);
+        let login = match stored {
+            _ if stored.starts_with("SCRAM-SHA-256$") => {
+                check_verifier(stored).ok()?;
+                Login::Scram(secret)
+            }
+            _ if is_md5(stored) => Login::Md5(secret),
+            _ => Login::Password(secret),
+        };
+        let shard_password = match &login {
+            Login::Password(password) => Some(password.clone()),
+            Login::Scram(_) | Login::Md5(_) | Login::Certificate => None,
+        };
+        let (name, shard_user) = (name.to_owned(), name.to_owned());
+        Some(Self { name, login, shard_user, shard_password, console: false, pool: Overrides::default() })
+    }
+}
+
+fn is_md5(text: &str) -> bool {
+    text.strip_prefix("md5").is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Reads `service` whose shape was checked.

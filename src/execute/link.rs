@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::backend::{CancelHandle, Server, ServerTarget};
+use crate::backend::{CancelHandle, PoolRef, Server, ServerTarget};
 use crate::config::PoolMode;
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
@@ -36,6 +36,8 @@ pub struct Identity {
     pub shard_user: String,
     /// That role's password.
     pub shard_password: Option<crate::config::Secret>,
+    /// What logs in where there is no password.
+    pub shard_keys: Option<crate::wire::scram::ScramKeys>,
     /// The database that the client asked for.
     pub database: String,
     /// Whether that is a database of home served unsharded under its own name.
@@ -86,7 +88,7 @@ pub struct Link {
 #[derive(Debug, Default)]
 pub struct Targets {
     generation: u64,
-    known: Vec<Option<Arc<ServerTarget>>>,
+    known: Vec<Option<(Arc<ServerTarget>, PoolRef)>>,
 }
 
 impl Link {
@@ -109,15 +111,19 @@ impl Link {
             server.settings.fingerprint = SETTINGS_UNKNOWN;
         }
         let free = if self.pin == Pinned::No { Some(server) } else { self.keep(server) };
-        if let Some(server) = free.filter(Server::is_usable) {
+        if let Some(server) = free.filter(|server| server.is_usable()) {
             self.worker.pools.checkin(server);
         }
     }
 
     /// Takes a server from the pool; a client that leaves while it waits leaves the queue.
     async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
-        let target = self.target(shard);
-        let mut checkout = pin!(self.worker.pools.checkout(&target));
+        let (target, pool) = self.target(shard);
+        if let Some(server) = self.worker.pools.take_idle(&pool, &target) {
+            server.lend(self.cancel.process());
+            return Ok(server);
+        }
+        let mut checkout = pin!(self.worker.pools.checkout_from(&pool, &target));
         let client = &mut self.client;
         let server = poll_fn(|context| match checkout.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),
@@ -154,7 +160,7 @@ impl Link {
     }
 
     /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.
-    fn target(&mut self, shard: ShardId) -> Arc<ServerTarget> {
+    fn target(&mut self, shard: ShardId) -> (Arc<ServerTarget>, PoolRef) {
         if self.targets.generation != self.snapshot.generation {
             self.targets = Targets { generation: self.snapshot.generation, known: Vec::new() };
         }
@@ -162,9 +168,12 @@ impl Link {
         if known.len() <= shard.index() {
             known.resize(shard.index() + 1, None);
         }
-        let target =
-            known[shard.index()].get_or_insert_with(|| self.worker.target(&self.snapshot, &self.identity, shard));
-        Arc::clone(target)
+        let known = known[shard.index()].get_or_insert_with(|| {
+            let target = self.worker.target(&self.snapshot, &self.identity, shard);
+            let pool = self.worker.pools.pool_of(&target);
+            (target, pool)
+        });
+        known.clone()
     }
 
     /// Brings a server to this session's settings if it has others.

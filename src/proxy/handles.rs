@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::{
     ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Live, Logins, PoolBoard,
-    Readiness, Requests, Rules,
+    Readiness, Requests, Rules, StrangerBounds, Strangers,
 };
 use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::snowflake::Generator;
+use crate::tls::{Acceptor, Connector};
 use crate::types::{Clock, Refusal, SqlState};
 
 /// What all threads share. Made once by `server`, never replaced.
@@ -34,6 +35,10 @@ pub struct Proxy {
     pub rules: Rules,
     /// Cancel keys of all clients, whichever worker serves them.
     pub cancels: CancelRegistry,
+    /// TLS from clients.
+    pub acceptor: Acceptor,
+    /// TLS to servers.
+    pub connector: Arc<Connector>,
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// The ledger, its relay and its leases.
@@ -42,6 +47,8 @@ pub struct Proxy {
     pub ids: Arc<Generator>,
     /// Who is connected.
     pub clients: ClientRegistry,
+    /// Who has connected and not logged in.
+    pub strangers: Strangers,
     /// Server connections, as the workers published them.
     pub pools: PoolBoard,
     /// Which shards answer.
@@ -65,6 +72,16 @@ impl Proxy {
     /// Returns the most clients that are admitted at the same time.
     pub fn clients_max(&self) -> usize {
         self.live.load().limits.max_clients
+    }
+
+    /// Returns how many connections that have not logged in there may be.
+    pub fn stranger_bounds(&self) -> StrangerBounds {
+        let bound = |count: usize| (count > 0).then_some(count);
+        let limits = &self.live.load().limits;
+        StrangerBounds {
+            all: bound(limits.max_unauthenticated),
+            per_address: bound(limits.max_unauthenticated_per_address),
+        }
     }
 
     /// Asks a client to end, and its servers to stop what they do for it; needs a runtime. Does not wait.

@@ -14,6 +14,7 @@ mod places;
 mod pools;
 mod requests;
 mod snapshot;
+mod strangers;
 
 pub use clients::{Admission, ClientHandle, ClientInfo, ClientRegistry, ClientState, Newcomer, Pinned};
 pub use drain::{ClientFate, Drain, DrainPhase};
@@ -21,7 +22,8 @@ pub use ending::{EndCause, EndSignal};
 pub use handles::Proxy;
 pub use health::{HealthBoard, Readiness, ShardState};
 pub use live::Live;
-pub use logins::Logins;
+pub use logins::{Candidate, Logins};
 pub use pools::{PoolBoard, PoolFigures};
 pub use requests::{ReloadAnswer, Reloaded, Requests, Shutdown};
 pub use snapshot::{ReloadError, Rules, Snapshot};
+pub use strangers::{Stranger, StrangerBounds, Strangers};

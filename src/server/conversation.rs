@@ -4,12 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::pool_policy::pool_settings;
 use crate::backend::{Pools, ServerTarget};
-use crate::execute::{Limits, Plans, Worker};
-use crate::proxy::Proxy;
+use crate::execute::{Limits, Plans, Stream, Worker};
+use crate::proxy::{Proxy, Stranger};
 use crate::session;
 
 /// How long a write waits for the redo of what was lost on its shard: a start installs the schema first, and a home
@@ -41,9 +39,9 @@ impl Conversations {
         Self { worker: Rc::new(Worker::new(proxy, pools, plans, limits)) }
     }
 
-    /// Serves one client until it leaves or the drain closes it.
-    pub async fn run(&self, client: TcpStream) {
-        session::run(client, Rc::clone(&self.worker)).await;
+    /// Serves one client, a stranger at first, until it leaves or the drain closes it.
+    pub async fn run(&self, client: Stream, stranger: Stranger) {
+        session::run(client, Rc::clone(&self.worker), stranger).await;
     }
 
     /// Returns this worker's server connections.

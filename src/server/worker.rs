@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
@@ -17,7 +18,9 @@ use tracing::{error, warn};
 use super::conversation::Conversations;
 use super::pool_care::care;
 use super::turn_away::{too_many, turn_away};
-use crate::proxy::{Admission, DrainPhase, Proxy};
+use crate::execute::Stream;
+use crate::proxy::{Admission, DrainPhase, Proxy, Stranger};
+use crate::types::Refusal;
 
 /// Pause after a failed accept (mostly: no file descriptor left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -40,6 +43,8 @@ pub struct WorkerStart {
     pub index: usize,
     /// Its own listeners, non-blocking: one, or more when it took over those of a process with more workers.
     pub listeners: Vec<StdListener>,
+    /// The UNIX socket, non-blocking.
+    pub local: Option<StdUnixListener>,
     /// The shared handles.
     pub proxy: Arc<Proxy>,
     /// Where it says that it ended; the channel closes with the last worker.
@@ -62,11 +67,14 @@ pub fn spawn(start: WorkerStart) -> io::Result<JoinHandle<()>> {
 fn run(start: WorkerStart) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
-    local.block_on(&runtime, serve(start))
+    // A task of its own: what `block_on` waits for is looked at whenever any client wakes.
+    let served = local.spawn_local(serve(start));
+    local.block_on(&runtime, served).map_err(io::Error::other)?
 }
 
 async fn serve(start: WorkerStart) -> io::Result<()> {
     let listeners = start.listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let local = start.local.map(UnixListener::from_std).transpose()?;
     let proxy = start.proxy;
     let conversations = Conversations::new(Arc::clone(&proxy));
     let mut clients = JoinSet::new();
@@ -81,8 +89,8 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             () = proxy.drain.reached(DrainPhase::Leaving) => break,
             Some(_) = clients.join_next(), if !clients.is_empty() => {}
             Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
-            accepted = accept(&listeners) => match accepted {
-                Ok((client, _)) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
+            accepted = accept(&listeners, local.as_ref()) => match accepted {
+                Ok(client) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
                 Err(error) => {
                     warn!(worker = start.index, %error, "a client could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -90,51 +98,76 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             },
         }
     }
-    drop(listeners);
+    drop((listeners, local));
     finish(&proxy, &mut clients).await;
     care.abort();
     Ok(())
 }
 
 /// Accepts from whichever listener has a client. Cancel-safe.
-async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listeners: &[TcpListener], local: Option<&UnixListener>) -> io::Result<Stream> {
     poll_fn(|context| {
-        let ready = listeners.iter().find_map(|listener| match listener.poll_accept(context) {
-            Poll::Ready(accepted) => Some(accepted),
-            Poll::Pending => None,
-        });
-        ready.map_or(Poll::Pending, Poll::Ready)
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted.map(|(stream, _)| quick(stream)));
+            }
+        }
+        match local.map(|local| local.poll_accept(context)) {
+            Some(Poll::Ready(accepted)) => Poll::Ready(accepted.map(|(stream, _)| Stream::Unix(stream))),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
     })
     .await
 }
 
+/// Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
+fn quick(stream: TcpStream) -> Stream {
+    let _ = stream.set_nodelay(true);
+    Stream::Tcp(stream)
+}
+
 fn admit(
-    client: TcpStream,
+    client: Stream,
     proxy: &Arc<Proxy>,
     conversations: &Conversations,
     clients: &mut JoinSet<()>,
     strangers: &mut JoinSet<()>,
 ) {
-    // Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
-    let _ = client.set_nodelay(true);
-    let max = proxy.clients_max();
-    match proxy.clients.admit(max) {
-        Some(place) => {
+    match find_place(client.address(), proxy) {
+        Ok(place) => {
             let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
             let registry = Arc::clone(&proxy);
             registry.clients.note_task(clients.spawn_local(converse(conversations, client, place, proxy)));
         }
-        None if strangers.len() < TURNED_AWAY_MAX => {
-            strangers.spawn_local(turn_away(client, too_many(max)));
+        Err(refusal) if strangers.len() < TURNED_AWAY_MAX => {
+            strangers.spawn_local(turn_away(client, refusal));
         }
-        None => {}
+        Err(_) => {}
     }
 }
 
-async fn converse(conversations: Conversations, client: TcpStream, place: Admission, proxy: Arc<Proxy>) {
+/// Finds a place for a new client, perhaps that of one who lingers at the login; fails with `53300` when there is none.
+fn find_place(address: Option<SocketAddr>, proxy: &Proxy) -> Result<(Admission, Stranger), Refusal> {
+    let now = proxy.clock.monotonic();
+    let stranger =
+        proxy.strangers.take_in(address.map(|from| from.ip().to_canonical()), proxy.stranger_bounds(), now)?;
+    let max = proxy.clients_max();
+    match proxy.clients.admit(max) {
+        Some(place) => Ok((place, stranger)),
+        None if proxy.strangers.show_out_oldest(now) => Ok((proxy.clients.admit_instead(), stranger)),
+        None => Err(too_many(max)),
+    }
+}
+
+async fn converse(
+    conversations: Conversations,
+    client: Stream,
+    (place, stranger): (Admission, Stranger),
+    proxy: Arc<Proxy>,
+) {
     let _counted = Counted::new(Arc::clone(&proxy));
     wait_ready(&proxy).await;
-    conversations.run(client).await;
+    conversations.run(client, stranger).await;
     drop(place);
 }
 

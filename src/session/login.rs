@@ -1,30 +1,35 @@
 //! Start-up packet, authentication, database: who may come in, and as whom.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use tokio::time::timeout;
-use tracing::{info, warn};
+use tokio::time::{sleep, timeout};
 
 use crate::config::User;
 use crate::execute::{
     Client, ClientError, Failure, Identity, Keeping, Link, Settings, Targets, Transaction, Worker, check_setting,
     quoted_value,
 };
-use crate::proxy::{ClientHandle, Newcomer, Pinned, Snapshot};
+use crate::proxy::{ClientHandle, Newcomer, Pinned, Snapshot, Stranger};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
 use crate::wire::backend;
 use crate::wire::frame::FrameError;
-use crate::wire::scram::{self, ServerExchange, Verifier};
 use crate::wire::startup::{self, Packet, Start};
 
+use super::authenticate::{Denied, Proven, authenticate};
 use super::conversation::Session;
 use super::extended::Extended;
 use super::report;
 
+/// The first byte of a TLS handshake; no start-up packet begins so.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// The name of the console's database.
 const CONSOLE_DATABASE: &str = "shardloom";
 /// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
+
+/// How long the reason why a client is not let in may take to be sent.
+const LAST_WORD_BOUND: Duration = Duration::from_secs(1);
 
 /// Marks the generation of rules that name no table.
 const UNSHARDED_GENERATION: u64 = 1 << 63;
@@ -38,63 +43,102 @@ pub(super) enum Entrance {
         /// What SHOW CLIENTS says of it.
         record: Box<ClientHandle>,
         /// Its socket.
-        client: Client,
+        client: Box<Client>,
         /// The worker that serves it.
         worker: Rc<Worker>,
     },
 }
 
+/// A client that is who it says it is.
+struct Known {
+    proven: Proven,
+    database: String,
+    start: Start,
+}
+
 /// Lets a client in, or tells it why not. `None`: it has been told, or it only wanted to cancel.
-pub(super) async fn enter(client: Client, worker: Rc<Worker>) -> Result<Option<Entrance>, ClientError> {
-    let bound = worker.proxy.config.limits.login_timeout;
-    match timeout(bound, try_enter(client, worker)).await {
-        Ok(entered) => entered,
-        Err(_) => {
-            info!(?bound, "a client did not log in in time");
-            Err(ClientError::Gone)
-        }
+pub(super) async fn enter(
+    mut client: Client,
+    worker: Rc<Worker>,
+    stranger: Stranger,
+) -> Result<Option<Entrance>, ClientError> {
+    let bound = worker.proxy.live.load().limits.login_timeout;
+    let knocked = tokio::select! {
+        biased;
+        knocked = knock(&mut client, &worker) => knocked,
+        () = stranger.shown_out() => Err(make_way().into()),
+        () = sleep(bound) => Err(too_late(bound).into()),
+    };
+    drop(stranger);
+    match knocked {
+        Ok(Some(known)) => admit(client, worker, known).await,
+        Ok(None) => Ok(None),
+        Err(Denied::Refused(refusal)) => refuse(client, refusal).await,
+        Err(Denied::Lost(ClientError::Protocol(error))) => refuse(client, error.into()).await,
+        Err(Denied::Lost(error)) => Err(error),
     }
 }
 
-async fn try_enter(mut client: Client, worker: Rc<Worker>) -> Result<Option<Entrance>, ClientError> {
-    let start = match read_start(&mut client, &worker).await {
-        Ok(Some(start)) => start,
-        Ok(None) => return Ok(None),
-        Err(ClientError::Protocol(error)) => return refuse(client, error.into()).await,
-        Err(error) => return Err(error),
-    };
+/// Takes a client from its first byte to AuthenticationOk; `None`: it only wanted to cancel.
+async fn knock(client: &mut Client, worker: &Worker) -> Result<Option<Known>, Denied> {
+    let Some(start) = read_start(client, worker).await? else { return Ok(None) };
     if start.needs_negotiation() {
         let minor = start.minor.min(startup::NEWEST_MINOR);
         startup::write_negotiate_protocol_version(client.output(), minor, &start.unsupported_options);
     }
-    let Some(user_name) = start.parameter("user").filter(|name| !name.is_empty()).map(str::to_owned) else {
-        return refuse(client, Refusal::new(SqlState::INVALID_AUTHORIZATION, "no user name in the start-up packet"))
-            .await;
+    let Some(name) = start.parameter("user").filter(|name| !name.is_empty()) else {
+        return Err(Refusal::new(SqlState::INVALID_AUTHORIZATION, "no user name in the start-up packet").into());
     };
-    let (user, verifier) = worker.proxy.logins.find(&user_name);
-    if let Err(refusal) = authenticate(&mut client, &user_name, user.as_ref(), verifier).await? {
-        warn!(user = user_name, "authentication failed");
-        return refuse(client, refusal).await;
+    if worker.proxy.acceptor.is_required() && client.secured().is_none() && !client.is_local() {
+        let refusal = Refusal::new(SqlState::INVALID_AUTHORIZATION, "this proxy takes no connection without TLS")
+            .with_hint("Connect with sslmode=require, or better verify-full.");
+        return Err(refusal.into());
     }
-    let Some(user) = user else { return Ok(None) };
+    let database = start.parameter("database").filter(|name| !name.is_empty()).unwrap_or(name).to_owned();
+    let proven = authenticate(client, worker, name, &database).await?;
+    Ok(Some(Known { proven, database, start }))
+}
+
+/// Opens the session, or the console, of a client that is who it says it is.
+async fn admit(mut client: Client, worker: Rc<Worker>, known: Known) -> Result<Option<Entrance>, ClientError> {
+    let Known { proven, database, start } = known;
     client.set_message_bound(worker.proxy.config.limits.client_message);
-    let database = start.parameter("database").filter(|name| !name.is_empty()).unwrap_or(&user_name).to_owned();
     if start.parameter("replication").is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0")) {
         let hint = "Connect to the shard itself for replication.";
         return refuse(client, Refusal::unsupported("replication connections are not available", hint)).await;
     }
     if database == CONSOLE_DATABASE {
-        return enter_console(client, worker, &user).await;
+        return enter_console(client, worker, &proven.user).await;
     }
-    match open_session(client, worker, &user, database, &start).await {
+    match open_session(client, worker, proven, database, &start).await {
         Ok(session) => Ok(Some(Entrance::Session(Box::new(session)))),
         Err((client, refusal)) => refuse(client, refusal).await,
     }
 }
 
+fn too_late(bound: Duration) -> Refusal {
+    let hint = format!("The login took longer than {} ms (limits.login_timeout).", bound.as_millis());
+    Refusal::new(SqlState::QUERY_CANCELED, "canceling authentication due to timeout").with_hint(hint)
+}
+
+fn no_server(bound: Duration) -> Refusal {
+    let message = "no server connection became free for the login";
+    Refusal::new(SqlState::CANNOT_CONNECT_NOW, message)
+        .with_hint(format!("It waited for {} ms (limits.login_timeout).", bound.as_millis()))
+}
+
+fn make_way() -> Refusal {
+    let message = "closed to make way for others: the login did not go on";
+    Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
+        .with_hint("All places are taken (limits.max_clients, limits.max_unauthenticated).")
+}
+
 /// Reads up to the start-up packet; cancel requests are served here.
 async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start>, ClientError> {
     let mut encryption_requests = 0;
+    if worker.proxy.acceptor.is_offered() && client.first_byte().await? == Some(TLS_HANDSHAKE) {
+        client.secure(&worker.proxy.acceptor, true).await?;
+    }
     loop {
         let Some((packet, length)) = startup::read(client.input())? else {
             client.flush().await?;
@@ -112,7 +156,11 @@ async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start
                         "data ahead of the answer to an encryption request",
                     )));
                 }
-                client.output().extend_from_slice(b"N");
+                let secures = packet == Packet::Ssl && worker.proxy.acceptor.is_offered() && client.may_be_secured();
+                client.output().extend_from_slice(if secures { b"S" } else { b"N" });
+                if secures {
+                    client.secure(&worker.proxy.acceptor, false).await?;
+                }
             }
             Packet::Cancel { process, secret } => {
                 worker.proxy.cancels.cancel(process, &secret).await;
@@ -125,38 +173,9 @@ async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start
 
 async fn refuse(mut client: Client, refusal: Refusal) -> Result<Option<Entrance>, ClientError> {
     backend::write_error(client.output(), "FATAL", &refusal);
-    client.flush().await?;
+    // A client that does not read is not waited for.
+    let _ = timeout(LAST_WORD_BOUND, client.flush()).await;
     Ok(None)
-}
-
-/// SCRAM-SHA-256; an unknown user goes through the same motions and fails in the same words.
-async fn authenticate(
-    client: &mut Client,
-    name: &str,
-    user: Option<&User>,
-    verifier: Verifier,
-) -> Result<Result<(), Refusal>, ClientError> {
-    let mut exchange = ServerExchange::new(verifier, scram::nonce(&rand::random()));
-    backend::write_auth_sasl(client.output(), &[scram::MECHANISM]);
-    let failed =
-        || Refusal::new(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{name}\""));
-    let (kind, body) = client.frame().await?;
-    let Ok(initial) = backend::SaslInitial::read(&body) else { return Ok(Err(failed())) };
-    if kind != b'p' || initial.mechanism != scram::MECHANISM {
-        return Ok(Err(failed()));
-    }
-    let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(Err(failed())) };
-    backend::write_auth_sasl_continue(client.output(), &challenge);
-    let (kind, body) = client.frame().await?;
-    let outcome = if kind == b'p' { exchange.finish(&body).ok() } else { None };
-    match outcome {
-        Some(proof) if user.is_some() => {
-            backend::write_auth_sasl_final(client.output(), &proof);
-            backend::write_auth_ok(client.output());
-            Ok(Ok(()))
-        }
-        Some(_) | None => Ok(Err(failed())),
-    }
 }
 
 async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> Result<Option<Entrance>, ClientError> {
@@ -178,13 +197,13 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
     let (name, address) = (&user.name, client.address());
     let who = Newcomer { user: name, database: CONSOLE_DATABASE, address, process: 0 };
     let record = worker.proxy.clients.register_operator(who, &worker.proxy.live.load(), now_ms);
-    Ok(Some(Entrance::Console { record: Box::new(record), client, worker }))
+    Ok(Some(Entrance::Console { record: Box::new(record), client: Box::new(client), worker }))
 }
 
 async fn open_session(
     client: Client,
     worker: Rc<Worker>,
-    user: &User,
+    Proven { user, keys }: Proven,
     database: String,
     start: &Start,
 ) -> Result<Session, (Client, Refusal)> {
@@ -201,7 +220,7 @@ async fn open_session(
         Err(refusal) => return Err((client, refusal)),
     };
     let cancel = worker.proxy.cancels.register();
-    let record = match register(&client, &worker, user, &database, cancel.process()) {
+    let record = match register(&client, &worker, &user, &database, cancel.process()) {
         Ok(record) => record,
         Err(refusal) => return Err((client, refusal)),
     };
@@ -215,6 +234,7 @@ async fn open_session(
             user: user.name.clone(),
             shard_user: user.shard_user.clone(),
             shard_password: user.shard_password.clone(),
+            shard_keys: keys,
             database,
             passthrough,
         },
@@ -257,23 +277,28 @@ fn start_settings(start: &Start, passthrough: bool) -> Result<Settings, Refusal>
     for (name, value) in &start.parameters {
         match name.as_str() {
             "user" | "database" | "replication" => {}
-            name if name.starts_with("_pq_.") => {}
             "options" => {
                 for (name, value) in command_line_settings(value)? {
-                    check_setting(&name.to_ascii_lowercase(), &quoted_value(&value), passthrough)?;
-                    settings.set(&name, &quoted_value(&value));
+                    take_setting(&mut settings, &name, &value, passthrough)?;
                 }
             }
-            "client_encoding" if is_passed_encoding(value) => {}
-            "client_encoding" => return Err(foreign_encoding(value)),
-            name => {
-                check_setting(&name.to_ascii_lowercase(), &quoted_value(value), passthrough)?;
-                settings.set(name, &quoted_value(value));
-            }
+            name => take_setting(&mut settings, name, value, passthrough)?,
         }
     }
     settings.keep_as_defaults();
     Ok(settings)
+}
+
+/// Takes one setting; the server judges its value when the first statement, or the greeting, needs a connection.
+fn take_setting(settings: &mut Settings, name: &str, value: &str, passthrough: bool) -> Result<(), Refusal> {
+    if !passthrough && name.eq_ignore_ascii_case("client_encoding") {
+        return if is_passed_encoding(value) { Ok(()) } else { Err(foreign_encoding(value)) };
+    }
+    if !passthrough {
+        check_setting(&name.to_ascii_lowercase(), &quoted_value(value))?;
+    }
+    settings.set(name, &quoted_value(value));
+    Ok(())
 }
 
 fn is_passed_encoding(name: &str) -> bool {
@@ -315,10 +340,14 @@ fn command_line_settings(options: &str) -> Result<Vec<(String, String)>, Refusal
 }
 
 /// Says what a PostgreSQL says after authentication: settings in force, the cancel key, ReadyForQuery.
+///
+/// The wait for a server is bounded on its own: it is no fault of the client's.
 async fn greet(mut session: Session) -> Result<Session, (Client, Refusal)> {
-    let server = match first_server(&mut session.link).await {
-        Ok(server) => server,
-        Err(failure) => return Err((session.link.client, report::login_refusal(failure))),
+    let bound = session.link.worker.proxy.live.load().limits.login_timeout;
+    let server = match timeout(bound, first_server(&mut session.link)).await {
+        Ok(Ok(server)) => server,
+        Ok(Err(failure)) => return Err((session.link.client, report::login_refusal(failure))),
+        Err(_) => return Err((session.link.client, no_server(bound))),
     };
     let out = session.link.client.output();
     for (name, value) in server.parameters() {

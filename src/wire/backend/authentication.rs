@@ -97,6 +97,11 @@ pub fn write_auth_cleartext(out: &mut BytesMut) {
     write_request(out, CLEARTEXT, b"");
 }
 
+/// Appends AuthenticationMD5Password.
+pub fn write_auth_md5(out: &mut BytesMut, salt: [u8; 4]) {
+    write_request(out, MD5, &salt);
+}
+
 /// Appends AuthenticationSASL with the mechanisms offered, best first.
 pub fn write_auth_sasl(out: &mut BytesMut, mechanisms: &[&str]) {
     frame::write(out, b'R', |out| {

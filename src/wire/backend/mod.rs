@@ -7,7 +7,7 @@ mod tests;
 mod write;
 
 pub use authentication::{
-    Authentication, SaslInitial, password, write_auth_cleartext, write_auth_ok, write_auth_sasl,
+    Authentication, SaslInitial, password, write_auth_cleartext, write_auth_md5, write_auth_ok, write_auth_sasl,
     write_auth_sasl_continue, write_auth_sasl_final,
 };
 pub use read::{
