@@ -257,9 +257,13 @@ impl Session {
         self.link.keeping.doubt();
         let open = self.extended.cursors.get(name).copied().filter(|_| self.link.transaction.is_open());
         let open = open.or_else(|| self.extended.held_cursors.get(name).copied());
-        match open {
-            Some(shard) => self.on_shard(call, shard, false).await,
-            None => {
+        match (open, self.extended.portal(name)) {
+            (Some(shard), _) | (None, Some(Some(shard))) => self.on_shard(call, shard, false).await,
+            (None, Some(None)) => Err(not_yet(
+                "SQL on a portal over several shards",
+                "Fetch from it by the protocol, or add the sharding key to the query.",
+            )),
+            (None, None) => {
                 let message = format!("cursor \"{name}\" does not exist");
                 Err(Refusal::new(SqlState::INVALID_CURSOR_NAME, message).into())
             }

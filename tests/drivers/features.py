@@ -1,6 +1,7 @@
 """What the Python programs of the driver matrix have in common: running features and printing what came of them."""
 
 import os
+import sys
 import traceback
 
 SHARDED = os.environ["SIDE"] == "sharded"
@@ -22,8 +23,9 @@ def outcome(feature, sqlstate):
     except Exception as error:
         state = sqlstate(error)
         if SHARDED and state == "0A000":
+            print(f"{feature.__name__}: {error}", file=sys.stderr)
             return f"refused {state}"
-        where = traceback.extract_tb(error.__traceback__)[1:3]
+        where = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("matrix.py")]
         lines = ", ".join(f"line {frame.lineno}" for frame in where)
         return f"FAIL {type(error).__name__} {state} {' '.join(str(error).split())} ({lines})"
     return "ok"

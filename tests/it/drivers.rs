@@ -230,4 +230,39 @@ mod programs {
     async fn jdbc() {
         holds("jdbc").await;
     }
+
+    #[tokio::test]
+    async fn asyncpg() {
+        holds("asyncpg").await;
+    }
+
+    #[tokio::test]
+    async fn node() {
+        holds("node").await;
+    }
+
+    #[tokio::test]
+    async fn pgx() {
+        holds("pgx").await;
+    }
+
+    #[tokio::test]
+    async fn sqlx() {
+        holds("sqlx").await;
+    }
+
+    #[tokio::test]
+    async fn psql() {
+        holds("psql").await;
+    }
+
+    #[tokio::test]
+    async fn sqlalchemy() {
+        holds("sqlalchemy").await;
+    }
+
+    #[tokio::test]
+    async fn django() {
+        holds("django").await;
+    }
 }

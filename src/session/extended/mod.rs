@@ -52,6 +52,11 @@ impl Extended {
         self.cursors.get(name).or_else(|| self.held_cursors.get(name)).copied()
     }
 
+    /// Tells of a portal of this name, if there is one, on which server it is open, if on one.
+    pub fn portal(&self, name: &str) -> Option<Option<ShardId>> {
+        self.portals.get(name).map(|portal| portal.open_on.get())
+    }
+
     /// Portals and cursors end with their transaction.
     pub fn forget_portals(&mut self) {
         self.portals.clear();

@@ -23,6 +23,9 @@ const PIECES_BYTES: usize = 8 * 1024;
 /// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
 const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
 
+/// Where it says that Bind has formats for another number of columns than there are.
+const FORMATS_ROUTINE: &[u8] = b"RPortalSetResultFormat\0";
+
 /// Whether a frame goes to the client.
 enum Pass {
     Yes,
@@ -235,7 +238,19 @@ impl Relay {
                 let sends_again = self.unit.can_repeat() && self.expected.iter().any(|e| matches!(e, Expect::Sync));
                 self.skip_to_sync();
                 self.unit.outdated = sends_again;
-                if sends_again { Pass::No } else { Pass::Yes }
+                if sends_again {
+                    self.unit.error = frame.to_vec();
+                    return Pass::No;
+                }
+                Pass::Yes
+            }
+            // The client's formats are for the columns of before: it must hear why they do not fit any more.
+            Some(Expect::Bind(Some(_)))
+                if self.unit.tries > 0 && memchr::memmem::find(frame, FORMATS_ROUTINE).is_some() =>
+            {
+                self.skip_to_sync();
+                self.unit.answered = true;
+                Pass::Instead(std::mem::take(&mut self.unit.error))
             }
             Some(expect) => {
                 let named = match expect {

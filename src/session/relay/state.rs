@@ -113,6 +113,10 @@ pub(super) struct Unit {
     pub tries: u8,
     /// An outdated statement was found: the messages are sent again after ReadyForQuery.
     pub outdated: bool,
+    /// What the server said of the outdated statement.
+    pub error: Vec<u8>,
+    /// Whether the client asks here for the columns of what it executes.
+    pub describes: bool,
 }
 
 /// Longer pipelines are not sent again.
@@ -123,6 +127,7 @@ const TRIES_MAX: u8 = 8;
 impl Unit {
     /// Keeps a message if `wanted`; a pipeline that got too long cannot be sent again.
     pub fn record(&mut self, message: &[u8], wanted: bool) {
+        self.describes |= message[0] == b'D';
         if !wanted || self.answered {
             return;
         }
@@ -133,15 +138,17 @@ impl Unit {
         self.messages.extend_from_slice(message);
     }
 
-    /// Tells whether the messages can be sent once more.
+    /// Tells whether the messages can be sent once more. A client that knows the columns from before would misread
+    /// the new ones: drivers mend that by themselves when they are told.
     pub fn can_repeat(&self) -> bool {
-        !self.answered && !self.messages.is_empty() && self.tries < TRIES_MAX
+        self.describes && !self.answered && !self.messages.is_empty() && self.tries < TRIES_MAX
     }
 
     /// Forgets the pipeline, which is done.
     pub fn end(&mut self) {
         self.messages.clear();
         self.answered = false;
+        self.describes = false;
         self.tries = 0;
     }
 }

@@ -10,7 +10,7 @@ use super::matrix::{Results, root};
 pub const DRIVERS: [&str; 9] = ["psycopg", "jdbc", "asyncpg", "node", "pgx", "sqlx", "psql", "sqlalchemy", "django"];
 
 /// The features in the order of the tables' rows; a program may say nothing of a feature that its driver lacks.
-const FEATURES: [(&str, &str); 36] = [
+const FEATURES: [(&str, &str); 37] = [
     ("simple", "simple queries, several statements in one"),
     ("extended", "extended queries"),
     ("prepared", "named prepared statements over many transactions"),
@@ -42,6 +42,7 @@ const FEATURES: [(&str, &str); 36] = [
     ("many_rows", "results of 10,000 rows"),
     ("pool", "the driver's pool"),
     ("ddl", "DDL between executions of a prepared statement"),
+    ("ddl_columns", "the same, where it changes the columns of the result (`SELECT *`)"),
     ("returning", "RETURNING, generated keys"),
     ("two_phase", "two-phase commit of the client's own"),
     ("describe", "the \\d family"),
@@ -117,6 +118,7 @@ fn cell(text: &str, name: &str) -> String {
     let sign = |result: &str| match result {
         "ok" => "✓".to_owned(),
         "-" => "–".to_owned(),
+        "fails" => "**fails**".to_owned(),
         refused => refused.replace("refused ", ""),
     };
     format!("{} / {}", sign(sharded), sign(unsharded))
