@@ -29,6 +29,7 @@ AID = "\\set aid random(1, 100000 * :scale)\n"
 
 WORKLOADS = [
     Workload("select-only (-S)", builtin="select-only"),
+    Workload("simple-update (-N)", builtin="simple-update"),
     Workload("TPC-B-like", builtin="tpcb-like"),
     Workload("point read by key", script=AID + "SELECT aid, bid, abalance, filler FROM pgbench_accounts WHERE aid = :aid;\n"),
     Workload(

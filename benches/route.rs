@@ -7,10 +7,13 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use shardloom::sql;
 
+/// A statement's parameters.
+type Values = &'static [Option<&'static [u8]>];
+
 fn route(criterion: &mut Criterion) {
     let snapshot = shop::snapshot();
     let mut group = criterion.benchmark_group("route");
-    let cases: [(&str, &str, &[Option<&[u8]>]); 4] = [
+    let cases: [(&str, &str, Values); 4] = [
         ("literal", shop::POINT_READ, &[]),
         ("parameter", shop::POINT_READ_BOUND, &[Some(b"4711"), Some(b"open")]),
         (

@@ -15,7 +15,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --locked --quiet
 step "shell scripts"
 for script in scripts/*.sh docker/*.sh .ci/run; do bash -n "$script"; done
 step "Python scripts"
-python3 - benches/*.py scripts/*.py tests/it/drivers/*.py <<'PYTHON'
+python3 - benches/*.py scripts/*.py tests/it/drivers/*.py tests/drivers/*.py tests/drivers/*/*.py <<'PYTHON'
 import ast, pathlib, sys
 for path in map(pathlib.Path, sys.argv[1:]):
     ast.parse(path.read_text(), str(path))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of the named programs from Debian's or Ubuntu's packages when it may, and says so; else
-# names the command to type. Usage: scripts/prerequisites.sh postgresql|pgbouncer|python3 …
+# names the command to type. Usage: scripts/prerequisites.sh postgresql|pgbouncer|python3|node|java|maven|go …
 set -euo pipefail
 
 say() { echo "prerequisites: $*" >&2; }
@@ -20,6 +20,15 @@ has_postgresql() {
 has_pgbouncer() { command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]]; }
 
 has_python3() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+has_node() { command -v node >/dev/null && command -v npm >/dev/null; }
+
+has_java() { command -v javac >/dev/null; }
+
+has_maven() { command -v mvn >/dev/null; }
+
+# Older ones cannot fetch the toolchain that a module asks for.
+has_go() { go version 2>/dev/null | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; }
 
 apt_install() { DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2; }
 
@@ -51,12 +60,31 @@ install_pgbouncer() {
 
 install_python3() { apt_install python3 python3-venv; }
 
-packages_of() { if [[ $1 == python3 ]]; then echo python3 python3-venv; else echo "$1"; fi; }
+install_node() { apt_install nodejs npm; }
+install_java() { apt_install default-jdk-headless; }
+install_maven() { apt_install maven; }
+install_go() {
+    apt_install golang-go
+    if ! has_go; then
+        say "the packages' go is older than 1.21; install one from https://go.dev/dl"
+        exit 1
+    fi
+}
+
+packages_of() {
+    case "$1" in
+    python3) echo python3 python3-venv ;;
+    node) echo nodejs npm ;;
+    java) echo default-jdk-headless ;;
+    go) echo golang-go ;;
+    *) echo "$1" ;;
+    esac
+}
 
 updated=no
 for program in "$@"; do
     case "$program" in
-    postgresql | pgbouncer | python3) ;;
+    postgresql | pgbouncer | python3 | node | java | maven | go) ;;
     *)
         say "unknown program \"$program\""
         exit 2

@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod types;
 
 // floor 1
+pub mod tls;
 pub mod yaml;
 
 // floor 2

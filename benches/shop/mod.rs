@@ -1,5 +1,7 @@
 //! Rules, catalog and statements that the benches of planning share.
 
+#![allow(dead_code)]
+
 use std::sync::Arc;
 
 use shardloom::plan::{Context, Parameters, Plan, Prepared, Values, prepare};

@@ -49,7 +49,7 @@ impl Drop for Slot {
 #[derive(Debug)]
 pub(super) enum Grant {
     /// A connection.
-    Server(Box<Server>),
+    Server(Server),
     /// The right to open one.
     Slot(Slot),
 }
@@ -66,7 +66,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         self.receiver.close();
         match self.receiver.try_recv() {
-            Ok(Grant::Server(server)) => self.pool.give_back(*server),
+            Ok(Grant::Server(server)) => self.pool.give_back(server),
             Ok(Grant::Slot(slot)) => drop(slot),
             Err(_) => self.pool.leave(self.number),
         }

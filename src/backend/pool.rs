@@ -34,6 +34,8 @@ pub(super) struct Pool {
     paused: Cell<bool>,
     /// The order that outdated connections made before it.
     epoch: Cell<u64>,
+    /// When it was last swept, at first when it was made.
+    swept: Cell<Instant>,
     state: RefCell<State>,
 }
 
@@ -63,7 +65,6 @@ struct Queued {
 }
 
 /// The next step of one who wants a connection.
-#[expect(clippy::large_enum_variant, reason = "lives for one match; a box would cost an allocation per transaction")]
 pub(super) enum Step {
     /// Take this one, if it is still alive.
     Use(Server),
@@ -87,6 +88,7 @@ impl Pool {
             roster,
             paused: Cell::new(false),
             epoch: Cell::new(0),
+            swept: Cell::new(Instant::now()),
             state: RefCell::default(),
         };
         let pool = Rc::new(pool);
@@ -113,12 +115,19 @@ impl Pool {
         self.epoch.get()
     }
 
+    /// Takes the idle connection that was used last.
+    #[inline]
+    pub(super) fn idle(self: &Rc<Self>) -> Option<Server> {
+        let entry = self.state.borrow_mut().idle.pop_back()?;
+        Some(self.take_into_use(entry.server))
+    }
+
     /// Decides what one who wants a connection does next; fails at once after a failed connect or a full queue.
     pub(super) fn step(self: &Rc<Self>) -> Result<Step, BackendError> {
-        let mut state = self.state.borrow_mut();
-        if let Some(entry) = state.idle.pop_back() {
-            return Ok(Step::Use(self.take_into_use(entry.server)));
+        if let Some(server) = self.idle() {
+            return Ok(Step::Use(server));
         }
+        let mut state = self.state.borrow_mut();
         if let Some(error) = state.fresh_failure() {
             return Err(error);
         }
@@ -236,9 +245,10 @@ impl Pool {
     }
 
     /// Takes a usable connection back: to the first who waits, else to the idle ones, else it is closed.
-    pub(super) fn give_back(&self, server: Server) {
-        let now = Instant::now();
-        let settings = self.settings();
+    pub(super) fn give_back(&self, mut server: Server) {
+        // As of the last sweep: exact to a second, and no reading of the clock per transaction.
+        let now = self.swept.get();
+        let settings = self.settings.borrow();
         let outdated = server.slot.as_ref().is_some_and(|slot| slot.epoch() < self.epoch.get());
         if !server.is_usable() || outdated || now.duration_since(server.opened()) >= settings.lifetime {
             return drop(server);
@@ -247,7 +257,6 @@ impl Pool {
         if self.paused.get() || self.claim.is_wanted_elsewhere(first) {
             return drop(server);
         }
-        let mut server = Box::new(server);
         while let Some(sender) = self.next_waiting() {
             match sender.send(Grant::Server(server)) {
                 Ok(()) | Err(Grant::Slot(_)) => return,
@@ -262,14 +271,14 @@ impl Pool {
         if let Some(slot) = server.slot.take() {
             slot.keep();
         }
-        self.state.borrow_mut().idle.push_back(Idle { server: *server, since: now });
+        self.state.borrow_mut().idle.push_back(Idle { server, since: now });
     }
 
     fn next_waiting(&self) -> Option<oneshot::Sender<Grant>> {
         let mut state = self.state.borrow_mut();
-        let first = state.waiting.pop_front().map(|queued| queued.sender);
+        let first = state.waiting.pop_front()?;
         self.note_queue(&state);
-        first
+        Some(first.sender)
     }
 
     /// Takes one who gave up out of the queue.
@@ -324,6 +333,7 @@ impl Pool {
 
     /// Closes connections that were idle or lived too long, and those that the server closed.
     pub(super) fn close_expired(self: &Rc<Self>, now: Instant) {
+        self.swept.set(now);
         let settings = self.settings();
         let mut spare = self.claim.pool_open().saturating_sub(settings.min);
         self.close_where(|entry| {

@@ -23,6 +23,10 @@ pub struct Pools {
     inner: Rc<Inner>,
 }
 
+/// A session's way to a pool without a look-up; the pool stays as long as somebody has one.
+#[derive(Debug, Clone)]
+pub struct PoolRef(Rc<Pool>);
+
 /// Says how the pool of a target behaves; asked when the pool is made and when settings change.
 pub type Policy = Box<dyn Fn(&ServerTarget) -> PoolSettings>;
 
@@ -91,7 +95,23 @@ impl Pools {
     /// server that has no connection left is asked again until the wait is over. May be dropped at any await.
     /// Dropping the connection closes it; [`Pools::checkin`] keeps it.
     pub async fn checkout(&self, target: &Arc<ServerTarget>) -> Result<Server, BackendError> {
-        match borrow(&self.pool(target), target).await {
+        self.checkout_from(&self.pool_of(target), target).await
+    }
+
+    /// Returns the pool for a target, to be kept for [`Pools::checkout_from`].
+    pub fn pool_of(&self, target: &Arc<ServerTarget>) -> PoolRef {
+        PoolRef(self.pool(target))
+    }
+
+    /// Takes the idle connection that was used last, without waiting; `None` also if it turns out to be closed.
+    #[inline]
+    pub fn take_idle(&self, pool: &PoolRef, target: &Arc<ServerTarget>) -> Option<Server> {
+        pool.0.idle().and_then(|server| fitting(server, target))
+    }
+
+    /// As [`Pools::checkout`], from the pool of that target.
+    pub async fn checkout_from(&self, pool: &PoolRef, target: &Arc<ServerTarget>) -> Result<Server, BackendError> {
+        match borrow(&pool.0, target).await {
             Err(error) if is_full(&error) => self.checkout_from_full(target, error).await,
             done => done,
         }
@@ -135,7 +155,7 @@ impl Pools {
         let now = Instant::now();
         self.all().iter().for_each(|pool| pool.close_expired(now));
         self.inner.pools.borrow_mut().retain(|_, bucket| {
-            bucket.retain(|pool| !pool.is_empty());
+            bucket.retain(|pool| !pool.is_empty() || Rc::strong_count(pool) > 1);
             !bucket.is_empty()
         });
     }
@@ -196,7 +216,7 @@ async fn borrow(pool: &Rc<Pool>, target: &Arc<ServerTarget>) -> Result<Server, B
             Step::Use(server) => server,
             Step::Open(slot) => return pool.open(target, slot).await,
             Step::Wait(waiting) => match wait(pool, waiting).await? {
-                Grant::Server(server) => *server,
+                Grant::Server(server) => server,
                 Grant::Slot(slot) => return pool.open(target, slot).await,
             },
         };

@@ -1,6 +1,7 @@
 //! One connection to one server: two buffers, a status, and what a session left behind.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -35,11 +36,19 @@ enum Condition {
 }
 
 /// A connection to a server; dropping it closes it and frees its place in the pool.
-pub struct Server {
+///
+/// A pointer, because it is handed on several times per transaction.
+#[derive(Debug)]
+pub struct Server(Box<Connection>);
+
+/// What a [`Server`] is.
+pub struct Connection {
     target: Arc<ServerTarget>,
     socket: Socket,
     input: BytesMut,
     output: BytesMut,
+    /// Whether TLS may still hold bytes that were written.
+    unflushed: bool,
     status: TransactionStatus,
     condition: Condition,
     /// ReadyForQuery messages that must still come for what was sent.
@@ -59,6 +68,22 @@ pub struct Server {
     pub(super) enrolled: Option<Enrolled>,
 }
 
+impl Deref for Server {
+    type Target = Connection;
+
+    #[inline]
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Server {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
 impl Server {
     /// Connects and logs in within `timeout`; the connection belongs to no pool.
     ///
@@ -76,11 +101,12 @@ impl Server {
 
     async fn establish(target: &Arc<ServerTarget>) -> Result<Self, BackendError> {
         let socket = Socket::connect(target).await.map_err(|cause| BackendError::unreachable(target, cause))?;
-        let mut server = Self {
+        let mut server = Self(Box::new(Connection {
             target: target.clone(),
             socket,
             input: BytesMut::new(),
             output: BytesMut::new(),
+            unflushed: false,
             status: TransactionStatus::Idle,
             condition: Condition::Known,
             due: 0,
@@ -93,12 +119,14 @@ impl Server {
             lock_bounded: false,
             slot: None,
             enrolled: None,
-        };
+        }));
         startup::log_in(&mut server).await?;
         server.counted = Some(0);
         Ok(server)
     }
+}
 
+impl Connection {
     /// Returns the shard.
     pub fn shard(&self) -> ShardId {
         self.target.shard
@@ -142,6 +170,11 @@ impl Server {
         if let Some(enrolled) = &self.enrolled {
             enrolled.lend(client);
         }
+    }
+
+    /// Returns what SCRAM's channel binding is about, as [`Socket::end_point`] does.
+    pub(super) fn end_point(&self) -> Option<Option<&[u8]>> {
+        self.socket.end_point()
     }
 
     /// Returns the process number of the server's backend.
@@ -275,6 +308,13 @@ impl Server {
                 }
                 Err(error) => return Poll::Ready(Err(self.lost(error))),
             }
+            self.unflushed = self.socket.end_point().is_some();
+        }
+        if self.unflushed {
+            match ready!(Pin::new(&mut self.socket).poll_flush(cx)) {
+                Ok(()) => self.unflushed = false,
+                Err(error) => return Poll::Ready(Err(self.lost(error))),
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -357,9 +397,9 @@ impl Server {
 }
 
 /// Shows no buffer: they hold passwords and rows.
-impl fmt::Debug for Server {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
+        f.debug_struct("Connection")
             .field("shard", &self.target.shard_name)
             .field("status", &self.status)
             .field("condition", &self.condition)
@@ -367,7 +407,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Connection {
     fn drop(&mut self) {
         if self.output.is_empty() {
             self.socket.last_word(TERMINATE);

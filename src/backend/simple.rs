@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{BackendError, Server, ServerError};
+use super::{BackendError, Connection, ServerError};
 use crate::wire::backend::{DataRow, command_tag};
 use crate::wire::frontend::{write_copy_fail, write_query};
 
@@ -22,7 +22,7 @@ pub struct SimpleReply {
     pub asides: BytesMut,
 }
 
-impl Server {
+impl Connection {
     /// Sends `sql` as one Query and reads its whole reply; nothing else may be in flight.
     ///
     /// Fails with [`BackendError::Server`] after the server is ready again. Not cancel-safe: dropped half-way, the

@@ -1,19 +1,23 @@
-//! A TCP or UNIX socket behind one type.
+//! A TCP or UNIX socket, or TLS over TCP, behind one type.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::BytesMut;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::ServerTarget;
+use crate::tls::{Connected, Connector};
+use crate::wire::frontend::write_ssl_request;
 
 /// A connected socket.
-#[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Connected>),
 }
 
 /// What a look at an idle socket shows.
@@ -33,7 +37,31 @@ impl Socket {
         }
         let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
         stream.set_nodelay(true)?;
-        Ok(Self::Tcp(stream))
+        match &target.tls {
+            None => Ok(Self::Tcp(stream)),
+            Some(connector) => Self::secure(stream, connector, &target.host).await,
+        }
+    }
+
+    /// Asks the server for TLS; without, goes on only where the mode allows that.
+    async fn secure(mut stream: TcpStream, connector: &Connector, host: &str) -> io::Result<Self> {
+        let mut request = BytesMut::new();
+        write_ssl_request(&mut request);
+        stream.write_all(&request).await?;
+        match stream.read_u8().await? {
+            b'S' => Ok(Self::Tls(Box::new(connector.connect(stream, host).await?))),
+            b'N' if !connector.mode().is_required() => Ok(Self::Tcp(stream)),
+            b'N' => Err(io::Error::new(io::ErrorKind::Unsupported, "the server does not offer TLS, which is required")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the server does not answer a request for TLS")),
+        }
+    }
+
+    /// Returns what SCRAM's channel binding is about; `None` inside if the certificate allows none, outside without TLS.
+    pub(super) fn end_point(&self) -> Option<Option<&[u8]>> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Tls(tls) => Some(tls.end_point.as_deref()),
+        }
     }
 
     /// Looks whether an idle socket is still quiet; makes no system call unless the event loop saw something.
@@ -42,6 +70,14 @@ impl Socket {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
+            // Only a look: what comes belongs to TLS.
+            Self::Tls(tls) => {
+                let mut context = Context::from_waker(Waker::noop());
+                match tls.stream.get_ref().0.poll_peek(&mut context, &mut ReadBuf::new(&mut byte)) {
+                    Poll::Ready(peeked) => peeked,
+                    Poll::Pending => return Quiet::Yes,
+                }
+            }
         };
         match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Quiet::Yes,
@@ -50,10 +86,16 @@ impl Socket {
     }
 
     /// Writes what fits without waiting; what does not fit is lost, so only for a last word.
-    pub(super) fn last_word(&self, bytes: &[u8]) {
+    pub(super) fn last_word(&mut self, bytes: &[u8]) {
         let _ = match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tls(tls) => {
+                let mut context = Context::from_waker(Waker::noop());
+                let _ = Pin::new(&mut tls.stream).poll_write(&mut context, bytes);
+                let _ = Pin::new(&mut tls.stream).poll_shutdown(&mut context);
+                Ok(0)
+            }
         };
     }
 }
@@ -64,6 +106,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_read(cx, buffer),
         }
     }
 }
@@ -74,6 +117,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
         }
     }
 
@@ -81,6 +125,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
         }
     }
 
@@ -88,6 +133,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
         }
     }
 }

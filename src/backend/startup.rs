@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::SCRAM_SHA_256;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS};
 
 use super::exchange::Exchange;
 use super::{BackendError, Server, ServerError};
@@ -20,15 +20,10 @@ const APPLICATION_NAME: &str = "shardloom";
 /// Logs in on a fresh connection and reads up to ReadyForQuery; the caller bounds the time.
 pub(super) async fn log_in(server: &mut Server) -> Result<(), BackendError> {
     let target = server.target().clone();
-    write_startup(
-        server.out(),
-        &[
-            ("user", &target.user),
-            ("database", &target.database),
-            ("client_encoding", "UTF8"),
-            ("application_name", APPLICATION_NAME),
-        ],
-    );
+    let mut parameters: Vec<(&str, &str)> =
+        vec![("user", &target.user), ("database", &target.database), ("application_name", APPLICATION_NAME)];
+    parameters.extend(target.encoding.map(|encoding| ("client_encoding", encoding)));
+    write_startup(server.out(), &parameters);
     let mut scram = None;
     for _ in 0..STARTUP_FRAMES_MAX {
         let (kind, body) = server.frame_within(STARTUP_FRAME_BOUND).await.map_err(|error| early(server, error))?;
@@ -85,9 +80,18 @@ fn authenticate(server: &mut Server, scram: &mut Option<Exchange>, body: &[u8]) 
             write_password(server.out(), &answer);
             Ok(())
         }
-        Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) => {
-            let exchange = Exchange::new(server.target())?;
-            write_sasl_initial(server.out(), SCRAM_SHA_256, exchange.message());
+        Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) || request.offers(SCRAM_SHA_256_PLUS) => {
+            let (mechanism, binding) = match server.end_point() {
+                None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+                Some(Some(hash)) if request.offers(SCRAM_SHA_256_PLUS) => {
+                    (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash.to_vec()))
+                }
+                // Said under TLS, so that a server that did offer it knows that somebody took the offer away.
+                Some(Some(_)) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                Some(None) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+            };
+            let exchange = Exchange::new(server.target(), mechanism, binding)?;
+            write_sasl_initial(server.out(), exchange.mechanism(), exchange.message());
             *scram = Some(exchange);
             Ok(())
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Secret;
+use crate::tls::Connector;
 use crate::types::ShardId;
 use crate::wire::scram::ScramKeys;
 
@@ -21,6 +22,10 @@ pub struct ServerTarget {
     pub database: String,
     /// The user.
     pub user: String,
+    /// The client encoding that the connection starts with; `None`: the database's own.
+    pub encoding: Option<&'static str>,
+    /// TLS to the server; `None` is without.
+    pub tls: Option<Arc<Connector>>,
     /// The password, when the server asks for one.
     pub password: Option<Secret>,
     /// What logs in by SCRAM where there is no password: the keys that the client proved.
@@ -43,7 +48,10 @@ impl ServerTarget {
 
     /// Tells whether both name the same pool.
     pub(super) fn same_pool(&self, other: &Self) -> bool {
-        self.shard_name == other.shard_name && self.database == other.database && self.user == other.user
+        self.shard_name == other.shard_name
+            && self.database == other.database
+            && self.user == other.user
+            && self.encoding == other.encoding
     }
 }
 
@@ -60,6 +68,8 @@ mod tests {
             port: 5432,
             database: "shop".to_owned(),
             user: "app".to_owned(),
+            encoding: None,
+            tls: None,
             password: Some(Secret::new("hush")),
             keys: None,
         };

@@ -59,6 +59,8 @@ impl Played {
             port: self.port,
             database: "shop".to_owned(),
             user: "app".to_owned(),
+            encoding: Some("UTF8"),
+            tls: None,
             password: None,
             keys: None,
         })

@@ -1,8 +1,11 @@
 //! `check --live`: reads the shards' catalogs and schema version as the service user; changes nothing.
 
+use std::sync::Arc;
+
 use shardloom::plan::catalog::Catalog;
 use shardloom::rules::{RuleSet, Shard};
 use shardloom::server::{Options, ServiceRole, ShardLink, load_catalog};
+use shardloom::tls::Connector;
 
 use super::arguments::CheckArguments;
 use super::failure::Failure;
@@ -24,6 +27,8 @@ pub struct Report {
 pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Failure> {
     let options = Options::read(&arguments.config).map_err(Failure::refused)?;
     let role = ServiceRole::of(&options.config.service);
+    let connector = Arc::new(Connector::default());
+    connector.load(&options.config.server_tls).map_err(|error| Failure::Problem(format!("server_tls: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -32,7 +37,7 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         let mut report = Report::default();
         let mut tables = Vec::new();
         for shard in &rules.shards {
-            match read(shard, &role, &mut report).await {
+            match read(shard, &role, &connector, &mut report).await {
                 Ok(catalog) => tables.push(ShardTables { name: shard.name.clone(), catalog }),
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
             }
@@ -42,8 +47,13 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
     })
 }
 
-async fn read(shard: &Shard, role: &ServiceRole, report: &mut Report) -> Result<Catalog, String> {
-    let mut link = ShardLink::new(shard, role);
+async fn read(
+    shard: &Shard,
+    role: &ServiceRole,
+    connector: &Arc<Connector>,
+    report: &mut Report,
+) -> Result<Catalog, String> {
+    let mut link = ShardLink::new(shard, role, connector);
     let catalog = load_catalog(&mut link).await?;
     match link.query(VERSION_QUERY).await {
         Ok(rows) if !rows.is_empty() => {}

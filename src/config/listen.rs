@@ -1,8 +1,11 @@
 //! `listen`, `admin`, `passthrough` and `telemetry`: where the proxy is reached and what it says about itself.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::secret::{self, Secret, Sources};
+use super::tls::{Side, TLS, read_tls};
+use crate::tls;
 use crate::yaml::{Field, Findings, Format, Node, Record, Shape, Value};
 
 /// The port for PostgreSQL clients when none is given.
@@ -25,6 +28,10 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Worker threads, each with its own listener and pools; 1 by default.
     pub workers: usize,
+    /// The directory of a UNIX socket; none by default.
+    pub unix_socket: Option<PathBuf>,
+    /// TLS to clients.
+    pub tls: tls::Settings,
 }
 
 /// Where the console and the admin API are.
@@ -77,10 +84,11 @@ pub(super) const LISTEN: Record = Record {
     fields: &[
         Field::optional("address", Shape::Format(&SOCKET_ADDRESS), "Where clients connect; default 127.0.0.1:6432."),
         Field::optional("workers", Shape::Integer { min: 1, max: WORKERS_MAX }, "Worker threads; default 1."),
+        Field::optional("tls", Shape::Record(&TLS), "TLS to clients."),
         Field::optional(
             "unix_socket",
             Shape::Nullable(&Shape::Text),
-            "Directory of a UNIX socket; only null, not available yet.",
+            "Directory of a UNIX socket for clients of this machine; default null, none.",
         ),
     ],
 };
@@ -110,7 +118,7 @@ pub(super) const TELEMETRY: Record = Record {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { address: loopback(PORT), workers: WORKERS }
+        Self { address: loopback(PORT), workers: WORKERS, unix_socket: None, tls: tls::Settings::default() }
     }
 }
 
@@ -131,12 +139,16 @@ fn socket_address(node: Option<&Node>) -> Option<SocketAddr> {
 impl Listen {
     pub(super) fn read(node: Option<&Node>, findings: &mut Findings) -> Self {
         let field = |key| node.and_then(|node| node.get(key));
-        if let Some(socket) = field("unix_socket") {
-            findings.report(&socket.place, "\"unix_socket\" is not available yet: leave it null");
-        }
+        let unix_socket = field("unix_socket").and_then(Node::text).map(PathBuf::from);
+        let tls = read_tls(field("tls"), Side::Clients, findings);
         let default = Self::default();
         let workers = field("workers").and_then(Node::integer).and_then(|count| usize::try_from(count).ok());
-        Self { address: socket_address(node).unwrap_or(default.address), workers: workers.unwrap_or(default.workers) }
+        Self {
+            address: socket_address(node).unwrap_or(default.address),
+            workers: workers.unwrap_or(default.workers),
+            unix_socket,
+            tls,
+        }
     }
 }
 

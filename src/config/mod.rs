@@ -15,6 +15,7 @@ mod pooling;
 mod relay;
 mod secret;
 mod settings;
+mod tls;
 mod users;
 
 #[cfg(test)]

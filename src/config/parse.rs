@@ -11,10 +11,12 @@ use super::listen::{ADMIN, LISTEN, PASSTHROUGH, TELEMETRY};
 use super::pool::POOL_NUMBERS;
 use super::pooling::{DATABASE, MODE, RESET, RESET_FIELD, read_databases};
 use super::relay::RELAY;
+use super::tls::{Side, TLS, read_tls};
 use super::users::{SERVICE, USER, read_service, read_users};
 use super::{
     Admin, Auth, Database, Hba, Limits, Listen, Passthrough, Pool, PoolMode, Relay, Service, Sources, Telemetry, User,
 };
+use crate::tls;
 use crate::types::Diagnostic;
 use crate::yaml::{self, Field, Findings, Node, Place, Record, Shape};
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub passthrough: Passthrough,
     /// What the proxy says about itself.
     pub telemetry: Telemetry,
+    /// TLS to servers.
+    pub server_tls: tls::Settings,
 }
 
 /// `pool` has `mode` and `reset` beside its numbers.
@@ -93,6 +97,7 @@ const CONFIG: Record = Record {
         Field::optional("limits", Shape::Record(&LIMITS), "Bounds of sessions and statements."),
         Field::optional("relay", Shape::Record(&RELAY), "Bounds of the relay."),
         Field::optional("passthrough", PASSTHROUGH, "Databases of home served unsharded: none, any or a list."),
+        Field::optional("server_tls", Shape::Record(&TLS), "TLS to servers."),
         Field::optional("telemetry", Shape::Record(&TELEMETRY), "What the proxy says about itself."),
     ],
 };
@@ -155,6 +160,7 @@ impl Config {
             relay,
             passthrough: Passthrough::read(node.get("passthrough")),
             telemetry,
+            server_tls: read_tls(node.get("server_tls"), Side::Servers, findings),
         })
     }
 }

@@ -40,7 +40,7 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = parse(LEAST).expect("it is right");
-    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), workers: 1 });
+    assert_eq!(config.listen, Listen { address: address("127.0.0.1:6432"), ..Listen::default() });
     assert_eq!(config.admin.address, address("127.0.0.1:6433"));
     assert!(config.admin.token.is_none());
     assert_eq!(config.rules, Path::new("shard-rules/"));
@@ -99,7 +99,7 @@ fn each_mistake_is_told_alone() {
     let cases = [
         (
             "listn: {}",
-            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, hba, auth, service, pool, databases, limits, relay, passthrough, telemetry; did you mean \"listen\"?",
+            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, hba, auth, service, pool, databases, limits, relay, passthrough, server_tls, telemetry; did you mean \"listen\"?",
         ),
         (
             "listen: {address: localhost}",
@@ -136,10 +136,10 @@ fn each_mistake_is_told_alone() {
 fn each_mistake_in_a_user_is_told_alone() {
     let cases = [
         ("[]", "1:8: there must be a user, or nobody could connect"),
-        ("[{name: a}]", "1:9: a user has either \"scram\" or \"password\" (or, for old clients, \"md5\")"),
+        ("[{name: a}]", "1:9: a user has one of \"scram\", \"password\", \"md5\" and \"certificate\""),
         (
             "[{name: a, password: x, scram: y}]",
-            "1:9: a user has either \"scram\" or \"password\" (or, for old clients, \"md5\")",
+            "1:9: a user has one of \"scram\", \"password\", \"md5\" and \"certificate\"",
         ),
         (
             "[{name: a, scram: hush}]",

@@ -41,6 +41,8 @@ pub enum Login {
     Password(Secret),
     /// An md5 hash as old PostgreSQL stores it; good for the method md5 alone.
     Md5(Secret),
+    /// A TLS certificate, verified, whose common name is the user's.
+    Certificate,
 }
 
 /// The role that owns the `shardloom` schema on every shard.
@@ -63,6 +65,7 @@ pub(super) const USER: Record = Record {
             Shape::Text,
             "An md5 hash as in pg_authid, or env:NAME or file:PATH of one; for hba's md5.",
         ),
+        Field::optional("certificate", Shape::Boolean, "Whether a TLS certificate of that name is the login."),
         Field::optional("shard_user", Shape::Name, "The role on the shards; the same name by default."),
         Field::optional("shard_password", Shape::Text, "That role's password; the plain password by default."),
         Field::optional("console", Shape::Boolean, "Whether the admin console is open to the user; default false."),
@@ -102,7 +105,7 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
     let login = login?;
     let own = match &login {
         Login::Password(password) => Some(password.clone()),
-        Login::Scram(_) | Login::Md5(_) => None,
+        Login::Scram(_) | Login::Md5(_) | Login::Certificate => None,
     };
     Some(User {
         shard_user: node.get("shard_user").and_then(Node::text).unwrap_or(&name).to_owned(),
@@ -115,26 +118,27 @@ fn read_user(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opti
 }
 
 fn read_login(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Option<Login> {
+    let certificate = node.get("certificate").and_then(Node::boolean).unwrap_or(false);
     match (node.get("scram"), node.get("password"), node.get("md5")) {
-        (Some(scram), None, None) => {
+        (None, None, None) if certificate => Some(Login::Certificate),
+        (Some(scram), None, None) if !certificate => {
             let verifier = secret::read(scram, sources, findings)?;
             if let Err(fault) = check_verifier(verifier.expose()) {
                 findings.report(&scram.place, format!("not a SCRAM-SHA-256 verifier as in pg_authid: {fault}"));
             }
             Some(Login::Scram(verifier))
         }
-        (None, Some(password), None) => secret::read(password, sources, findings).map(Login::Password),
-        (None, None, Some(md5)) => {
+        (None, Some(password), None) if !certificate => secret::read(password, sources, findings).map(Login::Password),
+        (None, None, Some(md5)) if !certificate => {
             let hash = secret::read(md5, sources, findings)?;
             if !is_md5(hash.expose()) {
                 findings.report(&md5.place, "not an md5 hash as in pg_authid: \"md5\" and 32 hexadecimal digits");
             }
             Some(Login::Md5(hash))
         }
-        _ => {
+        (_, _, _) => {
             if matches!(node.value, Value::Map(_)) {
-                findings
-                    .report(&node.place, "a user has either \"scram\" or \"password\" (or, for old clients, \"md5\")");
+                findings.report(&node.place, "a user has one of \"scram\", \"password\", \"md5\" and \"certificate\"");
             }
             None
         }
@@ -157,7 +161,7 @@ impl User {
         };
         let shard_password = match &login {
             Login::Password(password) => Some(password.clone()),
-            Login::Scram(_) | Login::Md5(_) => None,
+            Login::Scram(_) | Login::Md5(_) | Login::Certificate => None,
         };
         let (name, shard_user) = (name.to_owned(), name.to_owned());
         Some(Self { name, login, shard_user, shard_password, console: false, pool: Overrides::default() })

@@ -3,18 +3,19 @@
 //! Knows nothing of statements. Writes are collected and go out when the session parks on a read, at the end of a
 //! reply, or past [`FLUSH_BYTES`].
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
+use crate::tls::Acceptor;
+use crate::wire::frame::{self, FrameError};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-use crate::wire::frame::{self, FrameError};
 
 use super::position::Position;
+use super::stream::Stream;
 
 /// Replies are written to the socket once this much is waiting; 64 KiB is where larger writes stop paying.
 pub const FLUSH_BYTES: usize = 64 * 1024;
@@ -23,10 +24,21 @@ const READ_BYTES: usize = 16 * 1024;
 /// While a server works, the client is only watched for leaving: pipelined input beyond this stays in the kernel.
 const AHEAD_BYTES: usize = 64 * 1024;
 
+/// Buffers that one worker keeps for the next clients that speak: as many as clients are usually at work at once.
+const SPARE_MAX: usize = 64;
+
+thread_local! {
+    /// Empty buffers of one read's size; clients that wait hold none, thousands of idle ones would cost 16 KiB each.
+    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
 /// One client's connection after the start-up.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream,
+    secured: Option<Secured>,
+    /// Whether TLS may still hold bytes that were written.
+    unflushed: bool,
     input: BytesMut,
     output: BytesMut,
     message_bound: usize,
@@ -38,6 +50,15 @@ pub struct Client {
     /// Whether COPY data was read since this was last asked.
     copied: bool,
     traffic: Traffic,
+}
+
+/// What is known of a client's TLS.
+#[derive(Debug, Clone, Default)]
+pub struct Secured {
+    /// What SCRAM's channel binding is about; `None` where the proxy's certificate allows none.
+    pub end_point: Option<Vec<u8>>,
+    /// The common name in the client's verified certificate.
+    pub common_name: Option<String>,
 }
 
 /// Bytes that came and went since they were last asked for.
@@ -78,9 +99,11 @@ impl From<FrameError> for ClientError {
 
 impl Client {
     /// Takes over an accepted connection; `message_bound` is the largest frame in bytes that is read.
-    pub fn new(stream: TcpStream, message_bound: usize) -> Self {
+    pub fn new(stream: Stream, message_bound: usize) -> Self {
         Self {
             stream,
+            secured: None,
+            unflushed: false,
             input: BytesMut::new(),
             output: BytesMut::new(),
             message_bound,
@@ -102,9 +125,61 @@ impl Client {
         std::mem::take(&mut self.copied)
     }
 
-    /// Returns where the client connects from; `None` if the connection is broken.
+    /// Returns where the client connects from; `None` for a UNIX socket, or if the connection is broken.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
+        match &self.stream {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
+            Stream::Unix(_) | Stream::Gone => None,
+        }
+    }
+
+    /// Tells whether the client came through a UNIX socket.
+    pub fn is_local(&self) -> bool {
+        matches!(self.stream, Stream::Unix(_))
+    }
+
+    /// Returns the name of the account that runs the process at the other end of a UNIX socket; `None` elsewhere.
+    pub fn account(&self) -> Option<String> {
+        match &self.stream {
+            Stream::Unix(stream) => account_name(stream.peer_cred().ok()?.uid()),
+            Stream::Tcp(_) | Stream::Tls(_) | Stream::Gone => None,
+        }
+    }
+
+    /// Tells whether TLS can begin on the connection.
+    pub fn may_be_secured(&self) -> bool {
+        matches!(self.stream, Stream::Tcp(_))
+    }
+
+    /// Returns what is known of the client's TLS; `None` without.
+    pub fn secured(&self) -> Option<&Secured> {
+        self.secured.as_ref()
+    }
+
+    /// Looks at the first byte that comes, and leaves it there; `None` where TLS cannot begin.
+    pub async fn first_byte(&self) -> Result<Option<u8>, ClientError> {
+        let Stream::Tcp(stream) = &self.stream else { return Ok(None) };
+        let mut byte = [0];
+        match stream.peek(&mut byte).await? {
+            0 => Err(ClientError::Gone),
+            _ => Ok(Some(byte[0])),
+        }
+    }
+
+    /// Takes the client's TLS handshake; `direct`: without a request before. What was waiting to be sent goes out first.
+    pub async fn secure(&mut self, acceptor: &Acceptor, direct: bool) -> Result<(), ClientError> {
+        self.flush().await?;
+        let Stream::Tcp(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(ClientError::Gone);
+        };
+        let accepted = acceptor
+            .accept(stream, direct)
+            .await
+            .inspect_err(|error| tracing::info!(%error, "a TLS handshake failed"))?;
+        self.secured = Some(Secured { end_point: accepted.end_point, common_name: accepted.common_name });
+        self.stream = Stream::Tls(Box::new(accepted.stream));
+        Ok(())
     }
 
     /// Sets the largest frame in bytes, small before authentication.
@@ -197,6 +272,9 @@ impl Client {
                 written => self.output.advance(written),
             }
         }
+        if self.stream.buffers() {
+            self.stream.flush().await?;
+        }
         Ok(())
     }
 
@@ -206,12 +284,17 @@ impl Client {
     #[inline]
     pub fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         if self.input.capacity() == 0 {
-            // A client that waits holds no buffer: thousands of idle ones would cost 16 KiB each.
             ready!(self.stream.poll_read_ready(context))?;
+            self.input = spare();
         }
         self.input.reserve(READ_BYTES);
-        let read = pin!(self.stream.read_buf(&mut self.input));
-        match ready!(read.poll(context))? {
+        let Poll::Ready(read) = pin!(self.stream.read_buf(&mut self.input)).poll(context) else {
+            if self.stream.buffers() && self.input.is_empty() {
+                put_away(std::mem::take(&mut self.input));
+            }
+            return Poll::Pending;
+        };
+        match read? {
             0 => Poll::Ready(Err(ClientError::Gone)),
             read => {
                 self.traffic.received += read as u64;
@@ -229,8 +312,13 @@ impl Client {
                 written => {
                     self.traffic.sent += written as u64;
                     self.output.advance(written);
+                    self.unflushed = self.stream.buffers();
                 }
             }
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -238,10 +326,19 @@ impl Client {
     /// Lets go of empty buffers, for a client that has nothing to say for now.
     pub fn rest(&mut self) {
         for buffer in [&mut self.input, &mut self.output] {
-            if buffer.is_empty() {
-                *buffer = BytesMut::new();
+            if buffer.is_empty() && buffer.capacity() > 0 {
+                put_away(std::mem::take(buffer));
             }
         }
+    }
+
+    /// Returns the buffer that replies are appended to, with room for a short reply.
+    #[inline]
+    pub fn roomy_output(&mut self) -> &mut BytesMut {
+        if self.output.capacity() == 0 {
+            self.output = spare();
+        }
+        &mut self.output
     }
 
     /// Returns the largest frame in bytes that is read.
@@ -266,19 +363,44 @@ impl Client {
     /// Becomes ready when the client is gone; input that arrives meanwhile is kept, up to a bound.
     pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.input.len() < AHEAD_BYTES {
-            match self.stream.poll_read_ready(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => {}
+            if let Err(error) = ready!(self.stream.poll_read_ready(context)) {
+                tracing::debug!(%error, "a client's connection broke");
+                return Poll::Ready(());
             }
             self.input.reserve(READ_BYTES);
-            match self.stream.try_read_buf(&mut self.input) {
-                Ok(0) => return Poll::Ready(()),
+            match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(context)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(read) => self.traffic.received += read as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(()),
             }
         }
         Poll::Pending
     }
+}
+
+/// Returns the name of one of the machine's own accounts; those of a directory service are not known.
+fn account_name(uid: u32) -> Option<String> {
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// Returns an empty buffer; one that was used before if there is one.
+fn spare() -> BytesMut {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES))
+}
+
+/// Keeps an empty buffer for the next client, unless a large message made it large.
+fn put_away(mut buffer: BytesMut) {
+    // Takes back the room of what was consumed.
+    if !buffer.try_reclaim(READ_BYTES) || buffer.capacity() > 2 * READ_BYTES {
+        return;
+    }
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < SPARE_MAX {
+            spare.push(buffer);
+        }
+    });
 }

@@ -11,12 +11,35 @@ use quick_cache::unsync::Cache;
 use crate::proxy::Pinned;
 use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
 
+use super::harmless::Suspicions;
 use super::pins::pins;
+use super::settings::plain_value;
 
 /// Texts remembered per worker; each costs its skeleton and a pointer.
 const TEXTS_MAX: usize = 4096;
 /// Longer texts are read anew each time: one of them would displace many short ones.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Client encodings, with their other names, in which bytes of one letter may look like ASCII.
+const TREACHEROUS: [&str; 17] = [
+    "sjis",
+    "mskanji",
+    "shiftjis",
+    "win932",
+    "windows932",
+    "shiftjis2004",
+    "big5",
+    "win950",
+    "windows950",
+    "gbk",
+    "win936",
+    "windows936",
+    "gb18030",
+    "uhc",
+    "win949",
+    "windows949",
+    "johab",
+];
 
 /// What one statement leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +88,22 @@ const SESSION_LOCKS: [u32; 8] = [2880, 2881, 2882, 2883, 2886, 2887, 2888, 2889]
 const SET_CONFIG: u32 = 2078;
 
 impl Reading {
+    /// Tells whether prepared statements end with it.
+    pub fn forgets_statements(&self) -> bool {
+        let forgets = |consequence: &Consequence| match consequence {
+            Consequence::DiscardAll | Consequence::Deallocate(_) | Consequence::DeallocateAll => true,
+            Consequence::Nothing
+            | Consequence::Set { .. }
+            | Consequence::Reset(_)
+            | Consequence::ResetAll
+            | Consequence::Savepoint(_)
+            | Consequence::RollbackTo(_)
+            | Consequence::Release(_)
+            | Consequence::Pin(_) => false,
+        };
+        self.statements.iter().any(forgets)
+    }
+
     /// Reads what a FunctionCall of the function with this oid leaves with the session.
     pub fn of_function(oid: u32) -> Self {
         let pin = match oid {
@@ -80,6 +119,7 @@ impl Reading {
 pub struct Readings {
     harmless: RefCell<Cache<Box<str>, Rc<Reading>>>,
     skeleton: RefCell<Skeleton>,
+    suspicions: Suspicions,
     nothing: Rc<Reading>,
     begin: Rc<Reading>,
 }
@@ -90,6 +130,7 @@ impl Default for Readings {
         Self {
             harmless: RefCell::new(Cache::new(TEXTS_MAX)),
             skeleton: RefCell::default(),
+            suspicions: Suspicions::default(),
             nothing: Rc::default(),
             begin: Rc::new(begin),
         }
@@ -99,6 +140,9 @@ impl Default for Readings {
 impl Readings {
     /// Returns what `text` leaves behind. Bytes that are not UTF-8 are taken for letters.
     pub fn read(&self, text: &[u8]) -> Rc<Reading> {
+        if self.suspicions.clear(text) {
+            return Rc::clone(&self.nothing);
+        }
         let text = String::from_utf8_lossy(text);
         if text.len() > TEXT_BYTES_MAX {
             return Rc::new(read(&text));
@@ -146,6 +190,7 @@ fn consequence(statement: &str) -> Consequence {
             SetScope::Session if setting.value_text.trim().eq_ignore_ascii_case("default") => {
                 Consequence::Reset(setting.name)
             }
+            SetScope::Session if hides_ascii(&setting) => Consequence::Pin(Pinned::Setting),
             SetScope::Session => Consequence::Set { name: setting.name, value: setting.value_text.trim().to_owned() },
         },
         Some(Control::Reset(Some(name))) => Consequence::Reset(name),
@@ -163,6 +208,16 @@ fn consequence(statement: &str) -> Consequence {
     }
 }
 
+fn hides_ascii(setting: &sql::Setting) -> bool {
+    matches!(setting.name.as_str(), "client_encoding" | "names") && is_treacherous(&plain_value(&setting.value_text))
+}
+
+/// Tells whether letters of this client encoding may have bytes that look like ASCII, so that texts in it are misread.
+pub fn is_treacherous(encoding: &str) -> bool {
+    let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+    TREACHEROUS.iter().any(|name| plain.eq_ignore_ascii_case(name))
+}
+
 fn pinned(statement: &str) -> Option<Pinned> {
     if matches!(sql::utility(statement), Some(Utility::Ddl(Ddl { temporary: true, .. }))) {
         return Some(Pinned::TemporaryTable);
@@ -170,7 +225,29 @@ fn pinned(statement: &str) -> Option<Pinned> {
     if sets_for_session(statement) {
         return Some(Pinned::Setting);
     }
+    if sql::Scanner::new(statement).next().is_some_and(|first| first.is_word(statement, "do")) {
+        return in_block(statement);
+    }
     Some(pins(statement)).filter(|pinned| *pinned != Pinned::No)
+}
+
+/// Guesses what the body of a DO block leaves behind: its words are looked at, whatever they mean there.
+fn in_block(statement: &str) -> Option<Pinned> {
+    const WORDS: [(&str, Pinned); 7] = [
+        ("set_config", Pinned::Setting),
+        ("set", Pinned::Setting),
+        ("advisory_lock", Pinned::AdvisoryLock),
+        ("temp", Pinned::TemporaryTable),
+        ("temporary", Pinned::TemporaryTable),
+        ("listen", Pinned::Listen),
+        ("prepare", Pinned::PreparedStatement),
+    ];
+    let words: Vec<String> = statement
+        .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let found = |wanted: &str| words.iter().any(|word| word == wanted || wanted.contains('_') && word.contains(wanted));
+    WORDS.into_iter().find(|(word, _)| found(word)).map(|(_, pinned)| pinned)
 }
 
 /// Tells whether `set_config` is called in a way that may outlive the transaction: its last argument is not `true`.
@@ -238,6 +315,11 @@ mod tests {
 
     #[test]
     fn what_lives_on_the_server_pins() {
+        assert_eq!(one("SET client_encoding = 'SJIS'"), Consequence::Pin(Pinned::Setting));
+        assert_eq!(one("SET NAMES 'SHIFT_JIS_2004'"), Consequence::Pin(Pinned::Setting));
+        assert!(matches!(one("SET NAMES 'LATIN1'"), Consequence::Set { .. }));
+        assert_eq!(one("DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$"), Consequence::Pin(Pinned::Setting));
+        assert_eq!(one("DO $$ BEGIN RAISE NOTICE 'x'; END $$"), Consequence::Nothing);
         assert_eq!(one("LISTEN a"), Consequence::Pin(Pinned::Listen));
         assert_eq!(one("PREPARE p AS SELECT 1"), Consequence::Pin(Pinned::PreparedStatement));
         assert_eq!(one("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), Consequence::Pin(Pinned::HeldCursor));

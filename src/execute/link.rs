@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::backend::{CancelHandle, Server, ServerTarget};
+use crate::backend::{CancelHandle, PoolRef, Server, ServerTarget};
 use crate::config::PoolMode;
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
@@ -88,7 +88,7 @@ pub struct Link {
 #[derive(Debug, Default)]
 pub struct Targets {
     generation: u64,
-    known: Vec<Option<Arc<ServerTarget>>>,
+    known: Vec<Option<(Arc<ServerTarget>, PoolRef)>>,
 }
 
 impl Link {
@@ -111,15 +111,19 @@ impl Link {
             server.settings.fingerprint = SETTINGS_UNKNOWN;
         }
         let free = if self.pin == Pinned::No { Some(server) } else { self.keep(server) };
-        if let Some(server) = free.filter(Server::is_usable) {
+        if let Some(server) = free.filter(|server| server.is_usable()) {
             self.worker.pools.checkin(server);
         }
     }
 
     /// Takes a server from the pool; a client that leaves while it waits leaves the queue.
     async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
-        let target = self.target(shard);
-        let mut checkout = pin!(self.worker.pools.checkout(&target));
+        let (target, pool) = self.target(shard);
+        if let Some(server) = self.worker.pools.take_idle(&pool, &target) {
+            server.lend(self.cancel.process());
+            return Ok(server);
+        }
+        let mut checkout = pin!(self.worker.pools.checkout_from(&pool, &target));
         let client = &mut self.client;
         let server = poll_fn(|context| match checkout.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),
@@ -156,7 +160,7 @@ impl Link {
     }
 
     /// Returns where a shard is reached as this client's role; looked up once per generation of the rules.
-    fn target(&mut self, shard: ShardId) -> Arc<ServerTarget> {
+    fn target(&mut self, shard: ShardId) -> (Arc<ServerTarget>, PoolRef) {
         if self.targets.generation != self.snapshot.generation {
             self.targets = Targets { generation: self.snapshot.generation, known: Vec::new() };
         }
@@ -164,9 +168,12 @@ impl Link {
         if known.len() <= shard.index() {
             known.resize(shard.index() + 1, None);
         }
-        let target =
-            known[shard.index()].get_or_insert_with(|| self.worker.target(&self.snapshot, &self.identity, shard));
-        Arc::clone(target)
+        let known = known[shard.index()].get_or_insert_with(|| {
+            let target = self.worker.target(&self.snapshot, &self.identity, shard);
+            let pool = self.worker.pools.pool_of(&target);
+            (target, pool)
+        });
+        known.clone()
     }
 
     /// Brings a server to this session's settings if it has others.

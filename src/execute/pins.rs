@@ -7,7 +7,7 @@ use crate::proxy::Pinned;
 use crate::sql::{self, Scanner, Token};
 
 /// Functions after which the server connection has something of the session, and what.
-const FUNCTIONS: [(&str, Pinned); 11] = [
+pub(super) const FUNCTIONS: [(&str, Pinned); 11] = [
     ("pg_advisory_lock", Pinned::AdvisoryLock),
     ("pg_advisory_lock_shared", Pinned::AdvisoryLock),
     ("pg_try_advisory_lock", Pinned::AdvisoryLock),
@@ -41,7 +41,7 @@ pub(super) fn pins(text: &str) -> Pinned {
 }
 
 /// Tells whether a statement may take back what pinned its session, so that it is worth asking what is left.
-pub(super) fn unpins(text: &str) -> bool {
+pub fn unpins(text: &str) -> bool {
     const FIRST: [&str; 7] = ["drop", "discard", "unlisten", "close", "deallocate", "rollback", "alter"];
     const FUNCTIONS: [&str; 3] = ["pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all"];
     let first = Scanner::new(text).next();

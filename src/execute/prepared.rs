@@ -38,6 +38,13 @@ pub struct Description {
     pub frames: Bytes,
 }
 
+impl Description {
+    /// Tells whether the statement returns rows: the last frame is not NoData.
+    pub fn has_rows(&self) -> bool {
+        !self.frames.ends_with(b"n\0\0\0\x04")
+    }
+}
+
 impl Prepared {
     /// Returns its number among the worker's statements.
     pub fn id(&self) -> u64 {

@@ -8,7 +8,7 @@ use super::settings::plain_value;
 ///
 /// # Errors
 /// 0A000 with a hint; the server judges everything else.
-pub fn check_setting(name: &str, value: &str, passthrough: bool) -> Result<(), Refusal> {
+pub fn check_setting(name: &str, value: &str) -> Result<(), Refusal> {
     let plain = plain_value(value).to_ascii_lowercase();
     match name {
         "client_encoding" | "names"
@@ -19,7 +19,7 @@ pub fn check_setting(name: &str, value: &str, passthrough: bool) -> Result<(), R
         "standard_conforming_strings" if matches!(plain.as_str(), "off" | "false" | "0" | "no") => {
             Err(unreadable("standard_conforming_strings = off", "Write E'…' for strings with backslash escapes."))
         }
-        "search_path" if !passthrough && !only_public(value) => Err(unreadable(
+        "search_path" if !only_public(value) => Err(unreadable(
             &format!("search_path {value}"),
             "Tables of the rules are found in schema public: qualify the names of other schemas.",
         )),
@@ -53,9 +53,9 @@ mod tests {
 
     #[test]
     fn encodings_and_quoting_rules_that_change_the_reading_are_refused() {
-        assert!(check_setting("client_encoding", "'LATIN1'", false).is_err());
-        assert!(check_setting("client_encoding", "'UTF-8'", false).is_ok());
-        assert!(check_setting("standard_conforming_strings", "off", false).is_err());
-        assert!(check_setting("standard_conforming_strings", "on", false).is_ok());
+        assert!(check_setting("client_encoding", "'LATIN1'").is_err());
+        assert!(check_setting("client_encoding", "'UTF-8'").is_ok());
+        assert!(check_setting("standard_conforming_strings", "off").is_err());
+        assert!(check_setting("standard_conforming_strings", "on").is_ok());
     }
 }

@@ -56,7 +56,7 @@ impl Link {
         for shard in plan.shards.iter() {
             servers.push(self.borrow(shard).await?);
         }
-        let keys: Vec<_> = servers.iter().map(Server::cancel_key).collect();
+        let keys: Vec<_> = servers.iter().map(|server| server.cancel_key()).collect();
         self.cancel.set_active(&keys);
         let job = self.job(call, plan);
         let done = run(&mut self.client, servers.iter_mut().collect(), &job).await;

@@ -54,7 +54,7 @@ impl Link {
             Sets::These(sets) => {
                 for set in &sets {
                     let value = set.value.as_deref().unwrap_or("DEFAULT");
-                    check_setting(&set.name, value, self.identity.passthrough)?;
+                    check_setting(&set.name, value)?;
                 }
                 self.remember_settings();
                 Ok(sets)

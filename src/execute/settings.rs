@@ -21,14 +21,23 @@ const SPECIAL: [(&str, &str); 3] = [
     // The only form that takes LOCAL, numbers with a sign and INTERVAL '…' HOUR TO MINUTE.
     ("timezone", "SET TIME ZONE "),
 ];
-/// What RESET ALL leaves alone.
-const KEPT: [&str; 2] = ["role", "session_authorization"];
+/// What RESET ALL leaves alone, in the order in which it is replayed.
+const KEPT: [&str; 2] = ["session_authorization", "role"];
 
 impl Settings {
     /// Records `SET name TO value`; `value` is SQL text.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.values.insert(name.to_ascii_lowercase(), value.to_owned());
+        let name = name.to_ascii_lowercase();
+        self.drop_role_for(&name);
+        self.values.insert(name, value.to_owned());
         self.retag();
+    }
+
+    /// A change of the session authorization ends SET ROLE.
+    fn drop_role_for(&mut self, name: &str) {
+        if name == "session_authorization" {
+            self.values.remove("role");
+        }
     }
 
     /// Makes what is set now what RESET goes back to.
@@ -39,6 +48,7 @@ impl Settings {
     /// Takes one setting back to what it was at the start.
     pub fn reset(&mut self, name: &str) {
         let name = name.to_ascii_lowercase();
+        self.drop_role_for(&name);
         match self.defaults.get(&name) {
             Some(value) => self.values.insert(name, value.clone()),
             None => self.values.remove(&name),
@@ -89,7 +99,9 @@ impl Settings {
     /// Returns the statements that bring a server of unknown settings to these.
     pub fn statements(&self) -> String {
         let mut sql = String::from("RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL");
-        for (name, value) in &self.values {
+        // With the rights of the login role; and a new session authorization takes the role away.
+        let settings = self.values.iter().filter(|(name, _)| !KEPT.contains(&name.as_str()));
+        for (name, value) in settings.chain(KEPT.iter().filter_map(|name| self.values.get_key_value(*name))) {
             sql.push(';');
             push_statement(&mut sql, name, value);
         }
@@ -180,6 +192,19 @@ mod tests {
         settings.set("a", "1");
         settings.reset_all();
         assert_eq!((settings.tag(), settings.get("timezone")), (start, Some("'UTC'")));
+    }
+
+    #[test]
+    fn roles_are_replayed_last_and_end_with_their_session_authorization() {
+        let mut settings = Settings::default();
+        settings.set("role", "a");
+        settings.set("work_mem", "'1MB'");
+        settings.set("session_authorization", "b");
+        settings.set("role", "c");
+        let said = settings.statements();
+        assert!(said.ends_with("SET \"work_mem\" TO '1MB';SET SESSION AUTHORIZATION b;SET ROLE c"), "{said}");
+        settings.reset("session_authorization");
+        assert_eq!(settings.get("role"), None);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What the clients of one worker thread share: pools, plans, server addresses.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Pools, ServerTarget};
 use crate::proxy::{Proxy, Snapshot};
+use crate::tls::Mode;
 use crate::types::ShardId;
 
 use super::consequences::Readings;
@@ -27,6 +28,8 @@ pub struct Worker {
     /// The names under which servers know clients' prepared statements.
     pub statement_names: StatementNames,
     limits: Limits,
+    /// An instant and the wall clock's milliseconds then.
+    wall: Cell<(Instant, i64)>,
     targets: RefCell<HashMap<TargetKey, Arc<ServerTarget>>>,
 }
 
@@ -43,12 +46,29 @@ pub struct Limits {
     pub group_rows: usize,
 }
 
+/// How long the wall clock is told from the monotonic one, before it is read again.
+const WALL_AGE_MAX: Duration = Duration::from_secs(1);
+
 /// Shard, database and role.
 type TargetKey = (ShardId, String, String);
 
 impl Worker {
+    /// Returns the wall clock's milliseconds at `now`, which is about now; reads that clock about once a second.
+    #[inline]
+    pub fn wall_ms(&self, now: Instant) -> i64 {
+        let (read, ms) = self.wall.get();
+        let age = now.saturating_duration_since(read);
+        if age < WALL_AGE_MAX {
+            return ms + age.as_millis() as i64;
+        }
+        let ms = self.proxy.now_ms();
+        self.wall.set((now, ms));
+        ms
+    }
+
     /// Makes a worker with its pools.
     pub fn new(proxy: Arc<Proxy>, pools: Pools, plans: Plans, limits: Limits) -> Self {
+        let wall = Cell::new((Instant::now(), proxy.now_ms()));
         Self {
             proxy,
             pools,
@@ -56,6 +76,7 @@ impl Worker {
             readings: Readings::default(),
             statement_names: StatementNames::default(),
             limits,
+            wall,
             targets: RefCell::default(),
         }
     }
@@ -84,6 +105,9 @@ impl Worker {
             port: rule.port,
             database: database.clone(),
             user: identity.shard_user.clone(),
+            // Of a sharded database the proxy reads every text.
+            encoding: (!identity.passthrough).then_some("UTF8"),
+            tls: (self.proxy.connector.mode() != Mode::Disable).then(|| Arc::clone(&self.proxy.connector)),
             password: identity.shard_password.clone(),
             keys: identity.shard_keys.clone(),
         });

@@ -1,7 +1,9 @@
 //! What the outbox is told at start: endpoints, the service role, and every bound by name. Reads no file itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::tls::Connector;
 use crate::types::ShardId;
 
 /// One shard as the control plane reaches it.
@@ -34,6 +36,8 @@ pub struct OutboxSettings {
     pub home: ShardId,
     /// The roles under which clients reach the shards: they are granted just the INSERTs that the client path needs.
     pub shard_roles: Vec<String>,
+    /// TLS to the shards.
+    pub connector: Arc<Connector>,
     /// Waits, batches and limits.
     pub bounds: OutboxBounds,
 }

@@ -108,7 +108,11 @@ fn pool(settings: &OutboxSettings, shard: &ShardEndpoint) -> Pool {
     if !settings.password.is_empty() {
         config.password(&settings.password);
     }
-    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = match settings.connector.for_library(&mut config) {
+        Some(tls) => Manager::from_config(config, tls, recycling),
+        None => Manager::from_config(config, NoTls, recycling),
+    };
     Pool::builder(manager)
         .max_size(settings.bounds.connections)
         .timeouts(Timeouts { wait: Some(CHECKOUT_WAIT), create: Some(CONNECT_WAIT), recycle: Some(CONNECT_WAIT) })

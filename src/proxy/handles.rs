@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::snowflake::Generator;
+use crate::tls::{Acceptor, Connector};
 use crate::types::{Clock, Refusal, SqlState};
 
 /// What all threads share. Made once by `server`, never replaced.
@@ -34,6 +35,10 @@ pub struct Proxy {
     pub rules: Rules,
     /// Cancel keys of all clients, whichever worker serves them.
     pub cancels: CancelRegistry,
+    /// TLS from clients.
+    pub acceptor: Acceptor,
+    /// TLS to servers.
+    pub connector: Arc<Connector>,
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// The ledger, its relay and its leases.

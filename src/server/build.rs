@@ -16,6 +16,7 @@ use crate::proxy::{
 };
 use crate::rules::RuleSet;
 use crate::snowflake::{Generator, Layout};
+use crate::tls::{Acceptor, Connector};
 use crate::types::{Clock, ShardId, SystemClock};
 
 /// The layout of ids that a tag alone asks for; it is in every rule set.
@@ -26,7 +27,9 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
     let rules = load(&options.rules).map_err(lines)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ids = Arc::new(Generator::new(layout(&rules).map_err(|error| vec![error])?, Arc::clone(&clock)));
-    let outbox = Outbox::new(outbox_settings(options, &rules), Arc::clone(&clock));
+    let connector = Arc::new(Connector::default());
+    connector.load(&options.config.server_tls).map_err(|error| vec![format!("server_tls: {error}")])?;
+    let outbox = Outbox::new(outbox_settings(options, &rules, &connector), Arc::clone(&clock));
     let (requests, reloads) = Requests::new();
     let source = options.rules.directory.display().to_string();
     let config = Arc::new(options.config.clone());
@@ -40,6 +43,8 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         logins: Logins::new(&options.config.users).map_err(|error| vec![error])?,
         rules: Rules::new(rules, source, clock.wall_ms()),
         cancels: CancelRegistry::new(),
+        acceptor: Acceptor::default(),
+        connector: Arc::clone(&connector),
         metrics: Arc::new(Metrics::new()),
         outbox,
         ids,
@@ -52,6 +57,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         requests,
         clock,
     };
+    proxy.acceptor.load(&options.config.listen.tls).map_err(|error| vec![format!("listen.tls: {error}")])?;
     Ok((Arc::new(proxy), reloads))
 }
 
@@ -61,7 +67,7 @@ fn layout(rules: &RuleSet) -> Result<Layout, String> {
         .map_err(|error| error.to_string())
 }
 
-fn outbox_settings(options: &Options, rules: &RuleSet) -> OutboxSettings {
+fn outbox_settings(options: &Options, rules: &RuleSet, connector: &Arc<Connector>) -> OutboxSettings {
     let config = &options.config;
     let endpoint = |(index, shard): (usize, &crate::rules::Shard)| ShardEndpoint {
         id: ShardId(index as u16),
@@ -80,6 +86,7 @@ fn outbox_settings(options: &Options, rules: &RuleSet) -> OutboxSettings {
         shards: rules.shards.iter().enumerate().map(endpoint).collect(),
         home: rules.home,
         shard_roles,
+        connector: Arc::clone(connector),
         bounds: bounds(&config.relay),
     }
 }

@@ -25,7 +25,7 @@ const SCHEMA_PAUSE: Duration = Duration::from_millis(20);
 /// Loads the catalog again and again until cancelled.
 pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
     let rules = Arc::clone(&proxy.rules.load().rules);
-    let mut home = ShardLink::new(rules.shard(rules.home), &role);
+    let mut home = ShardLink::new(rules.shard(rules.home), &role, &proxy.connector);
     let mut said = false;
     // Capture triggers call functions of the shardloom schema.
     while !proxy.readiness.is_schema_installed() {

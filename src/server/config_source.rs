@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::options::Options;
 use crate::config::Config;
 use crate::proxy::Proxy;
+use crate::tls;
 use crate::types::{Refusal, SqlState};
 
 /// The file, if the configuration came from one.
@@ -25,6 +26,9 @@ impl ConfigSource {
             let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
             refuse(&findings)
         })?;
+        let certificates = |side: &str, error: tls::Error| refuse(&[format!("{side}: {error}")]);
+        proxy.acceptor.load(&read.config.listen.tls).map_err(|error| certificates("listen.tls", error))?;
+        proxy.connector.load(&read.config.server_tls).map_err(|error| certificates("server_tls", error))?;
         proxy.logins.replace(&read.config.users).map_err(|finding| refuse(&[finding]))?;
         for section in fixed_for_life(&proxy.config, &read.config) {
             warn!(section, "the configuration changes what needs a restart; the rest is in force");
@@ -51,9 +55,12 @@ fn fixed_for_life(start: &Config, new: &Config) -> Vec<&'static str> {
         let password = config.service.password.as_ref().map(|password| password.expose().to_owned());
         (config.service.user.clone(), password)
     };
+    let sockets = |config: &Config| (config.listen.address, config.listen.workers, config.listen.unix_socket.clone());
+    let encrypts = |config: &Config| config.server_tls.mode != tls::Mode::Disable;
     let (of_start, of_new) = (&start.limits, &new.limits);
     let changes = [
-        (start.listen != new.listen, "listen"),
+        (sockets(start) != sockets(new), "listen"),
+        (encrypts(start) != encrypts(new), "server_tls.mode"),
         (start.admin.address != new.admin.address || token(start) != token(new), "admin"),
         (start.rules != new.rules, "rules"),
         (service(start) != service(new), "service"),

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tracing::{error, info, warn};
 
+use super::certificates::keep_certificates;
 use super::config_source::ConfigSource;
 use super::link::ServiceRole;
 use super::outbox::keep_outbox;
@@ -77,6 +78,7 @@ async fn run(mut start: ControlStart) -> usize {
     tasks.spawn_local(probe::probe_all(Arc::clone(&proxy), start.role.clone()));
     tasks.spawn_local(catalog::keep_catalog(Arc::clone(&proxy), start.role));
     tasks.spawn_local(keep_limits(Arc::clone(&proxy)));
+    tasks.spawn_local(keep_certificates(Arc::clone(&proxy)));
     tasks.spawn_local(keep_rules(Arc::clone(&proxy), start.rules, start.source, start.reloads));
     let outbox = tokio::task::spawn_local(keep_outbox(Arc::clone(&proxy)));
     let left = tokio::select! {

@@ -4,11 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::pool_policy::pool_settings;
 use crate::backend::{Pools, ServerTarget};
-use crate::execute::{Limits, Plans, Worker};
+use crate::execute::{Limits, Plans, Stream, Worker};
 use crate::proxy::{Proxy, Stranger};
 use crate::session;
 
@@ -42,7 +40,7 @@ impl Conversations {
     }
 
     /// Serves one client, a stranger at first, until it leaves or the drain closes it.
-    pub async fn run(&self, client: TcpStream, stranger: Stranger) {
+    pub async fn run(&self, client: Stream, stranger: Stranger) {
         session::run(client, Rc::clone(&self.worker), stranger).await;
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It carries no client's statement. A connection that failed is thrown away and made anew at the next use.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -9,6 +10,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::config::Service;
 use crate::rules::Shard;
+use crate::tls::Connector;
 
 /// The longest that connecting may take; a shard that needs longer counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,6 +30,7 @@ pub struct ServiceRole {
 /// A way to one shard.
 pub struct ShardLink {
     settings: Config,
+    connector: Arc<Connector>,
     client: Option<Client>,
 }
 
@@ -41,7 +44,7 @@ impl ServiceRole {
 
 impl ShardLink {
     /// Names the shard; connects to nothing yet.
-    pub fn new(shard: &Shard, role: &ServiceRole) -> Self {
+    pub fn new(shard: &Shard, role: &ServiceRole, connector: &Arc<Connector>) -> Self {
         let mut settings = Config::new();
         settings
             .host(&shard.host)
@@ -51,7 +54,7 @@ impl ShardLink {
             .password(&role.password)
             .connect_timeout(CONNECT_TIMEOUT)
             .application_name("shardloom control");
-        Self { settings, client: None }
+        Self { settings, connector: Arc::clone(connector), client: None }
     }
 
     /// Runs `sql` and returns its rows as text, connecting first when there is no connection.
@@ -80,15 +83,27 @@ impl ShardLink {
         if let Some(client) = self.client.take().filter(|client| !client.is_closed()) {
             return Ok(client);
         }
-        let connecting = timeout(CONNECT_TIMEOUT, self.settings.connect(NoTls)).await;
-        let (client, connection) = match connecting {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => return Err(describe(&error)),
-            Err(_) => return Err(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())),
-        };
-        // The task ends with the connection; its error shows at the next query.
-        tokio::spawn(connection);
-        Ok(client)
+        match timeout(CONNECT_TIMEOUT, self.connect()).await {
+            Ok(connected) => connected.map_err(|error| describe(&error)),
+            Err(_) => Err(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())),
+        }
+    }
+
+    /// The tasks end with the connection; its error shows at the next query.
+    async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+        let mut settings = self.settings.clone();
+        match self.connector.for_library(&mut settings) {
+            Some(tls) => {
+                let (client, connection) = settings.connect(tls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            None => {
+                let (client, connection) = settings.connect(NoTls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -16,6 +17,17 @@ pub enum ListenError {
     /// Another process listens there.
     #[error("cannot listen on {0}: another process already does; stop it or choose another address")]
     InUse(SocketAddr),
+    /// Another process has the UNIX socket.
+    #[error("cannot listen on {}: another process already does; stop it or choose another directory", .0.display())]
+    SocketInUse(PathBuf),
+    /// Anything else the system says of a UNIX socket.
+    #[error("cannot listen on {}: {cause}", path.display())]
+    Socket {
+        /// The file wanted.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// Anything else the system says.
     #[error("cannot listen on {address}: {cause}")]
     System {

@@ -4,11 +4,13 @@
 
 mod build;
 mod catalog;
+mod certificates;
 mod config_source;
 mod control;
 mod conversation;
 mod link;
 mod listen;
+mod local_socket;
 mod logging;
 mod options;
 mod outbox;

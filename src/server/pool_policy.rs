@@ -67,6 +67,8 @@ mod tests {
             port: 1,
             database: database.to_owned(),
             user: user.to_owned(),
+            encoding: None,
+            tls: None,
             password: None,
             keys: None,
         };

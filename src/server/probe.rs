@@ -25,7 +25,7 @@ pub async fn probe_all(proxy: Arc<Proxy>, role: ServiceRole) {
 }
 
 async fn probe(proxy: Arc<Proxy>, shard: Shard, role: ServiceRole) {
-    let mut link = ShardLink::new(&shard, &role);
+    let mut link = ShardLink::new(&shard, &role, &proxy.connector);
     // A shard's end and return show within two of these.
     let mut pace = interval(proxy.config.limits.probe_interval);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);

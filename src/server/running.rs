@@ -14,11 +14,12 @@ use super::config_source::ConfigSource;
 use super::control::{self, ControlStart};
 use super::link::ServiceRole;
 use super::listen::{ListenError, bind, bind_beside, bind_one};
+use super::local_socket::LocalSocket;
 use super::options::Options;
 use super::takeover::{self, TakeoverError};
 use super::worker::{self, WorkerStart};
 use crate::admin::http::Guard;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::proxy::Proxy;
 
 /// Pause between two looks at the readiness.
@@ -49,6 +50,8 @@ pub struct Running {
     control: JoinHandle<usize>,
     // Never joined: a worker that hangs must not keep the process from ending.
     _workers: Vec<JoinHandle<()>>,
+    /// The UNIX socket's file goes with it.
+    _local: Option<LocalSocket>,
 }
 
 /// Starts the proxy: rules are read, addresses bound, threads running when this returns. Blocks shortly.
@@ -64,7 +67,7 @@ pub fn start(mut options: Options) -> Result<Running, StartError> {
     let (proxy, reloads) = build(&options).map_err(StartError::Refused)?;
     let address = sockets.clients.first().map_or(Ok(config.listen.address), TcpListener::local_addr)?;
     let offered = sockets.copies()?;
-    let Sockets { clients, http, confirm } = sockets;
+    let Sockets { clients, http, local, confirm } = sockets;
     let (ended_sender, ended) = mpsc::channel(config.listen.workers);
     // Two: the drain and the signal that cuts it short.
     let (stops_sender, stops) = mpsc::channel(2);
@@ -82,17 +85,24 @@ pub fn start(mut options: Options) -> Result<Running, StartError> {
         source: ConfigSource { path: options.path.clone() },
     })?;
     let workers = spread(clients, config.listen.workers).into_iter().enumerate().map(|(index, listeners)| {
-        worker::spawn(WorkerStart { index, listeners, proxy: Arc::clone(&proxy), ended: ended_sender.clone() })
+        let local = local.as_ref().map(LocalSocket::listener).transpose()?;
+        let (proxy, ended) = (Arc::clone(&proxy), ended_sender.clone());
+        worker::spawn(WorkerStart { index, listeners, local, proxy, ended })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>()?;
+    if let Some(local) = &local {
+        info!(path = %local.path().display(), "listening for clients of this machine");
+    }
     info!(%address, admin = %config.admin.address, workers = workers.len(), "listening");
-    Ok(Running { proxy, address, stops: stops_sender, control, _workers: workers })
+    Ok(Running { proxy, address, stops: stops_sender, control, _workers: workers, _local: local })
 }
 
 /// The listening sockets, bound or taken over.
 struct Sockets {
     clients: Vec<TcpListener>,
     http: TcpListener,
+    /// For clients of this machine.
+    local: Option<LocalSocket>,
     /// Where to say that this process serves them, if they were taken over.
     confirm: Option<UnixStream>,
 }
@@ -103,18 +113,27 @@ impl Sockets {
         let taken = if options.takeover { takeover::ask(listen.address)? } else { None };
         let Some(taken) = taken else {
             let (clients, http) = (bind(listen.address, listen.workers)?, bind_one(admin.address)?);
-            return Ok(Self { clients, http, confirm: None });
+            let local = local(listen, &clients, false)?;
+            return Ok(Self { clients, http, local, confirm: None });
         };
         let (mut clients, http, confirm) = taken.split();
         clients.extend(bind_beside(listen.address, listen.workers.saturating_sub(clients.len()))?);
         let http = if http.local_addr()? == admin.address { http } else { bind_one(admin.address)? };
-        Ok(Self { clients, http, confirm: Some(confirm) })
+        let local = local(listen, &clients, true)?;
+        Ok(Self { clients, http, local, confirm: Some(confirm) })
     }
 
     /// Returns copies for the process that takes over from this one some day; HTTP's is the last.
     fn copies(&self) -> std::io::Result<Vec<TcpListener>> {
         self.clients.iter().chain([&self.http]).map(TcpListener::try_clone).collect()
     }
+}
+
+/// Binds the UNIX socket, under the port that clients have.
+fn local(listen: &Listen, clients: &[TcpListener], takes_over: bool) -> Result<Option<LocalSocket>, StartError> {
+    let Some(directory) = &listen.unix_socket else { return Ok(None) };
+    let port = clients.first().map_or(Ok(listen.address), TcpListener::local_addr)?.port();
+    Ok(Some(LocalSocket::bind(directory, port, takes_over)?))
 }
 
 /// Gives each worker its listeners; there are at least as many as workers.

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::types::{Refusal, SqlState};
 
@@ -28,7 +27,7 @@ pub fn too_many(max: usize) -> Refusal {
 }
 
 /// Reads the client's first messages, sends the refusal and closes; errors of the socket end it silently.
-pub async fn turn_away(mut client: TcpStream, refusal: Refusal) {
+pub async fn turn_away(mut client: impl AsyncRead + AsyncWrite + Unpin, refusal: Refusal) {
     let _ = tokio::time::timeout(FIRST_MESSAGE_TIMEOUT, async {
         read_startup(&mut client).await?;
         client.write_all(&error_response(&refusal)).await?;
@@ -37,7 +36,7 @@ pub async fn turn_away(mut client: TcpStream, refusal: Refusal) {
     .await;
 }
 
-async fn read_startup(client: &mut TcpStream) -> std::io::Result<()> {
+async fn read_startup(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<()> {
     for _ in 0..=ENCRYPTION_REQUESTS_MAX {
         let length = client.read_u32().await? as usize;
         if !(8..=STARTUP_BYTES_MAX).contains(&length) {
@@ -79,6 +78,8 @@ fn error_response(refusal: &Refusal) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
 
     async fn pair() -> (TcpStream, TcpStream) {

@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
@@ -17,6 +18,7 @@ use tracing::{error, warn};
 use super::conversation::Conversations;
 use super::pool_care::care;
 use super::turn_away::{too_many, turn_away};
+use crate::execute::Stream;
 use crate::proxy::{Admission, DrainPhase, Proxy, Stranger};
 use crate::types::Refusal;
 
@@ -41,6 +43,8 @@ pub struct WorkerStart {
     pub index: usize,
     /// Its own listeners, non-blocking: one, or more when it took over those of a process with more workers.
     pub listeners: Vec<StdListener>,
+    /// The UNIX socket, non-blocking.
+    pub local: Option<StdUnixListener>,
     /// The shared handles.
     pub proxy: Arc<Proxy>,
     /// Where it says that it ended; the channel closes with the last worker.
@@ -63,11 +67,14 @@ pub fn spawn(start: WorkerStart) -> io::Result<JoinHandle<()>> {
 fn run(start: WorkerStart) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
-    local.block_on(&runtime, serve(start))
+    // A task of its own: what `block_on` waits for is looked at whenever any client wakes.
+    let served = local.spawn_local(serve(start));
+    local.block_on(&runtime, served).map_err(io::Error::other)?
 }
 
 async fn serve(start: WorkerStart) -> io::Result<()> {
     let listeners = start.listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let local = start.local.map(UnixListener::from_std).transpose()?;
     let proxy = start.proxy;
     let conversations = Conversations::new(Arc::clone(&proxy));
     let mut clients = JoinSet::new();
@@ -82,8 +89,8 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             () = proxy.drain.reached(DrainPhase::Leaving) => break,
             Some(_) = clients.join_next(), if !clients.is_empty() => {}
             Some(_) = strangers.join_next(), if !strangers.is_empty() => {}
-            accepted = accept(&listeners) => match accepted {
-                Ok((client, _)) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
+            accepted = accept(&listeners, local.as_ref()) => match accepted {
+                Ok(client) => admit(client, &proxy, &conversations, &mut clients, &mut strangers),
                 Err(error) => {
                     warn!(worker = start.index, %error, "a client could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -91,34 +98,42 @@ async fn serve(start: WorkerStart) -> io::Result<()> {
             },
         }
     }
-    drop(listeners);
+    drop((listeners, local));
     finish(&proxy, &mut clients).await;
     care.abort();
     Ok(())
 }
 
 /// Accepts from whichever listener has a client. Cancel-safe.
-async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listeners: &[TcpListener], local: Option<&UnixListener>) -> io::Result<Stream> {
     poll_fn(|context| {
-        let ready = listeners.iter().find_map(|listener| match listener.poll_accept(context) {
-            Poll::Ready(accepted) => Some(accepted),
-            Poll::Pending => None,
-        });
-        ready.map_or(Poll::Pending, Poll::Ready)
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted.map(|(stream, _)| quick(stream)));
+            }
+        }
+        match local.map(|local| local.poll_accept(context)) {
+            Some(Poll::Ready(accepted)) => Poll::Ready(accepted.map(|(stream, _)| Stream::Unix(stream))),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
     })
     .await
 }
 
+/// Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
+fn quick(stream: TcpStream) -> Stream {
+    let _ = stream.set_nodelay(true);
+    Stream::Tcp(stream)
+}
+
 fn admit(
-    client: TcpStream,
+    client: Stream,
     proxy: &Arc<Proxy>,
     conversations: &Conversations,
     clients: &mut JoinSet<()>,
     strangers: &mut JoinSet<()>,
 ) {
-    // Small replies must not wait for an acknowledgement; a socket that refuses the option still works.
-    let _ = client.set_nodelay(true);
-    match find_place(client.peer_addr().ok(), proxy) {
+    match find_place(address(&client), proxy) {
         Ok(place) => {
             let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
             let registry = Arc::clone(&proxy);
@@ -132,10 +147,9 @@ fn admit(
 }
 
 /// Finds a place for a new client, perhaps that of one who lingers at the login; fails with `53300` when there is none.
-fn find_place(address: Option<SocketAddr>, proxy: &Proxy) -> Result<(Admission, Stranger), Refusal> {
+fn find_place(address: Option<IpAddr>, proxy: &Proxy) -> Result<(Admission, Stranger), Refusal> {
     let now = proxy.clock.monotonic();
-    let stranger =
-        proxy.strangers.take_in(address.map(|from| from.ip().to_canonical()), proxy.stranger_bounds(), now)?;
+    let stranger = proxy.strangers.take_in(address, proxy.stranger_bounds(), now)?;
     let max = proxy.clients_max();
     match proxy.clients.admit(max) {
         Some(place) => Ok((place, stranger)),
@@ -144,9 +158,17 @@ fn find_place(address: Option<SocketAddr>, proxy: &Proxy) -> Result<(Admission, 
     }
 }
 
+/// Returns where a client comes from; `None` for a UNIX socket.
+fn address(client: &Stream) -> Option<IpAddr> {
+    match client {
+        Stream::Tcp(client) => client.peer_addr().ok().map(|from| from.ip().to_canonical()),
+        Stream::Unix(_) | Stream::Tls(_) | Stream::Gone => None,
+    }
+}
+
 async fn converse(
     conversations: Conversations,
-    client: TcpStream,
+    client: Stream,
     (place, stranger): (Admission, Stranger),
     proxy: Arc<Proxy>,
 ) {

@@ -10,6 +10,7 @@ use crate::backend::{Ask, BackendError, ServerTarget, SettingsTag};
 use crate::config::Config;
 use crate::execute::Worker;
 use crate::proxy::Candidate;
+use crate::tls::Mode;
 use crate::types::{Refusal, SqlState};
 
 /// What brings a connection back to its start.
@@ -56,6 +57,7 @@ async fn stored_secret(
 
 fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
     let rules = &worker.proxy.rules.load().rules;
+    let connector = &worker.proxy.connector;
     let (home, service) = (rules.shard(rules.home), &worker.proxy.config.service);
     Arc::new(ServerTarget {
         shard: rules.home,
@@ -66,5 +68,7 @@ fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
         user: service.user.clone(),
         password: service.password.clone(),
         keys: None,
+        encoding: Some("UTF8"),
+        tls: (connector.mode() != Mode::Disable).then(|| Arc::clone(connector)),
     })
 }

@@ -11,7 +11,7 @@ use crate::proxy::Candidate;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
 use crate::wire::md5::{self, Md5Password};
-use crate::wire::scram::{self, ScramKeys, ServerExchange};
+use crate::wire::scram::{self, Binding, ScramKeys, ServerExchange};
 
 use super::auth_query;
 
@@ -59,15 +59,6 @@ impl From<Refusal> for Denied {
     }
 }
 
-/// Who the operating system or a certificate says a client is.
-#[derive(Debug, Clone, Copy, Default)]
-struct Vouched<'a> {
-    /// The account of the process at the other end of a UNIX socket.
-    account: Option<&'a str>,
-    /// The common name in a client certificate that was verified.
-    certificate: Option<&'a str>,
-}
-
 /// Finds out whether a client is the user it says it is, by the method that `hba` has for it; AuthenticationOk is
 /// written and not sent yet.
 pub(super) async fn authenticate(
@@ -77,12 +68,11 @@ pub(super) async fn authenticate(
     database: &str,
 ) -> Result<Proven, Denied> {
     let address = client.address().map(|address| address.ip().to_canonical());
-    // The one place that says how a client came and who vouches for it.
-    let vouched = Vouched::default();
-    let approach = Approach { transport: Transport::Plain, address, database, user: name };
+    let approach = Approach { transport: transport(client), address, database, user: name };
     let method = choose(worker, &approach)?;
     let candidate = auth_query::candidate(worker, name).await?;
-    let outcome = prove(client, method, name, &candidate, vouched).await?;
+    let by_certificate = has_certificate(&candidate);
+    let outcome = prove(client, method, name, &candidate).await?;
     let proven = match (candidate.user, outcome) {
         (Some(user), Outcome::Passed) => Some(Proven { user, keys: None }),
         (Some(user), Outcome::PassedWith(keys)) => {
@@ -100,9 +90,23 @@ pub(super) async fn authenticate(
             // What was remembered may be out of date; the next attempt asks again.
             worker.proxy.logins.forget(name);
             warn!(user = name, ?method, "authentication failed");
-            Err(failed(method, name).into())
+            Err(failed(if by_certificate { Method::Cert } else { method }, name).into())
         }
     }
+}
+
+/// Tells the way that a client came.
+fn transport(client: &Client) -> Transport {
+    match client.secured() {
+        _ if client.is_local() => Transport::Local,
+        Some(_) => Transport::Tls,
+        None => Transport::Plain,
+    }
+}
+
+/// Returns the common name in the certificate of a client; it was verified in the handshake.
+fn certificate(client: &Client) -> Option<&str> {
+    client.secured().and_then(|secured| secured.common_name.as_deref())
 }
 
 /// Returns the method for a client; fails with `28000` when no line of `hba` lets it try.
@@ -116,14 +120,9 @@ fn choose(worker: &Worker, approach: &Approach<'_>) -> Result<Method, Refusal> {
 }
 
 /// Has the client prove that it is `name`; does not say yet whether there is such a user.
-async fn prove(
-    client: &mut Client,
-    method: Method,
-    name: &str,
-    candidate: &Candidate,
-    vouched: Vouched<'_>,
-) -> Result<Outcome, ClientError> {
+async fn prove(client: &mut Client, method: Method, name: &str, candidate: &Candidate) -> Result<Outcome, ClientError> {
     match method {
+        Method::Md5 | Method::Scram if has_certificate(candidate) => Ok(Outcome::of(certificate(client) == Some(name))),
         Method::Md5 => match md5_password(candidate) {
             Some(password) => prove_md5(client, &password).await,
             // As PostgreSQL: who has a verifier, or is nobody, is asked by SCRAM.
@@ -131,20 +130,28 @@ async fn prove(
         },
         Method::Scram => prove_scram(client, candidate).await,
         Method::Trust => Ok(Outcome::Passed),
-        Method::Peer => Ok(Outcome::of(vouched.account == Some(name))),
-        Method::Cert => Ok(Outcome::of(vouched.certificate == Some(name))),
+        Method::Peer => Ok(Outcome::of(client.account().as_deref() == Some(name))),
+        Method::Cert => Ok(Outcome::of(certificate(client) == Some(name))),
         Method::Reject => Ok(Outcome::Failed),
     }
 }
 
 async fn prove_scram(client: &mut Client, candidate: &Candidate) -> Result<Outcome, ClientError> {
-    let mut exchange = ServerExchange::new(candidate.verifier.clone(), scram::nonce(&rand::random()));
-    backend::write_auth_sasl(client.output(), &[scram::MECHANISM]);
+    let end_point = client.secured().and_then(|secured| secured.end_point.clone());
+    let offered: &[&str] =
+        if end_point.is_some() { &[scram::MECHANISM_PLUS, scram::MECHANISM] } else { &[scram::MECHANISM] };
+    backend::write_auth_sasl(client.output(), offered);
     let (kind, body) = client.frame().await?;
     let Ok(initial) = backend::SaslInitial::read(&body) else { return Ok(Outcome::Failed) };
-    if kind != b'p' || initial.mechanism != scram::MECHANISM {
+    if kind != b'p' || !offered.contains(&initial.mechanism) {
         return Ok(Outcome::Failed);
     }
+    let binding = match end_point {
+        Some(hash) if initial.mechanism == scram::MECHANISM_PLUS => Binding::EndPoint(hash),
+        Some(_) => Binding::Declined,
+        None => Binding::None,
+    };
+    let mut exchange = ServerExchange::new(candidate.verifier.clone(), scram::nonce(&rand::random())).bind(binding);
     let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(Outcome::Failed) };
     backend::write_auth_sasl_continue(client.output(), &challenge);
     let (kind, body) = client.frame().await?;
@@ -173,8 +180,13 @@ fn md5_password(candidate: &Candidate) -> Option<Md5Password> {
     match &user.login {
         Login::Password(password) => Some(Md5Password::of(&user.name, password.expose())),
         Login::Md5(hash) => Some(Md5Password::stored(hash.expose())),
-        Login::Scram(_) => None,
+        Login::Scram(_) | Login::Certificate => None,
     }
+}
+
+/// Tells whether the user has a certificate instead of a password, whatever the line of `hba` would ask for.
+fn has_certificate(candidate: &Candidate) -> bool {
+    candidate.user.as_ref().is_some_and(|user| matches!(user.login, Login::Certificate))
 }
 
 /// PostgreSQL's words for each method.

@@ -3,10 +3,9 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tracing::{debug, info};
 
-use crate::execute::{Client, ClientError, Failure, Link, Worker};
+use crate::execute::{Client, ClientError, Failure, Link, Stream, Worker};
 use crate::proxy::{ClientFate, ClientHandle, ClientState, DrainPhase, EndSignal, Stranger};
 use crate::types::{Refusal, SqlState, TransactionStatus};
 use crate::wire::frame::FrameError;
@@ -27,12 +26,12 @@ pub(super) struct Session {
 }
 
 /// Serves one accepted connection to its end. Never fails: what goes wrong is told to the client or logged.
-pub async fn run(stream: TcpStream, worker: Rc<Worker>, stranger: Stranger) {
+pub async fn run(stream: Stream, worker: Rc<Worker>, stranger: Stranger) {
     let client = Client::new(stream, worker.proxy.config.limits.pre_auth_message);
     match login::enter(client, worker, stranger).await {
         Ok(Some(Entrance::Session(session))) if session.link.identity.passthrough => relay::serve(*session).await,
         Ok(Some(Entrance::Session(session))) => serve(*session).await,
-        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(client, worker, *record).await,
+        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(*client, worker, *record).await,
         Ok(None) => {}
         Err(error) => debug!(?error, "a client left during its login"),
     }

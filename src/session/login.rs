@@ -21,6 +21,8 @@ use super::conversation::Session;
 use super::extended::Extended;
 use super::report;
 
+/// The first byte of a TLS handshake; no start-up packet begins so.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// The name of the console's database.
 const CONSOLE_DATABASE: &str = "shardloom";
 /// How many SSLRequest and GSSENCRequest packets may come before the start-up packet: one each.
@@ -41,7 +43,7 @@ pub(super) enum Entrance {
         /// What SHOW CLIENTS says of it.
         record: Box<ClientHandle>,
         /// Its socket.
-        client: Client,
+        client: Box<Client>,
         /// The worker that serves it.
         worker: Rc<Worker>,
     },
@@ -87,6 +89,11 @@ async fn knock(client: &mut Client, worker: &Worker) -> Result<Option<Known>, De
     let Some(name) = start.parameter("user").filter(|name| !name.is_empty()) else {
         return Err(Refusal::new(SqlState::INVALID_AUTHORIZATION, "no user name in the start-up packet").into());
     };
+    if worker.proxy.acceptor.is_required() && client.secured().is_none() && !client.is_local() {
+        let message = "this proxy takes no connection without TLS";
+        let refusal = Refusal::new(SqlState::INVALID_AUTHORIZATION, message);
+        return Err(refusal.with_hint("Connect with sslmode=require, or better verify-full.").into());
+    }
     let database = start.parameter("database").filter(|name| !name.is_empty()).unwrap_or(name).to_owned();
     let proven = authenticate(client, worker, name, &database).await?;
     Ok(Some(Known { proven, database, start }))
@@ -129,6 +136,9 @@ fn make_way() -> Refusal {
 /// Reads up to the start-up packet; cancel requests are served here.
 async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start>, ClientError> {
     let mut encryption_requests = 0;
+    if worker.proxy.acceptor.is_offered() && client.first_byte().await? == Some(TLS_HANDSHAKE) {
+        client.secure(&worker.proxy.acceptor, true).await?;
+    }
     loop {
         let Some((packet, length)) = startup::read(client.input())? else {
             client.flush().await?;
@@ -146,7 +156,11 @@ async fn read_start(client: &mut Client, worker: &Worker) -> Result<Option<Start
                         "data ahead of the answer to an encryption request",
                     )));
                 }
-                client.output().extend_from_slice(b"N");
+                let secures = packet == Packet::Ssl && worker.proxy.acceptor.is_offered() && client.may_be_secured();
+                client.output().extend_from_slice(if secures { b"S" } else { b"N" });
+                if secures {
+                    client.secure(&worker.proxy.acceptor, false).await?;
+                }
             }
             Packet::Cancel { process, secret } => {
                 worker.proxy.cancels.cancel(process, &secret).await;
@@ -183,7 +197,7 @@ async fn enter_console(mut client: Client, worker: Rc<Worker>, user: &User) -> R
     let (name, address) = (&user.name, client.address());
     let who = Newcomer { user: name, database: CONSOLE_DATABASE, address, process: 0 };
     let record = worker.proxy.clients.register_operator(who, &worker.proxy.live.load(), now_ms);
-    Ok(Some(Entrance::Console { record: Box::new(record), client, worker }))
+    Ok(Some(Entrance::Console { record: Box::new(record), client: Box::new(client), worker }))
 }
 
 async fn open_session(
@@ -263,23 +277,28 @@ fn start_settings(start: &Start, passthrough: bool) -> Result<Settings, Refusal>
     for (name, value) in &start.parameters {
         match name.as_str() {
             "user" | "database" | "replication" => {}
-            name if name.starts_with("_pq_.") => {}
             "options" => {
                 for (name, value) in command_line_settings(value)? {
-                    check_setting(&name.to_ascii_lowercase(), &quoted_value(&value), passthrough)?;
-                    settings.set(&name, &quoted_value(&value));
+                    take_setting(&mut settings, &name, &value, passthrough)?;
                 }
             }
-            "client_encoding" if is_passed_encoding(value) => {}
-            "client_encoding" => return Err(foreign_encoding(value)),
-            name => {
-                check_setting(&name.to_ascii_lowercase(), &quoted_value(value), passthrough)?;
-                settings.set(name, &quoted_value(value));
-            }
+            name => take_setting(&mut settings, name, value, passthrough)?,
         }
     }
     settings.keep_as_defaults();
     Ok(settings)
+}
+
+/// Takes one setting; the server judges its value when the first statement, or the greeting, needs a connection.
+fn take_setting(settings: &mut Settings, name: &str, value: &str, passthrough: bool) -> Result<(), Refusal> {
+    if !passthrough && name.eq_ignore_ascii_case("client_encoding") {
+        return if is_passed_encoding(value) { Ok(()) } else { Err(foreign_encoding(value)) };
+    }
+    if !passthrough {
+        check_setting(&name.to_ascii_lowercase(), &quoted_value(value))?;
+    }
+    settings.set(name, &quoted_value(value));
+    Ok(())
 }
 
 fn is_passed_encoding(name: &str) -> bool {

@@ -33,7 +33,7 @@ impl Session {
         }
         let transaction = &mut self.link.transaction;
         if is_open {
-            check_setting(&setting.name, setting.value_text.trim(), self.link.identity.passthrough)?;
+            check_setting(&setting.name, setting.value_text.trim())?;
             if setting.isolation.is_some_and(|level| level != crate::sql::Isolation::ReadCommitted) {
                 transaction.snapshot_isolation = true;
             }
@@ -50,7 +50,7 @@ impl Session {
 
     async fn set_session(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
         let value = setting.value_text.trim();
-        check_setting(&setting.name, value, self.link.identity.passthrough)?;
+        check_setting(&setting.name, value)?;
         self.remember_settings();
         self.on_every_member_or_home(call).await?;
         if value.eq_ignore_ascii_case("default") {

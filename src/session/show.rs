@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use crate::execute::{Call, Failure};
+use crate::backend::Server;
+use crate::execute::{Call, Client, Failure};
 use crate::plan::Plan;
 use crate::sql::{self, Control};
-use crate::types::{Refusal, SqlState};
+use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend::{self, Field};
+use crate::wire::frontend;
 
 use super::control::not_yet;
 use super::conversation::Session;
@@ -110,7 +112,7 @@ impl Session {
         }
         let shard = match control {
             Control::Show(_) | Control::Explain { .. } => Some(self.link.snapshot.rules.home),
-            Control::Fetch { name } => self.extended.cursors.get(name).copied(),
+            Control::Fetch { name } => self.extended.cursor(name),
             _ => None,
         };
         let Some(shard) = shard else {
@@ -120,6 +122,24 @@ impl Session {
         let frames = self.link.describe_on(shard, text, &[], 0).await?;
         self.link.client.output().extend_from_slice(&with_formats(row_part(&frames), formats));
         Ok(())
+    }
+
+    /// Describes a cursor that SQL declared.
+    pub(super) async fn describe_cursor(&mut self, name: &str, shard: ShardId) -> Result<(), Failure> {
+        self.refuse_if_failed()?;
+        let failed = if self.link.transaction.is_open() {
+            let position = self.link.enlist(shard, crate::execute::Role::Reader).await?;
+            self.link.flush_member(position).await?;
+            let (client, server) = self.link.client_and_member(position);
+            describe_cursor_on(client, server, name).await?
+        } else {
+            // A WITH HOLD cursor: the session kept its server.
+            let mut server = self.link.borrow(shard).await?;
+            let failed = describe_cursor_on(&mut self.link.client, &mut server, name).await;
+            self.link.give_back(server);
+            failed?
+        };
+        if failed { Err(Failure::Told) } else { Ok(()) }
     }
 
     /// Plans the statement inside EXPLAIN or DECLARE.
@@ -145,4 +165,12 @@ pub(super) fn text_field(name: &str) -> Field {
         type_modifier: -1,
         format: 0,
     }
+}
+
+/// Passes what the server says of the cursor; tells whether that is an error.
+async fn describe_cursor_on(client: &mut Client, server: &mut Server, name: &str) -> Result<bool, Failure> {
+    frontend::write_describe(server.out(), frontend::Target::Portal, name);
+    frontend::write_sync(server.out());
+    server.flush().await?;
+    Ok(crate::execute::pass_reply(client, server).await?.failed)
 }

@@ -146,6 +146,11 @@ pub(super) fn write_start(out: &mut BytesMut, parameters: &[(&str, &str)]) {
     });
 }
 
+/// Appends an SSLRequest packet.
+pub(super) fn write_ssl_request(out: &mut BytesMut) {
+    frame::write_counted(out, |out| out.put_u32(SSL_CODE));
+}
+
 /// Appends a CancelRequest packet.
 pub(super) fn write_cancel(out: &mut BytesMut, process: i32, secret: &[u8]) {
     frame::write_counted(out, |out| {

@@ -1,5 +1,8 @@
 //! Drivers as applications use them: what they see through the proxy is what they see without it.
 
+mod document;
+mod matrix;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -211,4 +214,20 @@ async fn routes_are_explained_as_text_and_as_json() {
     let reply = Pipeline::new().run(sql, &[]).sync().send(&mut client, 1).remove(0);
     let json: serde_json::Value = serde_json::from_str(reply.rows()[0][0].as_ref().unwrap()).unwrap();
     assert_eq!((json["kind"].as_str(), json["shards"].as_array().unwrap().len()), (Some("direct"), 1));
+}
+
+mod programs {
+    //! One test per driver; `matrix` says what they do.
+
+    use super::matrix::holds;
+
+    #[tokio::test]
+    async fn psycopg() {
+        holds("psycopg").await;
+    }
+
+    #[tokio::test]
+    async fn jdbc() {
+        holds("jdbc").await;
+    }
 }

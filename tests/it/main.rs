@@ -15,6 +15,7 @@ mod dev_command;
 mod differential;
 mod door;
 mod drivers;
+mod encryption;
 mod function_calls;
 mod fuzz;
 mod hostile;

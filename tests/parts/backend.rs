@@ -19,6 +19,8 @@ fn target(host: &str, port: u16, user: &str, password: &str, database: &str) -> 
         port,
         database: database.to_owned(),
         user: user.to_owned(),
+        encoding: Some("UTF8"),
+        tls: None,
         password: Some(Secret::new(password)),
         keys: None,
     })

@@ -96,6 +96,7 @@ impl Shop {
             })
             .collect();
         OutboxSettings {
+            connector: std::sync::Arc::default(),
             proxy: proxy.into(),
             user: self.servers.user.clone(),
             password: self.servers.password.clone(),

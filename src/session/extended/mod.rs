@@ -47,6 +47,11 @@ impl Extended {
         self.pipeline.is_empty() && self.portals.is_empty()
     }
 
+    /// Returns the shard of an open cursor, if there is one of this name.
+    pub fn cursor(&self, name: &str) -> Option<ShardId> {
+        self.cursors.get(name).or_else(|| self.held_cursors.get(name)).copied()
+    }
+
     /// Portals and cursors end with their transaction.
     pub fn forget_portals(&mut self) {
         self.portals.clear();

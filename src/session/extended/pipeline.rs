@@ -155,8 +155,8 @@ impl Session {
                 let describe = Describe::read(body)?;
                 match describe.target {
                     Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
-                    Target::Portal => match self.extended.cursors.get(describe.name) {
-                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), *shard)),
+                    Target::Portal => match self.extended.cursor(describe.name) {
+                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), shard)),
                         None => self.find_portal(describe.name).map(Step::DescribePortal),
                     },
                 }

@@ -117,7 +117,8 @@ impl Session {
     }
 
     async fn run_plain_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
-        let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty);
+        let mut batch =
+            Batch::new(self.link.snapshot.generation, !self.link.schema_dirty, self.link.transaction.is_failed());
         if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;
         }
@@ -278,18 +279,6 @@ impl Session {
             *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
         }
         Ok(frames)
-    }
-
-    async fn describe_cursor(&mut self, name: &str, shard: ShardId) -> Result<(), Failure> {
-        self.refuse_if_failed()?;
-        let position = self.link.enlist(shard, crate::execute::Role::Reader).await?;
-        self.link.flush_member(position).await?;
-        let (client, server) = self.link.client_and_member(position);
-        frontend::write_describe(server.out(), frontend::Target::Portal, name);
-        frontend::write_sync(server.out());
-        server.flush().await?;
-        let reply = crate::execute::pass_reply(client, server).await?;
-        if reply.failed { Err(Failure::Told) } else { Ok(()) }
     }
 
     async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::backend::Server;
 use crate::config::PoolMode;
-use crate::execute::{ClientError, Consequence, FLUSH_BYTES, Named, Reading, is_server_name};
+use crate::execute::{ClientError, Consequence, FLUSH_BYTES, Named, Reading, is_server_name, unpins};
 use crate::metrics::QueryKind;
 use crate::proxy::{ClientState, Pinned};
 use crate::session::control::no_blocks;
@@ -36,6 +36,8 @@ pub(super) enum Taken {
 enum Step {
     Done,
     NeedsServer,
+    /// It is taken when replies have come.
+    Waits,
 }
 
 impl Relay {
@@ -52,6 +54,7 @@ impl Relay {
 
     fn take_messages(&mut self, input: &BytesMut, at: &mut usize) -> Result<Taken, ClientError> {
         let bound = self.link.client.message_bound();
+        self.waits = false;
         while self.has_room()
             && let Some(header) = frame::header(&input[*at..], bound)?
             && input.len() - *at >= header.length
@@ -62,6 +65,10 @@ impl Relay {
             match self.take_message(header.kind, &input[*at..*at + header.length])? {
                 Step::Done => *at += header.length,
                 Step::NeedsServer => return Ok(Taken::NeedsServer),
+                Step::Waits => {
+                    self.waits = true;
+                    break;
+                }
             }
         }
         Ok(Taken::All)
@@ -89,6 +96,9 @@ impl Relay {
 
     fn query(&mut self, message: &[u8]) -> Result<Step, ClientError> {
         let text = message[HEADER_BYTES..].strip_suffix(b"\0").ok_or(FrameError::Truncated)?;
+        if self.server.is_none() && !may_begin(text) {
+            return Ok(Step::NeedsServer);
+        }
         let reading = self.link.worker.readings.read(text);
         if reading.begins && self.is_idle() && self.server.is_none() && self.link.pin == Pinned::No {
             self.begin_later(message);
@@ -97,6 +107,10 @@ impl Relay {
         if self.server.is_none() {
             return Ok(Step::NeedsServer);
         }
+        if self.names.unsure > 0 && !reading.statements.is_empty() {
+            return Ok(Step::Waits);
+        }
+        self.doubt(text);
         self.begin_work(&reading);
         // A Query drops the unnamed statement.
         self.names.unnamed.clear();
@@ -104,7 +118,11 @@ impl Relay {
             self.send(message);
         }
         self.unsynced = false;
+        let forgets = reading.forgets_statements();
         self.expected.push_back(Expect::Query { reading, complete: 0 });
+        if forgets {
+            self.names.unsure = self.ends_due();
+        }
         Ok(Step::Done)
     }
 
@@ -154,6 +172,9 @@ impl Relay {
             }
             return Ok(Step::NeedsServer);
         }
+        if self.names.unsure > 0 && names_statement(kind, message) {
+            return Ok(Step::Waits);
+        }
         self.unit.record(message, !self.names.named.is_empty() && self.status == TransactionStatus::Idle);
         self.unsynced = true;
         match kind {
@@ -170,6 +191,7 @@ impl Relay {
     fn parse(&mut self, message: &[u8]) -> Result<(), ClientError> {
         let (name, body) = split_text(&message[HEADER_BYTES..])?;
         let (text, _) = split_text(body)?;
+        self.doubt(text);
         let reading = self.link.worker.readings.read(text);
         if name.is_empty() {
             self.names.unnamed.clear();
@@ -184,13 +206,15 @@ impl Relay {
             self.name_is_taken(name, &known);
             return Ok(());
         }
-        // In a failed transaction the server has to judge each Parse itself.
+        // In a failed transaction, and behind a DEALLOCATE on its way, the server has to see each Parse itself.
         let names = &self.link.worker.statement_names;
         let named = match self.status {
+            _ if self.names.resets => names.own(body, reading),
             TransactionStatus::Failed => names.own(body, reading),
             TransactionStatus::Idle | TransactionStatus::Open => names.shared(self.link.settings.tag(), body, reading),
         };
         self.names.named.insert(name.into(), Rc::clone(&named));
+        self.names.changed = true;
         if self.is_on_server(&named) {
             self.expected.push_back(Expect::Own(Own::Parse(name.into())));
         } else {
@@ -277,6 +301,9 @@ impl Relay {
         let (portal, _) = split_text(&message[HEADER_BYTES..])?;
         let reading = if self.names.portals.is_empty() { None } else { self.names.portals.get(portal).cloned() };
         self.begin_work(reading.as_deref().unwrap_or(&Reading::default()));
+        if reading.as_deref().is_some_and(Reading::forgets_statements) {
+            (self.names.changed, self.names.resets) = (true, true);
+        }
         self.send(message);
         self.expected.push_back(Expect::Execute(reading));
         Ok(())
@@ -286,6 +313,7 @@ impl Relay {
         let (kind, name) = target(message)?;
         if kind == b'S' && !name.is_empty() {
             let known = self.names.named.remove_entry(name);
+            self.names.changed |= known.is_some();
             self.expected.push_back(Expect::Own(Own::Close(known)));
             return Ok(());
         }
@@ -311,8 +339,22 @@ impl Relay {
         if !self.copies {
             self.unsynced = false;
             self.expected.push_back(Expect::Sync);
+            if std::mem::take(&mut self.names.changed) {
+                // An error before this Sync would undo what it defines, and nobody knows yet.
+                self.names.unsure = self.ends_due();
+            }
         }
         Step::Done
+    }
+
+    /// Returns how many Queries and Syncs are to be answered.
+    pub(super) fn ends_due(&self) -> usize {
+        self.expected.iter().filter(|expect| matches!(expect, Expect::Sync | Expect::Query { .. })).count()
+    }
+
+    /// A statement that may take back what ties the session to its server is a reason to ask there.
+    fn doubt(&mut self, text: &[u8]) {
+        self.doubts |= self.link.pin != Pinned::No && std::str::from_utf8(text).is_ok_and(unpins);
     }
 
     fn copy_data(&mut self, message: &[u8]) -> Step {
@@ -396,15 +438,34 @@ impl Relay {
         for consequence in &reading.statements {
             if let Consequence::Pin(pin) = consequence {
                 // Before it runs: whether it succeeded or not, its server is not lent to others any more.
-                self.link.pin = *pin;
+                self.link.keep_servers(*pin, [self.link.snapshot.rules.home].into_iter().collect());
                 self.record.set_pinned(*pin);
+                self.doubts = true;
             }
         }
         if self.since.is_none() {
-            self.since = Some(Instant::now());
-            self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+            let now = Instant::now();
+            self.since = Some(now);
+            self.record.set_state(ClientState::Active, self.link.worker.wall_ms(now));
         }
     }
+}
+
+/// Tells whether a message of the extended protocol is about a statement with a name.
+fn names_statement(kind: u8, message: &[u8]) -> bool {
+    let body = &message[HEADER_BYTES..];
+    let name = match kind {
+        b'P' => split_text(body).map(|(name, _)| name),
+        b'B' => split_text(body).and_then(|(_, rest)| split_text(rest)).map(|(name, _)| name),
+        b'D' | b'C' => target(message).map(|(kind, name)| if kind == b'S' { name } else { b"" }),
+        _ => return false,
+    };
+    name.is_ok_and(|name| !name.is_empty())
+}
+
+/// Tells whether a text may be a BEGIN, which needs no server yet; most are told by their first letter.
+fn may_begin(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'b' | b'B'))
 }
 
 fn write_parts(server: &mut Server, kind: u8, parts: &[&[u8]]) {

@@ -1,13 +1,16 @@
 //! What statements leave with the session: settings to replay, statements forgotten, and what a rollback takes back.
 
-use crate::execute::{Consequence, Reading};
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::execute::{Consequence, Keeping, Reading};
 use crate::proxy::Pinned;
 use crate::types::TransactionStatus;
 use crate::wire::backend;
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend;
 
-use super::expect::Expect;
+use super::expect::{Expect, Parsed};
 use super::state::Relay;
 
 /// The fingerprint of a server whose settings differ from the session's.
@@ -100,8 +103,20 @@ impl Relay {
 
     fn forget_statements(&mut self) {
         self.names.named.clear();
-        if let Some(server) = &mut self.server {
-            server.statements.clear();
+        let Some(server) = &mut self.server else { return };
+        server.statements.clear();
+        // What the client has asked for since comes after it.
+        for expect in &self.expected {
+            match expect {
+                Expect::Parse(Parsed::Named(client, named)) => {
+                    self.names.named.insert(client.clone(), Rc::clone(named));
+                    server.statements.insert(named.id());
+                }
+                Expect::Parse(Parsed::Again(Some(named))) => {
+                    server.statements.insert(named.id());
+                }
+                _ => {}
+            }
         }
     }
 
@@ -114,6 +129,7 @@ impl Relay {
         self.forget_statements();
         self.names.unnamed.clear();
         self.link.pin = self.link.base_pin();
+        self.link.keeping = Keeping::default();
         self.record.set_pinned(self.link.pin);
     }
 
@@ -131,7 +147,9 @@ impl Relay {
         if self.expected.is_empty()
             && let Some(since) = self.since.take()
         {
-            self.link.worker.proxy.metrics.latency(since.elapsed());
+            let now = Instant::now();
+            self.link.worker.proxy.metrics.latency(now.duration_since(since));
+            self.ended = Some(now);
         }
         if self.effects.repair && status != TransactionStatus::Failed {
             self.repair(status);

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use crate::backend::BackendError;
 use crate::execute::{ClientError, FLUSH_BYTES};
@@ -115,7 +116,8 @@ impl Relay {
             TransactionStatus::Idle => ClientState::Idle,
             TransactionStatus::Open | TransactionStatus::Failed => ClientState::IdleInTransaction,
         };
-        self.record.set_state(state, self.link.worker.proxy.now_ms());
+        let now = self.ended.take().unwrap_or_else(Instant::now);
+        self.record.set_state(state, self.link.worker.wall_ms(now));
     }
 
     /// Gives the server back when nothing of this session is left on it.
@@ -132,10 +134,31 @@ impl Relay {
         self.link.give_back(server);
     }
 
+    /// Asks the server what of the session is still there, so that it is kept no longer than that.
+    async fn ask_what_is_left(&mut self) -> Result<(), End> {
+        self.doubts = false;
+        let Some(mut server) = self.server.take() else { return Ok(()) };
+        server.all_answered();
+        if let Some(tag) = self.effects.server_tag.take() {
+            server.settings.fingerprint = tag;
+        }
+        self.link.pinned.push(server);
+        if self.link.settle_keeping().await.is_err() {
+            return Err(End::Told);
+        }
+        self.record.set_pinned(self.link.pin);
+        self.server = self.link.pinned.pop();
+        self.names.unnamed_is_sent &= self.server.is_some();
+        Ok(())
+    }
+
     async fn pass(&mut self) -> Result<(), End> {
         match self.take_from_server() {
             Ok(()) if self.opened_block => Err(self.end_with(&no_blocks()).await),
             Ok(()) => {
+                if self.doubts && self.is_idle() && self.skip == 0 {
+                    self.ask_what_is_left().await?;
+                }
                 self.release_if_idle();
                 Ok(())
             }
@@ -151,8 +174,13 @@ impl Relay {
             return Poll::Ready(Event::Gone(error));
         }
         if let Some(server) = &mut self.server {
+            let was_full = server.out().len() >= FLUSH_BYTES;
             if let Poll::Ready(Err(error)) = server.poll_flush(context) {
                 return Poll::Ready(Event::Lost(error));
+            }
+            // Whole messages may be left behind the one that filled it, and the client may have nothing to add.
+            if was_full && server.out().len() < FLUSH_BYTES {
+                return Poll::Ready(Event::Client);
             }
             // A client that does not read keeps its server waiting, not the proxy's memory growing.
             if self.link.client.output().len() < FLUSH_BYTES
@@ -167,7 +195,8 @@ impl Relay {
         if self.expected.is_empty() {
             self.link.client.rest();
         }
-        if self.has_room()
+        if !self.waits
+            && self.has_room()
             && let Poll::Ready(read) = self.link.client.poll_fill(context)
         {
             return Poll::Ready(read.map_or_else(Event::Gone, |()| Event::Client));

@@ -1,9 +1,12 @@
 //! Messages of the server on their way to the client.
 
+use std::rc::Rc;
+
 use bytes::{Buf, BytesMut};
 
 use crate::backend::{BackendError, Server};
 use crate::config::PoolMode;
+use crate::execute::Named;
 use crate::types::TransactionStatus;
 use crate::wire::backend::{self, ErrorFields};
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
@@ -15,6 +18,8 @@ use super::state::{Relay, Skip};
 const SERVER_FRAME_MAX: usize = 1 << 30;
 /// Runs from this length on change buffers instead of being copied.
 const SWAP_BYTES: usize = 4 * 1024;
+/// Rows from this length on pass in pieces; of a shorter one the client sees nothing if the server dies in the middle.
+const PIECES_BYTES: usize = 8 * 1024;
 /// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
 const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
 
@@ -52,7 +57,7 @@ impl Relay {
         self.skip -= at;
         while let Some(header) = frame::header(&input[at..], SERVER_FRAME_MAX)? {
             let available = input.len() - at;
-            if matches!(header.kind, b'D' | b'd') {
+            if matches!(header.kind, b'D' | b'd') && (available >= header.length || header.length >= PIECES_BYTES) {
                 at += header.length.min(available);
                 self.skip = header.length.saturating_sub(available);
                 continue;
@@ -90,7 +95,7 @@ impl Relay {
 
     /// Passes the run at the front; a large one without a copy, by exchanging the buffers.
     fn pass_run(&mut self, input: &mut BytesMut, run: usize) {
-        let output = self.link.client.output();
+        let output = self.link.client.roomy_output();
         if run < SWAP_BYTES || !output.is_empty() {
             output.extend_from_slice(&input[..run]);
             input.advance(run);
@@ -177,6 +182,8 @@ impl Relay {
         if matches!(expect, Some(Expect::Hidden)) {
             return Ok(Pass::No);
         }
+        self.names.unsure = self.names.unsure.saturating_sub(1);
+        self.names.resets = false;
         if status != TransactionStatus::Idle && self.link.mode == PoolMode::Statement {
             self.opened_block = true;
             return Ok(Pass::No);
@@ -230,45 +237,56 @@ impl Relay {
                 self.unit.outdated = sends_again;
                 if sends_again { Pass::No } else { Pass::Yes }
             }
-            Some(_) => {
+            Some(expect) => {
+                let named = match expect {
+                    Expect::Bind(named) | Expect::Describe(named) => named.clone(),
+                    _ => None,
+                };
+                let mended = named.and_then(|named| self.mend_name(frame, &named));
                 self.skip_to_sync();
-                self.answered()
+                let passes = self.answered();
+                mended.map_or(passes, Pass::Instead)
             }
         }
+    }
+
+    /// Returns the error with the client's name for the statement, if the server says its own.
+    fn mend_name(&self, frame: &[u8], named: &Rc<Named>) -> Option<Vec<u8>> {
+        let server = named.name();
+        memchr::memmem::find(frame, server.as_bytes())?;
+        let closed = self.expected.iter().find_map(|expect| match expect {
+            Expect::Own(Own::Close(Some((client, known)))) if Rc::ptr_eq(known, named) => Some(client),
+            _ => None,
+        });
+        let known = self.names.named.iter().find(|(_, known)| Rc::ptr_eq(known, named));
+        let client = closed.or(known.map(|(client, _)| client))?;
+        Some(mended(frame, &server, &String::from_utf8_lossy(client)))
     }
 
     /// After an error the server ignores what follows, up to Sync: none of that is owed, prepared or closed.
     fn skip_to_sync(&mut self) {
-        while !matches!(self.expected.front(), Some(Expect::Sync)) {
-            let Some(expect) = self.expected.pop_front() else {
-                self.skipping = Skip::Server;
-                return;
-            };
-            self.take_back(expect);
+        let end = self.expected.iter().position(|expect| matches!(expect, Expect::Sync));
+        if end.is_none() {
+            self.skipping = Skip::Server;
         }
+        let skipped: Vec<Expect> = self.expected.drain(..end.unwrap_or(self.expected.len())).collect();
+        // The last first: a name may have been closed and defined again.
+        skipped.into_iter().rev().for_each(|expect| self.take_back(expect));
+        self.names.unsure = self.names.unsure.min(self.ends_due());
     }
 
     fn take_back(&mut self, expect: Expect) {
+        self.names.take_back(&expect);
         let Some(server) = &mut self.server else { return };
         match expect {
-            Expect::Parse(Parsed::Named(client, named)) => {
-                server.statements.remove(named.id());
-                self.names.named.remove(&client);
-            }
-            Expect::Parse(Parsed::Again(Some(named))) => server.statements.remove(named.id()),
+            Expect::Parse(Parsed::Named(_, named) | Parsed::Again(Some(named))) => server.statements.remove(named.id()),
             Expect::Parse(Parsed::Unnamed | Parsed::Again(None)) | Expect::Evicted(None) => {
                 self.names.unnamed_is_sent = false;
             }
             Expect::Evicted(Some(id)) => {
                 server.statements.insert(id);
             }
-            Expect::Own(Own::Parse(client)) => {
-                self.names.named.remove(&client);
-            }
-            Expect::Own(Own::Close(Some((client, named)))) => {
-                self.names.named.insert(client, named);
-            }
-            Expect::Own(Own::Close(None))
+            Expect::Own(_)
             | Expect::Query { .. }
             | Expect::Hidden
             | Expect::Taken { .. }
@@ -295,11 +313,25 @@ impl Relay {
             index += 1;
             !ignored
         });
+        self.names.unsure = self.names.unsure.min(self.ends_due());
         self.unsynced = !self.expected.iter().any(|expect| matches!(expect, Expect::Sync));
     }
 }
 
 impl super::state::Names {
+    /// Takes back what a message that was never answered did to the names.
+    pub(super) fn take_back(&mut self, expect: &Expect) {
+        match expect {
+            Expect::Parse(Parsed::Named(client, _)) | Expect::Own(Own::Parse(client)) => {
+                self.named.remove(client);
+            }
+            Expect::Own(Own::Close(Some((client, named)))) => {
+                self.named.insert(client.clone(), Rc::clone(named));
+            }
+            _ => {}
+        }
+    }
+
     /// Portals end with their transaction.
     fn portals_end(&mut self, status: TransactionStatus) {
         if status == TransactionStatus::Idle && !self.portals.is_empty() {

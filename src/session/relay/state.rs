@@ -7,8 +7,8 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use crate::backend::Server;
-use crate::execute::{Link, Named, Reading, Settings};
-use crate::proxy::ClientHandle;
+use crate::execute::{Link, Named, Reading, Settings, is_treacherous, plain_value};
+use crate::proxy::{ClientHandle, Pinned};
 use crate::types::TransactionStatus;
 
 use super::expect::Expect;
@@ -45,8 +45,14 @@ pub(super) struct Relay {
     pub unit: Unit,
     /// A transaction block was opened although the pool mode is `statement`.
     pub opened_block: bool,
+    /// The next message waits for replies to those before it.
+    pub waits: bool,
+    /// What ties the session to its server may be gone.
+    pub doubts: bool,
     /// When the server was last given something while it owed nothing.
     pub since: Option<Instant>,
+    /// When its last reply ended, until that was noted.
+    pub ended: Option<Instant>,
 }
 
 /// Whether messages up to Sync are ignored, after an error.
@@ -71,6 +77,12 @@ pub(super) struct Names {
     pub unnamed_reading: Option<Rc<Reading>>,
     /// Whether the server at hand has it.
     pub unnamed_is_sent: bool,
+    /// Whether messages since the last Sync define or close names.
+    pub changed: bool,
+    /// Whether the pipeline at hand deallocates statements: nobody knows yet which the server will have then.
+    pub resets: bool,
+    /// How many more Syncs must be answered until it is known which of the names hold.
+    pub unsure: usize,
     /// Portals of statements that leave something behind.
     pub portals: HashMap<Box<[u8]>, Rc<Reading>>,
 }
@@ -136,7 +148,10 @@ impl Unit {
 
 impl Relay {
     /// Takes over a session that has just logged in.
-    pub fn new(link: Link, record: ClientHandle) -> Self {
+    pub fn new(mut link: Link, record: ClientHandle) -> Self {
+        if link.settings.get("client_encoding").is_some_and(|encoding| is_treacherous(&plain_value(encoding))) {
+            link.pin = Pinned::Setting;
+        }
         Self {
             link,
             record,
@@ -153,12 +168,19 @@ impl Relay {
             effects: Effects::default(),
             unit: Unit::default(),
             opened_block: false,
+            waits: false,
+            doubts: false,
             since: None,
+            ended: None,
         }
     }
 
-    /// Tells whether nothing is under way: no reply is due, no transaction open, no pipeline begun.
+    /// Tells whether nothing is under way: no reply is due, no transaction open, no pipeline begun, no Sync waited for.
     pub fn is_idle(&self) -> bool {
-        self.expected.is_empty() && !self.unsynced && self.begun.is_none() && self.status == TransactionStatus::Idle
+        self.expected.is_empty()
+            && !self.unsynced
+            && self.skipping != Skip::Server
+            && self.begun.is_none()
+            && self.status == TransactionStatus::Idle
     }
 }

@@ -70,7 +70,11 @@ impl Relay {
         }
         let refusal = error.refusal();
         self.link.worker.proxy.metrics.error(refusal.state.class());
-        if pinned || self.status != TransactionStatus::Idle || self.skip > 0 {
+        if self.skip > 0 {
+            // Part of a row has gone out: whatever followed would be read as the rest of it.
+            return Err(End::Told);
+        }
+        if pinned || self.status != TransactionStatus::Idle {
             return Err(self.end_with(&refusal).await);
         }
         self.fail_expected(&refusal);
@@ -81,6 +85,8 @@ impl Relay {
     fn fail_expected(&mut self, refusal: &Refusal) {
         let out = self.link.client.output();
         let mut told = false;
+        // The last first: a name may have been closed and defined again.
+        self.expected.iter().rev().for_each(|expect| self.names.take_back(expect));
         for expect in self.expected.drain(..) {
             match expect {
                 Expect::Query { .. } => {
@@ -111,6 +117,7 @@ impl Relay {
         self.copies = false;
         self.unit.end();
         self.names.portals.clear();
+        (self.names.changed, self.names.resets, self.names.unsure) = (false, false, 0);
         self.effects = super::state::Effects { before: self.effects.before.take(), ..Default::default() };
         if let Some(before) = self.effects.before.take() {
             self.link.settings = before;

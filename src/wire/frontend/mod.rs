@@ -11,5 +11,5 @@ pub use read::{Close, Describe, Execute, Parse, Target, TypeList, called_functio
 pub use write::{
     BindValue, write_bind, write_cancel, write_close, write_copy_data, write_copy_done, write_copy_fail,
     write_describe, write_execute, write_flush, write_function_call, write_parse, write_password, write_query,
-    write_sasl_initial, write_sasl_response, write_startup, write_sync, write_terminate,
+    write_sasl_initial, write_sasl_response, write_ssl_request, write_startup, write_sync, write_terminate,
 };

@@ -135,6 +135,11 @@ pub fn write_startup(out: &mut BytesMut, parameters: &[(&str, &str)]) {
     startup::write_start(out, parameters);
 }
 
+/// Appends an SSLRequest packet.
+pub fn write_ssl_request(out: &mut BytesMut) {
+    startup::write_ssl_request(out);
+}
+
 /// Appends a CancelRequest packet.
 pub fn write_cancel(out: &mut BytesMut, process: i32, secret: &[u8]) {
     startup::write_cancel(out, process, secret);

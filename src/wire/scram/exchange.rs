@@ -45,9 +45,25 @@ pub fn nonce(random: &[u8; 18]) -> String {
 pub struct ServerExchange {
     verifier: Verifier,
     nonce: String,
+    binding: Binding,
     state: State,
     keys: Option<ScramKeys>,
 }
+
+/// What the client was offered of channel binding.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Binding {
+    /// Nothing: there is no TLS, or no hash of its certificate.
+    #[default]
+    None,
+    /// SCRAM-SHA-256-PLUS too, but the client chose SCRAM-SHA-256.
+    Declined,
+    /// SCRAM-SHA-256-PLUS, and the client chose it: `tls-server-end-point` (RFC 5929).
+    EndPoint(Vec<u8>),
+}
+
+/// The channel binding of SCRAM-SHA-256-PLUS, in a client's first message.
+const END_POINT_FLAG: &str = "p=tls-server-end-point";
 
 #[derive(Debug)]
 enum State {
@@ -59,7 +75,13 @@ enum State {
 impl ServerExchange {
     /// Starts an exchange; `nonce` is the server's, fresh and random for each one (see [`nonce`]).
     pub fn new(verifier: Verifier, nonce: impl Into<String>) -> Self {
-        Self { verifier, nonce: nonce.into(), state: State::Start, keys: None }
+        Self { verifier, nonce: nonce.into(), binding: Binding::None, state: State::Start, keys: None }
+    }
+
+    /// Says what the client was offered and chose of channel binding.
+    pub fn bind(mut self, binding: Binding) -> Self {
+        self.binding = binding;
+        self
     }
 
     /// Takes client-first and returns server-first, the data of AuthenticationSASLContinue.
@@ -68,7 +90,7 @@ impl ServerExchange {
             return Err(ScramError::Malformed("unexpected first message"));
         };
         let message = text(client_first)?;
-        let (gs2_header, bare) = split_gs2_header(message)?;
+        let (gs2_header, bare) = split_gs2_header(message, &self.binding)?;
         let client_nonce = client_nonce(bare)?;
         let full_nonce = format!("{client_nonce}{}", self.nonce);
         let salt = BASE64_STANDARD.encode(&self.verifier.salt);
@@ -90,7 +112,11 @@ impl ServerExchange {
             return Err(ScramError::Malformed("unexpected final message"));
         };
         let answer = ClientFinal::read(text(client_final)?)?;
-        if answer.binding != BASE64_STANDARD.encode(gs2_header) {
+        let mut bound = gs2_header.into_bytes();
+        if let Binding::EndPoint(hash) = &self.binding {
+            bound.extend_from_slice(hash);
+        }
+        if answer.binding != BASE64_STANDARD.encode(bound) {
             return Err(ScramError::Malformed("channel binding does not match"));
         }
         if answer.nonce != full_nonce {
@@ -130,14 +156,19 @@ fn text(message: &[u8]) -> Result<&str, ScramError> {
     std::str::from_utf8(message).map_err(|_| ScramError::Malformed("not UTF-8"))
 }
 
-/// Splits `n,,` or `y,,` from client-first-bare; `y` is a client that could bind channels and saw no offer.
-fn split_gs2_header(message: &str) -> Result<(&str, &str), ScramError> {
+/// Splits `n,,`, `y,,` or `p=…,,` from client-first-bare; `y` is a client that could bind channels and saw no offer.
+fn split_gs2_header<'a>(message: &'a str, binding: &Binding) -> Result<(&'a str, &'a str), ScramError> {
     let mut parts = message.splitn(3, ',');
     let (Some(flag), Some(identity), Some(bare)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(ScramError::Malformed("no GS2 header"));
     };
-    match flag {
-        "n" | "y" => {}
+    match (flag, binding) {
+        ("n", Binding::None | Binding::Declined) | ("y", Binding::None) | (END_POINT_FLAG, Binding::EndPoint(_)) => {}
+        // Somebody between the two took the offer away.
+        ("y", Binding::Declined) => return Err(ScramError::Malformed("the offer of channel binding was not seen")),
+        ("n" | "y", Binding::EndPoint(_)) => {
+            return Err(ScramError::Malformed("SCRAM-SHA-256-PLUS without channel binding"));
+        }
         _ if flag.starts_with("p=") => return Err(ScramError::Unsupported("channel binding")),
         _ => return Err(ScramError::Malformed("unknown channel binding flag")),
     }

@@ -201,7 +201,7 @@ async fn state_behaves_as_in_postgres() {
 #[tokio::test]
 async fn connections_are_kept_only_while_needed() {
     let unsharded = Unsharded::start("needed", 1).await;
-    let cases: [(&str, &str, &str); 8] = [
+    let cases: [(&str, &str, &str); 7] = [
         ("CREATE TEMP TABLE scratch (a int)", "temporary table", "DROP TABLE scratch"),
         ("CREATE TEMP TABLE scratch (a int)", "temporary table", "DISCARD TEMP"),
         ("SELECT pg_advisory_lock(5)", "advisory lock", "SELECT pg_advisory_unlock(5)"),
@@ -209,7 +209,6 @@ async fn connections_are_kept_only_while_needed() {
         ("DECLARE held CURSOR WITH HOLD FOR SELECT 1", "held cursor", "CLOSE ALL"),
         ("PREPARE p AS SELECT 1", "prepared statement", "DEALLOCATE p"),
         ("SELECT set_config('app.x', lower('A'), false)", "setting", "DISCARD ALL"),
-        ("LOAD 'plpgsql'", "library", "DISCARD ALL"),
     ];
     for (sql, reason, end) in cases {
         let mut one = unsharded.client();

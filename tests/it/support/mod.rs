@@ -20,6 +20,6 @@ pub use database::TestDatabase;
 pub use pipeline::Pipeline;
 pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};
 pub use python::python;
-pub use raw::{Column, Event, RawClient, Reply};
+pub use raw::{Column, Event, RawClient, Reply, event};
 pub use same::Differential;
 pub use servers::{SERVICE_PASSWORD, Servers, own_servers, servers};

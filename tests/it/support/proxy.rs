@@ -29,6 +29,8 @@ pub struct ProxyOptions {
     pub workers: u16,
     /// More top-level entries of shardloom.yaml, such as `pool: {mode: transaction, size: 3}`.
     pub config: String,
+    /// More entries of `listen`, such as `tls: {…}`.
+    pub listen: String,
     /// More lines of its list of users, such as `- {name: kim, password: secret}`.
     pub users: String,
     /// More environment variables.
@@ -37,7 +39,7 @@ pub struct ProxyOptions {
 
 impl Default for ProxyOptions {
     fn default() -> Self {
-        Self { workers: 2, config: String::new(), users: String::new(), environment: Vec::new() }
+        Self { workers: 2, config: String::new(), listen: String::new(), users: String::new(), environment: Vec::new() }
     }
 }
 
@@ -234,6 +236,10 @@ impl Proxy {
                 Err(error) => Some(error),
             };
             let Some(error) = last else { return };
+            // A proxy that demands TLS says so as soon as it listens.
+            if error.code() == Some(&tokio_postgres::error::SqlState::INVALID_AUTHORIZATION_SPECIFICATION) {
+                return;
+            }
             let ended = self.child.try_wait().expect("the proxy's state");
             if ended.is_some() || Instant::now() >= deadline {
                 panic!("the proxy is not ready ({ended:?}): {error:?}\n{}", self.log());
@@ -283,7 +289,7 @@ fn launch_with(folder: &Path, shards: &Shards, options: &ProxyOptions, more: &[&
 fn configuration(folder: &Path, port: u16, admin_port: u16, options: &ProxyOptions) -> String {
     let scram = postgres_protocol::password::scram_sha_256(APP_PASSWORD.as_bytes());
     format!(
-        r#"listen: {{address: "127.0.0.1:{port}", workers: {workers}}}
+        r#"listen: {{address: "127.0.0.1:{port}", workers: {workers}{listen}}}
 admin: {{address: "127.0.0.1:{admin_port}"}}
 rules: "{rules}"
 users:
@@ -294,6 +300,7 @@ service: {{user: {SERVICE_USER}, password: "env:SERVICE_PASSWORD"}}
 "#,
         workers = options.workers,
         rules = folder.join("rules").display(),
+        listen = if options.listen.is_empty() { String::new() } else { format!(", {}", options.listen) },
         users = options.users,
         more = options.config,
     )

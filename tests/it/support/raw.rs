@@ -301,7 +301,8 @@ impl RawClient {
     }
 }
 
-fn event(tag: char, body: &[u8]) -> Event {
+/// Reads what one message says.
+pub fn event(tag: char, body: &[u8]) -> Event {
     let mut cursor = Cursor(body);
     match tag {
         'T' => Event::Columns((0..cursor.i16()).map(|_| column(&mut cursor)).collect()),

@@ -1,0 +1,81 @@
+//! Which texts surely leave nothing with their session, told from their bytes alone.
+//!
+//! One pass instead of a reading: nearly every text of an application passes here. A text that does not may still be
+//! harmless; it is read then.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+/// What no harmless text has in it, in any case of letters, not even in its strings: names of what pins a server, a
+/// second statement, and names written with escapes.
+const SUSPICIOUS: [&str; 10] =
+    [";", "&\"", "temp", "set_config", "advisory", "currval", "lastval", "setseed", "replication_origin", "dblink"];
+/// Statements that leave nothing unless one of the above is in them.
+const FIRST_WORDS: [&[u8]; 6] = [b"select", b"insert", b"update", b"delete", b"with", b"values"];
+
+/// Finds what is suspicious in a text.
+pub(super) struct Suspicions(AhoCorasick);
+
+impl Default for Suspicions {
+    fn default() -> Self {
+        let mut builder = AhoCorasick::builder();
+        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
+        Self(builder.build(SUSPICIOUS).expect("ten short patterns are within every bound of the automaton"))
+    }
+}
+
+impl Suspicions {
+    /// Tells whether a text is one statement that leaves nothing with its session.
+    #[inline]
+    pub fn clear(&self, text: &[u8]) -> bool {
+        let text = text.trim_ascii();
+        let text = text.strip_suffix(b";").unwrap_or(text);
+        begins_harmless(text) && !self.0.is_match(text)
+    }
+}
+
+fn begins_harmless(text: &[u8]) -> bool {
+    FIRST_WORDS.iter().any(|word| {
+        text.len() > word.len()
+            && text[..word.len()].eq_ignore_ascii_case(word)
+            && !(text[word.len()].is_ascii_alphanumeric() || matches!(text[word.len()], b'_' | b'$' | 0x80..))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execute::pins::FUNCTIONS;
+
+    #[test]
+    fn what_applications_mostly_say_is_clear() {
+        let suspicions = Suspicions::default();
+        for text in [
+            "SELECT abalance FROM pgbench_accounts WHERE aid = 1;",
+            " update t set a = 1 where b = 'x' ;\n",
+            "INSERT INTO t VALUES ($1)",
+            "with a(b) as (select 1) select * from a",
+        ] {
+            assert!(suspicions.clear(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_leave_something_is_not() {
+        let suspicions = Suspicions::default();
+        for text in [
+            "SELECT 1; SET a = 1",
+            "SELECT 1 INTO TEMP t",
+            "select Set_Config('a', 'b', false)",
+            "SELECT U&\"pg_\\0061dvisory_lock\"(1)",
+            "BEGIN",
+            "selected",
+            "SELECT",
+            "",
+        ] {
+            assert!(!suspicions.clear(text.as_bytes()), "{text}");
+        }
+        for (function, _) in FUNCTIONS {
+            assert!(!suspicions.clear(format!("SELECT {function}(1)").as_bytes()), "{function}");
+        }
+    }
+}
