@@ -81,17 +81,17 @@ fn authenticate(server: &mut Server, scram: &mut Option<Exchange>, body: &[u8]) 
             Ok(())
         }
         Authentication::Sasl(_) if request.offers(SCRAM_SHA_256) || request.offers(SCRAM_SHA_256_PLUS) => {
+            let offers_plus = request.offers(SCRAM_SHA_256_PLUS);
             let (mechanism, binding) = match server.end_point() {
-                None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
-                Some(Some(hash)) if request.offers(SCRAM_SHA_256_PLUS) => {
+                Some(Some(hash)) if offers_plus && Exchange::can_bind(server.target()) => {
                     (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash.to_vec()))
                 }
                 // Said under TLS, so that a server that did offer it knows that somebody took the offer away.
-                Some(Some(_)) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
-                Some(None) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+                Some(Some(_)) if !offers_plus => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                Some(_) | None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
             };
-            let exchange = Exchange::new(server.target(), mechanism, binding)?;
-            write_sasl_initial(server.out(), exchange.mechanism(), exchange.message());
+            let exchange = Exchange::new(server.target(), binding)?;
+            write_sasl_initial(server.out(), mechanism, exchange.message());
             *scram = Some(exchange);
             Ok(())
         }

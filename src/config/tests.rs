@@ -136,10 +136,13 @@ fn each_mistake_is_told_alone() {
 fn each_mistake_in_a_user_is_told_alone() {
     let cases = [
         ("[]", "1:8: there must be a user, or nobody could connect"),
-        ("[{name: a}]", "1:9: a user has one of \"scram\", \"password\", \"md5\" and \"certificate\""),
+        (
+            "[{name: a}]",
+            "1:9: a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"",
+        ),
         (
             "[{name: a, password: x, scram: y}]",
-            "1:9: a user has one of \"scram\", \"password\", \"md5\" and \"certificate\"",
+            "1:9: a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"",
         ),
         (
             "[{name: a, scram: hush}]",

@@ -39,10 +39,10 @@ pub enum Login {
     Scram(Secret),
     /// A password in plain text.
     Password(Secret),
-    /// An md5 hash as old PostgreSQL stores it; good for the method md5 alone.
-    Md5(Secret),
     /// A TLS certificate, verified, whose common name is the user's.
     Certificate,
+    /// An md5 hash as old PostgreSQL stores it; good for the method md5 alone.
+    Md5(Secret),
 }
 
 /// The role that owns the `shardloom` schema on every shard.
@@ -60,12 +60,12 @@ pub(super) const USER: Record = Record {
         Field::required("name", Shape::Name, "The name that clients log in with."),
         Field::optional("scram", Shape::Text, "A SCRAM-SHA-256 verifier, or env:NAME or file:PATH of one."),
         Field::optional("password", Shape::Text, "The password, or env:NAME or file:PATH of it."),
+        Field::optional("certificate", Shape::Boolean, "Whether a TLS certificate of that name is the login."),
         Field::optional(
             "md5",
             Shape::Text,
             "An md5 hash as in pg_authid, or env:NAME or file:PATH of one; for hba's md5.",
         ),
-        Field::optional("certificate", Shape::Boolean, "Whether a TLS certificate of that name is the login."),
         Field::optional("shard_user", Shape::Name, "The role on the shards; the same name by default."),
         Field::optional("shard_password", Shape::Text, "That role's password; the plain password by default."),
         Field::optional("console", Shape::Boolean, "Whether the admin console is open to the user; default false."),
@@ -136,9 +136,11 @@ fn read_login(node: &Node, sources: Sources<'_>, findings: &mut Findings) -> Opt
             }
             Some(Login::Md5(hash))
         }
-        (_, _, _) => {
+        _ => {
             if matches!(node.value, Value::Map(_)) {
-                findings.report(&node.place, "a user has one of \"scram\", \"password\", \"md5\" and \"certificate\"");
+                let message =
+                    "a user has one of \"scram\", \"password\", \"certificate\" and, for old clients, \"md5\"";
+                findings.report(&node.place, message);
             }
             None
         }

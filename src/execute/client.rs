@@ -127,11 +127,7 @@ impl Client {
 
     /// Returns where the client connects from; `None` for a UNIX socket, or if the connection is broken.
     pub fn address(&self) -> Option<SocketAddr> {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
-            Stream::Unix(_) | Stream::Gone => None,
-        }
+        self.stream.address()
     }
 
     /// Tells whether the client came through a UNIX socket.
@@ -139,10 +135,10 @@ impl Client {
         matches!(self.stream, Stream::Unix(_))
     }
 
-    /// Returns the name of the account that runs the process at the other end of a UNIX socket; `None` elsewhere.
-    pub fn account(&self) -> Option<String> {
+    /// Returns the user id of the process at the other end of a UNIX socket.
+    pub fn peer(&self) -> Option<u32> {
         match &self.stream {
-            Stream::Unix(stream) => account_name(stream.peer_cred().ok()?.uid()),
+            Stream::Unix(stream) => stream.peer_cred().ok().map(|peer| peer.uid()),
             Stream::Tcp(_) | Stream::Tls(_) | Stream::Gone => None,
         }
     }
@@ -375,16 +371,6 @@ impl Client {
         }
         Poll::Pending
     }
-}
-
-/// Returns the name of one of the machine's own accounts; those of a directory service are not known.
-fn account_name(uid: u32) -> Option<String> {
-    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
-    accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
-        (number.parse() == Ok(uid)).then(|| name.to_owned())
-    })
 }
 
 /// Returns an empty buffer; one that was used before if there is one.

@@ -1,6 +1,7 @@
 //! What a client's bytes come through: TCP, TLS over it, or a UNIX socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -22,6 +23,15 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Returns where the client connects from; `None` for a UNIX socket, or if the connection is broken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
+            Self::Unix(_) | Self::Gone => None,
+        }
+    }
+
     /// Becomes ready when a read may bring something; for TLS only the read itself can tell.
     #[inline]
     pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Pools, ServerTarget};
 use crate::proxy::{Proxy, Snapshot};
-use crate::tls::Mode;
+use crate::tls::{Connector, Mode};
 use crate::types::ShardId;
 
 use super::consequences::Readings;
@@ -53,6 +53,11 @@ const WALL_AGE_MAX: Duration = Duration::from_secs(1);
 type TargetKey = (ShardId, String, String);
 
 impl Worker {
+    /// Returns what encrypts connections to servers; `None` without TLS.
+    pub fn server_tls(&self) -> Option<Arc<Connector>> {
+        (self.proxy.connector.mode() != Mode::Disable).then(|| Arc::clone(&self.proxy.connector))
+    }
+
     /// Returns the wall clock's milliseconds at `now`, which is about now; reads that clock about once a second.
     #[inline]
     pub fn wall_ms(&self, now: Instant) -> i64 {
@@ -107,7 +112,7 @@ impl Worker {
             user: identity.shard_user.clone(),
             // Of a sharded database the proxy reads every text.
             encoding: (!identity.passthrough).then_some("UTF8"),
-            tls: (self.proxy.connector.mode() != Mode::Disable).then(|| Arc::clone(&self.proxy.connector)),
+            tls: self.server_tls(),
             password: identity.shard_password.clone(),
             keys: identity.shard_keys.clone(),
         });

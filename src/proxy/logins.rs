@@ -91,7 +91,7 @@ fn derive(user: &User, mock_secret: &[u8]) -> Result<Candidate, String> {
         Login::Scram(stored) => Verifier::parse(stored.expose())
             .ok_or_else(|| format!("the SCRAM verifier of user \"{}\" is malformed", user.name))?,
         Login::Password(password) => Verifier::from_password(password.expose(), &random::<SALT_BYTES>(), ITERATIONS),
-        // No password satisfies it: a hash is good for the method md5 alone, and a certificate is no password.
+        // No password satisfies them: a hash is good for the method md5 alone, a certificate is no password.
         Login::Md5(_) | Login::Certificate => Verifier::mock(&user.name, mock_secret),
     };
     Ok(Candidate { user: Some(user.clone()), verifier })

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::task::Poll;
@@ -133,7 +133,7 @@ fn admit(
     clients: &mut JoinSet<()>,
     strangers: &mut JoinSet<()>,
 ) {
-    match find_place(address(&client), proxy) {
+    match find_place(client.address(), proxy) {
         Ok(place) => {
             let (conversations, proxy) = (conversations.clone(), Arc::clone(proxy));
             let registry = Arc::clone(&proxy);
@@ -147,22 +147,15 @@ fn admit(
 }
 
 /// Finds a place for a new client, perhaps that of one who lingers at the login; fails with `53300` when there is none.
-fn find_place(address: Option<IpAddr>, proxy: &Proxy) -> Result<(Admission, Stranger), Refusal> {
+fn find_place(address: Option<SocketAddr>, proxy: &Proxy) -> Result<(Admission, Stranger), Refusal> {
     let now = proxy.clock.monotonic();
-    let stranger = proxy.strangers.take_in(address, proxy.stranger_bounds(), now)?;
+    let stranger =
+        proxy.strangers.take_in(address.map(|from| from.ip().to_canonical()), proxy.stranger_bounds(), now)?;
     let max = proxy.clients_max();
     match proxy.clients.admit(max) {
         Some(place) => Ok((place, stranger)),
         None if proxy.strangers.show_out_oldest(now) => Ok((proxy.clients.admit_instead(), stranger)),
         None => Err(too_many(max)),
-    }
-}
-
-/// Returns where a client comes from; `None` for a UNIX socket.
-fn address(client: &Stream) -> Option<IpAddr> {
-    match client {
-        Stream::Tcp(client) => client.peer_addr().ok().map(|from| from.ip().to_canonical()),
-        Stream::Unix(_) | Stream::Tls(_) | Stream::Gone => None,
     }
 }
 

@@ -10,7 +10,6 @@ use crate::backend::{Ask, BackendError, ServerTarget, SettingsTag};
 use crate::config::Config;
 use crate::execute::Worker;
 use crate::proxy::Candidate;
-use crate::tls::Mode;
 use crate::types::{Refusal, SqlState};
 
 /// What brings a connection back to its start.
@@ -57,7 +56,6 @@ async fn stored_secret(
 
 fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
     let rules = &worker.proxy.rules.load().rules;
-    let connector = &worker.proxy.connector;
     let (home, service) = (rules.shard(rules.home), &worker.proxy.config.service);
     Arc::new(ServerTarget {
         shard: rules.home,
@@ -66,9 +64,9 @@ fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
         port: home.port,
         database: config.auth.dbname.clone().unwrap_or_else(|| home.database.clone()),
         user: service.user.clone(),
+        encoding: Some("UTF8"),
+        tls: worker.server_tls(),
         password: service.password.clone(),
         keys: None,
-        encoding: Some("UTF8"),
-        tls: (connector.mode() != Mode::Disable).then(|| Arc::clone(connector)),
     })
 }

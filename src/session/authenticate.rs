@@ -13,7 +13,7 @@ use crate::wire::backend;
 use crate::wire::md5::{self, Md5Password};
 use crate::wire::scram::{self, Binding, ScramKeys, ServerExchange};
 
-use super::auth_query;
+use super::{account, auth_query};
 
 /// Why a client does not come in.
 pub(super) enum Denied {
@@ -59,6 +59,15 @@ impl From<Refusal> for Denied {
     }
 }
 
+/// Who the operating system or a certificate says a client is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Vouched<'a> {
+    /// The account of the process at the other end of a UNIX socket.
+    account: Option<&'a str>,
+    /// The common name in a client certificate that was verified.
+    certificate: Option<&'a str>,
+}
+
 /// Finds out whether a client is the user it says it is, by the method that `hba` has for it; AuthenticationOk is
 /// written and not sent yet.
 pub(super) async fn authenticate(
@@ -71,8 +80,11 @@ pub(super) async fn authenticate(
     let approach = Approach { transport: transport(client), address, database, user: name };
     let method = choose(worker, &approach)?;
     let candidate = auth_query::candidate(worker, name).await?;
-    let by_certificate = has_certificate(&candidate);
-    let outcome = prove(client, method, name, &candidate).await?;
+    let method = for_login(method, &candidate);
+    let account = if method == Method::Peer { client.peer().and_then(account::of) } else { None };
+    let certificate = client.secured().and_then(|secured| secured.common_name.clone());
+    let vouched = Vouched { account: account.as_deref(), certificate: certificate.as_deref() };
+    let outcome = prove(client, method, name, &candidate, vouched).await?;
     let proven = match (candidate.user, outcome) {
         (Some(user), Outcome::Passed) => Some(Proven { user, keys: None }),
         (Some(user), Outcome::PassedWith(keys)) => {
@@ -90,12 +102,11 @@ pub(super) async fn authenticate(
             // What was remembered may be out of date; the next attempt asks again.
             worker.proxy.logins.forget(name);
             warn!(user = name, ?method, "authentication failed");
-            Err(failed(if by_certificate { Method::Cert } else { method }, name).into())
+            Err(failed(method, name).into())
         }
     }
 }
 
-/// Tells the way that a client came.
 fn transport(client: &Client) -> Transport {
     match client.secured() {
         _ if client.is_local() => Transport::Local,
@@ -104,9 +115,13 @@ fn transport(client: &Client) -> Transport {
     }
 }
 
-/// Returns the common name in the certificate of a client; it was verified in the handshake.
-fn certificate(client: &Client) -> Option<&str> {
-    client.secured().and_then(|secured| secured.common_name.as_deref())
+/// Whose login is a certificate has no password that could be asked for.
+fn for_login(method: Method, candidate: &Candidate) -> Method {
+    let certified = candidate.user.as_ref().is_some_and(|user| matches!(user.login, Login::Certificate));
+    match method {
+        Method::Scram | Method::Md5 if certified => Method::Cert,
+        _ => method,
+    }
 }
 
 /// Returns the method for a client; fails with `28000` when no line of `hba` lets it try.
@@ -120,9 +135,14 @@ fn choose(worker: &Worker, approach: &Approach<'_>) -> Result<Method, Refusal> {
 }
 
 /// Has the client prove that it is `name`; does not say yet whether there is such a user.
-async fn prove(client: &mut Client, method: Method, name: &str, candidate: &Candidate) -> Result<Outcome, ClientError> {
+async fn prove(
+    client: &mut Client,
+    method: Method,
+    name: &str,
+    candidate: &Candidate,
+    vouched: Vouched<'_>,
+) -> Result<Outcome, ClientError> {
     match method {
-        Method::Md5 | Method::Scram if has_certificate(candidate) => Ok(Outcome::of(certificate(client) == Some(name))),
         Method::Md5 => match md5_password(candidate) {
             Some(password) => prove_md5(client, &password).await,
             // As PostgreSQL: who has a verifier, or is nobody, is asked by SCRAM.
@@ -130,8 +150,8 @@ async fn prove(client: &mut Client, method: Method, name: &str, candidate: &Cand
         },
         Method::Scram => prove_scram(client, candidate).await,
         Method::Trust => Ok(Outcome::Passed),
-        Method::Peer => Ok(Outcome::of(client.account().as_deref() == Some(name))),
-        Method::Cert => Ok(Outcome::of(certificate(client) == Some(name))),
+        Method::Peer => Ok(Outcome::of(vouched.account == Some(name))),
+        Method::Cert => Ok(Outcome::of(vouched.certificate == Some(name))),
         Method::Reject => Ok(Outcome::Failed),
     }
 }
@@ -151,7 +171,8 @@ async fn prove_scram(client: &mut Client, candidate: &Candidate) -> Result<Outco
         Some(_) => Binding::Declined,
         None => Binding::None,
     };
-    let mut exchange = ServerExchange::new(candidate.verifier.clone(), scram::nonce(&rand::random())).bind(binding);
+    let verifier = candidate.verifier.clone();
+    let mut exchange = ServerExchange::new(verifier, scram::nonce(&rand::random())).bind(binding);
     let Ok(challenge) = exchange.first(initial.response.unwrap_or_default()) else { return Ok(Outcome::Failed) };
     backend::write_auth_sasl_continue(client.output(), &challenge);
     let (kind, body) = client.frame().await?;
@@ -182,11 +203,6 @@ fn md5_password(candidate: &Candidate) -> Option<Md5Password> {
         Login::Md5(hash) => Some(Md5Password::stored(hash.expose())),
         Login::Scram(_) | Login::Certificate => None,
     }
-}
-
-/// Tells whether the user has a certificate instead of a password, whatever the line of `hba` would ask for.
-fn has_certificate(candidate: &Candidate) -> bool {
-    candidate.user.as_ref().is_some_and(|user| matches!(user.login, Login::Certificate))
 }
 
 /// PostgreSQL's words for each method.

@@ -90,9 +90,9 @@ async fn knock(client: &mut Client, worker: &Worker) -> Result<Option<Known>, De
         return Err(Refusal::new(SqlState::INVALID_AUTHORIZATION, "no user name in the start-up packet").into());
     };
     if worker.proxy.acceptor.is_required() && client.secured().is_none() && !client.is_local() {
-        let message = "this proxy takes no connection without TLS";
-        let refusal = Refusal::new(SqlState::INVALID_AUTHORIZATION, message);
-        return Err(refusal.with_hint("Connect with sslmode=require, or better verify-full.").into());
+        let refusal = Refusal::new(SqlState::INVALID_AUTHORIZATION, "this proxy takes no connection without TLS")
+            .with_hint("Connect with sslmode=require, or better verify-full.");
+        return Err(refusal.into());
     }
     let database = start.parameter("database").filter(|name| !name.is_empty()).unwrap_or(name).to_owned();
     let proven = authenticate(client, worker, name, &database).await?;

@@ -3,6 +3,7 @@
 //! `login` lets it in, `conversation` takes its messages, `simple` and `extended` turn them into calls, `control`
 //! answers session and transaction statements, `report` is the only place where a failure becomes an error message.
 
+mod account;
 mod auth_query;
 mod authenticate;
 mod console;

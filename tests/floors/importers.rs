@@ -12,8 +12,8 @@ struct Reserved {
 const PARSER: &[&str] = &["sql"];
 /// Who opens connections: `backend` those of clients' statements, `outbox` those of the service user, `dev` those
 /// that prepare local servers, `server` the listeners; `cli` asks a running proxy. `execute` and `session` name the type of the
-/// client's socket, which `server` accepted.
-const SOCKETS: &[&str] = &["backend", "outbox", "execute", "session", "server", "dev", "cli"];
+/// client's socket, which `server` accepted; `tls` encrypts what others opened.
+const SOCKETS: &[&str] = &["tls", "backend", "outbox", "execute", "session", "server", "dev", "cli"];
 
 const RESERVED: &[Reserved] = &[
     Reserved { word: "sqlparser", modules: PARSER },
