@@ -120,7 +120,7 @@ fn for_login(method: Method, candidate: &Candidate) -> Method {
     let certified = candidate.user.as_ref().is_some_and(|user| matches!(user.login, Login::Certificate));
     match method {
         Method::Scram | Method::Md5 if certified => Method::Cert,
-        _ => method,
+        Method::Scram | Method::Md5 | Method::Cert | Method::Trust | Method::Peer | Method::Reject => method,
     }
 }
 

@@ -220,3 +220,47 @@ async fn servers_are_reached_by_tls_and_only_with_the_right_ca() {
     assert_eq!(tcp.read_u8().await.expect("an answer"), b'S');
     assert!(connector.connect(tcp, "127.0.0.1").await.is_err(), "another CA signed it");
 }
+
+/// Goal: lines of `hba` tell TLS, TCP and the UNIX socket apart, and certificates and accounts are proofs there.
+#[tokio::test]
+async fn lines_of_hba_tell_the_ways_apart() {
+    let (authority, database) = (Authority::new("ways"), TestDatabase::new("ways"));
+    let listen = format!("{}, unix_socket: \"{}\"", authority.listen("prefer"), authority.folder.display());
+    let account = Command::new("id").arg("-un").output().expect("id").stdout;
+    let account = String::from_utf8(account).expect("a name").trim().to_owned();
+    let users =
+        format!("- {{name: \"{account}\", password: x, shard_user: app, shard_password: \"env:APP_PASSWORD\"}}");
+    let config = format!(
+        "passthrough: any\nhba:\n\
+         - {{type: hostssl, database: postgres, method: cert}}\n\
+         - {{type: hostssl, method: reject}}\n\
+         - {{type: local, database: postgres, method: peer}}\n\
+         - {{type: local, database: template1, method: trust}}\n\
+         - {{type: hostnossl, database: {}, method: scram-sha-256}}\n",
+        database.name
+    );
+    let proxy = Proxy::start(&database, RULES, ProxyOptions { listen, users, config, ..ProxyOptions::default() }).await;
+    let asked = |more: &str| psql(proxy.port(), more, "SELECT current_user");
+    let with = |name: &str| {
+        let (certificate, key) = authority.sign(name);
+        format!("host=localhost sslmode=require sslcert={} sslkey={}", certificate.display(), key.display())
+    };
+    assert_eq!(asked(&with("app")), Ok("app".to_owned()));
+    let local = format!("host={}", authority.folder.display());
+    assert_eq!(asked(&format!("{local} user={account}")), Ok("app".to_owned()));
+    assert_eq!(asked(&format!("{local} dbname=template1 user=app password=none")), Ok("app".to_owned()));
+    let plain = "host=127.0.0.1 sslmode=disable";
+    for (more, expected) in [
+        (with("mallory"), "certificate authentication failed for user \"app\""),
+        (format!("{} dbname={}", with("app"), database.name), "an entry of \"hba\" rejects host \"127.0.0.1\""),
+        (local, "peer authentication failed for user \"app\""),
+        (
+            plain.to_owned(),
+            "no entry of \"hba\" is for host \"127.0.0.1\", user \"app\", database \"postgres\", no enc",
+        ),
+    ] {
+        let error = asked(&more).expect_err(&more);
+        assert!(error.contains(expected), "{more}: {error}");
+    }
+    assert_eq!(asked(&format!("{plain} dbname={}", database.name)), Ok("app".to_owned()));
+}
