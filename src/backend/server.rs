@@ -142,7 +142,7 @@ impl Connection {
         &self.parameters
     }
 
-    /// Notes a ParameterStatus that the session read from [`Server::input`].
+    /// Notes a ParameterStatus that the session read from [`Connection::input`].
     pub fn set_parameter(&mut self, name: &str, value: &str) {
         match self.parameters.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => value.clone_into(known),
@@ -209,7 +209,7 @@ impl Connection {
         self.status
     }
 
-    /// Notes a ReadyForQuery that the session read from [`Server::input`].
+    /// Notes a ReadyForQuery that the session read from [`Connection::input`].
     #[inline]
     pub fn set_status(&mut self, status: TransactionStatus) {
         self.status = status;
@@ -290,12 +290,12 @@ impl Connection {
         self.socket.quiet() == Quiet::Yes
     }
 
-    /// Sends what is in [`Server::out`]; cancel-safe, as sent bytes leave the buffer at once.
+    /// Sends what is in [`Connection::out`]; cancel-safe, as sent bytes leave the buffer at once.
     pub async fn flush(&mut self) -> Result<(), BackendError> {
         std::future::poll_fn(|cx| self.poll_flush(cx)).await
     }
 
-    /// Sends what is in [`Server::out`] as far as the socket takes it; ready when all is sent.
+    /// Sends what is in [`Connection::out`] as far as the socket takes it; ready when all is sent.
     #[inline]
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
         self.count_due();
@@ -319,7 +319,7 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads at least one byte into [`Server::input`] and returns how many; cancel-safe.
+    /// Reads at least one byte into [`Connection::input`] and returns how many; cancel-safe.
     ///
     /// Unsent bytes are sent meanwhile, so that two full sockets cannot wait for each other.
     pub async fn fill(&mut self) -> Result<usize, BackendError> {
@@ -332,7 +332,7 @@ impl Connection {
         .await
     }
 
-    /// Reads into [`Server::input`] once; ready with the bytes read, at least one. The end is an error.
+    /// Reads into [`Connection::input`] once; ready with the bytes read, at least one. The end is an error.
     #[inline]
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, BackendError>> {
         self.input.reserve(READ_BYTES);
@@ -368,7 +368,7 @@ impl Connection {
         self.frame_within(LARGE_BOUND).await
     }
 
-    /// As [`Server::frame`]; fails when the frame is longer than `bound` bytes.
+    /// As [`Connection::frame`]; fails when the frame is longer than `bound` bytes.
     pub(super) async fn frame_within(&mut self, bound: usize) -> Result<(u8, Bytes), BackendError> {
         loop {
             match header(&self.input, bound) {
