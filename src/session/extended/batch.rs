@@ -71,16 +71,14 @@ pub(super) struct Batch {
     generation: u64,
     /// Whether what servers and descriptions remember holds: not after a change of tables in the open transaction.
     remembers: bool,
-    /// Whether the transaction it runs in has failed.
-    aborted: bool,
     /// Statements that were sent under the unnamed name in this batch, the last one.
     unnamed: Option<u64>,
 }
 
 impl Batch {
     /// Starts a batch; descriptions are kept for `generation` of the rules, and not at all unless it `remembers`.
-    pub fn new(generation: u64, remembers: bool, aborted: bool) -> Self {
-        Self { expected: VecDeque::new(), generation, remembers, aborted, unnamed: None }
+    pub fn new(generation: u64, remembers: bool) -> Self {
+        Self { expected: VecDeque::new(), generation, remembers, unnamed: None }
     }
 
     /// Appends a step's messages to the server's buffer.
@@ -148,10 +146,7 @@ impl Batch {
     }
 
     fn describe_statement(&mut self, server: &mut Server, statement: &Rc<Prepared>) {
-        // In a failed block the server tells nothing of rows, so nothing is told from memory either.
-        let is_current = |known: &&Description| {
-            self.remembers && known.generation == self.generation && !(self.aborted && known.has_rows())
-        };
+        let is_current = |known: &&Description| self.remembers && known.generation == self.generation;
         if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
             self.expected.push_back(Expect::Known(known.frames.clone()));
             return;

@@ -49,6 +49,12 @@ impl Session {
         let mut length = 0;
         for step in steps.clone() {
             let wanted = match step {
+                // In a failed block nothing runs and no rows are described; a server that did not fail itself would.
+                Step::DescribeStatement(_) | Step::DescribePortal(_) | Step::Execute(..)
+                    if self.link.transaction.is_failed() =>
+                {
+                    break;
+                }
                 Step::Parse(statement) | Step::DescribeStatement(statement) => {
                     if !passes_as_it_is(statement) {
                         break;
@@ -117,8 +123,7 @@ impl Session {
     }
 
     async fn run_plain_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
-        let mut batch =
-            Batch::new(self.link.snapshot.generation, !self.link.schema_dirty, self.link.transaction.is_failed());
+        let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty);
         if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;
         }
@@ -270,13 +275,20 @@ impl Session {
         let remembers = !self.link.schema_dirty;
         let is_current = |known: &&Description| remembers && known.generation == generation;
         if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
+            if known.has_rows() {
+                self.refuse_if_failed()?;
+            }
             return Ok(known.frames.clone());
         }
         let (sql, parameters) = understood.described_text(&statement.sql);
         let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
         let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
+        let description = Description { generation, frames: frames.clone() };
+        if description.has_rows() {
+            self.refuse_if_failed()?;
+        }
         if remembers {
-            *statement.description.borrow_mut() = Some(Description { generation, frames: frames.clone() });
+            *statement.description.borrow_mut() = Some(description);
         }
         Ok(frames)
     }
