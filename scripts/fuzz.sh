@@ -10,7 +10,7 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(splice scan frames startup)
 
 if ! command -v cargo-fuzz >/dev/null; then
-    echo "installing cargo-fuzz from crates.io"
+    echo "installing cargo-fuzz"
     cargo install --locked cargo-fuzz
 fi
 

@@ -161,7 +161,7 @@ impl Connection {
             self.settings = SettingsTag::default();
             self.statements.clear();
         } else {
-            self.settings.fingerprint = u64::MAX;
+            self.settings.fingerprint = SettingsTag::UNKNOWN;
         }
     }
 

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 /// The most prepared statements kept on one server connection; each costs the server some 10–50 KiB of plan.
 pub(super) const STATEMENTS_MAX: usize = 256;
 
-/// The settings that the session layer applied to a connection; 0 and empty on a fresh one.
+/// The settings that the session layer applied to a connection; 0 on a fresh one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettingsTag {
-    /// A fingerprint of `values`; connections with the same one need no SET.
+    /// A fingerprint of names and values; connections with the same one need no SET.
     pub fingerprint: u64,
-    /// Names and values as applied.
-    pub values: Vec<(String, String)>,
+}
+
+impl SettingsTag {
+    /// The fingerprint of a connection that has settings nobody knows: it equals no session's.
+    pub const UNKNOWN: u64 = u64::MAX;
 }
 
 /// The prepared statements of one connection, least recently used out first.

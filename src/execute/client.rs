@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use crate::tls::Acceptor;
-use crate::wire::frame::{self, FrameError};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::tls::Acceptor;
+use crate::wire::frame::{self, FrameError};
 
 use super::position::Position;
 use super::stream::Stream;

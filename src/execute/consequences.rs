@@ -12,7 +12,8 @@ use crate::proxy::Pinned;
 use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
 
 use super::harmless::Suspicions;
-use super::pins::pins;
+use super::pins::{calls, pins};
+use super::set_config::outlives_transaction;
 use super::settings::plain_value;
 
 /// Texts remembered per worker; each costs its skeleton and a pointer.
@@ -222,7 +223,7 @@ fn pinned(statement: &str) -> Option<Pinned> {
     if matches!(sql::utility(statement), Some(Utility::Ddl(Ddl { temporary: true, .. }))) {
         return Some(Pinned::TemporaryTable);
     }
-    if sets_for_session(statement) {
+    if calls(statement, "set_config") && outlives_transaction(statement) {
         return Some(Pinned::Setting);
     }
     if sql::Scanner::new(statement).next().is_some_and(|first| first.is_word(statement, "do")) {
@@ -248,31 +249,6 @@ fn in_block(statement: &str) -> Option<Pinned> {
         .collect();
     let found = |wanted: &str| words.iter().any(|word| word == wanted || wanted.contains('_') && word.contains(wanted));
     WORDS.into_iter().find(|(word, _)| found(word)).map(|(_, pinned)| pinned)
-}
-
-/// Tells whether `set_config` is called in a way that may outlive the transaction: its last argument is not `true`.
-fn sets_for_session(statement: &str) -> bool {
-    if memchr::memmem::find(statement.as_bytes(), b"_").is_none() {
-        return false;
-    }
-    let tokens: Vec<_> = sql::Scanner::new(statement).collect();
-    let is_call = |index: &usize| {
-        sql::identifier(statement, tokens[*index]).as_deref() == Some("set_config")
-            && tokens.get(index + 1).is_some_and(|token| token.is_mark(statement, "("))
-    };
-    (0..tokens.len()).filter(is_call).any(|index| {
-        let mut depth = 0_usize;
-        let end = tokens[index + 1..].iter().position(|token| {
-            if token.is_mark(statement, "(") {
-                depth += 1;
-            } else if token.is_mark(statement, ")") {
-                depth -= 1;
-            }
-            depth == 0
-        });
-        let last = end.and_then(|end| tokens.get(index + end));
-        !last.is_some_and(|token| token.is_word(statement, "true") || token.text(statement) == "'t'")
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::backend::{CancelHandle, PoolRef, Server, ServerTarget};
+use crate::backend::{CancelHandle, PoolRef, Server, ServerTarget, SettingsTag};
 use crate::config::PoolMode;
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
@@ -20,9 +20,6 @@ use super::pinned::Keeping;
 use super::settings::Settings;
 use super::transaction::{Block, Member, PLAIN_BEGIN, Transaction};
 use super::worker::Worker;
-
-/// The tag of a server whose settings are not known.
-pub(super) const SETTINGS_UNKNOWN: u64 = u64::MAX;
 
 /// How long a server may take to clean what a session left; one that takes longer is closed.
 const RESET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -108,7 +105,7 @@ impl Link {
     pub fn give_back(&mut self, mut server: Server) {
         self.show_active();
         if self.touches_settings {
-            server.settings.fingerprint = SETTINGS_UNKNOWN;
+            server.settings.fingerprint = SettingsTag::UNKNOWN;
         }
         let free = if self.pin == Pinned::No { Some(server) } else { self.keep(server) };
         if let Some(server) = free.filter(|server| server.is_usable()) {
@@ -181,7 +178,7 @@ impl Link {
         if server.settings.fingerprint == self.settings.tag() {
             return Ok(());
         }
-        server.settings.fingerprint = SETTINGS_UNKNOWN;
+        server.settings.fingerprint = SettingsTag::UNKNOWN;
         server.simple(&self.settings.statements()).await?;
         server.settings.fingerprint = self.settings.tag();
         Ok(())

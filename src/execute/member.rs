@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::backend::Server;
+use crate::backend::{Server, SettingsTag};
 use crate::plan::{Redo, Statement, WriteEffect};
 use crate::types::ShardId;
 use crate::wire::{backend, frontend};
@@ -13,7 +13,7 @@ use super::call::Call;
 use super::client::Client;
 use super::failure::Failure;
 use super::forward;
-use super::link::{Link, SETTINGS_UNKNOWN};
+use super::link::Link;
 
 /// How long the client of a change of tables waits for the catalog; longer only delays the refusal of what is new.
 const SCHEMA_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -67,10 +67,10 @@ impl Link {
     /// Forgets what is known of the members' settings: a SET ran there that may still be rolled back.
     pub fn forget_applied_settings(&mut self) {
         for member in &mut self.transaction.members {
-            member.server.settings.fingerprint = SETTINGS_UNKNOWN;
+            member.server.settings.fingerprint = SettingsTag::UNKNOWN;
         }
         for server in &mut self.pinned {
-            server.settings.fingerprint = SETTINGS_UNKNOWN;
+            server.settings.fingerprint = SettingsTag::UNKNOWN;
         }
     }
 

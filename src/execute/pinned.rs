@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::backend::{BackendError, Server};
+use crate::backend::{BackendError, Server, SettingsTag};
 use crate::plan::{Direct, Plan, Statement};
 use crate::proxy::Pinned;
 use crate::types::{Refusal, ShardSet, SqlState};
@@ -19,7 +19,7 @@ use super::call::Call;
 use super::client::{Client, ClientError};
 use super::failure::Failure;
 use super::forward::{self, Passing, Tag};
-use super::link::{Link, SETTINGS_UNKNOWN};
+use super::link::Link;
 use super::settings::Settings;
 
 /// What a session keeps, and where.
@@ -142,7 +142,7 @@ impl Link {
     /// Runs DISCARD ALL on home, which says to the client what changes; kept servers, discarded already, are clean.
     pub async fn discard_all(&mut self, call: &Call) -> Result<(), Failure> {
         let mut server = self.borrow(self.snapshot.rules.home).await?;
-        server.settings.fingerprint = SETTINGS_UNKNOWN;
+        server.settings.fingerprint = SettingsTag::UNKNOWN;
         server.statements.clear();
         call.write(server.out(), &Statement::Original);
         server.flush().await?;
@@ -157,7 +157,7 @@ impl Link {
         self.keeping = Keeping::default();
         for mut server in std::mem::take(&mut self.pinned) {
             server.statements.clear();
-            server.settings.fingerprint = SETTINGS_UNKNOWN;
+            server.settings.fingerprint = SettingsTag::UNKNOWN;
             self.give_back(server);
         }
         self.tell_defaults().await

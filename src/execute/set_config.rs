@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::link::Link;
 use super::pinned;
 use super::readable::check_setting;
-use super::settings::quoted_value;
+use super::settings::{quoted_name, quoted_value};
 
 /// What a text sets through `set_config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,7 @@ impl SetConfig {
     /// Returns the statement that says the same.
     pub fn statement(&self) -> String {
         let scope = if self.local { "LOCAL" } else { "SESSION" };
-        let parts: Vec<String> =
-            self.name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
-        format!("SET {scope} {} TO {}", parts.join("."), self.value.as_deref().unwrap_or("DEFAULT"))
+        format!("SET {scope} {} TO {}", quoted_name(&self.name), self.value.as_deref().unwrap_or("DEFAULT"))
     }
 }
 
@@ -102,12 +100,21 @@ pub(super) fn read(text: &str, arguments: Option<&Arguments>) -> Sets {
     if let Some(sets) = simple(text, &tokens, arguments) {
         return Sets::These(sets);
     }
+    if is_local(text, &tokens) { Sets::UnknownLocal } else { Sets::Unknown }
+}
+
+/// Tells whether a text calls `set_config` in a way that may outlive the transaction.
+pub(super) fn outlives_transaction(text: &str) -> bool {
+    !is_local(text, &Scanner::new(text).collect::<Vec<_>>())
+}
+
+/// Tells whether every call says `true` in its last place.
+fn is_local(text: &str, tokens: &[Token]) -> bool {
     let is_call = |at: &usize| {
         sql::identifier(text, tokens[*at]).as_deref() == Some("set_config")
             && tokens.get(at + 1).is_some_and(|token| token.is_mark(text, "("))
     };
-    let local = (0..tokens.len()).filter(is_call).all(|at| last_is_true(text, &tokens[at + 1..]));
-    if local { Sets::UnknownLocal } else { Sets::Unknown }
+    (0..tokens.len()).filter(is_call).all(|at| last_is_true(text, &tokens[at + 1..]))
 }
 
 /// Tells whether the last token within the parentheses at the front is `true`.

@@ -144,7 +144,7 @@ fn push_statement(sql: &mut String, name: &str, value: &str) {
 }
 
 /// Quotes a setting's name part by part: `my.setting` is two identifiers.
-fn quoted_name(name: &str) -> String {
+pub(super) fn quoted_name(name: &str) -> String {
     let parts: Vec<String> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
     parts.join(".")
 }

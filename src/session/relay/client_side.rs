@@ -354,7 +354,8 @@ impl Relay {
 
     /// A statement that may take back what ties the session to its server is a reason to ask there.
     fn doubt(&mut self, text: &[u8]) {
-        self.doubts |= self.link.pin != Pinned::No && std::str::from_utf8(text).is_ok_and(unpins);
+        let asks = self.link.pin != Pinned::No && self.link.base_pin() == Pinned::No;
+        self.doubts |= asks && std::str::from_utf8(text).is_ok_and(unpins);
     }
 
     fn copy_data(&mut self, message: &[u8]) -> Step {
@@ -440,7 +441,7 @@ impl Relay {
                 // Before it runs: whether it succeeded or not, its server is not lent to others any more.
                 self.link.keep_servers(*pin, [self.link.snapshot.rules.home].into_iter().collect());
                 self.record.set_pinned(*pin);
-                self.doubts = true;
+                self.doubts = self.link.base_pin() == Pinned::No;
             }
         }
         if self.since.is_none() {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::backend::SettingsTag;
 use crate::execute::{Consequence, Keeping, Reading};
 use crate::proxy::Pinned;
 use crate::types::TransactionStatus;
@@ -12,9 +13,6 @@ use crate::wire::frontend;
 
 use super::expect::{Expect, Parsed};
 use super::state::Relay;
-
-/// The fingerprint of a server whose settings differ from the session's.
-const TAG_UNKNOWN: u64 = u64::MAX;
 
 impl Relay {
     /// Notes that a statement is complete, by its frame.
@@ -130,6 +128,7 @@ impl Relay {
         self.names.unnamed.clear();
         self.link.pin = self.link.base_pin();
         self.link.keeping = Keeping::default();
+        self.keep_for_encoding();
         self.record.set_pinned(self.link.pin);
     }
 
@@ -160,7 +159,7 @@ impl Relay {
     fn repair(&mut self, status: TransactionStatus) {
         self.effects.repair = false;
         if status == TransactionStatus::Idle && self.link.pin == Pinned::No {
-            self.effects.server_tag = Some(TAG_UNKNOWN);
+            self.effects.server_tag = Some(SettingsTag::UNKNOWN);
             return;
         }
         if let Some(server) = &mut self.server {

@@ -126,11 +126,7 @@ impl Relay {
         if self.link.pin != Pinned::No || !self.is_idle() || self.skip > 0 {
             return;
         }
-        let Some(mut server) = self.server.take() else { return };
-        server.all_answered();
-        if let Some(tag) = self.effects.server_tag.take() {
-            server.settings.fingerprint = tag;
-        }
+        let Some(server) = self.hand_in() else { return };
         self.names.unnamed_is_sent = false;
         self.link.give_back(server);
     }
@@ -138,11 +134,7 @@ impl Relay {
     /// Asks the server what of the session is still there, so that it is kept no longer than that.
     async fn ask_what_is_left(&mut self) -> Result<(), End> {
         self.doubts = false;
-        let Some(mut server) = self.server.take() else { return Ok(()) };
-        server.all_answered();
-        if let Some(tag) = self.effects.server_tag.take() {
-            server.settings.fingerprint = tag;
-        }
+        let Some(server) = self.hand_in() else { return Ok(()) };
         self.link.pinned.push(server);
         if self.link.settle_keeping().await.is_err() {
             return Err(End::Told);

@@ -22,7 +22,6 @@ const SWAP_BYTES: usize = 4 * 1024;
 const PIECES_BYTES: usize = 8 * 1024;
 /// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
 const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
-
 /// Where it says that Bind has formats for another number of columns than there are.
 const FORMATS_ROUTINE: &[u8] = b"RPortalSetResultFormat\0";
 
@@ -137,7 +136,7 @@ impl Relay {
         match (kind, self.expected.front_mut()) {
             (_, Some(Expect::Hidden)) => Ok(Pass::No),
             (b'C' | b'I', Some(Expect::Query { reading, complete })) => {
-                let reading = std::rc::Rc::clone(reading);
+                let reading = Rc::clone(reading);
                 let index = *complete;
                 *complete += 1;
                 self.statement_complete(&reading, index, kind, frame);

@@ -155,11 +155,8 @@ impl Unit {
 
 impl Relay {
     /// Takes over a session that has just logged in.
-    pub fn new(mut link: Link, record: ClientHandle) -> Self {
-        if link.settings.get("client_encoding").is_some_and(|encoding| is_treacherous(&plain_value(encoding))) {
-            link.pin = Pinned::Setting;
-        }
-        Self {
+    pub fn new(link: Link, record: ClientHandle) -> Self {
+        let mut relay = Self {
             link,
             record,
             server: None,
@@ -179,7 +176,30 @@ impl Relay {
             doubts: false,
             since: None,
             ended: None,
+        };
+        relay.keep_for_encoding();
+        relay
+    }
+
+    /// Keeps the server where the start-up packet names an encoding in which texts are misread: what a statement leaves
+    /// behind is not known then.
+    pub fn keep_for_encoding(&mut self) {
+        let encoding = self.link.settings.get("client_encoding");
+        if encoding.is_some_and(|encoding| is_treacherous(&plain_value(encoding))) {
+            let home = self.link.snapshot.rules.home;
+            self.link.keep_servers(Pinned::Setting, [home].into_iter().collect());
+            self.record.set_pinned(Pinned::Setting);
         }
+    }
+
+    /// Takes the server away from the session, with what is known of its settings; every reply was read.
+    pub fn hand_in(&mut self) -> Option<Server> {
+        let mut server = self.server.take()?;
+        server.all_answered();
+        if let Some(tag) = self.effects.server_tag.take() {
+            server.settings.fingerprint = tag;
+        }
+        Some(server)
     }
 
     /// Tells whether nothing is under way: no reply is due, no transaction open, no pipeline begun, no Sync waited for.

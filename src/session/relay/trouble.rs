@@ -149,11 +149,12 @@ impl Relay {
         if self.server.is_some() && !self.expected.is_empty() {
             self.link.stop_running().await;
         }
-        if let Some(mut server) = self.server.take().filter(|_| self.is_idle() && self.skip == 0) {
-            server.all_answered();
-            self.link.pinned.push(server);
+        if self.is_idle() && self.skip == 0 {
+            let server = self.hand_in();
+            self.link.pinned.extend(server);
         }
         // What is not kept is closed, which rolls back what is open.
+        self.server = None;
         self.link.cancel.clear();
         self.link.retire().await;
     }

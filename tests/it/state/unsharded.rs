@@ -279,6 +279,24 @@ async fn bytes_of_other_encodings_pass_unchanged() {
 }
 
 #[tokio::test]
+async fn an_encoding_that_hides_letters_keeps_its_connection_from_the_start() {
+    let unsharded = Unsharded::start("hiding", 2).await;
+    for (encoding, reason) in [("SJIS", "setting"), ("LATIN1", "")] {
+        let mut client = RawClient::dial(unsharded.proxy.port());
+        let database = &unsharded.database.name;
+        let parameters = format!("user\0app\0database\0{database}\0client_encoding\0{encoding}\0\0");
+        let length = (8 + parameters.len()) as u32;
+        client.send(&[&length.to_be_bytes()[..], &0x0003_0000_u32.to_be_bytes(), parameters.as_bytes()].concat());
+        client.log_in("app");
+        for sql in ["SELECT 1", "DROP TABLE IF EXISTS nothing", "DISCARD ALL", "SELECT 1"] {
+            assert_eq!(client.simple(sql).error(), None, "{sql}");
+            assert_eq!(unsharded.pinned(), reason, "{encoding}: {sql}");
+        }
+        assert_eq!(value(&client.simple("SHOW client_encoding")), encoding);
+    }
+}
+
+#[tokio::test]
 async fn changed_tables_are_never_noticed_by_prepared_statements() {
     let unsharded = Unsharded::start("plans", 2).await;
     let (mut one, mut two) = (unsharded.client(), unsharded.client());
