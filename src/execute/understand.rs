@@ -133,7 +133,9 @@ impl Plans {
         let mut skeleton = self.skeleton.borrow_mut();
         sql::mask(text, &mut skeleton);
         let is_current = |known: &&Rc<Understood>| known.generation == generation;
-        if let Some(known) = self.templates.borrow().get(skeleton.text.as_str()).filter(is_current) {
+        if let Some(known) = self.templates.borrow().get(skeleton.text.as_str()).filter(is_current)
+            && known.holds_for(text, &skeleton.literals)
+        {
             return Some(Rc::clone(known));
         }
         self.texts.borrow().get(text).filter(is_current).cloned()
@@ -195,6 +197,16 @@ impl Understood {
         }
     }
 
+    /// Tells whether it holds for this text with the same skeleton: an INSERT is spliced, so white space counts.
+    fn holds_for(&self, text: &str, literals: &[Literal]) -> bool {
+        match &self.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                prepared.insert().is_none_or(|insert| insert.is_for(text, literals))
+            }
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => true,
+        }
+    }
+
     /// Tells whether the session has to act when it runs: keep its server, or ask whether it still has to.
     pub fn leaves_remains(&self) -> bool {
         self.pins != Pinned::No || self.unpins
@@ -214,10 +226,9 @@ impl Understood {
     pub fn described_text(&self, text: &str) -> (String, usize) {
         match &self.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => match prepared.insert() {
-                Some(insert) => {
-                    let described = insert.describe_text(text);
-                    (described.sql, described.injected)
-                }
+                Some(insert) => insert
+                    .describe_text(text)
+                    .map_or_else(|| (text.to_owned(), 0), |described| (described.sql, described.injected)),
                 None => (text.to_owned(), 0),
             },
             Meaning::Plan(Planned::Issuing(calls)) => {
