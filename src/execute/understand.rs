@@ -98,19 +98,16 @@ impl Plans {
         }
     }
 
-    /// Returns what a text means under these rules, and its literals where the meaning is that of another text with
+    /// Returns what a text means under these rules, and its literals where the meaning may be that of another text with
     /// the same skeleton.
     pub fn understand_masked(
         &self,
         text: &str,
         snapshot: &Snapshot,
-    ) -> Result<(Rc<Understood>, Vec<Literal>), Failure> {
+    ) -> Result<(Rc<Understood>, Option<Rc<[Literal]>>), Failure> {
         let understood = self.understand(text, snapshot)?;
-        let literals = if understood.is_template() && text.len() <= self.text_bytes_max {
-            std::mem::take(&mut self.skeleton.borrow_mut().literals)
-        } else {
-            Vec::new()
-        };
+        let shared = understood.is_template() && text.len() <= self.text_bytes_max;
+        let literals = shared.then(|| Rc::from(self.skeleton.borrow().literals.as_slice()));
         Ok((understood, literals))
     }
 
@@ -164,7 +161,7 @@ impl Plans {
             ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),
-            literals: sql::literals(text),
+            literals: sql::literals(text).into(),
             meaning: RefCell::new(understood),
             description: RefCell::new(None),
             uses: Cell::new(0),
@@ -193,6 +190,10 @@ impl Understood {
     fn is_template(&self) -> bool {
         match &self.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
+            // They are the most frequent of all, and have no constants.
+            Meaning::Control(Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. }) => {
+                self.literals.is_empty()
+            }
             Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => false,
         }
     }
