@@ -15,6 +15,7 @@ use crate::wire::{backend, frontend};
 
 use super::pipeline::Step;
 use super::portal::Portal;
+use super::told::Held;
 use crate::execute::{Description, Prepared};
 
 /// What a server's reply is matched against, in order.
@@ -22,7 +23,7 @@ enum Expect {
     /// The proxy answers at this place.
     Answer(&'static [u8]),
     /// Frames kept from an earlier description.
-    Known(bytes::Bytes),
+    Known(bytes::Bytes, Held),
     /// ParseComplete; `pass` if the client asked.
     Parse {
         statement: Rc<Prepared>,
@@ -31,8 +32,8 @@ enum Expect {
     },
     Bind(Rc<Portal>),
     /// ParameterDescription, then RowDescription or NoData.
-    DescribeStatement(Rc<Prepared>),
-    DescribePortal,
+    DescribeStatement(Held),
+    DescribePortal(Rc<Portal>),
     Execute,
     ClosePortal,
     /// CloseComplete of a statement that made room for another.
@@ -86,10 +87,10 @@ impl Batch {
         match step {
             Step::Parse(statement) => self.parse(server, statement, true),
             Step::Bind(portal) => self.bind(server, portal),
-            Step::DescribeStatement(statement) => self.describe_statement(server, statement),
+            Step::DescribeStatement(held) => self.describe_statement(server, held),
             Step::DescribePortal(portal) => {
                 frontend::write_describe(server.out(), frontend::Target::Portal, &portal.name);
-                self.expected.push_back(Expect::DescribePortal);
+                self.expected.push_back(Expect::DescribePortal(Rc::clone(portal)));
             }
             Step::Execute(portal, rows) => {
                 frontend::write_execute(server.out(), &portal.name, *rows);
@@ -145,21 +146,22 @@ impl Batch {
         self.expected.push_back(Expect::Bind(Rc::clone(portal)));
     }
 
-    fn describe_statement(&mut self, server: &mut Server, statement: &Rc<Prepared>) {
+    fn describe_statement(&mut self, server: &mut Server, held: &Held) {
+        let statement = &held.prepared;
         let is_current = |known: &&Description| self.remembers && known.generation == self.generation;
         if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
-            self.expected.push_back(Expect::Known(known.frames.clone()));
+            self.expected.push_back(Expect::Known(known.frames.clone(), held.clone()));
             return;
         }
         self.parse(server, statement, false);
         let name = if self.is_on(server, statement) { statement.server_name() } else { String::new() };
         frontend::write_describe(server.out(), frontend::Target::Statement, &name);
-        self.expected.push_back(Expect::DescribeStatement(Rc::clone(statement)));
+        self.expected.push_back(Expect::DescribeStatement(held.clone()));
     }
 
     /// Tells whether the server has to be asked at all.
     pub fn needs_server(&self) -> bool {
-        self.expected.iter().any(|expect| !matches!(expect, Expect::Answer(_) | Expect::Known(_)))
+        self.expected.iter().any(|expect| !matches!(expect, Expect::Answer(_) | Expect::Known(..)))
     }
 
     /// Passes the replies up to ReadyForQuery, which is noted and not passed.
@@ -253,13 +255,18 @@ impl Batch {
         match self.expected.pop_front() {
             Some(Expect::Parse { pass, .. }) if !pass => {}
             Some(Expect::Evicted(_)) => {}
-            Some(Expect::DescribeStatement(statement)) => {
+            Some(Expect::DescribeStatement(Held { prepared, told })) => {
                 described.extend_from_slice(frame);
                 let frames = std::mem::take(described).freeze();
                 client.output().extend_from_slice(&frames);
+                told.note_statement(&prepared, self.remembers, &frames);
                 if self.remembers {
-                    *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+                    *prepared.description.borrow_mut() = Some(Description { generation: self.generation, frames });
                 }
+            }
+            Some(Expect::DescribePortal(portal)) => {
+                portal.told.note_portal(&portal.statement, self.remembers, frame);
+                client.output().extend_from_slice(frame);
             }
             Some(Expect::Bind(portal)) => {
                 portal.open_on.set(Some(shard));
@@ -278,7 +285,10 @@ impl Batch {
         loop {
             match self.expected.front() {
                 Some(Expect::Answer(frame)) => client.output().extend_from_slice(frame),
-                Some(Expect::Known(frames)) => client.output().extend_from_slice(frames),
+                Some(Expect::Known(frames, Held { prepared, told })) => {
+                    told.note_statement(prepared, self.remembers, frames);
+                    client.output().extend_from_slice(frames);
+                }
                 _ => return,
             }
             self.expected.pop_front();

@@ -4,9 +4,11 @@
 //! over shards goes step by step (`stepwise`).
 
 mod batch;
+mod describe;
 mod pipeline;
 mod portal;
 mod stepwise;
+mod told;
 mod undo;
 
 use std::collections::HashMap;
@@ -14,10 +16,10 @@ use std::rc::Rc;
 
 use crate::types::ShardId;
 
-use crate::execute::Prepared;
 use pipeline::Step;
 use portal::Portal;
-pub(super) use stepwise::{row_part, with_formats};
+pub(super) use describe::{row_part, with_formats};
+use told::Held;
 use undo::Undo;
 
 /// The most portals that one client may hold in a transaction.
@@ -26,7 +28,7 @@ const PORTALS_MAX: usize = 1_000;
 /// A client's prepared statements, portals and the pipeline at hand.
 #[derive(Default)]
 pub(super) struct Extended {
-    statements: HashMap<String, Rc<Prepared>>,
+    statements: HashMap<String, Held>,
     portals: HashMap<String, Rc<Portal>>,
     pipeline: Vec<Step>,
     /// What the steps of the pipeline did to the names above, for those that will never run.

@@ -14,6 +14,7 @@ use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 use super::super::conversation::Session;
 use super::PORTALS_MAX;
 use super::portal::Portal;
+use super::told::Held;
 use crate::execute::Prepared;
 
 /// Steps that gather before they run without waiting for Sync, so that a pipeline of any length is bounded.
@@ -23,7 +24,7 @@ const STEPS_MAX: usize = 1_000;
 pub(super) enum Step {
     Parse(Rc<Prepared>),
     Bind(Rc<Portal>),
-    DescribeStatement(Rc<Prepared>),
+    DescribeStatement(Held),
     DescribePortal(Rc<Portal>),
     /// A cursor that DECLARE made is a portal too.
     DescribeCursor(String, ShardId),
@@ -209,13 +210,14 @@ impl Session {
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
         self.refuse_unless_ending(&prepared)?;
-        let before = self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
+        let held = Held::new(Rc::clone(&prepared), !parse.name.is_empty());
+        let before = self.extended.statements.insert(parse.name.to_owned(), held);
         self.extended.note_statement(parse.name, before);
         Ok(prepared)
     }
 
     fn bind(&mut self, bind: &Bind<'_>, body: &Bytes) -> Result<Rc<Portal>, Failure> {
-        let statement = self.find_statement(bind.statement)?;
+        let Held { prepared: statement, told } = self.find_statement(bind.statement)?;
         let count = bind.parameter_count();
         let arguments = Rc::new(Arguments {
             types: statement.types.clone(),
@@ -261,6 +263,7 @@ impl Session {
             name: bind.portal.to_owned(),
             tail: body.slice(bind.portal.len() + bind.statement.len() + 2..),
             statement,
+            told,
             arguments,
             issued: text,
             plan,
@@ -283,7 +286,7 @@ impl Session {
         }
     }
 
-    fn find_statement(&self, name: &str) -> Result<Rc<Prepared>, Failure> {
+    fn find_statement(&self, name: &str) -> Result<Held, Failure> {
         self.extended.statements.get(name).cloned().ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),

@@ -13,12 +13,16 @@ use crate::types::ShardId;
 use crate::execute::{Meaning, Prepared};
 use crate::sql::Control;
 
+use super::told::Told;
+
 /// A bound statement.
 pub struct Portal {
     /// Its name; empty for the unnamed one.
     pub name: String,
     /// What is bound.
     pub statement: Rc<Prepared>,
+    /// What the client was told of its columns.
+    pub told: Rc<Told>,
     /// Values and formats.
     pub arguments: Rc<Arguments>,
     /// The text that runs, if it is not the statement's own: ids were handed to `next_id` calls in it.
@@ -38,6 +42,11 @@ pub struct Portal {
 }
 
 impl Portal {
+    /// Tells whether its columns may be others than those that the client was told.
+    pub fn is_outdated(&self, remembers: bool) -> bool {
+        self.plan.is_some() && self.told.is_outdated(&self.statement, remembers)
+    }
+
     /// Tells whether its description comes with its first rows, so that one question is enough: not when it ran
     /// already, and not for a cursor, which may be missing.
     pub fn describes_itself(&self) -> bool {

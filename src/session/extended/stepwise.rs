@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use crate::execute::{Call, Failure, Meaning, Planned, Position};
 use crate::plan::Plan;
@@ -12,11 +12,11 @@ use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
 
 use super::super::conversation::Session;
-use super::super::ids::parameter_types;
 use super::batch::Batch;
 use super::pipeline::{Step, plain_shard};
 use super::portal::{Portal, Rest};
-use crate::execute::{Description, Prepared};
+use super::told::Held;
+use crate::execute::Prepared;
 
 /// The most bytes that the rest of a portal over several shards may hold.
 const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -28,6 +28,8 @@ impl Session {
     pub(super) async fn run_steps(&mut self, steps: &mut VecDeque<Step>) -> Result<(), Failure> {
         while !steps.is_empty() {
             self.link.client.position = Position::Same;
+            self.extended.unanswered = 0;
+            self.check_columns(steps).await?;
             match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
@@ -55,7 +57,8 @@ impl Session {
                 {
                     break;
                 }
-                Step::Parse(statement) | Step::DescribeStatement(statement) => {
+                Step::Bind(portal) if length > 0 && portal.is_outdated(!self.link.schema_dirty) => break,
+                Step::Parse(statement) | Step::DescribeStatement(Held { prepared: statement, .. }) => {
                     if !passes_as_it_is(statement) {
                         break;
                     }
@@ -100,7 +103,7 @@ impl Session {
     /// Where statements are parsed and described that are not bound yet: a member of the transaction, else home.
     fn parsing_shard<'a>(&self, mut steps: impl Iterator<Item = &'a Step>) -> ShardId {
         let statement = steps.find_map(|step| match step {
-            Step::Parse(statement) | Step::DescribeStatement(statement) => Some(statement),
+            Step::Parse(statement) | Step::DescribeStatement(Held { prepared: statement, .. }) => Some(statement),
             _ => None,
         });
         let wanted = statement.and_then(|statement| statement.meaning.borrow().parsing_shard);
@@ -207,7 +210,7 @@ impl Session {
         match step {
             Step::Fail(failure) => Err(failure),
             Step::Parse(statement) => self.check_parse(&statement).await,
-            Step::DescribeStatement(statement) => self.describe_statement(&statement).await,
+            Step::DescribeStatement(held) => self.describe_statement(&held).await,
             Step::DescribeCursor(name, shard) => self.describe_cursor(&name, shard).await,
             Step::Bind(_) => {
                 backend::write_bind_complete(self.link.client.output());
@@ -241,78 +244,6 @@ impl Session {
         Ok(())
     }
 
-    async fn describe_statement(&mut self, statement: &Prepared) -> Result<(), Failure> {
-        let understood = Rc::clone(&statement.meaning.borrow());
-        match &understood.meaning {
-            Meaning::Empty => {
-                backend::write_parameter_description(self.link.client.output(), &[]);
-                backend::write_no_data(self.link.client.output());
-                Ok(())
-            }
-            Meaning::Control(control) => {
-                let types = match control {
-                    Control::NextIds(wanted) => parameter_types(wanted, &statement.types),
-                    _no_parameters => Vec::new(),
-                };
-                backend::write_parameter_description(self.link.client.output(), &types);
-                self.describe_control(&statement.sql, control, &[]).await
-            }
-            Meaning::Plan(_) => {
-                let frames = self.described(statement, &understood).await?;
-                self.link.client.output().extend_from_slice(&frames);
-                Ok(())
-            }
-        }
-    }
-
-    /// Asks a server what a rewritten statement takes and returns; parameters that the proxy adds are left out.
-    async fn described(
-        &mut self,
-        statement: &Prepared,
-        understood: &crate::execute::Understood,
-    ) -> Result<Bytes, Failure> {
-        let generation = self.link.snapshot.generation;
-        let remembers = !self.link.schema_dirty;
-        let is_current = |known: &&Description| remembers && known.generation == generation;
-        if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
-            if known.has_rows() {
-                self.refuse_if_failed()?;
-            }
-            return Ok(known.frames.clone());
-        }
-        let (sql, parameters) = understood.described_text(&statement.sql);
-        let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
-        let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
-        let description = Description { generation, frames: frames.clone() };
-        if description.has_rows() {
-            self.refuse_if_failed()?;
-        }
-        if remembers {
-            *statement.description.borrow_mut() = Some(description);
-        }
-        Ok(frames)
-    }
-
-    async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
-        let understood = Rc::clone(&portal.statement.meaning.borrow());
-        match &understood.meaning {
-            Meaning::Empty => {
-                backend::write_no_data(self.link.client.output());
-                Ok(())
-            }
-            Meaning::Control(control) => {
-                let formats = &portal.arguments.result_formats;
-                self.describe_control(&portal.statement.sql, control, formats).await
-            }
-            Meaning::Plan(_) => {
-                let frames = self.described(&portal.statement, &understood).await?;
-                let rows = with_formats(row_part(&frames), &portal.arguments.result_formats);
-                self.link.client.output().extend_from_slice(&rows);
-                Ok(())
-            }
-        }
-    }
-
     /// Runs a portal; `describe` if its description was asked for right before.
     async fn execute(&mut self, portal: &Rc<Portal>, rows: i32, describe: bool) -> Result<(), Failure> {
         let understood = Rc::clone(&portal.statement.meaning.borrow());
@@ -322,6 +253,9 @@ impl Session {
             }
             backend::write_empty_query(self.link.client.output());
             return Ok(());
+        }
+        if describe {
+            self.note_columns(portal, &understood).await?;
         }
         let mut call = call_of(portal, describe);
         if portal.done.get() {
@@ -457,34 +391,6 @@ fn gives_rows(portal: &Portal, understood: &crate::execute::Understood) -> bool 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {
     let Meaning::Control(control) = &understood.meaning else { return false };
     matches!(control, Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. } | Control::NextIds(_))
-}
-
-/// Returns the RowDescription or NoData frame after a ParameterDescription.
-pub(in super::super) fn row_part(frames: &Bytes) -> Bytes {
-    let mut rest = frames.clone();
-    if let Ok(Some(header)) = frame::header(&rest, REST_BYTES_MAX)
-        && header.kind == b't'
-    {
-        rest.advance(header.length.min(rest.len()));
-    }
-    rest
-}
-
-/// Puts a portal's result formats into a statement's RowDescription.
-pub(in super::super) fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
-    if frame.first() != Some(&b'T') || formats.is_empty() {
-        return frame;
-    }
-    let Ok(mut fields) = backend::row_description(&frame[5..]) else { return frame };
-    for (index, field) in fields.iter_mut().enumerate() {
-        field.format = match formats {
-            [one] => *one,
-            many => many.get(index).copied().unwrap_or(0),
-        };
-    }
-    let mut out = bytes::BytesMut::new();
-    backend::write_row_description(&mut out, &fields);
-    out.freeze()
 }
 
 fn too_many_rows() -> Refusal {
