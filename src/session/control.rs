@@ -53,10 +53,8 @@ impl Session {
                 self.at_home(call, false).await
             }
             Control::NextIds(wanted) => self.next_ids(call, wanted).await,
-            Control::Prepare { .. } | Control::Execute { .. } => Err(not_yet(
-                "PREPARE and EXECUTE as SQL statements",
-                "Use your driver's prepared statements: those of the protocol are available.",
-            )),
+            Control::Prepare { name, types, inner } => self.prepare_by_sql(call, name, types, inner.clone()).await,
+            Control::Execute { name, arguments } => self.execute_by_sql(call, name, arguments.as_deref()).await,
             Control::PrepareTransaction | Control::CommitPrepared | Control::RollbackPrepared => Err(not_yet(
                 "PREPARE TRANSACTION by clients",
                 "SET LOCAL shardloom.multi_shard = 'two_phase' prepares for you.",

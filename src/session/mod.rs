@@ -20,5 +20,6 @@ mod savepoint;
 mod set;
 mod show;
 mod simple;
+mod sql_prepared;
 
 pub use conversation::run;

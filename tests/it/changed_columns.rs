@@ -124,3 +124,31 @@ fn width(pipeline: &Pipeline, client: &mut RawClient) -> usize {
     assert_eq!(reply.error(), None);
     reply.rows()[0].len()
 }
+
+#[tokio::test]
+async fn a_change_behind_the_proxys_back_is_found_where_a_server_prepares_the_statement() {
+    let options = ProxyOptions { workers: 1, ..ProxyOptions::default() };
+    let (database, proxy, mut both) = both("columns_behind", options).await;
+    let (_, star, values) = STATEMENTS[0];
+    let client = &mut both.other;
+    prepare("told", star).send(client, 1);
+    for shard in 0..3 {
+        database.shard(shard).await.batch_execute("ALTER TABLE customers ADD COLUMN extra int").await.unwrap();
+    }
+    // Of 30 customers every shard has some; home alone has prepared the statement, the others have yet to.
+    let every = (1..=30)
+        .fold(Pipeline::new(), |pipeline, key| pipeline.bind("", "told", &[Some(&key.to_string())]).execute("", 0));
+    for _ in 0..3 {
+        let reply = every.clone().sync().send(client, 1).remove(0);
+        assert_eq!(reply.error().map(|(state, _)| state).as_deref(), Some("0A000"));
+        assert_eq!((reply.rows().len(), reply.status), (0, 'I'));
+    }
+    client.simple("BEGIN");
+    assert_eq!(run("told", values).send(client, 1)[0].status, 'E');
+    assert_eq!(client.simple("COMMIT").tags(), ["ROLLBACK"]);
+    Pipeline::new().close_statement("told").sync().send(client, 1);
+    prepare("told", star).send(client, 1);
+    assert_eq!(every.sync().send(client, 1)[0].rows().len(), 30);
+    assert_eq!(width(&run("told", values), client), 4);
+    drop(proxy);
+}

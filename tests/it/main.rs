@@ -32,6 +32,7 @@ mod pooling_restart;
 mod protocol;
 mod sessions;
 mod slow_clients;
+mod sql_prepared;
 mod state;
 mod support;
 mod support_holds;

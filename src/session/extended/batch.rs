@@ -30,6 +30,8 @@ enum Expect {
         named: bool,
         pass: bool,
     },
+    /// The same, of a server that has just prepared the statement for a client that knows its columns already.
+    Compare(Rc<Portal>),
     Bind(Rc<Portal>),
     /// ParameterDescription, then RowDescription or NoData.
     DescribeStatement(Held),
@@ -74,18 +76,24 @@ pub(super) struct Batch {
     remembers: bool,
     /// Statements that were sent under the unnamed name in this batch, the last one.
     unnamed: Option<u64>,
+    /// Whether nothing is written, so that an answer may be dropped.
+    reads: bool,
+    /// Whether the rest of the replies is dropped: the client would misread it.
+    dropping: bool,
 }
 
 impl Batch {
     /// Starts a batch; descriptions are kept for `generation` of the rules, and not at all unless it `remembers`.
     pub fn new(generation: u64, remembers: bool) -> Self {
-        Self { expected: VecDeque::new(), generation, remembers, unnamed: None }
+        Self { expected: VecDeque::new(), generation, remembers, unnamed: None, reads: true, dropping: false }
     }
 
     /// Appends a step's messages to the server's buffer.
     pub fn push(&mut self, server: &mut Server, step: &Step) {
         match step {
-            Step::Parse(statement) => self.parse(server, statement, true),
+            Step::Parse(statement) => {
+                self.parse(server, statement, true);
+            }
             Step::Bind(portal) => self.bind(server, portal),
             Step::DescribeStatement(held) => self.describe_statement(server, held),
             Step::DescribePortal(portal) => {
@@ -112,13 +120,14 @@ impl Batch {
         portal.open_on.get() == Some(shard) || self.expected.iter().any(binds)
     }
 
-    /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete.
-    fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) {
+    /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete. Tells whether it
+    /// is prepared there for it.
+    fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) -> bool {
         if self.is_on(server, statement) || self.unnamed == Some(statement.id()) {
             if asked {
                 self.expected.push_back(Expect::Answer(PARSE_COMPLETE));
             }
-            return;
+            return false;
         }
         let named = self.remembers && (statement.uses.get() > 1 || asked && statement.uses.get() == 0);
         let name = if named { statement.server_name() } else { String::new() };
@@ -132,6 +141,7 @@ impl Batch {
         }
         frontend::write_parse(server.out(), &name, &statement.sql, &statement.types);
         self.expected.push_back(Expect::Parse { statement: Rc::clone(statement), named, pass: asked });
+        true
     }
 
     /// Tells whether the server has the statement under its name.
@@ -140,8 +150,14 @@ impl Batch {
     }
 
     fn bind(&mut self, server: &mut Server, portal: &Rc<Portal>) {
-        self.parse(server, &portal.statement, false);
+        self.reads &= portal.reads();
+        let prepares = self.parse(server, &portal.statement, false);
         let named = self.is_on(server, &portal.statement);
+        if prepares && portal.told.knows(&portal.statement) {
+            let name = if named { portal.statement.server_name() } else { String::new() };
+            frontend::write_describe(server.out(), frontend::Target::Statement, &name);
+            self.expected.push_back(Expect::Compare(Rc::clone(portal)));
+        }
         write_bind(server.out(), portal, named);
         self.expected.push_back(Expect::Bind(Rc::clone(portal)));
     }
@@ -171,6 +187,9 @@ impl Batch {
         let mut skip = 0;
         let mut flushed = false;
         loop {
+            if self.dropping {
+                return self.drop_rest(client, server, outcome).await;
+            }
             execute::pass_rows(client.output(), server, &mut skip)?;
             if skip == 0
                 && let Some(length) = execute::whole_frame(server)?
@@ -184,6 +203,18 @@ impl Batch {
             }
             flushed |= client.flush_if_large().await?;
             execute::fill(client, server).await.map_err(|failure| execute::cut(client, failure, skip, flushed))?;
+        }
+    }
+
+    /// Reads and drops what the server still says, up to ReadyForQuery.
+    async fn drop_rest(self, client: &mut Client, server: &mut Server, outcome: Outcome) -> Result<Outcome, Failure> {
+        loop {
+            let (kind, frame) = execute::next_frame(client, server).await?;
+            execute::note_parameter(server, &frame);
+            if kind == b'Z' {
+                execute::note_ready(server, &frame)?;
+                return Ok(outcome);
+            }
         }
     }
 
@@ -264,6 +295,10 @@ impl Batch {
                     *prepared.description.borrow_mut() = Some(Description { generation: self.generation, frames });
                 }
             }
+            Some(Expect::Compare(portal)) => {
+                described.clear();
+                self.compare(client, &portal, frame, outcome);
+            }
             Some(Expect::DescribePortal(portal)) => {
                 portal.told.note_portal(&portal.statement, self.remembers, frame);
                 client.output().extend_from_slice(frame);
@@ -278,6 +313,21 @@ impl Batch {
                 client.output().extend_from_slice(frame);
             }
             Some(_) | None => client.output().extend_from_slice(frame),
+        }
+    }
+
+    /// Tables changed behind the proxy's back: rows in columns that the client does not know are not for it. What was
+    /// written cannot be taken back, so that answer passes.
+    fn compare(&mut self, client: &mut Client, portal: &Rc<Portal>, frame: &[u8], outcome: &mut Outcome) {
+        let Err(error) = portal.told.check_frame(frame) else { return };
+        portal.statement.renew();
+        let described = |expect: &Expect| matches!(expect, Expect::DescribePortal(other) if Rc::ptr_eq(other, portal));
+        let asks = portal.takes_any_columns() && self.expected.iter().any(described);
+        if self.reads && !asks {
+            outcome.failed = true;
+            outcome.unanswered = self.unanswered();
+            self.dropping = true;
+            client.output().extend_from_slice(&error);
         }
     }
 
@@ -306,7 +356,9 @@ impl Batch {
 
     /// Returns how many steps are still to be answered: each has one entry that the client hears of.
     fn unanswered(&self) -> usize {
-        let own = |expect: &&Expect| matches!(expect, Expect::Parse { pass: false, .. } | Expect::Evicted(_));
+        let own = |expect: &&Expect| {
+            matches!(expect, Expect::Parse { pass: false, .. } | Expect::Evicted(_) | Expect::Compare(_))
+        };
         self.expected.len() - self.expected.iter().filter(own).count()
     }
 

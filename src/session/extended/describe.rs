@@ -13,7 +13,7 @@ use super::super::conversation::Session;
 use super::super::ids::parameter_types;
 use super::pipeline::Step;
 use super::portal::Portal;
-use super::told::Held;
+use super::told::{Held, Told};
 
 /// The longest description that is read; a statement has 1,664 columns at most.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -24,12 +24,21 @@ impl Session {
     pub(super) async fn check_columns(&mut self, steps: &VecDeque<Step>) -> Result<(), Failure> {
         let Some(Step::Bind(portal)) = steps.front() else { return Ok(()) };
         let remembers = !self.link.schema_dirty;
-        if !portal.is_outdated(remembers) || is_described(portal, steps) {
+        if !portal.is_outdated(remembers) || portal.takes_any_columns() && is_described(portal, steps) {
             return Ok(());
         }
-        let understood = Rc::clone(&portal.statement.meaning.borrow());
-        let frames = self.described(&portal.statement, &understood).await?;
-        portal.told.check(&portal.statement, remembers, &frames)
+        self.check_told(&portal.statement, &portal.told).await
+    }
+
+    /// Fails in PostgreSQL's words if the client was told other columns of the statement.
+    pub(in super::super) async fn check_told(&mut self, statement: &Prepared, told: &Told) -> Result<(), Failure> {
+        let remembers = !self.link.schema_dirty;
+        if told.is_outdated(statement, remembers) {
+            let understood = Rc::clone(&statement.meaning.borrow());
+            let frames = self.described(statement, &understood).await?;
+            told.check(statement, remembers, &frames)?;
+        }
+        Ok(())
     }
 
     pub(super) async fn describe_statement(&mut self, held: &Held) -> Result<(), Failure> {
@@ -59,7 +68,7 @@ impl Session {
     }
 
     /// Asks a server what a rewritten statement takes and returns; parameters that the proxy adds are left out.
-    async fn described(
+    pub(in super::super) async fn described(
         &mut self,
         statement: &Prepared,
         understood: &Understood,

@@ -14,12 +14,12 @@ mod undo;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::types::ShardId;
+use crate::types::{Refusal, ShardId, SqlState};
 
+pub(super) use describe::{row_part, with_formats};
 use pipeline::Step;
 use portal::Portal;
-pub(super) use describe::{row_part, with_formats};
-use told::Held;
+pub(super) use told::Held;
 use undo::Undo;
 
 /// The most portals that one client may hold in a transaction.
@@ -75,6 +75,33 @@ impl Extended {
         for portal in self.portals.values() {
             portal.level.set(portal.level.get().min(position));
         }
+    }
+
+    /// Returns the client's statement of this name, whether the protocol or SQL prepared it.
+    pub fn statement(&self, name: &str) -> Option<&Held> {
+        self.statements.get(name)
+    }
+
+    /// Keeps a statement that SQL prepared.
+    pub fn add_statement(&mut self, name: &str, held: Held) {
+        self.statements.insert(name.to_owned(), held);
+    }
+
+    /// Checks that the client may prepare one more statement of this name, of at most `most` in all.
+    ///
+    /// # Errors
+    /// The name is taken, or there are too many.
+    pub fn check_room(&self, name: &str, most: usize) -> Result<(), Refusal> {
+        if !name.is_empty() && self.statements.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        if self.statements.len() >= most && !self.statements.contains_key(name) {
+            let message = format!("more than {most} prepared statements in one session");
+            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint));
+        }
+        Ok(())
     }
 
     /// A Query takes the place of the unnamed statement and portal.

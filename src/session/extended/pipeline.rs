@@ -192,17 +192,8 @@ impl Session {
     }
 
     fn try_parse(&mut self, parse: &Parse<'_>) -> Result<Rc<Prepared>, Failure> {
-        let statements = &mut self.extended.statements;
-        if !parse.name.is_empty() && statements.contains_key(parse.name) {
-            let message = format!("prepared statement \"{}\" already exists", parse.name);
-            return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
-        }
         let most = self.link.worker.proxy.config.limits.client_statements;
-        if statements.len() >= most && !statements.contains_key(parse.name) {
-            let message = format!("more than {most} prepared statements in one session");
-            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint).into());
-        }
+        self.extended.check_room(parse.name, most)?;
         if crate::sql::split(parse.sql).len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Refusal::new(SqlState::SYNTAX_ERROR, message).into());
@@ -286,7 +277,7 @@ impl Session {
         }
     }
 
-    fn find_statement(&self, name: &str) -> Result<Held, Failure> {
+    pub(in super::super) fn find_statement(&self, name: &str) -> Result<Held, Failure> {
         self.extended.statements.get(name).cloned().ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),

@@ -42,6 +42,16 @@ pub struct Portal {
 }
 
 impl Portal {
+    /// Tells whether nothing is written where it runs.
+    pub fn reads(&self) -> bool {
+        matches!(&self.plan, Some(Plan::Direct(direct)) if direct.effect.is_none())
+    }
+
+    /// Tells whether its result formats do for any number of columns.
+    pub fn takes_any_columns(&self) -> bool {
+        self.arguments.result_formats.len() <= 1
+    }
+
     /// Tells whether its columns may be others than those that the client was told.
     pub fn is_outdated(&self, remembers: bool) -> bool {
         self.plan.is_some() && self.told.is_outdated(&self.statement, remembers)

@@ -257,6 +257,11 @@ impl Session {
         if describe {
             self.note_columns(portal, &understood).await?;
         }
+        let executes = matches!(understood.meaning, Meaning::Control(Control::Execute { .. }));
+        if executes && describe {
+            self.describe_portal(portal).await?;
+        }
+        let describe = describe && !executes;
         let mut call = call_of(portal, describe);
         if portal.done.get() {
             return self.execute_again(portal, &understood);
@@ -390,7 +395,14 @@ fn gives_rows(portal: &Portal, understood: &crate::execute::Understood) -> bool 
 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {
     let Meaning::Control(control) = &understood.meaning else { return false };
-    matches!(control, Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. } | Control::NextIds(_))
+    matches!(
+        control,
+        Control::Show(_)
+            | Control::Explain { .. }
+            | Control::Fetch { .. }
+            | Control::NextIds(_)
+            | Control::Execute { .. }
+    )
 }
 
 fn too_many_rows() -> Refusal {

@@ -18,7 +18,7 @@ use super::describe::row_part;
 
 /// A client's statement: what it is, and what the client knows of it.
 #[derive(Clone)]
-pub(super) struct Held {
+pub(in super::super) struct Held {
     /// The statement, shared with other clients.
     pub prepared: Rc<Prepared>,
     /// What this client was told.
@@ -33,7 +33,7 @@ impl Held {
 }
 
 /// The columns that a client was told.
-pub(super) struct Told {
+pub(in super::super) struct Told {
     /// Whether the statement has a name; without one it seldom outlives its pipeline.
     named: bool,
     /// The number that the statement had on the servers then; it gets another when tables may have changed.
@@ -80,22 +80,32 @@ impl Told {
         id != UNTOLD && (id != statement.id() || !remembers)
     }
 
-    /// Compares what the client was told with what holds now.
+    /// Tells whether the client knows the columns that servers gave the statement under its number.
+    pub fn knows(&self, statement: &Prepared) -> bool {
+        self.id.get() == statement.id()
+    }
+
+    /// Compares what the client was told with what holds now, and notes that it still does.
     ///
     /// # Errors
     /// PostgreSQL's own error, if they differ.
     pub fn check(&self, statement: &Prepared, remembers: bool, frames: &Bytes) -> Result<(), Failure> {
-        let columns = columns(&row_part(frames));
-        if columns != self.columns.get() {
-            return Err(outdated());
-        }
-        self.note(statement, remembers, columns);
+        self.check_frame(&row_part(frames)).map_err(|frame| Failure::Shard { frame })?;
+        self.note(statement, remembers, self.columns.get());
         Ok(())
+    }
+
+    /// Compares what the client was told with a RowDescription or NoData.
+    ///
+    /// # Errors
+    /// The frame of PostgreSQL's own error, if they differ.
+    pub fn check_frame(&self, frame: &[u8]) -> Result<(), Bytes> {
+        if columns(frame) == self.columns.get() { Ok(()) } else { Err(outdated()) }
     }
 }
 
 /// Returns the error that drivers know: they look at its routine too.
-fn outdated() -> Failure {
+fn outdated() -> Bytes {
     let fields = [
         (b'S', "ERROR"),
         (b'V', "ERROR"),
@@ -105,7 +115,7 @@ fn outdated() -> Failure {
     ];
     let mut frame = bytes::BytesMut::new();
     backend::write_error_fields(&mut frame, b'E', &fields);
-    Failure::Shard { frame: frame.freeze() }
+    frame.freeze()
 }
 
 /// Returns a hash of what must not change in a RowDescription: not formats, nor what differs from shard to shard.

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use super::portal::Portal;
 use super::Extended;
+use super::portal::Portal;
 use super::told::Held;
 
 /// Changes of the pipeline at hand, in order.
