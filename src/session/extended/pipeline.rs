@@ -241,10 +241,16 @@ impl Session {
             check_formats(arguments.result_formats.len())?;
         }
         let issued = self.link.issued(&call, &understood)?;
-        let plan = match (&issued, &understood.meaning) {
+        let planned = match (&issued, &understood.meaning) {
             (_, Meaning::Control(_) | Meaning::Empty) => None,
-            (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)?),
-            (None, Meaning::Plan(_)) => Some(self.link.plan(&call, &understood)?),
+            (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)),
+            (None, Meaning::Plan(_)) => Some(self.link.plan(&call, &understood)),
+        };
+        let (plan, refusal) = match planned.transpose() {
+            Ok(plan) => (plan, None),
+            // What a column does not take is found when the row is stored; everything else as early as it can be.
+            Err(Failure::Refused(refusal)) if refusal.state == SqlState::NOT_NULL_VIOLATION => (None, Some(refusal)),
+            Err(failure) => return Err(failure),
         };
         let (text, arguments) = match issued {
             Some((call, _)) => (Some(call.text), call.arguments.unwrap_or(arguments)),
@@ -258,6 +264,7 @@ impl Session {
             arguments,
             issued: text,
             plan,
+            refusal,
             level: std::cell::Cell::new(self.link.transaction.savepoints.len()),
             done: std::cell::Cell::new(false),
             open_on: std::cell::Cell::new(None),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::execute::Arguments;
 use crate::plan::Plan;
-use crate::types::ShardId;
+use crate::types::{Refusal, ShardId};
 
 use crate::execute::{Meaning, Prepared};
 use crate::sql::Control;
@@ -31,6 +31,8 @@ pub struct Portal {
     pub tail: Bytes,
     /// Where it runs; `None` for what the proxy answers itself.
     pub plan: Option<Plan>,
+    /// Why it fails when it runs.
+    pub refusal: Option<Refusal>,
     /// How many savepoints were open when it was bound; it ends with the last of them.
     pub level: Cell<usize>,
     /// Whether it ran to its end in the proxy's hands.
@@ -62,7 +64,7 @@ impl Portal {
     pub fn describes_itself(&self) -> bool {
         let meaning = self.statement.meaning.borrow();
         let fetches = matches!(meaning.meaning, Meaning::Control(Control::Fetch { .. }));
-        !fetches && !self.done.get() && self.rest.borrow().is_none()
+        !fetches && self.refusal.is_none() && !self.done.get() && self.rest.borrow().is_none()
     }
 }
 

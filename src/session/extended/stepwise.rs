@@ -257,6 +257,10 @@ impl Session {
         if describe {
             self.note_columns(portal, &understood).await?;
         }
+        if let Some(refusal) = &portal.refusal {
+            self.refuse_if_failed()?;
+            return Err(refusal.clone().into());
+        }
         let executes = matches!(understood.meaning, Meaning::Control(Control::Execute { .. }));
         if executes && describe {
             self.describe_portal(portal).await?;
