@@ -1,6 +1,6 @@
 //! Plan × shards → reply. The way of every statement once it is known what to do with it.
 //!
-//! `link` is one client's link to the shards; `direct`, `scatter`, `write`, `copy` and `everywhere` are the plans'
+//! `link` is one client's link to the shards; `direct`, `scatter`, `write`, `copy`, `copy_out` and `everywhere` are the plans'
 //! ways; `commit` ends transactions; `forward` and `collect` read servers. What a text means is `understand`'s.
 
 mod call;
@@ -9,6 +9,8 @@ mod collect;
 mod commit;
 mod consequences;
 mod copy;
+mod copy_out;
+mod copy_rows;
 mod direct;
 mod everywhere;
 mod failure;

@@ -12,6 +12,7 @@ mod chaos_invariants;
 mod chaos_lost;
 mod chaos_reference;
 mod cli;
+mod copies;
 mod dev_command;
 mod differential;
 mod door;

@@ -394,7 +394,8 @@ fn is_write(step: &Step) -> bool {
 
 /// Tells whether an Execute may leave rows of the portal for the next one.
 fn gives_rows(portal: &Portal, understood: &crate::execute::Understood) -> bool {
-    portal.plan.is_some() && !understood.copies_in || returns_rows(understood)
+    let copies = understood.copies_in || matches!(portal.plan, Some(Plan::CopyOut(_)));
+    portal.plan.is_some() && !copies || returns_rows(understood)
 }
 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {
