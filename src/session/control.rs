@@ -210,41 +210,11 @@ impl Session {
         self.link.is_implicit() && !matches!(self.link.client.position, Position::Behind(_))
     }
 
-    /// A cursor lives on the one shard that its query needs.
-    async fn declare(
-        &mut self,
-        call: &Call,
-        name: &str,
-        hold: bool,
-        inner: std::ops::Range<usize>,
-    ) -> Result<(), Failure> {
-        if self.is_pipelined() && !hold {
-            let message = "DECLARE CURSOR can only be used in transaction blocks";
-            return Err(Refusal::new(SqlState::NO_ACTIVE_TRANSACTION, message).into());
-        }
-        let plan = self.plan_inner(call, inner)?;
-        let crate::plan::Plan::Direct(direct) = plan else {
-            return Err(not_yet(
-                "cursors over several shards",
-                "Add the sharding key to the query, or read it without a cursor.",
-            ));
-        };
-        if direct.statement != Statement::Original {
-            return Err(not_yet("cursors over a rewritten statement", "Read it without a cursor."));
-        }
-        if hold {
-            self.link.keep_servers(Pinned::HeldCursor, [direct.shard].into_iter().collect());
-        }
-        self.on_shard(call, direct.shard, false).await?;
-        let cursors = if hold { &mut self.extended.held_cursors } else { &mut self.extended.cursors };
-        cursors.insert(name.to_owned(), direct.shard);
-        Ok(())
-    }
-
     async fn on_cursor(&mut self, call: &Call, name: Option<&str>) -> Result<(), Failure> {
         let Some(name) = name else {
             self.extended.cursors.clear();
             self.extended.held_cursors.clear();
+            self.extended.open_cursors.clear();
             self.link.close_held().await?;
             for position in 0..self.link.transaction.members.len() {
                 self.link.member_simple(position, "CLOSE ALL").await?;
@@ -252,6 +222,9 @@ impl Session {
             backend::write_command_complete(self.link.client.output(), "CLOSE CURSOR ALL");
             return Ok(());
         };
+        if let Some(done) = self.on_open_cursor(call, name).await {
+            return done;
+        }
         self.link.keeping.doubt();
         let open = self.extended.cursors.get(name).copied().filter(|_| self.link.transaction.is_open());
         let open = open.or_else(|| self.extended.held_cursors.get(name).copied());

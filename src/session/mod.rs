@@ -10,6 +10,7 @@ mod console;
 mod console_extended;
 mod control;
 mod conversation;
+mod cursors;
 mod extended;
 mod function_call;
 mod ids;

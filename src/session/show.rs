@@ -105,6 +105,14 @@ impl Session {
             backend::write_row_description(self.link.client.output(), &[field]);
             return Ok(());
         }
+        if let Control::Fetch { name } = control
+            && let Some(fields) = self.open_cursor_fields(name)
+        {
+            let mut frame = bytes::BytesMut::new();
+            backend::write_row_description(&mut frame, fields);
+            self.link.client.output().extend_from_slice(&with_formats(frame.freeze(), formats));
+            return Ok(());
+        }
         if let Control::Execute { name, .. } = control {
             return self.describe_execute(name, formats).await;
         }

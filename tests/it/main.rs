@@ -30,6 +30,7 @@ mod pooling;
 mod pooling_console;
 mod pooling_limits;
 mod pooling_restart;
+mod portions;
 mod protocol;
 mod sessions;
 mod slow_clients;

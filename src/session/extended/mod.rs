@@ -14,7 +14,10 @@ mod undo;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::execute::Cursor;
 use crate::types::{Refusal, ShardId, SqlState};
+
+use super::cursors::OpenCursor;
 
 pub(super) use describe::{row_part, with_formats};
 use pipeline::Step;
@@ -39,6 +42,10 @@ pub(super) struct Extended {
     skipping: bool,
     /// Open cursors of this transaction and the shard they live on.
     pub cursors: HashMap<String, ShardId>,
+    /// Open cursors of this transaction over several shards.
+    pub open_cursors: HashMap<String, OpenCursor>,
+    /// How many reads over several shards were opened in portions.
+    cursors_opened: u64,
     /// Open WITH HOLD cursors and the shard they live on.
     pub held_cursors: HashMap<String, ShardId>,
 }
@@ -59,19 +66,42 @@ impl Extended {
         self.portals.get(name).map(|portal| portal.open_on.get())
     }
 
+    /// Returns the number of the next read in portions: its portals have it in their names.
+    pub fn next_cursor(&mut self) -> u64 {
+        self.cursors_opened += 1;
+        self.cursors_opened
+    }
+
+    /// Takes what is left of a portal over several shards, to be put back.
+    pub fn take_portal_cursor(&self, name: &str) -> Option<Cursor> {
+        self.portals.get(name)?.cursor.take()
+    }
+
+    /// Puts back what [`Extended::take_portal_cursor`] took.
+    pub fn put_portal_cursor(&self, name: &str, cursor: Cursor) {
+        if let Some(portal) = self.portals.get(name) {
+            *portal.cursor.borrow_mut() = Some(cursor);
+        }
+    }
+
     /// Portals and cursors end with their transaction.
     pub fn forget_portals(&mut self) {
         self.portals.clear();
         self.cursors.clear();
+        self.open_cursors.clear();
     }
 
     /// Portals that were bound inside of the savepoint at `position` end when the transaction goes back to it.
     pub fn forget_portals_inside(&mut self, position: usize) {
         self.portals.retain(|_, portal| portal.level.get() <= position);
+        self.open_cursors.retain(|_, open| open.level <= position);
     }
 
     /// Portals that were bound inside of the savepoint at `position` belong to what is around it from now on.
-    pub fn release_portals(&self, position: usize) {
+    pub fn release_portals(&mut self, position: usize) {
+        for open in self.open_cursors.values_mut() {
+            open.level = open.level.min(position);
+        }
         for portal in self.portals.values() {
             portal.level.set(portal.level.get().min(position));
         }

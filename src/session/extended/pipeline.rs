@@ -268,6 +268,7 @@ impl Session {
             level: std::cell::Cell::new(self.link.transaction.savepoints.len()),
             done: std::cell::Cell::new(false),
             open_on: std::cell::Cell::new(None),
+            cursor: std::cell::RefCell::new(None),
             rest: std::cell::RefCell::new(None),
         });
         let before = self.extended.portals.insert(bind.portal.to_owned(), Rc::clone(&portal));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::execute::Arguments;
+use crate::execute::{Arguments, Cursor};
 use crate::plan::Plan;
 use crate::types::{Refusal, ShardId};
 
@@ -39,11 +39,18 @@ pub struct Portal {
     pub done: Cell<bool>,
     /// The shard on which a server portal of this name is open.
     pub open_on: Cell<Option<ShardId>>,
+    /// What is left of a read over several shards.
+    pub cursor: RefCell<Option<Cursor>>,
     /// Rows not fetched yet, where the proxy holds them, and the command tag that ends them.
     pub rest: RefCell<Option<Rest>>,
 }
 
 impl Portal {
+    /// Tells whether an Execute has left rows in the proxy's hands.
+    pub fn is_suspended(&self) -> bool {
+        self.rest.borrow().is_some() || self.cursor.borrow().is_some()
+    }
+
     /// Tells whether nothing is written where it runs.
     pub fn reads(&self) -> bool {
         matches!(&self.plan, Some(Plan::Direct(direct)) if direct.effect.is_none())
@@ -64,7 +71,7 @@ impl Portal {
     pub fn describes_itself(&self) -> bool {
         let meaning = self.statement.meaning.borrow();
         let fetches = matches!(meaning.meaning, Meaning::Control(Control::Fetch { .. }));
-        !fetches && self.refusal.is_none() && !self.done.get() && self.rest.borrow().is_none()
+        !fetches && self.refusal.is_none() && !self.done.get() && !self.is_suspended()
     }
 }
 

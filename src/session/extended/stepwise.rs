@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::execute::{Call, Failure, Meaning, Planned, Position};
-use crate::plan::Plan;
+use crate::plan::{Plan, Scatter};
 use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
@@ -71,6 +71,7 @@ impl Session {
                     }
                     Some(portal.open_on.get().unwrap_or(wanted))
                 }
+                Step::ClosePortal(Some(portal)) if portal.cursor.borrow().is_some() => break,
                 Step::CloseStatement | Step::ClosePortal(_) => None,
                 Step::DescribeCursor(..) | Step::Fail(_) => break,
             };
@@ -226,6 +227,12 @@ impl Session {
             },
             Step::Execute(portal, rows) => self.execute(&portal, rows, false).await,
             Step::CloseStatement | Step::ClosePortal(_) => {
+                if let Step::ClosePortal(Some(portal)) = &step
+                    && let Some(cursor) = portal.cursor.take()
+                    && !self.link.transaction.is_failed()
+                {
+                    self.link.close_cursor(&cursor).await?;
+                }
                 backend::write_close_complete(self.link.client.output());
                 Ok(())
             }
@@ -270,7 +277,7 @@ impl Session {
         if portal.done.get() {
             return self.execute_again(portal, &understood);
         }
-        if portal.rest.borrow().is_some() || rows > 0 && gives_rows(portal, &understood) {
+        if portal.is_suspended() || rows > 0 && gives_rows(portal, &understood) {
             let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
             return self.execute_limited(portal, &call, limit).await;
         }
@@ -312,6 +319,9 @@ impl Session {
     /// Runs a portal to its end in memory and hands out its rows by the limit.
     async fn execute_limited(&mut self, portal: &Rc<Portal>, call: &Call, rows: usize) -> Result<(), Failure> {
         self.refuse_if_failed()?;
+        if let Some(Plan::Scatter(scatter)) = &portal.plan {
+            return self.execute_in_portions(portal, call, scatter, rows).await;
+        }
         if portal.rest.borrow().is_none() {
             let understood = Rc::clone(&portal.statement.meaning.borrow());
             let held = self.link.client.hold(REST_BYTES_MAX);
@@ -348,6 +358,36 @@ impl Session {
             }
         } else {
             backend::write_portal_suspended(self.link.client.output());
+        }
+        Ok(())
+    }
+
+    /// Runs a read over several shards in portions, which the servers hold ready.
+    async fn execute_in_portions(
+        &mut self,
+        portal: &Rc<Portal>,
+        call: &Call,
+        plan: &Scatter,
+        rows: usize,
+    ) -> Result<(), Failure> {
+        let opened = portal.cursor.take();
+        let mut cursor = match opened {
+            Some(cursor) => cursor,
+            None => {
+                self.link.open_implicit();
+                let number = self.extended.next_cursor();
+                let cursor = self.link.open_cursor(call, plan, number).await?;
+                if call.describe {
+                    backend::write_row_description(self.link.client.output(), &cursor.fields);
+                }
+                cursor
+            }
+        };
+        let count = self.pass_cursor(&mut cursor, rows, true).await?;
+        *portal.cursor.borrow_mut() = Some(cursor);
+        match count < rows {
+            true => backend::write_command_complete(self.link.client.output(), &format!("SELECT {count}")),
+            false => backend::write_portal_suspended(self.link.client.output()),
         }
         Ok(())
     }
