@@ -111,7 +111,7 @@ impl Metrics {
             latency_seconds: register(
                 r,
                 "query_seconds",
-                "Time of a statement from its plan to its reply",
+                "Time of a Query message, or of what the extended protocol runs at once, to its whole reply",
                 histogram(),
             ),
             received_bytes: register(r, "received_bytes", "Bytes received from clients", Counter::default()),

@@ -83,7 +83,7 @@ fn effect(effect: &WriteEffect) -> Vec<String> {
     let mode = if effect.deferrable { "eventual" } else { effect.mode.name() };
     lines.push(match &effect.redo {
         Redo::Never(reason) => format!("  Over several shards: two_phase ({reason} cannot be redone)"),
-        Redo::Exact | Redo::AfterFreeze(_) => format!("  Over several shards: {mode}"),
+        Redo::Exact | Redo::AfterFreeze => format!("  Over several shards: {mode}"),
     });
     if effect.reference {
         lines.push("  Copies on the other shards follow by replay".to_owned());

@@ -89,9 +89,7 @@ pub struct Scatter {
 pub struct MultiWrite {
     /// One statement per shard, the first is where home would be if the transaction has none yet.
     pub parts: Vec<Part>,
-    /// What it writes; `mode` is the weakest mode that the rules and the statement's safety allow. Where the parts'
-    /// texts differ (a split INSERT), the spans of `Redo::AfterFreeze` are those of the client's text, and each part's
-    /// own are `classify::freezes` of its text.
+    /// What it writes; `mode` is the weakest mode that the rules and the statement's safety allow.
     pub effect: WriteEffect,
     /// How RETURNING rows are put in order.
     pub returning: ReturningOrder,
@@ -140,8 +138,9 @@ pub struct WriteEffect {
 pub enum Redo {
     /// The text and its parameters say it all.
     Exact,
-    /// After these spans of the statement's text (as it is sent to the server) were replaced by literals.
-    AfterFreeze(Vec<Freeze>),
+    /// After calls of the `now()` family in the text, as it is sent to the server, were replaced by literals;
+    /// `classify::freezes` finds them.
+    AfterFreeze,
     /// Never (COPY, TRUNCATE, DDL, volatile functions); the reason is told to the client where it matters.
     Never(String),
 }

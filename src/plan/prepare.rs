@@ -110,10 +110,10 @@ impl Prepared {
             },
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
-            Body::Insert(insert) => {
-                let plan = insert.plan(context.rules, context.catalog, values.text, &values.parameters, ids);
-                plan.map_err(named)
-            }
+            Body::Insert(insert) => match insert.plan(context.rules, context.catalog, values, ids).map_err(named)? {
+                Some(plan) => Ok(plan),
+                None => self.again(context, values, ids),
+            },
         }
     }
 
@@ -121,7 +121,8 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Insert(_) | Body::Explain(_) => false,
+            Body::Fixed(_) | Body::Explain(_) => false,
+            Body::Insert(insert) => insert.is_template(),
             Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
         }

@@ -92,9 +92,9 @@ fn write(effect: Option<&WriteEffect>) -> Value {
         let (mode, redo) = match &effect.redo {
             Redo::Never(reason) => ("two_phase", format!("never: {reason}")),
             Redo::Exact if effect.deferrable => ("eventual", "exact".to_owned()),
-            Redo::AfterFreeze(_) if effect.deferrable => ("eventual", "after freezing".to_owned()),
+            Redo::AfterFreeze if effect.deferrable => ("eventual", "after freezing".to_owned()),
             Redo::Exact => (effect.mode.name(), "exact".to_owned()),
-            Redo::AfterFreeze(_) => (effect.mode.name(), "after freezing".to_owned()),
+            Redo::AfterFreeze => (effect.mode.name(), "after freezing".to_owned()),
         };
         json!({
             "tables": effect.tables,

@@ -415,7 +415,7 @@ fn call_of(portal: &Portal, describe: bool) -> Call {
         text: portal.issued.clone().unwrap_or_else(|| Rc::clone(&portal.statement.sql)),
         arguments: Some(Rc::clone(&portal.arguments)),
         describe,
-        literals: Vec::new(),
+        literals: None,
     }
 }
 
