@@ -59,7 +59,7 @@ impl Link {
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
             Plan::MultiWrite(write) => self.multi_write(call, write).await,
             Plan::Copy(copy) => self.copy(call, copy).await,
-            Plan::CopyOut(copy) => self.copy_out(call, copy).await,
+            Plan::CopyOut(copy) => Box::pin(self.copy_out(call, copy)).await,
             Plan::Everywhere { shards, statement, effect } => {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }

@@ -40,7 +40,7 @@ impl Session {
             Control::Explain { route, json, analyze, inner } => {
                 self.explain(call, *route, *json, *analyze, inner.clone()).await
             }
-            Control::Declare { name, hold, inner } => self.declare(call, name, *hold, inner.clone()).await,
+            Control::Declare { name, hold, inner } => Box::pin(self.declare(call, name, *hold, inner.clone())).await,
             Control::Fetch { name } | Control::Move { name } => self.on_cursor(call, Some(name)).await,
             Control::CloseCursor(name) => self.on_cursor(call, name.as_deref()).await,
             Control::Notify(_) => self.at_home(call, false).await,
@@ -53,8 +53,13 @@ impl Session {
                 self.at_home(call, false).await
             }
             Control::NextIds(wanted) => self.next_ids(call, wanted).await,
-            Control::Prepare { name, types, inner } => self.prepare_by_sql(call, name, types, inner.clone()).await,
-            Control::Execute { name, arguments } => self.execute_by_sql(call, name, arguments.as_deref()).await,
+            // In the heap: they are rare, and every session would carry the room for them.
+            Control::Prepare { name, types, inner } => {
+                Box::pin(self.prepare_by_sql(call, name, types, inner.clone())).await
+            }
+            Control::Execute { name, arguments } => {
+                Box::pin(self.execute_by_sql(call, name, arguments.as_deref())).await
+            }
             Control::PrepareTransaction | Control::CommitPrepared | Control::RollbackPrepared => Err(not_yet(
                 "PREPARE TRANSACTION by clients",
                 "SET LOCAL shardloom.multi_shard = 'two_phase' prepares for you.",
@@ -225,7 +230,7 @@ impl Session {
             backend::write_command_complete(self.link.client.output(), "CLOSE CURSOR ALL");
             return Ok(());
         };
-        if let Some(done) = self.on_open_cursor(call, name).await {
+        if let Some(done) = Box::pin(self.on_open_cursor(call, name)).await {
             return done;
         }
         self.link.keeping.doubt();

@@ -35,6 +35,9 @@ impl Session {
         let direct = match self.plan_inner(call, inner.clone())? {
             Plan::Direct(direct) => direct,
             Plan::Scatter(scatter) if !hold => return self.declare_over_shards(call, name, inner, &scatter).await,
+            Plan::Gather(_) => {
+                return Err(not_yet("cursors over rows gathered from several shards", "Read it without a cursor."));
+            }
             Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
                 return Err(not_yet(
                     "cursors WITH HOLD over several shards",
@@ -83,7 +86,7 @@ impl Session {
             ));
         }
         let text = &call.text[inner];
-        let query = Call { text: text.into(), arguments: None, describe: false, literals: Vec::new() };
+        let query = Call { text: text.into(), arguments: None, describe: false, literals: None };
         let number = self.extended.next_cursor();
         let cursor = self.link.open_cursor(&query, plan, number).await?;
         let level = self.link.transaction.savepoints.len();

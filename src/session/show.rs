@@ -58,7 +58,7 @@ impl Session {
         analyze: bool,
         inner: Range<usize>,
     ) -> Result<(), Failure> {
-        let bound = self.explained_execute(call, inner.clone()).await?;
+        let bound = Box::pin(self.explained_execute(call, inner.clone())).await?;
         let (call, inner) = match &bound {
             Some(call) => (call, inner.start..call.text.len()),
             None => (call, inner),
@@ -114,7 +114,7 @@ impl Session {
             return Ok(());
         }
         if let Control::Execute { name, .. } = control {
-            return self.describe_execute(name, formats).await;
+            return Box::pin(self.describe_execute(name, formats)).await;
         }
         let column = match control {
             Control::Show(name) if name.starts_with(OWN_PREFIX) => Some(name.as_str()),

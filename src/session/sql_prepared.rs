@@ -156,7 +156,7 @@ impl Session {
         let (_, bound) = self.bound_by_sql(call, text, &name, arguments.as_deref()).await?;
         self.link.client.position = Position::Unknown;
         let text = format!("{}{}", &call.text[..inner.start], bound.text);
-        Ok(Some(Call { text: text.into(), literals: Vec::new(), ..bound }))
+        Ok(Some(Call { text: text.into(), literals: None, ..bound }))
     }
 
     /// Finds the statement and binds the values that stand in `text`.
@@ -187,7 +187,7 @@ impl Session {
                 result_formats: call.arguments.as_ref().map(|own| own.result_formats.clone()).unwrap_or_default(),
             })),
             describe: call.describe,
-            literals: held.prepared.literals.clone(),
+            literals: Some(Rc::clone(&held.prepared.literals)),
         };
         Ok((held, bound))
     }
@@ -252,7 +252,7 @@ impl Session {
             return Err(refused());
         }
         let understood = self.link.worker.plans.understand(&question, &self.link.snapshot)?;
-        let literals = sql::literals(&question);
+        let literals = Some(sql::literals(&question).into());
         let call = Call { literals, ..Call::simple(question) };
         match self.link.plan(&call, &understood)? {
             Plan::Direct(direct) if direct.effect.is_none() && direct.anywhere && !understood.leaves_remains() => {

@@ -29,7 +29,11 @@ impl Session {
         while !steps.is_empty() {
             self.link.client.position = Position::Same;
             self.extended.unanswered = 0;
-            self.check_columns(steps).await?;
+            if let Some(Step::Bind(portal)) = steps.front()
+                && portal.is_outdated(!self.link.schema_dirty)
+            {
+                Box::pin(self.check_columns(steps)).await?;
+            }
             match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
@@ -262,7 +266,7 @@ impl Session {
             return Ok(());
         }
         if describe {
-            self.note_columns(portal, &understood).await?;
+            Box::pin(self.note_columns(portal, &understood)).await?;
         }
         if let Some(refusal) = &portal.refusal {
             self.refuse_if_failed()?;
@@ -320,7 +324,7 @@ impl Session {
     async fn execute_limited(&mut self, portal: &Rc<Portal>, call: &Call, rows: usize) -> Result<(), Failure> {
         self.refuse_if_failed()?;
         if let Some(Plan::Scatter(scatter)) = &portal.plan {
-            return self.execute_in_portions(portal, call, scatter, rows).await;
+            return Box::pin(self.execute_in_portions(portal, call, scatter, rows)).await;
         }
         if portal.rest.borrow().is_none() {
             let understood = Rc::clone(&portal.statement.meaning.borrow());
