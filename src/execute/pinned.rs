@@ -248,6 +248,7 @@ pub(super) fn at_home(plan: &Plan) -> Option<Plan> {
         Plan::Direct(direct) if direct.anywhere => Some(Plan::Direct(Direct { anywhere: false, ..direct.clone() })),
         Plan::Direct(_)
         | Plan::Scatter(_)
+        | Plan::Gather(_)
         | Plan::MultiWrite(_)
         | Plan::Copy(_)
         | Plan::CopyOut(_)
@@ -260,6 +261,7 @@ pub(super) fn shards_of(plan: &Plan) -> ShardSet {
     match plan {
         Plan::Direct(direct) => [direct.shard].into_iter().collect(),
         Plan::Scatter(scatter) => scatter.shards,
+        Plan::Gather(gather) => [gather.home].into_iter().collect(),
         Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
         Plan::CopyOut(copy) => copy.shards,
         Plan::Everywhere { shards, .. } => *shards,

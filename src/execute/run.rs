@@ -57,6 +57,8 @@ impl Link {
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
+            // In the heap: it is rare, and every session would carry the room for it.
+            Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
             Plan::MultiWrite(write) => self.multi_write(call, write).await,
             Plan::Copy(copy) => self.copy(call, copy).await,
             Plan::CopyOut(copy) => Box::pin(self.copy_out(call, copy)).await,
@@ -172,6 +174,7 @@ fn is_rewritten(plan: &Plan) -> bool {
     match plan {
         Plan::Direct(direct) => rewritten(&direct.statement),
         Plan::Scatter(scatter) => rewritten(&scatter.statement),
+        Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
         Plan::CopyOut(_) => false,
@@ -183,6 +186,7 @@ fn kind(plan: &Plan) -> QueryKind {
     match plan {
         Plan::Direct(_) => QueryKind::Direct,
         Plan::Scatter(_) => QueryKind::Scatter,
+        Plan::Gather(_) => QueryKind::Gather,
         Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
         Plan::Copy(_) | Plan::CopyOut(_) => QueryKind::Copy,
     }

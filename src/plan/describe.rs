@@ -21,6 +21,17 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines.push(format!("  Merge: {}", merge(&scatter.merge)));
             lines
         }
+        Plan::Gather(gather) => {
+            let home: ShardSet = [gather.home].into_iter().collect();
+            let mut lines = vec![format!("Gather on {}", names(home, rules))];
+            for fetch in gather.fetches.iter().filter(|fetch| !fetch.in_place) {
+                let columns =
+                    if fetch.columns.is_empty() { "all columns".to_owned() } else { fetch.columns.join(", ") };
+                lines.push(format!("  Fetch {} ({columns}) from {}", fetch.table, names(fetch.shards, rules)));
+            }
+            lines.extend(statement(&gather.statement));
+            lines
+        }
         Plan::MultiWrite(write) => {
             let shards = write.parts.iter().map(|part| part.shard).collect();
             let mut lines = vec![format!("Write over {}", names(shards, rules))];

@@ -13,6 +13,8 @@ pub enum Plan {
     Direct(Direct),
     /// Several shards answer a read; their rows are merged.
     Scatter(Scatter),
+    /// The rows of several shards come to home, where PostgreSQL runs the statement over all of them.
+    Gather(Gather),
     /// Several shards are written, one statement each, all in one transaction.
     MultiWrite(MultiWrite),
     /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
@@ -82,6 +84,32 @@ pub struct Scatter {
     pub reads_reference: bool,
     /// Whether rows are locked (`FOR UPDATE`): every shard runs it in the transaction, asked in order.
     pub locks: bool,
+}
+
+/// A read that runs on home over copies of other shards' rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// Where it runs.
+    pub home: ShardId,
+    /// What runs there.
+    pub statement: Statement,
+    /// What is copied before, by table.
+    pub fetches: Vec<Fetch>,
+    /// Whether reference tables are read.
+    pub reads_reference: bool,
+}
+
+/// The rows of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// The table's name, in schema `public`; the copy has the same.
+    pub table: String,
+    /// The columns; empty where the catalog does not know the table, so that it cannot be copied.
+    pub columns: Vec<String>,
+    /// Where its rows are.
+    pub shards: ShardSet,
+    /// Whether home has all of them: then only a transaction's own writes, seen by itself alone, are a reason to copy.
+    pub in_place: bool,
 }
 
 /// A write over several shards.

@@ -5,7 +5,7 @@ use super::context::{Context, Values};
 use super::explain::Explain;
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
-use super::{copy, modify, read, utility};
+use super::{copy, gather, modify, read, utility};
 use crate::sql::insert::ReadError;
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -103,10 +103,12 @@ impl Prepared {
     pub fn plan(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
-            Body::Read(located, facts) => match read::direct(located, facts, context, values)? {
-                Some(plan) => Ok(plan),
-                None if self.text != values.text => self.again(context, values, ids),
-                None => read::scatter(located, facts, context, values),
+            Body::Read(located, facts) => match read::direct(located, facts, context, values) {
+                Ok(Some(plan)) => Ok(plan),
+                Ok(None) if self.text != values.text => self.again(context, values, ids),
+                Ok(None) => read::scatter(located, facts, context, values)
+                    .or_else(|refusal| gather::plan(facts, located, context, values, refusal)),
+                Err(refusal) => gather::plan(facts, located, context, values, refusal),
             },
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),

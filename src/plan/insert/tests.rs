@@ -75,7 +75,9 @@ fn show(plan: &Plan, text: &str) -> String {
             let _ = writeln!(out, "returning {:?}", multi.returning);
             out += &effect(&multi.effect, &Statement::Original, text);
         }
-        Plan::Scatter(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => panic!("not a plan of INSERT"),
+        Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+            panic!("not a plan of INSERT")
+        }
     }
     out
 }
