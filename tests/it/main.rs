@@ -3,6 +3,7 @@
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
 mod admin;
+mod changed_columns;
 mod chaos;
 mod chaos_bank;
 mod chaos_edges;
@@ -11,6 +12,7 @@ mod chaos_invariants;
 mod chaos_lost;
 mod chaos_reference;
 mod cli;
+mod copies;
 mod dev_command;
 mod differential;
 mod door;
@@ -29,9 +31,11 @@ mod pooling;
 mod pooling_console;
 mod pooling_limits;
 mod pooling_restart;
+mod portions;
 mod protocol;
 mod sessions;
 mod slow_clients;
+mod sql_prepared;
 mod state;
 mod support;
 mod support_holds;
