@@ -3,6 +3,7 @@
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
 mod admin;
+mod cancel_keys;
 mod chaos;
 mod chaos_bank;
 mod chaos_edges;
