@@ -22,6 +22,7 @@ mod fuzz;
 mod hostile;
 mod ledger;
 mod lost_servers;
+mod newest;
 mod parts;
 mod pgbench;
 mod pipelines;
