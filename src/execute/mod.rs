@@ -9,6 +9,7 @@ mod collect;
 mod commit;
 mod consequences;
 mod copy;
+mod date_style;
 mod direct;
 mod everywhere;
 mod failure;
