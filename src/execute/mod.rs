@@ -15,6 +15,7 @@ mod everywhere;
 mod failure;
 mod forward;
 mod function_call;
+mod gather;
 mod harmless;
 mod link;
 mod lock_wait;

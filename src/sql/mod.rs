@@ -23,6 +23,7 @@ mod read;
 mod scan;
 mod scope;
 mod set;
+mod shift;
 mod splice;
 mod split;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use next_ids::{IdArgument, NextIds};
 pub use read::{Unreadable, read};
 pub use scan::{Scanner, Token, TokenKind};
 pub use set::transaction_defaults;
+pub use shift::Shift;
 pub use splice::splice;
 pub use split::split;
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};
