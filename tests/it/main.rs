@@ -19,6 +19,7 @@ mod drivers;
 mod encryption;
 mod function_calls;
 mod fuzz;
+mod gather;
 mod hostile;
 mod ledger;
 mod lost_servers;
