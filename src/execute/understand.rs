@@ -81,6 +81,9 @@ pub struct Plans {
     metrics: Arc<Metrics>,
 }
 
+/// What a text means, and its literals where that may be the meaning of another text.
+type Masked = (Rc<Understood>, Option<Rc<[Literal]>>);
+
 /// Text, declared types, generation: what is parsed after a change of tables is another statement for the servers.
 type StatementKey = (Box<str>, Vec<u32>, u64);
 
@@ -100,11 +103,7 @@ impl Plans {
 
     /// Returns what a text means under these rules, and its literals where the meaning may be that of another text with
     /// the same skeleton.
-    pub fn understand_masked(
-        &self,
-        text: &str,
-        snapshot: &Snapshot,
-    ) -> Result<(Rc<Understood>, Option<Rc<[Literal]>>), Failure> {
+    pub fn understand_masked(&self, text: &str, snapshot: &Snapshot) -> Result<Masked, Failure> {
         let understood = self.understand(text, snapshot)?;
         let shared = understood.is_template() && text.len() <= self.text_bytes_max;
         let literals = shared.then(|| Rc::from(self.skeleton.borrow().literals.as_slice()));

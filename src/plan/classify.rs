@@ -165,7 +165,7 @@ fn relative_time(text: &str, literal: &Literal) -> Option<String> {
     };
     RELATIVE
         .iter()
-        .any(|relative| begins(&relative))
+        .any(begins)
         .then(|| format!("the text '{}' may be read as the present time", word.to_ascii_lowercase()))
 }
 
