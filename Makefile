@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench fuzz
+.PHONY: help demo test newest lint fmt bench regress fuzz
 
 help: ## Lists these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -14,6 +14,9 @@ demo: ## Starts three PostgreSQL servers, the example shop and the proxy; Ctrl-C
 test: ## Everything that must hold, against real PostgreSQL (ARGS="name" picks tests)
 	scripts/test.sh $(ARGS)
 
+newest: ## What another version of PostgreSQL could break, against the newest one, fetched from Maven Central (ARGS="--test it NAME" picks others)
+	scripts/test.sh --newest $(ARGS)
+
 lint: ## Format, clippy, documentation, shell scripts, Dockerfile and YAML
 	scripts/lint.sh
 
@@ -24,6 +27,9 @@ bench: ## pgbench through PostgreSQL, PgBouncer and Shardloom (BENCH_SECONDS, BE
 	scripts/prerequisites.sh postgresql pgbouncer python3
 	cargo build --release --locked
 	python3 -B benches/compare.py
+
+regress: ## PostgreSQL's regression files directly and through an unsharded database (ARGS="session" picks a pool mode); docs/compatibility.md
+	scripts/regress.sh $(ARGS)
 
 fuzz: ## libFuzzer on each target for FUZZ_SECONDS, 60 if not said (ARGS="scan splice" picks targets); docs/fuzzing.md
 	scripts/fuzz.sh $(ARGS)

@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-echo "$(scripts/venv.sh psycopg 'psycopg[binary]==3.2.13')/bin/python"
+echo "$(scripts/venv.sh tests 'psycopg[binary]==3.2.13')/bin/python"

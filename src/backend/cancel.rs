@@ -11,18 +11,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use subtle::ConstantTimeEq;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 use super::ServerTarget;
 use super::socket::Socket;
 use crate::wire::frontend::write_cancel;
+use crate::wire::startup::LONG_SECRETS_MINOR;
 
 /// The longest time for forwarding one request to one server.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of a client's secret in protocol 3.0.
-const SECRET_BYTES: usize = 4;
-/// How often a new key is drawn before the number space counts as full; two thousand million numbers are free.
+/// How often a new process number is drawn before the number space counts as full; two thousand million are free.
 const DRAWS_MAX: usize = 1000;
 
 /// The key of one server connection; clones share it.
@@ -68,22 +68,56 @@ impl fmt::Debug for CancelKey {
     }
 }
 
-type ClientKey = (i32, Vec<u8>);
+/// How long a client's secret is: what the protocol of its minor version knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretLength {
+    /// Four bytes, up to protocol 3.1.
+    Short,
+    /// 32 bytes, which PostgreSQL gives from protocol 3.2 on.
+    Long,
+}
 
-/// The servers that work for one client now.
-#[derive(Debug, Default)]
-struct Active(Mutex<Vec<CancelKey>>);
+impl SecretLength {
+    /// Returns what a client of protocol 3.`minor` expects.
+    pub fn of_minor(minor: u16) -> Self {
+        if minor >= LONG_SECRETS_MINOR { Self::Long } else { Self::Short }
+    }
 
-impl Active {
-    fn lock(&self) -> MutexGuard<'_, Vec<CancelKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn draw(self) -> Box<[u8]> {
+        match self {
+            Self::Short => Box::new(rand::random::<[u8; 4]>()),
+            Self::Long => Box::new(rand::random::<[u8; 32]>()),
+        }
     }
 }
 
-/// All clients' keys of this process; clones share them.
+/// One client's secret, and the servers that work for it now.
+struct Active {
+    secret: Box<[u8]>,
+    keys: Mutex<Vec<CancelKey>>,
+}
+
+impl Active {
+    fn lock(&self) -> MutexGuard<'_, Vec<CancelKey>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time taken tells nothing of the secret but its length, which is no secret.
+    fn is_secret(&self, given: &[u8]) -> bool {
+        self.secret.ct_eq(given).into()
+    }
+}
+
+impl fmt::Debug for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Active").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+/// All clients' keys of this process, by their process number; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct CancelRegistry {
-    clients: Arc<DashMap<ClientKey, Arc<Active>>>,
+    clients: Arc<DashMap<i32, Arc<Active>>>,
 }
 
 impl CancelRegistry {
@@ -93,17 +127,17 @@ impl CancelRegistry {
     }
 
     /// Gives a client session a key of its own, until the handle is dropped.
-    pub fn register(&self) -> CancelHandle {
-        let active = Arc::new(Active::default());
-        let mut key = draw();
+    pub fn register(&self, length: SecretLength) -> CancelHandle {
+        let active = Arc::new(Active { secret: length.draw(), keys: Mutex::default() });
+        let mut process = draw();
         for _ in 0..DRAWS_MAX {
-            if let Entry::Vacant(free) = self.clients.entry(key.clone()) {
+            if let Entry::Vacant(free) = self.clients.entry(process) {
                 free.insert(active.clone());
                 break;
             }
-            key = draw();
+            process = draw();
         }
-        CancelHandle { registry: self.clone(), key, active }
+        CancelHandle { registry: self.clone(), process, active }
     }
 
     /// Forwards a client's request to every server that works for it and returns how many were reached.
@@ -111,23 +145,22 @@ impl CancelRegistry {
     /// Takes at most five seconds. An unknown key does nothing, as in PostgreSQL. The connections that were hit are
     /// not reused by other clients.
     pub async fn cancel(&self, process: i32, secret: &[u8]) -> usize {
-        let Some(active) = self.clients.get(&(process, secret.to_vec())).map(|entry| entry.value().clone()) else {
-            return 0;
-        };
-        let mut requests = JoinSet::new();
-        for key in take_for_use(&active) {
-            requests.spawn(async move { tokio::time::timeout(FORWARD_TIMEOUT, key.send()).await });
-        }
-        requests.join_all().await.iter().filter(|sent| matches!(sent, Ok(Ok(())))).count()
-    }
-
-    /// As [`CancelRegistry::cancel`] for an operator, who needs no secret. Looks at every client: for rare use.
-    pub async fn cancel_process(&self, process: i32) -> usize {
-        let key = self.clients.iter().find(|entry| entry.key().0 == process).map(|entry| entry.key().clone());
-        match key {
-            Some((process, secret)) => self.cancel(process, &secret).await,
+        match self.find(process).filter(|active| active.is_secret(secret)) {
+            Some(active) => forward(&active).await,
             None => 0,
         }
+    }
+
+    /// As [`CancelRegistry::cancel`] for the proxy itself and its operator, who need no secret.
+    pub async fn cancel_process(&self, process: i32) -> usize {
+        match self.find(process) {
+            Some(active) => forward(&active).await,
+            None => 0,
+        }
+    }
+
+    fn find(&self, process: i32) -> Option<Arc<Active>> {
+        self.clients.get(&process).map(|entry| entry.value().clone())
     }
 
     /// Returns how many clients have a key.
@@ -141,6 +174,15 @@ impl CancelRegistry {
     }
 }
 
+/// Sends every request at once.
+async fn forward(active: &Active) -> usize {
+    let mut requests = JoinSet::new();
+    for key in take_for_use(active) {
+        requests.spawn(async move { tokio::time::timeout(FORWARD_TIMEOUT, key.send()).await });
+    }
+    requests.join_all().await.iter().filter(|sent| matches!(sent, Ok(Ok(())))).count()
+}
+
 /// Copies the active keys and marks them used under the same lock, so that a connection whose key was taken here is
 /// known to be hit before its session can give it back.
 fn take_for_use(active: &Active) -> Vec<CancelKey> {
@@ -149,29 +191,28 @@ fn take_for_use(active: &Active) -> Vec<CancelKey> {
     keys.clone()
 }
 
-/// Draws a key: a positive process number and a secret.
-fn draw() -> ClientKey {
-    let process = rand::random::<i32>() & i32::MAX;
-    (process.max(1), rand::random::<[u8; SECRET_BYTES]>().to_vec())
+/// Draws a positive process number.
+fn draw() -> i32 {
+    (rand::random::<i32>() & i32::MAX).max(1)
 }
 
 /// One client session's key; dropping it takes the key out of the registry.
 #[derive(Debug)]
 pub struct CancelHandle {
     registry: CancelRegistry,
-    key: ClientKey,
+    process: i32,
     active: Arc<Active>,
 }
 
 impl CancelHandle {
     /// Returns the process number for BackendKeyData.
     pub fn process(&self) -> i32 {
-        self.key.0
+        self.process
     }
 
     /// Returns the secret for BackendKeyData.
     pub fn secret(&self) -> &[u8] {
-        &self.key.1
+        &self.active.secret
     }
 
     /// Says which servers work for the client now; replaces what was said before.
@@ -189,6 +230,6 @@ impl CancelHandle {
 
 impl Drop for CancelHandle {
     fn drop(&mut self) {
-        self.registry.clients.remove_if(&self.key, |_, active| Arc::ptr_eq(active, &self.active));
+        self.registry.clients.remove_if(&self.process, |_, active| Arc::ptr_eq(active, &self.active));
     }
 }

@@ -27,7 +27,7 @@ mod tests;
 
 pub use allowance::Allowance;
 pub use ask::Ask;
-pub use cancel::{CancelHandle, CancelKey, CancelRegistry};
+pub use cancel::{CancelHandle, CancelKey, CancelRegistry, SecretLength};
 pub use error::{BackendError, ServerError};
 pub use orders::Orders;
 pub use pool_settings::{PoolSettings, PoolStats};

@@ -1,6 +1,6 @@
 //! Pools, start-up and cancel against a server that is played here; the real one is in `tests/parts/backend.rs`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +17,21 @@ use crate::wire::backend::{
 };
 use crate::wire::startup::{Packet, read};
 
-/// A played server: how it greets, how many it greeted, the cancel requests it saw.
+/// A played server: how it greets, how many it greeted, what cancel requests it saw.
 struct Played {
     port: u16,
     greeting: Rc<Cell<Greeting>>,
     accepted: Rc<Cell<usize>>,
-    cancels: Rc<Cell<usize>>,
+    /// The secrets of the cancel requests.
+    cancels: Rc<RefCell<Vec<Vec<u8>>>>,
     task: JoinHandle<()>,
 }
 
 #[derive(Clone, Copy)]
 enum Greeting {
     Welcome,
+    /// As a welcome, with a secret of so many bytes.
+    Secret(usize),
     StartingUp,
     Full,
     WrongPassword,
@@ -40,8 +43,8 @@ impl Played {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let greeting = Rc::new(Cell::new(Greeting::Welcome));
-        let (accepted, cancels) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let (style, count, seen) = (greeting.clone(), accepted.clone(), cancels.clone());
+        let (accepted, cancels) = (Rc::new(Cell::new(0)), Rc::new(RefCell::default()));
+        let (style, count, seen) = (greeting.clone(), accepted.clone(), Rc::clone(&cancels));
         let task = spawn_local(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 count.set(count.get() + 1);
@@ -67,7 +70,7 @@ impl Played {
     }
 }
 
-async fn serve(mut socket: TcpStream, greeting: Greeting, cancels: Rc<Cell<usize>>) {
+async fn serve(mut socket: TcpStream, greeting: Greeting, cancels: Rc<RefCell<Vec<Vec<u8>>>>) {
     let mut input = BytesMut::new();
     let packet = loop {
         if let Some((packet, used)) = read(&input).unwrap() {
@@ -76,14 +79,15 @@ async fn serve(mut socket: TcpStream, greeting: Greeting, cancels: Rc<Cell<usize
         }
         socket.read_buf(&mut input).await.unwrap();
     };
-    if let Packet::Cancel { .. } = packet {
-        return cancels.set(cancels.get() + 1);
+    if let Packet::Cancel { secret, .. } = packet {
+        return cancels.borrow_mut().push(secret);
     }
     let mut out = BytesMut::new();
     match greeting {
-        Greeting::Welcome | Greeting::CloseAfterReady => {
+        Greeting::Welcome | Greeting::Secret(_) | Greeting::CloseAfterReady => {
             write_auth_ok(&mut out);
-            write_backend_key(&mut out, 7, &[1, 2, 3, 4]);
+            let length = if let Greeting::Secret(length) = greeting { length } else { 4 };
+            write_backend_key(&mut out, 7, &secret(length));
             write_ready(&mut out, TransactionStatus::Idle);
         }
         Greeting::StartingUp => {
@@ -97,9 +101,13 @@ async fn serve(mut socket: TcpStream, greeting: Greeting, cancels: Rc<Cell<usize
         }
     }
     socket.write_all(&out).await.unwrap();
-    if let Greeting::Welcome = greeting {
+    if let Greeting::Welcome | Greeting::Secret(_) = greeting {
         answer_queries(socket, input).await;
     }
+}
+
+fn secret(length: usize) -> Vec<u8> {
+    (0..length).map(|byte| byte as u8).collect()
 }
 
 async fn answer_queries(mut socket: TcpStream, mut input: BytesMut) {
@@ -367,16 +375,61 @@ fn cancel_reaches_active_servers_and_retires_them() {
     run(async {
         let played = Played::start().await;
         let registry = CancelRegistry::new();
-        let handle = registry.register();
+        let handle = registry.register(SecretLength::Short);
         let server = Server::connect(&played.target(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(registry.cancel(handle.process(), handle.secret()).await, 0);
         handle.set_active(&[server.cancel_key()]);
         assert_eq!(registry.cancel(handle.process(), b"nope").await, 0);
         assert!(server.is_usable());
         assert_eq!(registry.cancel(handle.process(), handle.secret()).await, 1);
-        assert_eq!(played.cancels.get(), 1);
+        assert_eq!(*played.cancels.borrow(), [secret(4)]);
         assert!(!server.is_usable());
         drop(handle);
         assert!(registry.is_empty());
+    });
+}
+
+#[test]
+fn a_servers_secret_of_any_length_is_sent_back_whole() {
+    run(async {
+        let played = Played::start().await;
+        let registry = CancelRegistry::new();
+        let handle = registry.register(SecretLength::Long);
+        for length in [4, 32, 256] {
+            played.greeting.set(Greeting::Secret(length));
+            let server = Server::connect(&played.target(), Duration::from_secs(5)).await.unwrap();
+            handle.set_active(&[server.cancel_key()]);
+            assert_eq!(registry.cancel(handle.process(), handle.secret()).await, 1);
+            assert_eq!(played.cancels.take(), [secret(length)]);
+        }
+        for length in [0, 3, 257] {
+            played.greeting.set(Greeting::Secret(length));
+            let refused = Server::connect(&played.target(), Duration::from_secs(5)).await.unwrap_err();
+            assert!(matches!(refused, BackendError::Protocol { .. }), "{length}: {refused}");
+        }
+    });
+}
+
+#[test]
+fn a_clients_secret_counts_whole_and_is_as_long_as_its_protocol_says() {
+    run(async {
+        let played = Played::start().await;
+        let registry = CancelRegistry::new();
+        for (minor, length) in [(0, 4), (1, 4), (2, 32), (9, 32)] {
+            let handle = registry.register(SecretLength::of_minor(minor));
+            let server = Server::connect(&played.target(), Duration::from_secs(5)).await.unwrap();
+            handle.set_active(&[server.cancel_key()]);
+            let right = handle.secret().to_vec();
+            assert_eq!(right.len(), length, "3.{minor}");
+            let longer = [&right[..], &[0]].concat();
+            let mut wrong = right.clone();
+            wrong[length - 1] ^= 1;
+            for secret in [&right[..length - 1], &right[1..], &longer, &wrong, &[]] {
+                assert_eq!(registry.cancel(handle.process(), secret).await, 0);
+            }
+            assert_eq!(registry.cancel(handle.process().wrapping_add(1), &right).await, 0);
+            assert!(server.is_usable());
+            assert_eq!(registry.cancel(handle.process(), &right).await, 1);
+        }
     });
 }

@@ -106,6 +106,9 @@ pub struct DevArguments {
     /// Serves other databases of home unsharded: `any` or names.
     #[arg(long, value_name = "any|NAME,…", value_delimiter = ',')]
     pub passthrough: Vec<String>,
+    /// How long server connections are lent: for a `transaction`, a `session` or a `statement`.
+    #[arg(long, default_value = "transaction", value_parser = ["transaction", "session", "statement"])]
+    pub pool_mode: String,
 }
 
 /// `check`

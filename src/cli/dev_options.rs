@@ -66,6 +66,7 @@ fn config(arguments: &DevArguments, service_password: &str) -> Result<Config, Fa
         "admin": {"address": format!("127.0.0.1:{}", arguments.admin_port)},
         "users": [{"name": APP_USER, "password": APP_PASSWORD, "console": true}],
         "service": {"user": SERVICE_USER, "password": service_password},
+        "pool": {"mode": arguments.pool_mode},
     });
     let mut config = Config::parse("dev", &text.to_string(), &|_| None).map_err(Failure::refused)?;
     config.limits.drain_timeout = DRAIN_TIMEOUT;
@@ -102,6 +103,8 @@ fn example_rules(folder: &Path) -> Result<PathBuf, Failure> {
 mod tests {
     use clap::Parser;
 
+    use shardloom::config::PoolMode;
+
     use super::*;
     use crate::cli::arguments::{Arguments, Command};
 
@@ -126,6 +129,18 @@ mod tests {
         assert!(config.users[0].console);
         assert_eq!(config.service.password.unwrap().expose(), "a\"b: {c}\\");
         assert!(config.limits.drain_timeout <= Duration::from_secs(3));
+    }
+
+    #[test]
+    fn the_pool_mode_is_one_that_the_configuration_knows() {
+        for (line, mode) in [
+            ("shardloom dev", PoolMode::Transaction),
+            ("shardloom dev --pool-mode session", PoolMode::Session),
+            ("shardloom dev --pool-mode statement", PoolMode::Statement),
+        ] {
+            assert_eq!(config(&dev(line), "secret").unwrap().mode_of("app", "shop"), mode, "{line}");
+        }
+        assert!(Arguments::try_parse_from("shardloom dev --pool-mode none".split(' ')).is_err());
     }
 
     #[test]

@@ -397,9 +397,9 @@ impl Link {
     /// Asks twice: a request that arrives before the server has begun the statement does nothing.
     pub async fn stop_running(&self) {
         let cancels = &self.worker.proxy.cancels;
-        if cancels.cancel(self.cancel.process(), self.cancel.secret()).await > 0 {
+        if cancels.cancel_process(self.cancel.process()).await > 0 {
             tokio::time::sleep(SECOND_CANCEL).await;
-            cancels.cancel(self.cancel.process(), self.cancel.secret()).await;
+            cancels.cancel_process(self.cancel.process()).await;
         }
     }
 

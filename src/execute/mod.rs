@@ -12,6 +12,7 @@ mod copy;
 mod copy_out;
 mod copy_rows;
 mod cursor;
+mod date_style;
 mod direct;
 mod everywhere;
 mod failure;

@@ -24,8 +24,8 @@ struct Job<'a> {
     plan: &'a Scatter,
     context: MergeContext,
     worker: Rc<Worker>,
-    /// This session's own cancel key: when one shard fails, the others are stopped by it.
-    cancel: (i32, Vec<u8>),
+    /// The process number of this session's own cancel key: when one shard fails, the others are stopped by it.
+    cancel: i32,
 }
 
 /// One shard's stream of rows.
@@ -102,7 +102,7 @@ impl Link {
     }
 
     fn job<'a>(&self, call: &'a Call, plan: &'a Scatter) -> Job<'a> {
-        let cancel = (self.cancel.process(), self.cancel.secret().to_vec());
+        let cancel = self.cancel.process();
         Job { call, plan, context: self.merge_context(&call.text), worker: Rc::clone(&self.worker), cancel }
     }
 
@@ -129,7 +129,7 @@ async fn run(client: &mut Client, servers: Vec<&mut Server>, job: &Job<'_>) -> R
         return merged.map(|_| ());
     }
     if merged.is_err() && streams.iter().any(|stream| !stream.ended && !stream.ready) {
-        job.worker.proxy.cancels.cancel(job.cancel.0, &job.cancel.1).await;
+        job.worker.proxy.cancels.cancel_process(job.cancel).await;
     }
     drain(client, &mut streams).await?;
     let rows = merged?;

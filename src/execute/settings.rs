@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::date_style::combined;
+
 /// A session's settings as SQL text, by lower-case name.
 ///
 /// A value is what stands after `SET name TO`, quoted as SQL. An empty set has tag 0, the state of a fresh server.
@@ -29,7 +31,11 @@ impl Settings {
     pub fn set(&mut self, name: &str, value: &str) {
         let name = name.to_ascii_lowercase();
         self.drop_role_for(&name);
-        self.values.insert(name, value.to_owned());
+        let value = match self.values.get(&name) {
+            Some(before) if name == "datestyle" => combined(before, value),
+            _ => value.to_owned(),
+        };
+        self.values.insert(name, value);
         self.retag();
     }
 

@@ -15,7 +15,8 @@ use crate::sql::{Facts, Scanner, Token, TokenKind, identifier, splice};
 use crate::types::{Refusal, ShardId, ShardSet};
 
 /// Refusals of the other ways that gathering can mend.
-const MENDED: [&str; 8] = [
+const MENDED: [&str; 9] = [
+    "unknown_function",
     "different_shards",
     "not_colocated",
     "sharded_subquery",
@@ -47,7 +48,8 @@ const NOT_OF_COPIES: [&str; 16] = [
 ];
 
 /// PostgreSQL's functions beyond the immutable ones that look at no table and at nothing that a shard has of its own.
-const BESIDES_IMMUTABLE: [&str; 18] = [
+const BESIDES_IMMUTABLE: [&str; 19] = [
+    "grouping",
     "array_to_json",
     "clock_timestamp",
     "concat",

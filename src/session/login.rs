@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
+use crate::backend::SecretLength;
 use crate::config::User;
 use crate::execute::{
     Client, ClientError, Failure, Identity, Keeping, Link, Settings, Targets, Transaction, Worker, check_setting,
@@ -219,7 +220,7 @@ async fn open_session(
         Ok(settings) => settings,
         Err(refusal) => return Err((client, refusal)),
     };
-    let cancel = worker.proxy.cancels.register();
+    let cancel = worker.proxy.cancels.register(SecretLength::of_minor(start.minor));
     let record = match register(&client, &worker, &user, &database, cancel.process()) {
         Ok(record) => record,
         Err(refusal) => return Err((client, refusal)),

@@ -1,5 +1,7 @@
 //! The packets that come before any message: start-up, cancel, encryption requests.
 
+use std::ops::RangeInclusive;
+
 use bytes::{BufMut, BytesMut};
 
 use super::FrameError;
@@ -12,8 +14,11 @@ pub const STARTUP_BOUND: usize = 10_000;
 /// The newest minor version of protocol 3 that is served.
 pub const NEWEST_MINOR: u16 = 2;
 
-/// The longest cancel secret that protocol 3.2 allows, bytes.
-pub const SECRET_BYTES_MAX: usize = 256;
+/// The minor version from which on a cancel secret may have more than four bytes.
+pub const LONG_SECRETS_MINOR: u16 = 2;
+
+/// How many bytes the secret of a cancel key may have: four in protocol 3.0, up to 256 in 3.2.
+pub const SECRET_BYTES: RangeInclusive<usize> = 4..=256;
 
 const CANCEL_CODE: u32 = 80_877_102;
 const SSL_CODE: u32 = 80_877_103;
@@ -33,7 +38,7 @@ pub enum Packet {
     Cancel {
         /// The process number that the connection was given.
         process: i32,
-        /// The secret that the connection was given, 1 to 256 bytes.
+        /// The secret that the connection was given, 4 to 256 bytes.
         secret: Vec<u8>,
     },
     /// The client starts a session.
@@ -99,9 +104,9 @@ fn read_body(body: &[u8]) -> Result<Packet, FrameError> {
 fn read_cancel(mut cursor: Cursor<'_>) -> Result<Packet, FrameError> {
     let process = cursor.i32()?;
     let secret = cursor.rest().to_vec();
-    match secret.len() {
-        1..=SECRET_BYTES_MAX => Ok(Packet::Cancel { process, secret }),
-        _ => Err(FrameError::Malformed("cancel secret must have 1 to 256 bytes")),
+    match SECRET_BYTES.contains(&secret.len()) {
+        true => Ok(Packet::Cancel { process, secret }),
+        false => Err(FrameError::Malformed("a cancel key's secret must have 4 to 256 bytes")),
     }
 }
 
@@ -191,14 +196,17 @@ mod tests {
 
     #[test]
     fn cancel_keeps_a_secret_of_any_allowed_length() {
-        let mut out = BytesMut::new();
-        write_cancel(&mut out, 7, &[1, 2, 3, 4]);
-        assert_eq!(read(&out), Ok(Some((Packet::Cancel { process: 7, secret: vec![1, 2, 3, 4] }, 16))));
-        let longest = [&[0, 0, 0, 7][..], &[9; 256]].concat();
-        assert!(read(&packet(CANCEL_CODE, &longest)).is_ok());
-        let longer = [&[0, 0, 0, 7][..], &[9; 257]].concat();
-        assert!(read(&packet(CANCEL_CODE, &longer)).is_err());
-        assert!(read(&packet(CANCEL_CODE, &[0, 0, 0, 7])).is_err());
+        for length in [4, 32, 256] {
+            let secret: Vec<u8> = (0..length).map(|byte| byte as u8).collect();
+            let mut out = BytesMut::new();
+            write_cancel(&mut out, 7, &secret);
+            assert_eq!(read(&out), Ok(Some((Packet::Cancel { process: 7, secret }, 12 + length))));
+        }
+        for length in [0, 3, 257] {
+            let mut out = BytesMut::new();
+            write_cancel(&mut out, 7, &vec![9; length]);
+            assert!(read(&out).is_err(), "{length}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod document;
 mod matrix;
 
+pub use matrix::holds_in;
+
 use std::time::Duration;
 
 use bytes::Bytes;

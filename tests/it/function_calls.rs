@@ -2,10 +2,8 @@
 
 use std::process::Command;
 
-use shardloom::dev::Postgres;
-
 use crate::protocol::both;
-use crate::support::{Pipeline, ProxyOptions, RawClient};
+use crate::support::{Pipeline, ProxyOptions, RawClient, client_program};
 
 /// `pg_proc.dat`
 const LO_CREAT: u32 = 957;
@@ -76,11 +74,11 @@ async fn psql_imports_and_exports_large_objects() {
     std::fs::write(&from, &contents).expect("a file");
     let script =
         format!("\\lo_import {}\n\\lo_export :LASTOID {}\n\\lo_unlink :LASTOID\n", from.display(), to.display());
-    let psql = Postgres::find().expect("PG_BIN").expect("PostgreSQL").program("psql");
     let url = format!("postgres://app:app@127.0.0.1:{}/{}", proxy.port(), database.name);
     let file = folder.join("script");
     std::fs::write(&file, script).expect("a script");
-    let output = Command::new(psql).args(["-X", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg(url).output();
+    let output =
+        Command::new(client_program("psql")).args(["-X", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg(url).output();
     let output = output.expect("psql runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(std::fs::read(&to).expect("the export") == contents);

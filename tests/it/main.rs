@@ -3,6 +3,7 @@
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
 mod admin;
+mod cancel_keys;
 mod changed_columns;
 mod chaos;
 mod chaos_bank;
@@ -20,9 +21,11 @@ mod drivers;
 mod encryption;
 mod function_calls;
 mod fuzz;
+mod gather;
 mod hostile;
 mod ledger;
 mod lost_servers;
+mod newest;
 mod parts;
 mod pgbench;
 mod pipelines;

@@ -2,9 +2,9 @@
 
 use std::process::{Command, Output, Stdio};
 
-use shardloom::dev::{APP_PASSWORD, APP_USER, Postgres};
+use shardloom::dev::{APP_PASSWORD, APP_USER};
 
-use crate::support::{Proxy, ProxyOptions, TestDatabase};
+use crate::support::{Proxy, ProxyOptions, TestDatabase, client_program};
 
 const RULES: &str = include_str!("../../examples/pgbench/rules/pgbench.yaml");
 /// The protocol modes that pgbench knows.
@@ -24,8 +24,7 @@ pub fn pgbench(proxy: &Proxy, database: &str, arguments: &[&str]) -> String {
 
 /// Runs pgbench against a port; tells whether it ended well, and what it said.
 pub fn pgbench_at(port: u16, database: &str, arguments: &[&str]) -> (bool, String) {
-    let program = Postgres::find().expect("PG_BIN").expect("PostgreSQL").program("pgbench");
-    let output: Output = Command::new(program)
+    let output: Output = Command::new(client_program("pgbench"))
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", APP_USER])
         .args(arguments)
         .arg(database)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shardloom::backend::{BackendError, CancelRegistry, PoolSettings, Pools, Server, ServerTarget};
+use shardloom::backend::{BackendError, CancelRegistry, PoolSettings, Pools, SecretLength, Server, ServerTarget};
 use shardloom::config::Secret;
 use shardloom::types::{ShardId, SqlState, TransactionStatus};
 use shardloom::wire::frontend::write_query;
@@ -155,7 +155,7 @@ pub async fn cancel_stops_the_statement(host: &str, port: u16, user: &str, passw
     let pools = Pools::new(PoolSettings::default());
     let target = target(host, port, user, password, database);
     let registry = CancelRegistry::new();
-    let handle = registry.register();
+    let handle = registry.register(SecretLength::Long);
     let mut server = pools.checkout(&target).await.unwrap();
     handle.set_active(&[server.cancel_key()]);
     let started = Instant::now();

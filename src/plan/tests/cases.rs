@@ -199,7 +199,7 @@ fn rows_merge_in_order() {
         select row_number() over (order by id) from orders => refused unknown_function
         select sum(id) over () from orders => gather s0 orders() s0+s1+s2
         select id from orders union all select id from orders => gather s0 orders() s0+s1+s2
-        select random() from orders => refused unknown_function
+        select random() from orders => gather s0 orders() s0+s1+s2
         select nextval('s') from orders => refused unknown_function
         select my_aggregate(total) from orders => refused unknown_function
         select * from orders for update => scatter s0+s1+s2: =

@@ -17,10 +17,13 @@ use super::state::Relay;
 impl Relay {
     /// Notes that a statement is complete, by its frame.
     pub(super) fn statement_complete(&mut self, reading: &Reading, index: usize, kind: u8, frame: &[u8]) {
-        if kind == b'C' && self.effects.before.is_some() {
+        let consequence = reading.statements.get(index);
+        // ROLLBACK TO has the tag of a ROLLBACK, and ends no block.
+        let ends_block = !matches!(consequence, Some(Consequence::RollbackTo(_)));
+        if kind == b'C' && ends_block && self.effects.before.is_some() {
             self.note_end(backend::command_tag(&frame[HEADER_BYTES..]).unwrap_or_default());
         }
-        if let Some(consequence) = reading.statements.get(index) {
+        if let Some(consequence) = consequence {
             self.take_effect(consequence);
         }
     }

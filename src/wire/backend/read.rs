@@ -3,6 +3,7 @@
 use crate::types::TransactionStatus;
 use crate::wire::FrameError;
 use crate::wire::cursor::Cursor;
+use crate::wire::startup::SECRET_BYTES;
 
 /// The fields of ErrorResponse or NoticeResponse.
 #[derive(Debug, Clone, Copy)]
@@ -136,10 +137,14 @@ pub fn parameter_description(body: &[u8]) -> Result<Vec<u32>, FrameError> {
     cursor.finish().map(|()| types)
 }
 
-/// Returns process number and secret of a BackendKeyData body.
+/// Returns process number and secret of a BackendKeyData body; fails unless the secret has 4 to 256 bytes.
 pub fn backend_key(body: &[u8]) -> Result<(i32, &[u8]), FrameError> {
     let mut cursor = Cursor::new(body);
-    Ok((cursor.i32()?, cursor.rest()))
+    let (process, secret) = (cursor.i32()?, cursor.rest());
+    match SECRET_BYTES.contains(&secret.len()) {
+        true => Ok((process, secret)),
+        false => Err(FrameError::Malformed("a cancel key's secret must have 4 to 256 bytes")),
+    }
 }
 
 /// Returns the status in a ReadyForQuery body.

@@ -84,6 +84,10 @@ fn small_messages_round_trip() {
     assert_eq!(parameter_description(body(&types)), Ok(vec![20, 25]));
     let key = written(|out| write_backend_key(out, 9, &[1, 2, 3, 4]));
     assert_eq!(backend_key(body(&key)), Ok((9, &[1, 2, 3, 4][..])));
+    for (length, fits) in [(0, false), (3, false), (4, true), (32, true), (256, true), (257, false)] {
+        let key = written(|out| write_backend_key(out, 9, &vec![7; length]));
+        assert_eq!(backend_key(body(&key)).is_ok(), fits, "{length}");
+    }
     let ready = written(|out| write_ready(out, TransactionStatus::Failed));
     assert_eq!(ready_status(body(&ready)), Ok(TransactionStatus::Failed));
     assert_eq!(ready_status(b"II"), Err(FrameError::Trailing));

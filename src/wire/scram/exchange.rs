@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use subtle::ConstantTimeEq;
 
 use super::verifier::{Key, hash, hmac};
 use super::{ScramKeys, Verifier};
@@ -145,8 +146,7 @@ impl ServerExchange {
 
 /// Compares in a time that does not depend on the contents.
 pub(super) fn same(left: &Key, right: &Key) -> bool {
-    let difference = left.iter().zip(right).fold(0, |sum, (a, b)| std::hint::black_box(sum | (a ^ b)));
-    std::hint::black_box(difference) == 0
+    left.ct_eq(right).into()
 }
 
 fn text(message: &[u8]) -> Result<&str, ScramError> {

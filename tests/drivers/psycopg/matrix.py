@@ -524,5 +524,7 @@ FEATURES = [
 ]
 
 if __name__ == "__main__":
+    if "PGMINPROTOCOLVERSION" in os.environ and psycopg.pq.version() < 180_000:
+        sys.exit("an older libpq takes no notice of PGMINPROTOCOLVERSION")
     print(f"driver psycopg {psycopg.__version__}")
     run(FEATURES, lambda error: getattr(error, "sqlstate", None))

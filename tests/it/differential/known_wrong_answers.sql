@@ -61,10 +61,8 @@ SELECT 'total: ' || count(*) FROM customers
 -- sum() OVER collapsed, and windows per shard
 SELECT customer_id, sum(age) OVER () FROM customers ORDER BY customer_id
 
---: refused 0A000
 SELECT customer_id, row_number() OVER (ORDER BY customer_id) FROM customers ORDER BY customer_id
 
---: refused 0A000
 SELECT customer_id, rank() OVER (PARTITION BY region ORDER BY age) FROM customers ORDER BY customer_id
 
 -- ORDER BY a hidden column or expression left unsorted

@@ -77,6 +77,11 @@ pub type Results = BTreeMap<String, String>;
 
 /// Runs `driver`'s program on both kinds of database, and holds what it says against its matrix.
 pub async fn holds(driver: &'static str) {
+    holds_in(driver, &[]).await;
+}
+
+/// The same with more environment variables for the program.
+pub async fn holds_in(driver: &'static str, environment: &[(&'static str, String)]) {
     let command = tokio::task::spawn_blocking(move || prepare(driver)).await.expect("the program");
     let (sharded, unsharded) = (TestDatabase::new(driver), TestDatabase::new(driver));
     let options = ProxyOptions { config: "passthrough: any".to_owned(), ..ProxyOptions::default() };
@@ -93,8 +98,9 @@ pub async fn holds(driver: &'static str) {
     }
     sides.push(Side { name: "sharded", port: proxy.port(), database: sharded.name.clone() });
     sides.push(Side { name: "unsharded", port: proxy.port(), database: unsharded.name.clone() });
+    let environment = environment.to_vec();
     let outputs = tokio::task::spawn_blocking(move || {
-        sides.iter().map(|side| (side.name, run(&command, side))).collect::<Vec<_>>()
+        sides.iter().map(|side| (side.name, run(&command, &environment, side))).collect::<Vec<_>>()
     });
     let outputs = outputs.await.expect("the runs");
     let mut failures = Vec::new();
@@ -137,7 +143,7 @@ fn prepare(driver: &str) -> Vec<String> {
 }
 
 /// Runs the program; returns what it printed, and panics with what it complained of if it fails or takes too long.
-fn run(command: &[String], side: &Side) -> String {
+fn run(command: &[String], environment: &[(&str, String)], side: &Side) -> String {
     let folder = std::env::temp_dir().join(format!("shardloom-driver-{}", side.database));
     std::fs::create_dir_all(&folder).expect("the program's folder");
     let (output, complaints) = (folder.join(side.name), folder.join(format!("{}.err", side.name)));
@@ -147,6 +153,7 @@ fn run(command: &[String], side: &Side) -> String {
         .envs([("PGHOST", "127.0.0.1"), ("PGUSER", APP_USER), ("PGPASSWORD", APP_PASSWORD)])
         .envs([("PGPORT", side.port.to_string()), ("PGDATABASE", side.database.clone())])
         .envs([("SIDE", side.name), ("PGSSLMODE", "disable")])
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&folder)
         .stdin(Stdio::null())
         .stdout(create(&output))

@@ -22,6 +22,11 @@ impl Message {
         Self { words, bytes: pipeline.0 }
     }
 
+    /// Tells whether its words have `part` among them.
+    pub fn says(&self, part: &str) -> bool {
+        self.words.contains(part)
+    }
+
     pub fn query(sql: &str) -> Self {
         Self::new(format!("Query {sql:?}"), Pipeline::new().query(sql))
     }

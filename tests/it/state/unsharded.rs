@@ -323,3 +323,43 @@ async fn changed_tables_are_never_noticed_by_prepared_statements() {
     assert_eq!(run.send(&mut one, 1)[0].error().unwrap().0, "26000");
     assert_eq!(value(&run.send(&mut two, 1)[0]), "2");
 }
+
+/// Goal: what a block sets around its savepoints is undone as a whole, and a half of `datestyle` is set on top of the
+/// other half, on whichever server comes next.
+#[tokio::test]
+async fn settings_outlive_their_server_as_they_were() {
+    let unsharded = Unsharded::start("undone", 1).await;
+    let mut session = unsharded.session();
+    // It leaves the only server with settings of its own whenever the session is between its transactions.
+    let mut other = unsharded.client();
+    for sql in [
+        "SET work_mem = '4MB'",
+        "BEGIN",
+        "SET work_mem = '5MB'",
+        "SAVEPOINT a",
+        "SET work_mem = '6MB'",
+        "ROLLBACK TO a",
+        "SET work_mem = '7MB'",
+        "ROLLBACK",
+        "SHOW work_mem",
+        "BEGIN; SET work_mem = '8MB'; SAVEPOINT a; SET work_mem = '9MB'; ROLLBACK TO SAVEPOINT a; ROLLBACK",
+        "SHOW work_mem",
+        "BEGIN; SAVEPOINT a; SET work_mem = '8MB'; ROLLBACK TO a; SET work_mem = '9MB'; COMMIT",
+        "SHOW work_mem",
+        "SET datestyle = 'SQL, DMY'",
+        "SET datestyle = ymd",
+        "SHOW datestyle",
+        "SET datestyle = 'Postgres'",
+        "SHOW datestyle",
+        "SET datestyle = 'German'",
+        "SHOW datestyle",
+        "BEGIN; SET datestyle = 'MDY'; SAVEPOINT a; SET datestyle = 'ISO'; ROLLBACK TO a; COMMIT",
+        "SHOW datestyle",
+        "RESET datestyle",
+        "SHOW datestyle",
+    ] {
+        if session.same(sql).status == 'I' {
+            assert_eq!(other.simple("SET work_mem = '1MB'; SET datestyle = 'SQL, YMD'").error(), None);
+        }
+    }
+}

@@ -22,4 +22,4 @@ pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};
 pub use python::python;
 pub use raw::{Column, Event, RawClient, Reply, event};
 pub use same::Differential;
-pub use servers::{SERVICE_PASSWORD, Servers, own_servers, servers};
+pub use servers::{SERVICE_PASSWORD, Servers, client_program, own_servers, server_major, servers};

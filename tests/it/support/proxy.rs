@@ -87,7 +87,9 @@ impl Proxy {
 
     /// The same over whatever `shards` says, such as two of three shards or an address where nobody listens.
     pub async fn start_over(shards: Shards, rules: &str, options: ProxyOptions) -> Self {
-        let (port, admin_port) = (free_port().expect("a port"), free_port().expect("a port"));
+        let port = free_port().expect("a port");
+        let admin_port = std::iter::repeat_with(|| free_port().expect("a port")).find(|admin| *admin != port);
+        let admin_port = admin_port.expect("repeated without end");
         let folder = std::env::temp_dir().join(format!("shardloom-proxy-{}-{port}", std::process::id()));
         std::fs::create_dir_all(folder.join("rules")).expect("the proxy's folder");
         write(&folder.join("rules/topology.yaml"), &shards.topology);

@@ -136,9 +136,15 @@ impl RawClient {
 
     /// Sends a cancel request with a key over a connection of its own and waits for its end.
     pub fn cancel_key(port: u16, key: &[u8]) {
+        assert!(Self::send_cancel(port, key).is_empty());
+    }
+
+    /// Sends a cancel request whose key, right or wrong, has any length; returns what comes until its end.
+    pub fn send_cancel(port: u16, key: &[u8]) -> Vec<u8> {
         let mut other = Self::dial(port);
-        other.send(&[&[0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e], key].concat());
-        assert!(other.read_to_end().is_empty());
+        let length = u32::try_from(8 + key.len()).expect("a short key");
+        other.send(&[&length.to_be_bytes(), &[0x04, 0xd2, 0x16, 0x2e], key].concat());
+        other.read_to_end()
     }
 
     /// Reads whatever comes until the other side closes.

@@ -48,6 +48,19 @@ pub fn own_servers(shards: u16, database: &str) -> DevCluster {
         .expect("the servers of this test")
 }
 
+/// Returns the shared servers' major version.
+pub fn server_major() -> u32 {
+    let version = Postgres::find().expect("PG_BIN").and_then(|postgres| postgres.version()).expect("a version");
+    let number = version.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no number in {version}"))
+}
+
+/// Returns one of PostgreSQL's client programs: a folder of servers that `PG_BIN` names may come without them.
+pub fn client_program(name: &str) -> PathBuf {
+    let beside = Postgres::find().expect("PG_BIN").map(|postgres| postgres.program(name));
+    beside.filter(|program| program.is_file()).unwrap_or_else(|| name.into())
+}
+
 fn start() -> Servers {
     let postgres = Postgres::find().expect("PG_BIN").unwrap_or_else(|| {
         panic!("the tests need PostgreSQL: sudo apt-get install -y postgresql (or set PG_BIN)");

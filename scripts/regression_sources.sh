@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Fetches the sources of the machine's PostgreSQL with apt, which checks Debian's signature, builds pg_regress and the
+# library of its regression tests, all below target/, and prints the sources' folder. Asks for no right of root.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+major="$(pg_config --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')"
+mkdir -p "${CARGO_TARGET_DIR:-target}/regress/apt/lists/partial" "${CARGO_TARGET_DIR:-target}/regress/apt/cache"
+folder="$(cd "${CARGO_TARGET_DIR:-target}/regress" && pwd)"
+
+needs() { # COMMAND PACKAGE
+    if ! command -v "$1" >/dev/null; then
+        echo "regression_sources: $1 is missing; type: sudo apt-get install -y $2" >&2
+        exit 1
+    fi
+}
+needs gcc gcc
+needs make make
+needs apt-get apt
+
+found() { find "$folder" -maxdepth 1 -type d -name "postgresql-$major.*" | sort -V | tail -n 1; }
+
+if [[ -z "$(found)" ]]; then
+    # Lists of its own: the machine's need not have sources, and are not touched.
+    # shellcheck source=/dev/null
+    release="$(. /etc/os-release && echo "$VERSION_CODENAME")"
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb-src [signed-by=$keys] http://deb.debian.org/debian $release main" >"$folder/apt/sources.list"
+    options=(-q -o "Dir::Etc::SourceList=$folder/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache" -o APT::Sandbox::User=root)
+    apt-get "${options[@]}" update >&2
+    (cd "$folder/apt" && apt-get "${options[@]}" source --download-only "postgresql-$major" >&2)
+    tar -xjf "$(find "$folder/apt" -name "postgresql-$major*.orig.tar.bz2" | sort -V | tail -n 1)" -C "$folder"
+fi
+sources="$(found)"
+if [[ ! -e "$sources/src/test/regress/pg_regress" || ! -e "$sources/src/test/regress/regress.so" ]]; then
+    (cd "$sources" && ./configure --without-readline --without-zlib --without-icu >"$folder/configure.log") 2>&1 ||
+        { tail -n 5 "$folder/configure.log" >&2 && exit 1; }
+    make -C "$sources/src/test/regress" all >"$folder/make.log" 2>&1 || { tail -n 20 "$folder/make.log" >&2 && exit 1; }
+fi
+echo "$sources"
