@@ -17,6 +17,7 @@ mod function_call;
 mod harmless;
 mod link;
 mod lock_wait;
+mod meanings;
 mod member;
 mod own_writes;
 mod pinned;

@@ -12,6 +12,7 @@ use super::call::{Arguments, Call};
 use super::failure::Failure;
 use super::link::Link;
 use super::pinned;
+use super::pins::calls;
 use super::readable::check_setting;
 use super::settings::{quoted_name, quoted_value};
 
@@ -106,6 +107,19 @@ pub(super) fn read(text: &str, arguments: Option<&Arguments>) -> Sets {
 /// Tells whether a text calls `set_config` in a way that may outlive the transaction.
 pub(super) fn outlives_transaction(text: &str) -> bool {
     !is_local(text, &Scanner::new(text).collect::<Vec<_>>())
+}
+
+/// Tells whether a text calls `set_config` for a setting that is not `harmless`, for the transaction or for good.
+pub(super) fn sets_locally(text: &str, harmless: fn(&str) -> bool) -> bool {
+    if !calls(text, "set_config") {
+        return false;
+    }
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    tokens.windows(3).any(|window| {
+        let [function, open, name] = window else { return false };
+        let is_call = sql::identifier(text, *function).as_deref() == Some("set_config") && open.is_mark(text, "(");
+        is_call && !string_value(text, name).is_some_and(|name| harmless(&name.to_ascii_lowercase()))
+    })
 }
 
 /// Tells whether every call says `true` in its last place.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Live, Logins, PoolBoard,
-    Readiness, Requests, Rules, StrangerBounds, Strangers,
+    Readiness, Requests, Rules, SchemaChanges, StrangerBounds, Strangers,
 };
 use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Config;
@@ -49,6 +49,8 @@ pub struct Proxy {
     pub clients: ClientRegistry,
     /// Who has connected and not logged in.
     pub strangers: Strangers,
+    /// How often unsharded databases were changed.
+    pub schema_changes: SchemaChanges,
     /// Server connections, as the workers published them.
     pub pools: PoolBoard,
     /// Which shards answer.

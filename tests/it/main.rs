@@ -28,6 +28,7 @@ mod pooling;
 mod pooling_console;
 mod pooling_limits;
 mod pooling_restart;
+mod prepared;
 mod protocol;
 mod sessions;
 mod slow_clients;

@@ -11,6 +11,7 @@ use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frame::FrameError;
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
+use super::super::control::too_many_statements;
 use super::super::conversation::Session;
 use super::PORTALS_MAX;
 use super::portal::Portal;
@@ -198,9 +199,7 @@ impl Session {
         }
         let most = self.link.worker.proxy.config.limits.client_statements;
         if statements.len() >= most && !statements.contains_key(parse.name) {
-            let message = format!("more than {most} prepared statements in one session");
-            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint).into());
+            return Err(too_many_statements(most).into());
         }
         if crate::sql::split(parse.sql).len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";

@@ -49,6 +49,7 @@ impl Relay {
             }
             Consequence::DiscardAll => self.discard_all(),
             Consequence::Deallocate(name) => {
+                self.names.passed.remove(name.as_bytes());
                 if let Some(named) = self.names.named.remove(name.as_bytes())
                     && let Some(server) = &mut self.server
                 {
@@ -67,6 +68,25 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// A transaction is over, and what texts meant in it. What is on its way may be another that is like it.
+    fn end_meanings(&mut self) {
+        if !self.effects.schema && !self.effects.local {
+            return;
+        }
+        if self.effects.schema {
+            self.link.worker.proxy.schema_changes.note(self.schema);
+        }
+        let goes_on = self.ends_due() > 0;
+        self.effects.schema &= goes_on;
+        self.effects.local &= goes_on;
+    }
+
+    /// What is prepared from now on is read anew by servers, and so it is when the transaction is over.
+    pub(super) fn note_schema_change(&mut self) {
+        self.effects.schema = true;
+        self.link.worker.proxy.schema_changes.note(self.schema);
     }
 
     fn savepoint(&self, name: &str) -> Option<usize> {
@@ -101,6 +121,7 @@ impl Relay {
 
     fn forget_statements(&mut self) {
         self.names.named.clear();
+        self.names.passed.clear();
         let Some(server) = &mut self.server else { return };
         server.statements.clear();
         // What the client has asked for since comes after it.
@@ -141,6 +162,7 @@ impl Relay {
             }
             self.effects.before = None;
             self.effects.savepoints.clear();
+            self.end_meanings();
             self.link.worker.proxy.metrics.transaction();
         }
         if self.expected.is_empty()
