@@ -1,4 +1,4 @@
-//! What a session left on a server connection: settings applied, statements prepared.
+//! What sessions left on a server connection: settings applied, statements prepared, and who they were.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,32 @@ pub struct SettingsTag {
 impl SettingsTag {
     /// The fingerprint of a connection that has settings nobody knows: it equals no session's.
     pub const UNKNOWN: u64 = u64::MAX;
+}
+
+/// The clients that a connection was lent to since it was new or cleaned, as far as it matters to sequences: a server
+/// remembers the numbers that its sessions drew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Borrowers {
+    /// The client that had it last, by the process number of its key; 0 is nobody.
+    last: i32,
+    /// Others had it before that client.
+    pub others: bool,
+    /// The client that has it had it last, too.
+    pub again: bool,
+}
+
+impl Borrowers {
+    /// Says to which client it is lent.
+    pub(super) fn lend(&mut self, client: i32) {
+        self.again = self.last == client;
+        self.others |= self.last != 0 && !self.again;
+        self.last = client;
+    }
+
+    /// Nothing of other clients is left.
+    pub fn forget_others(&mut self) {
+        self.others = false;
+    }
 }
 
 /// The prepared statements of one connection, least recently used out first.
@@ -82,6 +108,23 @@ impl StatementCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_are_remembered_until_forgotten() {
+        let mut borrowers = Borrowers::default();
+        borrowers.lend(7);
+        borrowers.lend(7);
+        assert!(!borrowers.others && borrowers.again);
+        borrowers.lend(8);
+        assert!(borrowers.others && !borrowers.again);
+        borrowers.lend(8);
+        assert!(borrowers.others && borrowers.again);
+        borrowers.forget_others();
+        borrowers.lend(8);
+        assert!(!borrowers.others);
+        borrowers.lend(7);
+        assert!(borrowers.others);
+    }
 
     #[test]
     fn least_recently_used_goes_first() {

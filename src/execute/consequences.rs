@@ -84,6 +84,8 @@ pub struct Reading {
     pub begins: bool,
     /// Whether texts mean something else after it.
     pub meanings: Meanings,
+    /// The databases that nobody may be connected to for it.
+    pub deserted: Box<[String]>,
 }
 
 /// `pg_proc.dat`: pg_advisory_lock, its shared and its try forms, for one key and for two.
@@ -94,7 +96,7 @@ const SET_CONFIG: u32 = 2078;
 impl Reading {
     /// Tells whether anything has to be done when it runs.
     pub fn is_harmless(&self) -> bool {
-        self.statements.is_empty() && self.meanings == Meanings::default()
+        self.statements.is_empty() && self.meanings == Meanings::default() && self.deserted.is_empty()
     }
 
     /// Tells whether prepared statements end with it.
@@ -183,7 +185,8 @@ fn read(text: &str) -> Reading {
     let statements: Vec<_> = ranges.iter().map(|range| consequence(&text[range.clone()])).collect();
     let harmless = statements.iter().all(|consequence| *consequence == Consequence::Nothing);
     let meanings = Meanings::of(text, &ranges);
-    Reading { statements: if harmless { Box::default() } else { statements.into() }, begins, meanings }
+    let deserted = ranges.into_iter().filter_map(|range| sql::deserted_database(&text[range])).collect();
+    Reading { statements: if harmless { Box::default() } else { statements.into() }, begins, meanings, deserted }
 }
 
 /// Tells whether what a text leaves depends on its constants, which texts remembered by skeleton have in common.

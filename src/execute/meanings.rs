@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::sql::{self, Control, Ddl, DdlVerb, Scanner, SetScope, Utility};
+use crate::sql::{self, Control, DdlObject, DdlVerb, Scanner, SetScope, Utility};
 
 use super::set_config::sets_locally;
 
@@ -32,6 +32,8 @@ const HARMLESS_SETTINGS: [&str; 12] = [
 pub struct Meanings {
     /// It changes tables, types or functions that every session sees.
     pub schema: bool,
+    /// It only drops tables, which may be temporary ones.
+    pub drops_tables: bool,
     /// It changes settings until the transaction ends.
     pub local: bool,
     /// It says the name of a prepared statement.
@@ -42,7 +44,12 @@ impl Meanings {
     /// Reads the statements of a text.
     pub(super) fn of(text: &str, statements: &[Range<usize>]) -> Self {
         let any = |tells: fn(&str) -> bool| statements.iter().any(|range| tells(&text[range.clone()]));
-        Self { schema: any(changes_schema), local: any(changes_locally), statements: any(sql::names_statement) }
+        Self {
+            schema: any(changes_schema),
+            drops_tables: any(drops_table) && !any(|statement| changes_schema(statement) && !drops_table(statement)),
+            local: any(changes_locally),
+            statements: any(sql::names_statement),
+        }
     }
 }
 
@@ -57,10 +64,35 @@ fn changes_schema(statement: &str) -> bool {
         let mut words = statement.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
         return words.any(|word| WORDS.iter().any(|verb| word.eq_ignore_ascii_case(verb)));
     }
-    match sql::utility(statement) {
-        Some(Utility::Ddl(Ddl { verb: DdlVerb::Create | DdlVerb::Alter | DdlVerb::Drop, temporary, .. })) => !temporary,
-        Some(_) | None => false,
+    let first = Scanner::new(statement).next();
+    if !first.is_some_and(|first| WORDS.iter().any(|verb| first.is_word(statement, verb))) {
+        return false;
     }
+    match sql::utility(statement) {
+        Some(Utility::Ddl(ddl)) => !ddl.temporary && is_seen_by_texts(ddl.object),
+        Some(_) | None => true,
+    }
+}
+
+/// Tells whether what a text means depends on such objects.
+fn is_seen_by_texts(object: DdlObject) -> bool {
+    match object {
+        DdlObject::Index | DdlObject::Database | DdlObject::Role | DdlObject::Cluster => false,
+        DdlObject::Table
+        | DdlObject::Sequence
+        | DdlObject::View
+        | DdlObject::Schema
+        | DdlObject::Type
+        | DdlObject::Function
+        | DdlObject::OnTable
+        | DdlObject::Extension
+        | DdlObject::Other => true,
+    }
+}
+
+fn drops_table(statement: &str) -> bool {
+    let dropped = (DdlVerb::Drop, DdlObject::Table);
+    matches!(sql::utility(statement), Some(Utility::Ddl(ddl)) if (ddl.verb, ddl.object) == dropped)
 }
 
 fn changes_locally(statement: &str) -> bool {
@@ -93,7 +125,14 @@ mod tests {
         {
             assert!(meanings(text).schema, "{text}");
         }
-        for text in ["CREATE TEMP TABLE t ()", "SELECT 'alter'", "DO 'select 1'", "GRANT ALL ON t TO a", "VACUUM t"] {
+        for text in [
+            "CREATE TEMP TABLE t ()",
+            "CREATE INDEX ON t (a)",
+            "SELECT 'alter'",
+            "DO 'select 1'",
+            "GRANT ALL ON t TO a",
+            "VACUUM t",
+        ] {
             assert!(!meanings(text).schema, "{text}");
         }
     }

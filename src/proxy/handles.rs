@@ -86,6 +86,14 @@ impl Proxy {
         }
     }
 
+    /// Has the connections to a database closed that nobody uses, for a statement that waits until they are.
+    pub fn desert(&self, database: &str) {
+        if self.allowance.open(Some(database)) > 0 {
+            self.allowance.orders().renew(Some(database));
+            self.allowance.ring();
+        }
+    }
+
     /// Asks a client to end, and its servers to stop what they do for it; needs a runtime. Does not wait.
     pub fn end_client(&self, client: &ClientInfo, cause: EndCause) {
         self.clients.end(client.id, cause, self.now_ms());

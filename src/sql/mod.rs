@@ -9,6 +9,7 @@ mod condition;
 mod control;
 mod copy;
 mod cursor;
+mod database_name;
 mod ddl;
 mod decode;
 mod facts;
@@ -35,6 +36,7 @@ mod utility_tests;
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
+pub use database_name::deserted_database;
 pub use facts::{
     Binding, Block, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,

@@ -20,6 +20,7 @@ mod function_calls;
 mod fuzz;
 mod hostile;
 mod ledger;
+mod lent;
 mod lost_servers;
 mod parts;
 mod pgbench;

@@ -114,6 +114,7 @@ impl Relay {
         }
         self.unit.give_up();
         self.doubt(text);
+        self.forget_numbers(&reading);
         self.begin_work(&reading);
         // A Query drops the unnamed statement.
         self.names.unnamed.clear();
@@ -189,10 +190,14 @@ impl Relay {
         let (portal, rest) = split_text(&message[HEADER_BYTES..])?;
         let (name, tail) = split_text(rest)?;
         let named = self.find(name);
+        let reading = self.reading_of(name, named.as_deref());
+        if let Some(reading) = &reading {
+            self.forget_numbers(reading);
+        }
         if name.is_empty() {
             self.prepare_unnamed();
         }
-        self.note_portal(portal, name, named.as_deref());
+        self.note_portal(portal, reading);
         match &named {
             Some(named) => {
                 self.prepare_again(Some(named));
@@ -208,13 +213,7 @@ impl Relay {
     }
 
     /// Remembers what executing the portal leaves behind; most leave nothing.
-    fn note_portal(&mut self, portal: &[u8], name: &[u8], named: Option<&Named>) {
-        let reading = match named {
-            Some(named) if !named.reading.is_harmless() => Some(Rc::clone(&named.reading)),
-            None if name.is_empty() => self.names.unnamed_reading.clone(),
-            None if !self.names.passed.is_empty() => self.names.passed.get(name).cloned(),
-            Some(_) | None => None,
-        };
+    fn note_portal(&mut self, portal: &[u8], reading: Option<Rc<Reading>>) {
         match reading {
             Some(reading) => {
                 self.names.portals.insert(portal.into(), reading);
@@ -223,6 +222,16 @@ impl Relay {
                 self.names.portals.remove(portal);
             }
             None => {}
+        }
+    }
+
+    /// Returns what executing a statement leaves behind, if anything.
+    fn reading_of(&self, name: &[u8], named: Option<&Named>) -> Option<Rc<Reading>> {
+        match named {
+            Some(named) if !named.reading.is_harmless() => Some(Rc::clone(&named.reading)),
+            None if name.is_empty() => self.names.unnamed_reading.clone(),
+            None if !self.names.passed.is_empty() => self.names.passed.get(name).cloned(),
+            Some(_) | None => None,
         }
     }
 
@@ -347,10 +356,14 @@ impl Relay {
     /// Counts a statement, and notes when work began.
     fn begin_work(&mut self, reading: &Reading) {
         self.link.worker.proxy.metrics.query(QueryKind::Direct);
-        if reading.meanings.schema {
+        if reading.meanings.schema && !(reading.meanings.drops_tables && self.link.pin == Pinned::TemporaryTable) {
             self.note_schema_change();
         }
+        for database in &reading.deserted {
+            self.link.worker.proxy.desert(database);
+        }
         self.effects.local |= reading.meanings.local;
+        self.numbers.ran = true;
         for consequence in &reading.statements {
             if let Consequence::Pin(pin) = consequence {
                 // Before it runs: whether it succeeded or not, its server is not lent to others any more.

@@ -17,6 +17,7 @@ use super::state::Relay;
 impl Relay {
     /// Notes that a statement is complete, by its frame.
     pub(super) fn statement_complete(&mut self, reading: &Reading, index: usize, kind: u8, frame: &[u8]) {
+        self.numbers.note(kind, frame);
         if kind == b'C' && self.effects.before.is_some() {
             self.note_end(backend::command_tag(&frame[HEADER_BYTES..]).unwrap_or_default());
         }
@@ -150,6 +151,9 @@ impl Relay {
         self.link.pin = self.link.base_pin();
         self.link.keeping = Keeping::default();
         self.keep_for_encoding();
+        if let Some(server) = &mut self.server {
+            server.borrowers.forget_others();
+        }
         self.record.set_pinned(self.link.pin);
     }
 

@@ -12,6 +12,7 @@ use crate::proxy::{ClientHandle, Pinned, SchemaPlace};
 use crate::types::TransactionStatus;
 
 use super::expect::Expect;
+use super::numbers::Numbers;
 use super::unit::Unit;
 
 /// One client of an unsharded database.
@@ -44,6 +45,8 @@ pub(super) struct Relay {
     pub schema: SchemaPlace,
     /// What outlives a transaction.
     pub effects: Effects,
+    /// What it has done to sequences.
+    pub numbers: Numbers,
     /// The pipeline at hand, for another try.
     pub unit: Unit,
     /// A transaction block was opened although the pool mode is `statement`.
@@ -136,6 +139,7 @@ impl Relay {
             copies: false,
             names: Names::default(),
             effects: Effects::default(),
+            numbers: Numbers::default(),
             unit: Unit::default(),
             opened_block: false,
             waits: false,

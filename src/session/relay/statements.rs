@@ -26,6 +26,7 @@ impl Relay {
         let (text, _) = split_text(body)?;
         self.doubt(text);
         let reading = self.link.worker.readings.read(text);
+        self.forget_numbers(&reading);
         if name.is_empty() {
             self.parse_unnamed(message, body, reading);
         } else if self.names.pass {

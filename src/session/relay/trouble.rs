@@ -21,6 +21,7 @@ impl Relay {
             Ok(mut server) => {
                 self.names.unnamed_is_sent = false;
                 self.effects.server_tag = None;
+                self.numbers.borrowed(server.borrowers);
                 if let Some(begin) = self.begun.take() {
                     server.out().extend_from_slice(&begin);
                     self.expected.push_back(Expect::Hidden);
