@@ -18,28 +18,34 @@ impl SettingsTag {
 }
 
 /// The clients that a connection was lent to since it was new or cleaned, as far as it matters to sequences: a server
-/// remembers the numbers that its sessions drew.
+/// remembers the numbers that its sessions drew. Clients go by the process number of their key; 0 is nobody.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Borrowers {
-    /// The client that had it last, by the process number of its key; 0 is nobody.
     last: i32,
-    /// Others had it before that client.
-    pub others: bool,
-    /// The client that has it had it last, too.
-    pub again: bool,
+    drawer: i32,
+    others: bool,
 }
 
 impl Borrowers {
     /// Says to which client it is lent.
     pub(super) fn lend(&mut self, client: i32) {
-        self.again = self.last == client;
-        self.others |= self.last != 0 && !self.again;
+        self.others |= self.last != 0 && self.last != client;
         self.last = client;
+    }
+
+    /// Says that the client that has it drew numbers.
+    pub fn draw(&mut self) {
+        self.drawer = self.last;
+    }
+
+    /// Tells whether there may be numbers of others, and none of the client that has it, as far as is known.
+    pub fn are_others(&self) -> bool {
+        self.others && self.drawer != self.last
     }
 
     /// Nothing of other clients is left.
     pub fn forget_others(&mut self) {
-        self.others = false;
+        *self = Self { last: self.last, ..Self::default() };
     }
 }
 
@@ -110,20 +116,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_are_remembered_until_forgotten() {
+    fn numbers_of_others_may_be_there_until_one_draws_or_they_are_forgotten() {
         let mut borrowers = Borrowers::default();
         borrowers.lend(7);
         borrowers.lend(7);
-        assert!(!borrowers.others && borrowers.again);
+        assert!(!borrowers.are_others());
         borrowers.lend(8);
-        assert!(borrowers.others && !borrowers.again);
-        borrowers.lend(8);
-        assert!(borrowers.others && borrowers.again);
-        borrowers.forget_others();
-        borrowers.lend(8);
-        assert!(!borrowers.others);
+        assert!(borrowers.are_others());
+        borrowers.draw();
+        assert!(!borrowers.are_others());
         borrowers.lend(7);
-        assert!(borrowers.others);
+        assert!(borrowers.are_others());
+        borrowers.lend(8);
+        assert!(!borrowers.are_others());
+        borrowers.lend(7);
+        borrowers.forget_others();
+        borrowers.lend(7);
+        assert!(!borrowers.are_others());
+        borrowers.lend(8);
+        assert!(borrowers.are_others());
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Reading {
     }
 }
 
-/// One worker's memory of texts without consequences, by skeleton.
+/// One worker's memory of texts that leave nothing with their session, by skeleton.
 pub struct Readings {
     harmless: RefCell<Cache<Box<str>, Rc<Reading>>>,
     skeleton: RefCell<Skeleton>,
@@ -169,13 +169,17 @@ impl Readings {
 
     fn remember(&self, text: &str) -> Rc<Reading> {
         let reading = read(text);
-        if !reading.is_harmless() || hides_in_constants(text) {
+        if !reading.statements.is_empty() || !reading.deserted.is_empty() || hides_in_constants(text) {
             return Rc::new(reading);
         }
-        let shared = if reading.begins { &self.begin } else { &self.nothing };
+        let shared = match (reading.begins, reading.is_harmless()) {
+            (true, _) => Rc::clone(&self.begin),
+            (false, true) => Rc::clone(&self.nothing),
+            (false, false) => Rc::new(reading),
+        };
         let skeleton = self.skeleton.borrow().text.as_str().into();
-        self.harmless.borrow_mut().insert(skeleton, Rc::clone(shared));
-        Rc::clone(shared)
+        self.harmless.borrow_mut().insert(skeleton, Rc::clone(&shared));
+        shared
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Meanings {
     pub local: bool,
     /// It says the name of a prepared statement.
     pub statements: bool,
+    /// It draws numbers from a sequence by name.
+    pub draws: bool,
 }
 
 impl Meanings {
@@ -49,6 +51,7 @@ impl Meanings {
             drops_tables: any(drops_table) && !any(|statement| changes_schema(statement) && !drops_table(statement)),
             local: any(changes_locally),
             statements: any(sql::names_statement),
+            draws: any(draws),
         }
     }
 }
@@ -88,6 +91,13 @@ fn is_seen_by_texts(object: DdlObject) -> bool {
         | DdlObject::Extension
         | DdlObject::Other => true,
     }
+}
+
+fn draws(statement: &str) -> bool {
+    const FUNCTIONS: [&str; 2] = ["nextval", "setval"];
+    let name = |token| sql::identifier(statement, token);
+    memchr::memmem::find(statement.as_bytes(), b"(").is_some()
+        && Scanner::new(statement).any(|token| name(token).is_some_and(|name| FUNCTIONS.contains(&name.as_str())))
 }
 
 fn drops_table(statement: &str) -> bool {
@@ -135,6 +145,12 @@ mod tests {
         ] {
             assert!(!meanings(text).schema, "{text}");
         }
+    }
+
+    #[test]
+    fn drawing_is_known() {
+        assert!(meanings("SELECT pg_catalog.NEXTVAL('s')").draws && meanings("SELECT setval('s', 1)").draws);
+        assert!(!meanings("SELECT 'nextval(1)'").draws && !meanings("INSERT INTO t VALUES (1)").draws);
     }
 
     #[test]

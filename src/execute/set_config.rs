@@ -14,7 +14,7 @@ use super::link::Link;
 use super::pinned;
 use super::pins::calls;
 use super::readable::check_setting;
-use super::settings::{quoted_name, quoted_value};
+use super::settings::{quoted_name, set_value};
 
 /// What a text sets through `set_config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,11 +167,9 @@ fn simple(text: &str, tokens: &[Token], arguments: Option<&Arguments>) -> Option
         if !function.is_word(text, "set_config") || !marks.iter().all(|(token, mark)| token.is_mark(text, mark)) {
             return None;
         }
-        sets.push(SetConfig {
-            name: string(text, name, arguments)??.to_ascii_lowercase(),
-            value: string(text, value, arguments)?.map(|value| quoted_value(&value)),
-            local: boolean(text, local, arguments)?,
-        });
+        let name = string(text, name, arguments)??.to_ascii_lowercase();
+        let value = string(text, value, arguments)?.map(|value| set_value(&name, &value));
+        sets.push(SetConfig { name, value, local: boolean(text, local, arguments)? });
         rest = behind;
         if let [word, label, behind @ ..] = rest
             && word.is_word(text, "as")

@@ -3,7 +3,7 @@
 use shardloom::dev::{APP_PASSWORD, APP_USER};
 
 use crate::protocol::RULES;
-use crate::support::{Differential, Pipeline, Proxy, ProxyOptions, RawClient, TestDatabase};
+use crate::support::{Differential, Pipeline, Proxy, ProxyOptions, RawClient, TestDatabase, servers};
 
 const ONE: &str = "passthrough: any\npool: {size: 1, reserve: 0, wait: 20s}";
 
@@ -89,4 +89,38 @@ async fn idle_connections_keep_no_database_from_being_dropped() {
     session.same_pipeline("drop", &drop, 1);
     visit(&format!("{name}_c"));
     session.same(&format!("DROP DATABASE IF EXISTS {name}_c"));
+}
+
+#[tokio::test]
+async fn lists_of_a_start_up_packet_are_lists() {
+    let (sharded, database) = (TestDatabase::new("lists"), TestDatabase::new("lists"));
+    let proxy = start(&sharded, 1).await;
+    Differential::through(&proxy, &database).same("CREATE SCHEMA a; CREATE SCHEMA \"B, c\"");
+    for (name, value) in [
+        ("search_path", "a,public"),
+        ("search_path", "public, \"B, c\" ,A"),
+        ("search_path", "\"$user\""),
+        ("search_path", ""),
+        ("options", "-c search_path=a,public"),
+        ("temp_tablespaces", "pg_default,pg_default"),
+        ("DateStyle", "SQL,DMY"),
+    ] {
+        let start = |port| {
+            let parameters = [("user", APP_USER), ("database", database.name.as_str()), (name, value)];
+            RawClient::connect_with(port, &parameters, APP_PASSWORD)
+        };
+        let mut session = Differential { plain: start(servers().plain.port()), other: start(proxy.port()) };
+        let shows = ["SHOW search_path", "SELECT current_schemas(false)", "SHOW temp_tablespaces", "SHOW DateStyle"];
+        for change in
+            ["SELECT 1", "SET search_path = b", "RESET search_path", "SET temp_tablespaces = ''", "DISCARD ALL"]
+        {
+            session.same(change);
+            // Another session uses the same server meanwhile.
+            Differential::through(&proxy, &database).same("SHOW search_path");
+            shows.iter().for_each(|show| drop(session.same(show)));
+        }
+        session.same("BEGIN; SELECT set_config('search_path', 'public,a', true)");
+        session.same("SELECT current_schemas(false)");
+        session.same("ROLLBACK; SELECT current_schemas(false)");
+    }
 }

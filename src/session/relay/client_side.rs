@@ -364,6 +364,7 @@ impl Relay {
         }
         self.effects.local |= reading.meanings.local;
         self.numbers.ran = true;
+        self.numbers.drew |= reading.meanings.draws;
         for consequence in &reading.statements {
             if let Consequence::Pin(pin) = consequence {
                 // Before it runs: whether it succeeded or not, its server is not lent to others any more.

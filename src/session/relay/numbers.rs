@@ -1,7 +1,7 @@
 //! `currval` and `lastval` on lent servers: they speak of the session's own numbers, and of nobody else's.
 //!
 //! A session that asks keeps its server from then on. What others drew there before is forgotten first; unless the
-//! session may have drawn there itself: in the transaction at hand, or just before on the same server.
+//! session may have drawn there itself: in the transaction at hand, or before, and nobody else since as far as is known.
 
 use crate::backend::Borrowers;
 use crate::execute::{Consequence, Reading};
@@ -17,28 +17,30 @@ use super::state::Relay;
 pub(super) struct Numbers {
     /// It has run something since it borrowed the server.
     pub ran: bool,
-    /// It has written rows there, and nobody else has used the server since.
-    drew: bool,
+    /// It may have drawn numbers since.
+    pub drew: bool,
 }
 
 impl Numbers {
-    /// A server was borrowed.
-    pub fn borrowed(&mut self, borrowers: Borrowers) {
-        self.ran = false;
-        self.drew &= borrowers.again;
-    }
-
     /// Notes that a statement is complete: INSERT, MERGE, COPY and CALL may draw numbers that their client asks for.
     #[inline]
     pub fn note(&mut self, kind: u8, frame: &[u8]) {
         self.drew |= kind == b'C' && matches!(frame.get(HEADER_BYTES), Some(b'I' | b'M' | b'C'));
+    }
+
+    /// Says to the server what was done there, before it is given back.
+    pub fn leave(&mut self, borrowers: &mut Borrowers) {
+        if std::mem::take(&mut self.drew) {
+            borrowers.draw();
+        }
+        self.ran = false;
     }
 }
 
 impl Relay {
     /// Before the session asks for numbers for the first time: has the server forget those of others.
     pub(super) fn forget_numbers(&mut self, reading: &Reading) {
-        if reading.statements.is_empty() || self.link.pin != Pinned::No || self.numbers.ran || self.numbers.drew {
+        if reading.statements.is_empty() || self.link.pin != Pinned::No || self.numbers.ran {
             return;
         }
         let asks = reading.statements.iter().any(|one| *one == Consequence::Pin(Pinned::Sequence));
@@ -47,7 +49,7 @@ impl Relay {
         if let Some(server) = &mut self.server
             && asks
             && begins
-            && server.borrowers.others
+            && server.borrowers.are_others()
         {
             frontend::write_query(server.out(), "DISCARD SEQUENCES");
             server.borrowers.forget_others();

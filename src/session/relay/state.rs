@@ -174,6 +174,7 @@ impl Relay {
     pub fn hand_in(&mut self) -> Option<Server> {
         let mut server = self.server.take()?;
         server.all_answered();
+        self.numbers.leave(&mut server.borrowers);
         if let Some(tag) = self.effects.server_tag.take() {
             server.settings.fingerprint = tag;
         }
