@@ -27,6 +27,8 @@ pub enum QueryKind {
     Direct,
     /// Read from several shards.
     Scatter,
+    /// Run on home over copies of other shards' rows.
+    Gather,
     /// Written to several shards.
     MultiWrite,
     /// COPY.
@@ -36,12 +38,13 @@ pub enum QueryKind {
 }
 
 impl QueryKind {
-    const ALL: [Self; 5] = [Self::Direct, Self::Scatter, Self::MultiWrite, Self::Copy, Self::Refused];
+    const ALL: [Self; 6] = [Self::Direct, Self::Scatter, Self::Gather, Self::MultiWrite, Self::Copy, Self::Refused];
 
     fn label(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Scatter => "scatter",
+            Self::Gather => "gather",
             Self::MultiWrite => "multi_write",
             Self::Copy => "copy",
             Self::Refused => "refused",
@@ -111,7 +114,7 @@ impl Metrics {
             latency_seconds: register(
                 r,
                 "query_seconds",
-                "Time of a statement from its plan to its reply",
+                "Time of a Query message, or of what the extended protocol runs at once, to its whole reply",
                 histogram(),
             ),
             received_bytes: register(r, "received_bytes", "Bytes received from clients", Counter::default()),

@@ -152,6 +152,7 @@ fn planned(text: &str, is_extended: bool) {
     match &plan {
         Plan::Direct(direct) => one(text, inserted.as_ref(), &direct.statement),
         Plan::Scatter(scatter) => one(text, inserted.as_ref(), &scatter.statement),
+        Plan::Gather(gather) => copied(text, &gather.statement),
         Plan::Copy(_) | Plan::Everywhere { .. } => {}
         Plan::MultiWrite(write) => {
             let rows: usize = write.parts.iter().map(|part| one_part(text, inserted.as_ref(), &part.statement)).sum();
@@ -163,6 +164,17 @@ fn planned(text: &str, is_extended: bool) {
             }
         }
     }
+}
+
+/// Only the schema of tables differs, where the text names it.
+fn copied(text: &str, statement: &Statement) {
+    let Statement::Rewritten { sql, .. } = statement else { return };
+    let names = |text: &str| {
+        let facts = sql::read(text).unwrap_or_else(|error| panic!("{text:?}: {error:?}"));
+        let tables = facts.relations.into_iter().filter_map(|relation| relation.table);
+        tables.map(|table| table.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(sql), names(text), "{text:?} became {sql:?}");
 }
 
 fn one(text: &str, inserted: Option<&InsertFacts>, statement: &Statement) {

@@ -22,8 +22,8 @@ pub struct Call {
     pub arguments: Option<Rc<Arguments>>,
     /// Whether the client expects a RowDescription with this execution.
     pub describe: bool,
-    /// The literals of the text, where its plan was made for another text with the same skeleton.
-    pub literals: Vec<Literal>,
+    /// The literals of the text, where its plan may have been made for another text with the same skeleton.
+    pub literals: Option<Rc<[Literal]>>,
 }
 
 /// What Parse and Bind said.
@@ -50,7 +50,7 @@ struct Resolved<'a> {
 impl Call {
     /// Makes a call of the simple protocol.
     pub fn simple(text: Rc<str>) -> Self {
-        Self { text, arguments: None, describe: true, literals: Vec::new() }
+        Self { text, arguments: None, describe: true, literals: None }
     }
 
     /// Returns the text that `statement` stands for.

@@ -145,10 +145,10 @@ impl Link {
                 self.transaction.never_redo.get_or_insert_with(|| reason.clone());
                 return Ok(());
             }
-            Redo::AfterFreeze(_) if self.transaction.members[position].inbox.is_none() => {
+            Redo::AfterFreeze if self.transaction.members[position].inbox.is_none() => {
                 self.transaction.members[position].unfrozen = true;
             }
-            Redo::AfterFreeze(_) | Redo::Exact => {}
+            Redo::AfterFreeze | Redo::Exact => {}
         }
         if self.transaction.record(position, call.freeze(statement, rows)) {
             Ok(())
@@ -165,7 +165,7 @@ impl Link {
         effect: Option<&WriteEffect>,
         position: usize,
     ) -> Result<Option<(Call, Statement)>, Failure> {
-        let Some(Redo::AfterFreeze(_)) = effect.map(|effect| &effect.redo) else { return Ok(None) };
+        let Some(Redo::AfterFreeze) = effect.map(|effect| &effect.redo) else { return Ok(None) };
         if self.transaction.members[position].inbox.is_none() {
             return Ok(None);
         }

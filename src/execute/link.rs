@@ -1,7 +1,6 @@
 //! One client's link to the shards: its socket, its transaction, its settings, and the servers it borrows.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -120,7 +119,8 @@ impl Link {
             server.lend(self.cancel.process());
             return Ok(server);
         }
-        let mut checkout = pin!(self.worker.pools.checkout_from(&pool, &target));
+        // In the heap: waiting and connecting are rare, and every idle session would carry the room for them.
+        let mut checkout = Box::pin(self.worker.pools.checkout_from(&pool, &target));
         let client = &mut self.client;
         let mut server = poll_fn(|context| match checkout.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),

@@ -14,6 +14,7 @@ mod everywhere;
 mod failure;
 mod forward;
 mod function_call;
+mod gather;
 mod harmless;
 mod link;
 mod lock_wait;

@@ -246,7 +246,12 @@ impl Link {
 pub(super) fn at_home(plan: &Plan) -> Option<Plan> {
     match plan {
         Plan::Direct(direct) if direct.anywhere => Some(Plan::Direct(Direct { anywhere: false, ..direct.clone() })),
-        Plan::Direct(_) | Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::Everywhere { .. } => None,
+        Plan::Direct(_)
+        | Plan::Scatter(_)
+        | Plan::Gather(_)
+        | Plan::MultiWrite(_)
+        | Plan::Copy(_)
+        | Plan::Everywhere { .. } => None,
     }
 }
 
@@ -255,6 +260,7 @@ pub(super) fn shards_of(plan: &Plan) -> ShardSet {
     match plan {
         Plan::Direct(direct) => [direct.shard].into_iter().collect(),
         Plan::Scatter(scatter) => scatter.shards,
+        Plan::Gather(gather) => [gather.home].into_iter().collect(),
         Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
         Plan::Everywhere { shards, .. } => *shards,
         // Its shards are known line by line; empty means all.

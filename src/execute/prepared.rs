@@ -20,7 +20,7 @@ pub struct Prepared {
     /// Declared parameter types.
     pub types: Vec<u32>,
     /// The literals of the text; its meaning may have been found with other literals in their places.
-    pub literals: Vec<Literal>,
+    pub literals: Rc<[Literal]>,
     /// What it means, and under which generation of the rules that was found out.
     pub meaning: RefCell<Rc<Understood>>,
     /// What a server said that it takes and returns.

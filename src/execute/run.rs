@@ -1,7 +1,6 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -55,17 +54,17 @@ impl Link {
         if is_rewritten(plan) {
             self.client.position = Position::Unknown;
         }
-        let begun = Instant::now();
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             Plan::Scatter(scatter) => self.scatter(call, scatter).await,
+            // In the heap: it is rare, and every session would carry the room for it.
+            Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
             Plan::MultiWrite(write) => self.multi_write(call, write).await,
             Plan::Copy(copy) => self.copy(call, copy).await,
             Plan::Everywhere { shards, statement, effect } => {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
         };
-        self.worker.proxy.metrics.latency(begun.elapsed());
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
             if done.is_ok() {
@@ -93,7 +92,7 @@ impl Link {
         match &understood.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => {
                 let values: Vec<Option<&[u8]>> = arguments.values.iter().map(Option::as_deref).collect();
-                let literals = if call.literals.is_empty() { understood.literals() } else { &call.literals };
+                let literals = call.literals.as_deref().unwrap_or(understood.literals());
                 let parameters = Parameters {
                     is_extended: call.arguments.is_some(),
                     values: &values,
@@ -130,7 +129,7 @@ impl Link {
         let text = sql::splice(&call.text, &sql::next_id::edits(calls, &ids, form));
         let arguments = call.arguments.as_deref().map(|arguments| Rc::new(with_ids(arguments, &ids)));
         let issued = Rc::new(understand::read_issued(&text, &self.snapshot)?);
-        Ok(Some((Call { text: text.into(), arguments, describe: call.describe, literals: Vec::new() }, issued)))
+        Ok(Some((Call { text: text.into(), arguments, describe: call.describe, literals: None }, issued)))
     }
 
     /// Asks PostgreSQL to parse what the proxy cannot read: its syntax error is the client's.
@@ -174,6 +173,7 @@ fn is_rewritten(plan: &Plan) -> bool {
     match plan {
         Plan::Direct(direct) => rewritten(&direct.statement),
         Plan::Scatter(scatter) => rewritten(&scatter.statement),
+        Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
         Plan::Everywhere { statement, .. } => rewritten(statement),
@@ -184,6 +184,7 @@ fn kind(plan: &Plan) -> QueryKind {
     match plan {
         Plan::Direct(_) => QueryKind::Direct,
         Plan::Scatter(_) => QueryKind::Scatter,
+        Plan::Gather(_) => QueryKind::Gather,
         Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
         Plan::Copy(_) => QueryKind::Copy,
     }

@@ -36,7 +36,7 @@ pub struct Transaction {
     block: Block,
     failed: bool,
     /// What opens the transaction on a shard: `BEGIN` with the client's modes.
-    begin: String,
+    begin: Cow<'static, str>,
     /// Whether the client asked for REPEATABLE READ or SERIALIZABLE.
     pub snapshot_isolation: bool,
     /// The shards in the order in which they joined.
@@ -120,7 +120,7 @@ impl Default for Transaction {
         Self {
             block: Block::None,
             failed: false,
-            begin: String::new(),
+            begin: Cow::Borrowed(""),
             snapshot_isolation: false,
             members: Vec::new(),
             savepoints: Vec::new(),
@@ -144,7 +144,7 @@ impl Transaction {
     /// Opens a block; `modes` is what stands after BEGIN, empty for the defaults.
     pub fn open(&mut self, block: Block, modes: &str, snapshot_isolation: bool) {
         self.block = block;
-        self.begin = if modes.is_empty() { PLAIN_BEGIN.to_owned() } else { format!("BEGIN {modes}") };
+        self.begin = if modes.is_empty() { PLAIN_BEGIN.into() } else { format!("BEGIN {modes}").into() };
         self.snapshot_isolation = snapshot_isolation;
     }
 

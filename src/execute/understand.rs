@@ -98,19 +98,16 @@ impl Plans {
         }
     }
 
-    /// Returns what a text means under these rules, and its literals where the meaning is that of another text with
+    /// Returns what a text means under these rules, and its literals where the meaning may be that of another text with
     /// the same skeleton.
     pub fn understand_masked(
         &self,
         text: &str,
         snapshot: &Snapshot,
-    ) -> Result<(Rc<Understood>, Vec<Literal>), Failure> {
+    ) -> Result<(Rc<Understood>, Option<Rc<[Literal]>>), Failure> {
         let understood = self.understand(text, snapshot)?;
-        let literals = if understood.is_template() && text.len() <= self.text_bytes_max {
-            std::mem::take(&mut self.skeleton.borrow_mut().literals)
-        } else {
-            Vec::new()
-        };
+        let shared = understood.is_template() && text.len() <= self.text_bytes_max;
+        let literals = shared.then(|| Rc::from(self.skeleton.borrow().literals.as_slice()));
         Ok((understood, literals))
     }
 
@@ -133,7 +130,9 @@ impl Plans {
         let mut skeleton = self.skeleton.borrow_mut();
         sql::mask(text, &mut skeleton);
         let is_current = |known: &&Rc<Understood>| known.generation == generation;
-        if let Some(known) = self.templates.borrow().get(skeleton.text.as_str()).filter(is_current) {
+        if let Some(known) = self.templates.borrow().get(skeleton.text.as_str()).filter(is_current)
+            && known.holds_for(text, &skeleton.literals)
+        {
             return Some(Rc::clone(known));
         }
         self.texts.borrow().get(text).filter(is_current).cloned()
@@ -162,7 +161,7 @@ impl Plans {
             ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),
-            literals: sql::literals(text),
+            literals: sql::literals(text).into(),
             meaning: RefCell::new(understood),
             description: RefCell::new(None),
             uses: Cell::new(0),
@@ -191,7 +190,21 @@ impl Understood {
     fn is_template(&self) -> bool {
         match &self.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => prepared.is_template(),
+            // They are the most frequent of all, and have no constants.
+            Meaning::Control(Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. }) => {
+                self.literals.is_empty()
+            }
             Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => false,
+        }
+    }
+
+    /// Tells whether it holds for this text with the same skeleton: an INSERT is spliced, so white space counts.
+    fn holds_for(&self, text: &str, literals: &[Literal]) -> bool {
+        match &self.meaning {
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                prepared.insert().is_none_or(|insert| insert.is_for(text, literals))
+            }
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => true,
         }
     }
 
@@ -214,10 +227,9 @@ impl Understood {
     pub fn described_text(&self, text: &str) -> (String, usize) {
         match &self.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) => match prepared.insert() {
-                Some(insert) => {
-                    let described = insert.describe_text(text);
-                    (described.sql, described.injected)
-                }
+                Some(insert) => insert
+                    .describe_text(text)
+                    .map_or_else(|| (text.to_owned(), 0), |described| (described.sql, described.injected)),
                 None => (text.to_owned(), 0),
             },
             Meaning::Plan(Planned::Issuing(calls)) => {

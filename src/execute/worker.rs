@@ -44,6 +44,8 @@ pub struct Limits {
     pub wait_timeout: Duration,
     /// Groups that a GROUP BY over several shards may hold in memory.
     pub group_rows: usize,
+    /// Rows that one statement may gather on home.
+    pub gather_rows: usize,
 }
 
 /// How long the wall clock is told from the monotonic one, before it is read again.

@@ -3,7 +3,7 @@
 //! Session settings (time zone, DateStyle, search_path, role) travel with a frozen command, so casts of text are
 //! exact; values of parameters travel as bytes. What a command reads from tables is read anew when it is redone.
 
-use crate::sql::{Scanner, Token, TokenKind, identifier};
+use crate::sql::{Literal, LiteralKind, Scanner, Token, TokenKind, identifier, literal_value, literals};
 
 use super::catalog::{Catalog, Volatility};
 use super::{Freeze, FreezeKind, Redo};
@@ -85,31 +85,50 @@ const RELATIVE: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
 /// Returns whether and how `text`, as it is sent to a server, may be redone.
 pub fn redo(text: &str, catalog: &Catalog) -> Redo {
+    redo_with(&redo_of_shape(text, catalog), text, &literals(text))
+}
+
+/// Returns what all texts that differ from `text` in their constants have in common; [`redo_with`] adds the constants.
+pub fn redo_of_shape(text: &str, catalog: &Catalog) -> Redo {
+    match find(text, catalog) {
+        Ok(freezes) if freezes.is_empty() => Redo::Exact,
+        Ok(_) => Redo::AfterFreeze,
+        Err(reason) => Redo::Never(reason),
+    }
+}
+
+/// Returns how a text of this shape may be redone with the constants that it has.
+pub fn redo_with(shape: &Redo, text: &str, literals: &[Literal]) -> Redo {
+    if matches!(shape, Redo::Never(_)) {
+        return shape.clone();
+    }
+    literals.iter().find_map(|literal| relative_time(text, literal)).map_or_else(|| shape.clone(), Redo::Never)
+}
+
+/// Returns the calls of the `now()` family in `text`; each part of a split write has its own.
+pub fn freezes(text: &str, catalog: &Catalog) -> Vec<Freeze> {
+    find(text, catalog).unwrap_or_default()
+}
+
+/// Returns what has to be frozen, or why that is not enough.
+fn find(text: &str, catalog: &Catalog) -> Result<Vec<Freeze>, String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let mut freezes = Vec::new();
     for at in 0..tokens.len() {
         match judge(text, &tokens, at, catalog) {
             Finding::Nothing => {}
             Finding::Freeze(freeze) => freezes.push(freeze),
-            Finding::Never(reason) => return Redo::Never(reason),
+            Finding::Never(reason) => return Err(reason),
         }
     }
-    if freezes.is_empty() { Redo::Exact } else { Redo::AfterFreeze(freezes) }
-}
-
-/// Returns the calls of the `now()` family in `text`; each part of a split write has its own.
-pub fn freezes(text: &str, catalog: &Catalog) -> Vec<Freeze> {
-    match redo(text, catalog) {
-        Redo::AfterFreeze(freezes) => freezes,
-        Redo::Exact | Redo::Never(_) => Vec::new(),
-    }
+    Ok(freezes)
 }
 
 /// Returns why an expression (a column's default) is not the same whenever it is evaluated; `None` if it is.
 pub fn inexact(expression: &str, catalog: &Catalog) -> Option<String> {
     match redo(expression, catalog) {
         Redo::Exact => None,
-        Redo::AfterFreeze(_) => Some(String::from("the present time")),
+        Redo::AfterFreeze => Some(String::from("the present time")),
         Redo::Never(reason) => Some(reason),
     }
 }
@@ -122,9 +141,6 @@ enum Finding {
 
 fn judge(text: &str, tokens: &[Token], at: usize, catalog: &Catalog) -> Finding {
     let token = tokens[at];
-    if token.is_string() {
-        return relative_time(text, &token);
-    }
     if !token.is_name() || at > 0 && tokens[at - 1].is_mark(text, ".") && !called(text, tokens, at) {
         return Finding::Nothing;
     }
@@ -135,16 +151,22 @@ fn judge(text: &str, tokens: &[Token], at: usize, catalog: &Catalog) -> Finding 
     if token.kind == TokenKind::Word { bare(&name, token) } else { Finding::Nothing }
 }
 
-fn relative_time(text: &str, token: &Token) -> Finding {
-    let value = crate::sql::insert::string_value(text, token).unwrap_or_default();
-    let word = value.trim().to_ascii_lowercase();
-    if RELATIVE
-        .iter()
-        .any(|relative| word.starts_with(relative) && !word[relative.len()..].starts_with(char::is_alphanumeric))
-    {
-        return Finding::Never(format!("the text '{word}' may be read as the present time"));
+/// Returns why a constant forbids a redo, if it does.
+fn relative_time(text: &str, literal: &Literal) -> Option<String> {
+    match literal.kind {
+        LiteralKind::Number | LiteralKind::Bits => return None,
+        LiteralKind::Text | LiteralKind::Escape | LiteralKind::Unicode | LiteralKind::Dollar => {}
     }
-    Finding::Nothing
+    let value = literal_value(text, literal)?;
+    let word = value.trim();
+    let begins = |relative: &&str| {
+        word.get(..relative.len()).is_some_and(|start| start.eq_ignore_ascii_case(relative))
+            && !word[relative.len()..].starts_with(char::is_alphanumeric)
+    };
+    RELATIVE
+        .iter()
+        .any(|relative| begins(&relative))
+        .then(|| format!("the text '{}' may be read as the present time", word.to_ascii_lowercase()))
 }
 
 fn bare(name: &str, token: Token) -> Finding {
@@ -222,8 +244,8 @@ mod tests {
     use super::*;
 
     fn freeze(text: &str) -> Vec<(&str, FreezeKind)> {
-        let Redo::AfterFreeze(freezes) = redo(text, &Catalog::empty()) else { panic!("{text}") };
-        freezes.into_iter().map(|freeze| (&text[freeze.span], freeze.kind)).collect()
+        assert_eq!(redo(text, &Catalog::empty()), Redo::AfterFreeze, "{text}");
+        freezes(text, &Catalog::empty()).into_iter().map(|freeze| (&text[freeze.span], freeze.kind)).collect()
     }
 
     #[test]

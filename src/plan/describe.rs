@@ -21,6 +21,17 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines.push(format!("  Merge: {}", merge(&scatter.merge)));
             lines
         }
+        Plan::Gather(gather) => {
+            let home: ShardSet = [gather.home].into_iter().collect();
+            let mut lines = vec![format!("Gather on {}", names(home, rules))];
+            for fetch in gather.fetches.iter().filter(|fetch| !fetch.in_place) {
+                let columns =
+                    if fetch.columns.is_empty() { "all columns".to_owned() } else { fetch.columns.join(", ") };
+                lines.push(format!("  Fetch {} ({columns}) from {}", fetch.table, names(fetch.shards, rules)));
+            }
+            lines.extend(statement(&gather.statement));
+            lines
+        }
         Plan::MultiWrite(write) => {
             let shards = write.parts.iter().map(|part| part.shard).collect();
             let mut lines = vec![format!("Write over {}", names(shards, rules))];
@@ -82,7 +93,7 @@ fn effect(effect: &WriteEffect) -> Vec<String> {
     let mode = if effect.deferrable { "eventual" } else { effect.mode.name() };
     lines.push(match &effect.redo {
         Redo::Never(reason) => format!("  Over several shards: two_phase ({reason} cannot be redone)"),
-        Redo::Exact | Redo::AfterFreeze(_) => format!("  Over several shards: {mode}"),
+        Redo::Exact | Redo::AfterFreeze => format!("  Over several shards: {mode}"),
     });
     if effect.reference {
         lines.push("  Copies on the other shards follow by replay".to_owned());

@@ -10,6 +10,7 @@ mod context;
 pub mod copy;
 mod describe;
 mod explain;
+mod gather;
 mod grouped;
 pub mod insert;
 mod key;
@@ -31,8 +32,8 @@ pub use describe::describe;
 pub use insert::{MakeIds, Parameters};
 pub use key::key_from_text;
 pub use plan_types::{
-    CopyPlan, Direct, Freeze, FreezeKind, MultiWrite, ParameterSource, Part, Plan, Redo, ReturningOrder, Scatter,
-    Statement, WriteEffect,
+    CopyPlan, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo, ReturningOrder,
+    Scatter, Statement, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{route_json, shard_names};

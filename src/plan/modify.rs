@@ -1,6 +1,6 @@
 //! UPDATE and DELETE: one shard by key, several by IN, or all where the rules allow it.
 
-use super::classify::redo;
+use super::classify::{redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
 use super::key::{Decoded, decode};
@@ -17,6 +17,8 @@ pub(super) struct Modify {
     located: Located,
     target: TableName,
     home: Home,
+    /// What it does, but for what constants may say about a redo.
+    effect: WriteEffect,
 }
 
 /// Where the written table lives.
@@ -32,7 +34,7 @@ enum Home {
 
 impl Modify {
     /// Places the tables and refuses what no values can make right.
-    pub(super) fn read(_text: &str, facts: Facts, context: &Context<'_>) -> Result<Self, Refusal> {
+    pub(super) fn read(text: &str, facts: Facts, context: &Context<'_>) -> Result<Self, Refusal> {
         let located = locate(&facts, context)?;
         let target = facts.relations.iter().position(|relation| relation.target);
         let table = target.and_then(|index| facts.relations[index].table.clone());
@@ -46,7 +48,14 @@ impl Modify {
             Place::Reference => Home::Reference(reference_home(context.rules, &target)),
             Place::On(shard) => Home::On(shard),
         };
-        Ok(Self { facts, located, target, home })
+        let effect = WriteEffect {
+            tables: vec![target.rule_key().into_owned()],
+            reference: matches!(home, Home::Reference(_)),
+            mode: mode_of(context.rules, &target),
+            redo: redo_of_shape(text, context.catalog),
+            deferrable: false,
+        };
+        Ok(Self { facts, located, target, home, effect })
     }
 
     /// Returns what was read.
@@ -91,7 +100,7 @@ impl Modify {
             }
         }
         read::check_home(&self.facts, shard, context)?;
-        Ok(self.direct(shard, self.effect(context, values, reference)))
+        Ok(self.direct(shard, self.effect(values)))
     }
 
     fn apart(&self, other: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
@@ -110,7 +119,7 @@ impl Modify {
             let own = target.shards(context.rules, values).unwrap_or_default();
             self.check_key(target, own.only(), context, values)?;
             read::check_home(&self.facts, shard, context)?;
-            return Ok(self.direct(shard, self.effect(context, values, false)));
+            return Ok(self.direct(shard, self.effect(values)));
         }
         if let Some((table, shard)) = self.located.fixed.first() {
             return Err(self.apart(table, *shard, context));
@@ -158,7 +167,7 @@ impl Modify {
         }
         let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
-        let effect = self.effect(context, values, false);
+        let effect = self.effect(values);
         Ok(Plan::MultiWrite(MultiWrite { parts: shards.iter().map(part).collect(), effect, returning }))
     }
 
@@ -209,11 +218,9 @@ impl Modify {
         })
     }
 
-    fn effect(&self, context: &Context<'_>, values: &Values<'_>, reference: bool) -> WriteEffect {
-        let mode = mode_of(context.rules, &self.target);
-        let mut effect = effect(values.text, context, vec![self.target.rule_key().into_owned()], Some(mode));
-        effect.reference = reference;
-        effect
+    fn effect(&self, values: &Values<'_>) -> WriteEffect {
+        let redo = redo_with(&self.effect.redo, values.text, values.literals);
+        WriteEffect { redo, ..self.effect.clone() }
     }
 }
 

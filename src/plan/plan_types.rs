@@ -12,6 +12,8 @@ pub enum Plan {
     Direct(Direct),
     /// Several shards answer a read; their rows are merged.
     Scatter(Scatter),
+    /// The rows of several shards come to home, where PostgreSQL runs the statement over all of them.
+    Gather(Gather),
     /// Several shards are written, one statement each, all in one transaction.
     MultiWrite(MultiWrite),
     /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
@@ -81,14 +83,38 @@ pub struct Scatter {
     pub locks: bool,
 }
 
+/// A read that runs on home over copies of other shards' rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// Where it runs.
+    pub home: ShardId,
+    /// What runs there.
+    pub statement: Statement,
+    /// What is copied before, by table.
+    pub fetches: Vec<Fetch>,
+    /// Whether reference tables are read.
+    pub reads_reference: bool,
+}
+
+/// The rows of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// The table's name, in schema `public`; the copy has the same.
+    pub table: String,
+    /// The columns; empty where the catalog does not know the table, so that it cannot be copied.
+    pub columns: Vec<String>,
+    /// Where its rows are.
+    pub shards: ShardSet,
+    /// Whether home has all of them: then only a transaction's own writes, seen by itself alone, are a reason to copy.
+    pub in_place: bool,
+}
+
 /// A write over several shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiWrite {
     /// One statement per shard, the first is where home would be if the transaction has none yet.
     pub parts: Vec<Part>,
-    /// What it writes; `mode` is the weakest mode that the rules and the statement's safety allow. Where the parts'
-    /// texts differ (a split INSERT), the spans of `Redo::AfterFreeze` are those of the client's text, and each part's
-    /// own are `classify::freezes` of its text.
+    /// What it writes; `mode` is the weakest mode that the rules and the statement's safety allow.
     pub effect: WriteEffect,
     /// How RETURNING rows are put in order.
     pub returning: ReturningOrder,
@@ -137,8 +163,9 @@ pub struct WriteEffect {
 pub enum Redo {
     /// The text and its parameters say it all.
     Exact,
-    /// After these spans of the statement's text (as it is sent to the server) were replaced by literals.
-    AfterFreeze(Vec<Freeze>),
+    /// After calls of the `now()` family in the text, as it is sent to the server, were replaced by literals;
+    /// `classify::freezes` finds them.
+    AfterFreeze,
     /// Never (COPY, TRUNCATE, DDL, volatile functions); the reason is told to the client where it matters.
     Never(String),
 }

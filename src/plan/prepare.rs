@@ -5,7 +5,7 @@ use super::context::{Context, Values};
 use super::explain::Explain;
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
-use super::{copy, modify, read, utility};
+use super::{copy, gather, modify, read, utility};
 use crate::sql::insert::ReadError;
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -103,17 +103,19 @@ impl Prepared {
     pub fn plan(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
-            Body::Read(located, facts) => match read::direct(located, facts, context, values)? {
-                Some(plan) => Ok(plan),
-                None if self.text != values.text => self.again(context, values, ids),
-                None => read::scatter(located, facts, context, values),
+            Body::Read(located, facts) => match read::direct(located, facts, context, values) {
+                Ok(Some(plan)) => Ok(plan),
+                Ok(None) if self.text != values.text => self.again(context, values, ids),
+                Ok(None) => read::scatter(located, facts, context, values)
+                    .or_else(|refusal| gather::plan(facts, located, context, values, refusal)),
+                Err(refusal) => gather::plan(facts, located, context, values, refusal),
             },
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
-            Body::Insert(insert) => {
-                let plan = insert.plan(context.rules, context.catalog, values.text, &values.parameters, ids);
-                plan.map_err(named)
-            }
+            Body::Insert(insert) => match insert.plan(context.rules, context.catalog, values, ids).map_err(named)? {
+                Some(plan) => Ok(plan),
+                None => self.again(context, values, ids),
+            },
         }
     }
 
@@ -121,7 +123,8 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Insert(_) | Body::Explain(_) => false,
+            Body::Fixed(_) | Body::Explain(_) => false,
+            Body::Insert(insert) => insert.is_template(),
             Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
         }

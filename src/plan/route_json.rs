@@ -1,6 +1,6 @@
 //! A plan as JSON, for `route --json` and EXPLAIN (ROUTE, FORMAT json): shards, texts, merge steps, write mode.
 
-use super::{ParameterSource, Plan, Redo, Statement, WriteEffect};
+use super::{Gather, ParameterSource, Plan, Redo, Statement, WriteEffect};
 use crate::merge::MergeSpec;
 use crate::rules::RuleSet;
 use crate::types::{ShardId, ShardSet};
@@ -11,6 +11,7 @@ fn shards(plan: &Plan) -> ShardSet {
     match plan {
         Plan::Direct(direct) => [direct.shard].into_iter().collect(),
         Plan::Scatter(scatter) => scatter.shards,
+        Plan::Gather(gather) => gather.shards(),
         Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
         // Rows are split as they come: any shard that owns buckets may get some.
         Plan::Copy(_) => ShardSet::new(),
@@ -22,7 +23,9 @@ fn shards(plan: &Plan) -> ShardSet {
 pub fn shard_names(plan: &Plan, rules: &RuleSet) -> Vec<String> {
     let asked = match plan {
         Plan::Copy(_) => rules.placement.shards(),
-        Plan::Direct(_) | Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::Everywhere { .. } => shards(plan),
+        Plan::Direct(_) | Plan::Scatter(_) | Plan::Gather(_) | Plan::MultiWrite(_) | Plan::Everywhere { .. } => {
+            shards(plan)
+        }
     };
     asked.iter().map(|shard| rules.shard(shard).name.clone()).collect()
 }
@@ -37,6 +40,7 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
             view["write"] = write(direct.effect.as_ref());
         }
         Plan::Scatter(scatter) => view["merge"] = json!(merge_steps(&scatter.merge)),
+        Plan::Gather(gather) => view["fetch"] = fetches(gather, rules),
         Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
         Plan::Everywhere { effect, .. } => view["write"] = write(effect.as_ref()),
@@ -48,6 +52,7 @@ fn kind(plan: &Plan) -> &'static str {
     match plan {
         Plan::Direct(_) => "direct",
         Plan::Scatter(_) => "scatter",
+        Plan::Gather(_) => "gather",
         Plan::MultiWrite(_) => "multi_write",
         Plan::Copy(_) => "copy",
         Plan::Everywhere { .. } => "everywhere",
@@ -62,10 +67,17 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
     match plan {
         Plan::Direct(direct) => vec![on(direct.shard, &direct.statement)],
         Plan::Scatter(scatter) => scatter.shards.iter().map(|shard| on(shard, &scatter.statement)).collect(),
+        Plan::Gather(gather) => vec![on(gather.home, &gather.statement)],
         Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
         Plan::Copy(copy) => rules.placement.shards().iter().map(|shard| on(shard, &copy.statement)).collect(),
         Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),
     }
+}
+
+fn fetches(gather: &Gather, rules: &RuleSet) -> Value {
+    let names = |shards: ShardSet| shards.iter().map(|shard| rules.shard(shard).name.clone()).collect::<Vec<_>>();
+    let copied = gather.fetches.iter().filter(|fetch| !fetch.in_place);
+    copied.map(|fetch| json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards)})).collect()
 }
 
 fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {
@@ -86,9 +98,9 @@ fn write(effect: Option<&WriteEffect>) -> Value {
         let (mode, redo) = match &effect.redo {
             Redo::Never(reason) => ("two_phase", format!("never: {reason}")),
             Redo::Exact if effect.deferrable => ("eventual", "exact".to_owned()),
-            Redo::AfterFreeze(_) if effect.deferrable => ("eventual", "after freezing".to_owned()),
+            Redo::AfterFreeze if effect.deferrable => ("eventual", "after freezing".to_owned()),
             Redo::Exact => (effect.mode.name(), "exact".to_owned()),
-            Redo::AfterFreeze(_) => (effect.mode.name(), "after freezing".to_owned()),
+            Redo::AfterFreeze => (effect.mode.name(), "after freezing".to_owned()),
         };
         json!({
             "tables": effect.tables,

@@ -115,6 +115,17 @@ fn shown(plan: Plan, rules: &RuleSet) -> String {
             };
             format!("scatter {}: {sql}{}", shards.join("+"), merged(&scatter.merge))
         }
+        Plan::Gather(gather) => {
+            let sql = match &gather.statement {
+                Statement::Original => String::new(),
+                Statement::Rewritten { sql, .. } => format!(": {sql}"),
+            };
+            let fetched = gather.fetches.iter().filter(|fetch| !fetch.in_place).map(|fetch| {
+                let shards: Vec<String> = fetch.shards.iter().map(name).collect();
+                format!(" {}({}) {}", fetch.table, fetch.columns.join(","), shards.join("+"))
+            });
+            format!("gather {}{}{sql}", name(gather.home), fetched.collect::<String>())
+        }
         Plan::MultiWrite(write) => {
             let shards: Vec<String> = write.parts.iter().map(|part| name(part.shard)).collect();
             format!("writes {} {} {:?}", shards.join("+"), write.effect.mode.name(), write.returning)

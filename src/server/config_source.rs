@@ -72,10 +72,11 @@ fn fixed_for_life(start: &Config, new: &Config) -> Vec<&'static str> {
         ),
         (
             of_start.group_rows != of_new.group_rows
+                || of_start.gather_rows != of_new.gather_rows
                 || of_start.cross_shard_lock_timeout != of_new.cross_shard_lock_timeout
                 || of_start.wait_timeout != of_new.wait_timeout
                 || of_start.probe_interval != of_new.probe_interval,
-            "limits.group_rows, limits.cross_shard_lock_timeout, limits.wait_timeout, limits.probe_interval",
+            "limits.group_rows, limits.gather_rows, limits.cross_shard_lock_timeout, limits.wait_timeout, limits.probe_interval",
         ),
     ];
     changes.into_iter().filter(|(changed, _)| *changed).map(|(_, section)| section).collect()

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use tokio::net::TcpListener;
+use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::certificates::keep_certificates;
@@ -56,9 +57,9 @@ pub struct ControlStart {
 /// Starts the thread; its result is the number of workers that did not end in time.
 pub fn spawn(start: ControlStart) -> io::Result<JoinHandle<usize>> {
     Builder::new().name("control".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => LocalSet::new().block_on(&runtime, run(start)),
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        match builder.enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(run(start)),
             Err(error) => {
                 error!(%error, "the control thread cannot start");
                 start.proxy.workers()

@@ -35,6 +35,7 @@ impl Conversations {
             cross_shard_lock_timeout: limits.cross_shard_lock_timeout,
             wait_timeout: limits.wait_timeout,
             group_rows: limits.group_rows,
+            gather_rows: limits.gather_rows,
         };
         Self { worker: Rc::new(Worker::new(proxy, pools, plans, limits)) }
     }

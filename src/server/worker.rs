@@ -10,8 +10,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
@@ -65,11 +66,11 @@ pub fn spawn(start: WorkerStart) -> io::Result<JoinHandle<()>> {
 }
 
 fn run(start: WorkerStart) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    // A task of its own: what `block_on` waits for is looked at whenever any client wakes.
-    let served = local.spawn_local(serve(start));
-    local.block_on(&runtime, served).map_err(io::Error::other)?
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    // Its tasks are the runtime's own: those of a `LocalSet` are woken through a second queue.
+    let runtime = builder.enable_all().build_local(LocalOptions::default())?;
+    let served = runtime.spawn_local(serve(start));
+    runtime.block_on(served).map_err(io::Error::other)?
 }
 
 async fn serve(start: WorkerStart) -> io::Result<()> {

@@ -120,8 +120,11 @@ impl Session {
             }
             self.warn(SqlState::NO_ACTIVE_TRANSACTION, "there is no transaction in progress");
         }
-        let modes = self.link.transaction.begin_statement().strip_prefix("BEGIN").unwrap_or("").trim().to_owned();
-        let snapshot = self.link.transaction.snapshot_isolation;
+        let chained = chain.then(|| {
+            let transaction = &self.link.transaction;
+            let modes = transaction.begin_statement().strip_prefix("BEGIN").unwrap_or("").trim().to_owned();
+            (modes, transaction.snapshot_isolation)
+        });
         let tag = if commit && !failed { "COMMIT" } else { "ROLLBACK" };
         if tag == "COMMIT" {
             let committed = self.link.commit().await;
@@ -131,7 +134,7 @@ impl Session {
             self.link.rollback().await;
             self.transaction_ended(false).await;
         }
-        if chain {
+        if let Some((modes, snapshot)) = chained {
             self.link.transaction.open(Block::Explicit, &modes, snapshot);
         }
         backend::write_command_complete(self.link.client.output(), tag);

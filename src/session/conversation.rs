@@ -1,6 +1,7 @@
 //! The conversation after the login: messages in, replies out, until the client leaves.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tracing::{debug, info};
@@ -23,21 +24,29 @@ pub(super) struct Session {
     pub extended: Extended,
     /// What SHOW CLIENTS says of it.
     pub record: ClientHandle,
+    /// When it last began or ended some work: the clock is read there only.
+    pub moment: Instant,
 }
 
 /// Serves one accepted connection to its end. Never fails: what goes wrong is told to the client or logged.
+///
+/// Each part is in the heap: a task has the size of its largest part for as long as it lives, and most clients are idle.
 pub async fn run(stream: Stream, worker: Rc<Worker>, stranger: Stranger) {
     let client = Client::new(stream, worker.proxy.config.limits.pre_auth_message);
-    match login::enter(client, worker, stranger).await {
-        Ok(Some(Entrance::Session(session))) if session.link.identity.passthrough => relay::serve(*session).await,
-        Ok(Some(Entrance::Session(session))) => serve(*session).await,
-        Ok(Some(Entrance::Console { record, client, worker })) => console::serve(*client, worker, *record).await,
+    match Box::pin(login::enter(client, worker, stranger)).await {
+        Ok(Some(Entrance::Session(session))) if session.link.identity.passthrough => {
+            Box::pin(relay::serve(session)).await;
+        }
+        Ok(Some(Entrance::Session(session))) => Box::pin(serve(session)).await,
+        Ok(Some(Entrance::Console { record, client, worker })) => {
+            Box::pin(console::serve(*client, worker, *record)).await;
+        }
         Ok(None) => {}
         Err(error) => debug!(?error, "a client left during its login"),
     }
 }
 
-async fn serve(mut session: Session) {
+async fn serve(mut session: Box<Session>) {
     let signal = session.record.end_signal();
     if session.link.worker.proxy.drain.phase() != DrainPhase::Serving {
         // It may have begun before the client was on the list of those that are woken.
@@ -57,7 +66,8 @@ async fn serve(mut session: Session) {
         };
         let handled = match message {
             Ok((b'X', _)) => break,
-            Ok((kind, body)) => session.handle(kind, body).await,
+            // In the heap only while there is work, for the same reason.
+            Ok((kind, body)) => Box::pin(session.handle(kind, body)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = handled {
@@ -96,7 +106,19 @@ impl Session {
             TransactionStatus::Idle => ClientState::Idle,
             TransactionStatus::Open | TransactionStatus::Failed => ClientState::IdleInTransaction,
         };
-        self.record.set_state(state, self.link.worker.proxy.now_ms());
+        self.record.set_state(state, self.link.worker.wall_ms(self.moment));
+    }
+
+    /// Begins to work for the client.
+    pub(super) fn begin_work(&mut self) {
+        self.moment = Instant::now();
+        self.record.set_state(ClientState::Active, self.link.worker.wall_ms(self.moment));
+    }
+
+    /// Ends what [`Session::begin_work`] began: a Query message, or a run of the extended protocol.
+    pub(super) fn end_work(&mut self) {
+        let begun = std::mem::replace(&mut self.moment, Instant::now());
+        self.link.worker.proxy.metrics.latency(self.moment.duration_since(begun));
     }
 
     async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
@@ -115,7 +137,7 @@ impl Session {
     }
 
     async fn query(&mut self, body: &Bytes) -> Result<(), ClientError> {
-        self.record.set_state(ClientState::Active, self.link.worker.proxy.now_ms());
+        self.begin_work();
         if !self.finish_pipeline().await? {
             return Ok(());
         }
@@ -127,6 +149,7 @@ impl Session {
         }
         self.end_implicit().await?;
         self.settle_keeping().await?;
+        self.end_work();
         self.ready();
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Start-up packet, authentication, database: who may come in, and as whom.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
@@ -251,7 +251,7 @@ async fn open_session(
         schema_dirty: false,
         worker,
     };
-    greet(Session { link, extended: Extended::default(), record }).await
+    greet(Session { link, extended: Extended::default(), record, moment: Instant::now() }).await
 }
 
 /// Puts the client on the list, unless its database is disabled or it is one too many.

@@ -25,6 +25,7 @@ mod read;
 mod scan;
 mod scope;
 mod set;
+mod shift;
 mod splice;
 mod split;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use prepared_name::{names_statement, prepared_name};
 pub use read::{Unreadable, read};
 pub use scan::{Scanner, Token, TokenKind};
 pub use set::transaction_defaults;
+pub use shift::Shift;
 pub use splice::splice;
 pub use split::split;
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

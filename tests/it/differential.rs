@@ -28,6 +28,7 @@ macro_rules! statement_files {
 statement_files! {
     direct_reads
     merged_reads
+    gathered_reads
     known_wrong_answers
     inserts
     changes

@@ -18,6 +18,7 @@ mod drivers;
 mod encryption;
 mod function_calls;
 mod fuzz;
+mod gather;
 mod hostile;
 mod ledger;
 mod lent;

@@ -1,17 +1,20 @@
 //! What an INSERT does as far as committing it is concerned: mode, redo, and whether it may be deferred.
 
 use crate::plan::catalog::{Catalog, Column, Table, TableKind};
-use crate::plan::{Redo, Statement, WriteEffect, classify};
+use crate::plan::{Redo, WriteEffect, classify};
 use crate::rules::{Distribution, MultiShardRule, RuleMode, RuleSet, TableRule};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Source};
 use crate::types::{Refusal, WriteMode};
 
 use super::key::{KeyColumn, type_named};
 use super::parameters::Parameters;
+use super::prepared::Moved;
 use super::slots::Layout;
 
 /// What the effect of one INSERT is judged from.
 pub struct Judge<'a> {
+    /// The text of this execution.
+    pub(super) moved: Moved<'a>,
     /// What it says.
     pub facts: &'a InsertFacts,
     /// Its columns and ids.
@@ -26,7 +29,7 @@ pub struct Judge<'a> {
     pub catalog: &'a Catalog,
     /// The values.
     pub parameters: &'a Parameters<'a>,
-    /// How the client's text can be redone.
+    /// How a text of this shape can be redone.
     pub redo: &'a Redo,
 }
 
@@ -60,11 +63,8 @@ pub fn target_table(rule: Option<&TableRule>, name: &str) -> String {
 
 impl Judge<'_> {
     /// Returns the effect of the statement.
-    pub fn effect(&self, statement: &Statement) -> Result<WriteEffect, Refusal> {
-        let redo = match (statement, self.redo) {
-            (Statement::Rewritten { sql, .. }, Redo::AfterFreeze(_)) => classify::redo(sql, self.catalog),
-            (Statement::Original | Statement::Rewritten { .. }, redo) => redo.clone(),
-        };
+    pub fn effect(&self) -> Result<WriteEffect, Refusal> {
+        let redo = classify::redo_with(self.redo, self.moved.text, self.moved.literals);
         let mut effect = WriteEffect {
             tables: vec![target_table(self.rule, self.table)],
             reference: false,
@@ -90,9 +90,9 @@ impl Judge<'_> {
         Ok(effect)
     }
 
-    /// Returns how the client's text can be redone: it must say it all, and so must the defaults of columns left out.
-    pub fn redo_of(&self, text: &str) -> Redo {
-        let redo = classify::redo(text, self.catalog);
+    /// Returns how a text of this shape can be redone: it must say it all, and so must the defaults of columns left out.
+    pub fn redo_of_shape(&self) -> Redo {
+        let redo = classify::redo_of_shape(self.moved.text, self.catalog);
         if matches!(redo, Redo::Never(_)) {
             return redo;
         }
@@ -184,6 +184,6 @@ impl Judge<'_> {
         }
         let Some(key_type) = type_named(&column.type_name) else { return false };
         let target = KeyColumn { table: String::new(), name: String::new(), key_type, length: None };
-        target.value(cell, self.parameters).is_ok()
+        target.value(&self.moved.cell(cell), self.parameters).is_ok()
     }
 }

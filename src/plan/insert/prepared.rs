@@ -1,10 +1,13 @@
 //! One INSERT, read once, planned at every execution.
 
+use std::borrow::Cow;
+
 use crate::plan::catalog::Catalog;
+use crate::plan::context::Values;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
 use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
-use crate::sql::TableName;
-use crate::sql::insert::{InsertFacts, Row, Source};
+use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
+use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{KeyValue, Refusal, ShardId, SqlState};
 
 use super::effect::{Judge, target_table};
@@ -25,8 +28,19 @@ pub struct PreparedInsert {
     pub(super) name: String,
     pub(super) layout: Layout,
     pub(super) target: Target,
-    /// How the client's text can be redone.
+    /// How a text of this shape can be redone; its constants may forbid it.
     redo: Redo,
+    /// The text that was read, and its constants.
+    text: Box<str>,
+    literals: Box<[Literal]>,
+}
+
+/// The text of one execution: the one that was read, or one that differs from it in constants only.
+#[derive(Clone, Copy)]
+pub(super) struct Moved<'a> {
+    pub(super) text: &'a str,
+    pub(super) literals: &'a [Literal],
+    pub(super) shift: Shift<'a>,
 }
 
 /// Where the rows go.
@@ -72,15 +86,40 @@ impl PreparedInsert {
             Some(Distribution::Single { shard }) => Target::Home(*shard),
             None => Target::Home(unlisted(&facts.table, rules)?),
         };
-        let mut prepared = Self { facts, name, layout, target, redo: Redo::Exact };
+        let constants = literals(text).into_boxed_slice();
+        let mut prepared =
+            Self { facts, name, layout, target, redo: Redo::Exact, text: text.into(), literals: constants };
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
         prepared.check_query(rule)?;
-        prepared.redo = prepared.judge(rules, catalog, &Parameters::default()).redo_of(text);
+        prepared.redo = prepared.judge(rules, catalog, &Parameters::default(), prepared.itself()).redo_of_shape();
         Ok(prepared)
     }
 
-    /// Plans one execution. `text` is the one that the facts were read from; `ids` is asked once per tag.
+    /// Tells whether it holds for every text with the same skeleton whose constants stand where these do.
+    pub fn is_template(&self) -> bool {
+        let Source::Values(rows) = &self.facts.source else { return false };
+        let names_tag = |row: &Row| row.cells.iter().any(|cell| matches!(cell.value, CellValue::NextId(_)));
+        // A tag is a constant that decides what is made.
+        !self.facts.with && !self.facts.subquery && !self.layout.nests_calls() && !rows.iter().any(names_tag)
+    }
+
+    /// Tells whether it can plan this text with these constants.
+    pub fn is_for(&self, text: &str, literals: &[Literal]) -> bool {
+        self.moved(text, literals).is_some()
+    }
+
+    /// Returns where the constants of the text at hand are; `None` if more than they differ from the text that was read.
+    fn moved<'a>(&'a self, text: &'a str, literals: &'a [Literal]) -> Option<Moved<'a>> {
+        let shift = Shift::between((&self.text, &self.literals), (text, literals))?;
+        (shift.is_none() || self.is_template()).then_some(Moved { text, literals, shift })
+    }
+
+    pub(super) fn itself(&self) -> Moved<'_> {
+        Moved { text: &self.text, literals: &self.literals, shift: Shift::NONE }
+    }
+
+    /// Plans one execution; `None` if the text is not one that this was made for. `ids` is asked once per tag.
     ///
     /// # Errors
     /// Refuses what the values at hand make impossible, and passes on what `ids` refuses.
@@ -88,7 +127,18 @@ impl PreparedInsert {
         &self,
         rules: &RuleSet,
         catalog: &Catalog,
-        text: &str,
+        values: &Values<'_>,
+        ids: &mut MakeIds<'_>,
+    ) -> Result<Option<Plan>, Refusal> {
+        let Some(moved) = self.moved(values.text, values.literals) else { return Ok(None) };
+        self.plan_moved(rules, catalog, moved, &values.parameters, ids).map(Some)
+    }
+
+    fn plan_moved(
+        &self,
+        rules: &RuleSet,
+        catalog: &Catalog,
+        moved: Moved<'_>,
         parameters: &Parameters<'_>,
         ids: &mut MakeIds<'_>,
     ) -> Result<Plan, Refusal> {
@@ -99,30 +149,41 @@ impl PreparedInsert {
         let made = self.make_ids(ids)?;
         let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
         let count = parameters.values.len();
-        let rendering =
-            Rendering { text, facts: &self.facts, layout: &self.layout, ids: &made, form, parameters: count };
-        let judge = self.judge(rules, catalog, parameters);
-        let shards = self.shards_of_rows(rules, parameters, &made)?;
+        let rendering = Rendering {
+            text: moved.text,
+            shift: moved.shift,
+            facts: &self.facts,
+            layout: &self.layout,
+            ids: &made,
+            form,
+            parameters: count,
+        };
+        let judge = self.judge(rules, catalog, parameters, moved);
+        let shards = self.shards_of_rows(rules, parameters, &made, moved)?;
         match shards.as_slice() {
             [(shard, _)] => {
                 let statement = rendering.whole();
-                let effect = Some(judge.effect(&statement)?);
+                let effect = Some(judge.effect()?);
                 Ok(Plan::Direct(Direct { shard: *shard, statement, effect, anywhere: false, reads_reference }))
             }
             parts => self.split(parts, &rendering, &judge),
         }
     }
 
-    /// Returns a text for Parse and Describe at one server: `parameters` says how many the client's text has at most.
-    pub fn describe_text(&self, text: &str) -> Describe {
+    /// Returns what a server's Parse and Describe are asked in place of `text`; `None` if the text is not one that this
+    /// was made for.
+    pub fn describe_text(&self, text: &str) -> Option<Describe> {
+        let constants = literals(text);
+        let shift = self.moved(text, &constants)?.shift;
         let parameters = self.facts.parameters.iter().map(|used| used.index + 1).max().unwrap_or(0);
         let ids = vec![0; self.layout.slots.len()];
         let form = IdForm::Parameter;
-        let rendering = Rendering { text, facts: &self.facts, layout: &self.layout, ids: &ids, form, parameters };
-        match rendering.whole() {
+        let rendering =
+            Rendering { text, shift, facts: &self.facts, layout: &self.layout, ids: &ids, form, parameters };
+        Some(match rendering.whole() {
             Statement::Original => Describe { sql: text.to_owned(), injected: 0 },
             Statement::Rewritten { sql, .. } => Describe { sql, injected: ids.len() },
-        }
+        })
     }
 
     /// Tells whether ids are put in, so that servers get another text than the client's.
@@ -148,9 +209,11 @@ impl PreparedInsert {
         rules: &'a RuleSet,
         catalog: &'a Catalog,
         parameters: &'a Parameters<'a>,
+        moved: Moved<'a>,
     ) -> Judge<'a> {
         let rule = rules.table(&self.name);
         Judge {
+            moved,
             facts: &self.facts,
             layout: &self.layout,
             table: &self.name,
@@ -191,6 +254,7 @@ impl PreparedInsert {
         rules: &RuleSet,
         parameters: &Parameters<'_>,
         made: &[i64],
+        moved: Moved<'_>,
     ) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
         let Target::Sharded { key, position } = &self.target else {
             let Target::Home(shard) = &self.target else { return Ok(Vec::new()) };
@@ -204,7 +268,10 @@ impl PreparedInsert {
         };
         let mut shards: Vec<(ShardId, Vec<u32>)> = Vec::new();
         for (number, row) in rows.iter().enumerate() {
-            let value = key_of_row(key, *position, row, generated.get(number).copied().flatten(), parameters)?;
+            let value = match generated.get(number).copied().flatten() {
+                Some(id) => key.generated(id)?,
+                None => key_of_row(key, *position, row, parameters, moved)?,
+            };
             let shard = rules.shard_of(key.key_type, &value);
             match shards.iter_mut().find(|(known, _)| *known == shard) {
                 Some((_, rows)) => rows.push(number as u32),
@@ -243,8 +310,7 @@ impl PreparedInsert {
             .iter()
             .map(|(shard, rows)| Part { shard: *shard, statement: rendering.part(rows), rows: rows.clone() })
             .collect();
-        // The spans to freeze are those of the client's text here: the parts differ, and each has its own.
-        let effect = judge.effect(&Statement::Original)?;
+        let effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
         Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
     }
@@ -269,13 +335,22 @@ fn key_of_row(
     key: &KeyColumn,
     position: usize,
     row: &Row,
-    generated: Option<i64>,
     parameters: &Parameters<'_>,
+    moved: Moved<'_>,
 ) -> Result<KeyValue, Refusal> {
-    match (generated, row.cells.get(position)) {
-        (Some(id), _) => key.generated(id),
-        (None, Some(cell)) => key.value(cell, parameters),
-        (None, None) => Err(refuse::missing_key(&key.table, &key.name)),
+    match row.cells.get(position) {
+        Some(cell) => key.value(&moved.cell(cell), parameters),
+        None => Err(refuse::missing_key(&key.table, &key.name)),
+    }
+}
+
+impl Moved<'_> {
+    /// Returns what stands in the text at hand where the text that was read has `cell`.
+    pub(super) fn cell<'c>(&self, cell: &'c Cell) -> Cow<'c, Cell> {
+        if self.shift.is_none() {
+            return Cow::Borrowed(cell);
+        }
+        read_cell(&self.text[self.shift.span(&cell.span)]).map_or(Cow::Borrowed(cell), Cow::Owned)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::plan::{ParameterSource, Statement};
 use crate::sql::insert::{InsertFacts, Row, Source};
-use crate::sql::splice;
+use crate::sql::{Shift, splice};
 
 use super::slots::Layout;
 
@@ -23,7 +23,9 @@ pub enum IdForm {
 pub struct Rendering<'a> {
     /// The client's text.
     pub text: &'a str,
-    /// What it says.
+    /// Where the bytes of the text that was read are in the client's.
+    pub shift: Shift<'a>,
+    /// What the text that was read says.
     pub facts: &'a InsertFacts,
     /// Where ids go.
     pub layout: &'a Layout,
@@ -44,7 +46,7 @@ impl Rendering<'_> {
         let mut edits: Edits = self.layout.list.iter().cloned().collect();
         let used: Vec<usize> = (0..self.parameters).collect();
         let parameters = self.id_edits(|_| true, used, &mut edits);
-        Statement::Rewritten { sql: splice(self.text, &edits), parameters }
+        Statement::Rewritten { sql: splice(self.text, &self.shift.edits(&edits)), parameters }
     }
 
     /// Returns the statement with the rows `kept`, ascending positions, at least one; parameters are renumbered.
@@ -58,7 +60,7 @@ impl Rendering<'_> {
         remove_rows(rows, &keeps, &mut edits);
         let used = self.renumber(rows, &keeps, &mut edits);
         let parameters = self.id_edits(|row| keeps[row], used, &mut edits);
-        Statement::Rewritten { sql: splice(self.text, &edits), parameters }
+        Statement::Rewritten { sql: splice(self.text, &self.shift.edits(&edits)), parameters }
     }
 
     /// Writes the ids of the rows that stay; returns the list of parameters, `used` of the client's first.

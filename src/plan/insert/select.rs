@@ -53,8 +53,8 @@ impl PreparedInsert {
             Target::Home(shard) => From::One { shard: *shard, reads_reference: self.check_subqueries(rules)? },
             Target::Sharded { key, position } => self.source_of_sharded(rules, key, *position, parameters)?,
         };
-        let judge = self.judge(rules, catalog, parameters);
-        let effect = judge.effect(&Statement::Original)?;
+        let judge = self.judge(rules, catalog, parameters, self.itself());
+        let effect = judge.effect()?;
         match from {
             From::One { shard, reads_reference } => Ok(Plan::Direct(Direct {
                 shard,

@@ -43,6 +43,11 @@ impl Layout {
     pub fn makes(&self, row: usize, column: usize) -> bool {
         self.slots.binary_search_by_key(&(row, column), |slot| (slot.row, slot.column)).is_ok()
     }
+
+    /// Tells whether ids are made for calls inside of expressions.
+    pub fn nests_calls(&self) -> bool {
+        self.slots.iter().any(|slot| slot.column == NESTED)
+    }
 }
 
 /// Lays out an INSERT of rows or of DEFAULT VALUES; a query gets its columns only.

@@ -70,7 +70,7 @@ fn a_key_counts_only_where_it_restricts() {
         select * from orders where user_id = {a}::text::bigint => scatter s0+s1+s2: =
         select * from orders where user_id in ({a}, {b}) => scatter s1+s2: =
         select * from orders where user_id = {a} or user_id = {b} => scatter s0+s1+s2: =
-        select * from orders where user_id = any(select buyer from order_items where buyer = {a}) => refused not_colocated
+        select * from orders where user_id = any(select buyer from order_items where buyer = {a}) => gather s0 order_items() s1 orders() s0+s1+s2
         update orders set total = 1 => refused missing_sharding_key
         update orders set total = case when user_id = {a} then 1 else 2 end => refused missing_sharding_key
         update orders set total = 1 where user_id = {a} or total = 2 => refused missing_sharding_key
@@ -91,7 +91,7 @@ fn joins_and_subqueries_follow_the_key() {
         select * from orders o, order_items i where i.buyer = o.user_id and o.user_id = {b} => direct s2
         select * from orders o, order_items i where buyer = user_id and user_id = {b} => direct s2
         select * from orders o left join order_items i on i.buyer = o.user_id where o.user_id = {b} => direct s2
-        select * from orders o join order_items i on i.order_id = o.id where o.user_id = {b} => refused not_colocated
+        select * from orders o join order_items i on i.order_id = o.id where o.user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
         select * from orders o join order_items i on i.order_id = o.id where o.user_id = {b} and i.buyer = {b} => direct s2
         select * from orders o join order_items i on i.order_id = o.id where o.user_id = {a} and i.buyer = {c} => direct s1
         select * from orders o join order_items i on i.buyer = o.user_id => scatter s0+s1+s2: =
@@ -99,36 +99,36 @@ fn joins_and_subqueries_follow_the_key() {
         select * from orders o left join order_items i on i.buyer = o.user_id and i.buyer = {a} => scatter s0+s1+s2: =
         select * from orders o left join order_items i on i.buyer = o.user_id and o.user_id = {a} => scatter s0+s1+s2: =
         select * from orders o right join order_items i on i.buyer = o.user_id where i.buyer = {b} => direct s2
-        select * from orders o full join order_items i on i.buyer = o.user_id => refused sharded_subquery
-        select * from regions r left join orders o on o.region = r.id => refused sharded_subquery
+        select * from orders o full join order_items i on i.buyer = o.user_id => gather s0 order_items() s0+s1+s2 orders() s0+s1+s2
+        select * from regions r left join orders o on o.region = r.id => gather s0 orders() s0+s1+s2
         select * from orders o left join regions r on o.region = r.id => scatter s0+s1+s2: =
         select * from regions r right join orders o on o.region = r.id => scatter s0+s1+s2: =
         select * from orders o join regions r on r.id = o.region where o.user_id = {b} => direct s2 ref
         select * from orders o where exists (select 1 from order_items i where i.buyer = o.user_id) and o.user_id = {b} => direct s2
         select * from orders o where exists (select 1 from order_items i where i.buyer = o.user_id) => scatter s0+s1+s2: =
         select * from orders o where not exists (select 1 from order_items i where i.buyer = o.user_id) => scatter s0+s1+s2: =
-        select * from orders o where exists (select 1 from order_items i where i.order_id = o.id) => refused not_colocated
+        select * from orders o where exists (select 1 from order_items i where i.order_id = o.id) => gather s0 order_items() s0+s1+s2 orders() s0+s1+s2
         select * from orders where user_id in (select buyer from order_items) and user_id = {b} => direct s2
         select * from orders where user_id in (select buyer from order_items where buyer = {b}) => direct s2
         select * from orders where user_id in (select buyer from order_items) => scatter s0+s1+s2: =
-        select * from orders where user_id in (select buyer from order_items limit 5) => refused not_colocated
-        select * from orders where user_id not in (select buyer from order_items) => refused not_colocated
-        select * from orders where user_id = {b} and id in (select order_id from order_items) => refused not_colocated
+        select * from orders where user_id in (select buyer from order_items limit 5) => gather s0 order_items() s0+s1+s2 orders() s0+s1+s2
+        select * from orders where user_id not in (select buyer from order_items) => gather s0 order_items() s0+s1+s2 orders() s0+s1+s2
+        select * from orders where user_id = {b} and id in (select order_id from order_items) => gather s0 order_items() s0+s1+s2 orders() s2
         select (select count(*) from order_items i where i.buyer = o.user_id) from orders o where o.user_id = {b} => direct s2
         with x as (select * from orders where user_id = {b}) select * from x => direct s2
         with x as (select user_id, total from orders) select * from x where user_id = {b} => direct s2
-        with x as (select user_id from orders) select * from x a, x b where a.user_id = {b} => refused sharded_subquery
+        with x as (select user_id from orders) select * from x a, x b where a.user_id = {b} => gather s0 orders() s0+s1+s2
         with orders as (select 1 as user_id) select * from orders where user_id = {b} => direct s0 any
-        with x as (select user_id from orders limit 5) select * from x where user_id = {b} => refused sharded_subquery
+        with x as (select user_id from orders limit 5) select * from x where user_id = {b} => gather s0 orders() s0+s1+s2
         select * from (select user_id, count(*) as n from orders group by user_id) d where d.user_id = {b} => direct s2
-        select * from (select max(user_id) as user_id from orders) d where d.user_id = {b} => refused sharded_subquery
+        select * from (select max(user_id) as user_id from orders) d where d.user_id = {b} => gather s0 orders() s0+s1+s2
         select * from (select user_id u from orders) d (k) where d.k = {b} => direct s2
-        select * from orders as o (user_id, id) where user_id = {a} => refused not_colocated
+        select * from orders as o (user_id, id) where user_id = {a} => gather s0 orders() s0+s1+s2
         select * from orders where user_id = {a} union select * from orders where user_id = {c} => direct s1
-        select * from orders where user_id = {a} union select * from orders => refused sharded_subquery
-        select * from orders where user_id = {a} union all select * from orders where user_id = {b} => refused sharded_subquery
+        select * from orders where user_id = {a} union select * from orders => gather s0 orders() s0+s1+s2
+        select * from orders where user_id = {a} union all select * from orders where user_id = {b} => gather s0 orders() s1+s2
         select * from orders o, lateral (select * from order_items i where i.buyer = o.user_id limit 1) l where o.user_id = {b} => direct s2
-        select * from orders o cross join people p where o.user_id = {a} => refused not_colocated
+        select * from orders o cross join people p where o.user_id = {a} => gather s0 orders() s1 people() s0+s1+s2
         select * from (orders o join order_items i on i.buyer = o.user_id) where o.user_id = {b} => direct s2
         ",
     );
@@ -159,11 +159,11 @@ fn other_tables_have_one_place() {
         select * from only orders => unreadable
         select * from only (orders) => unreadable
         select * from settings, regions => direct s1 ref
-        select * from settings, nowhere => refused different_shards
+        select * from settings, nowhere => gather s0 settings() s1
         select * from settings s, orders o where o.user_id = {a} => direct s1
-        select * from settings s, orders o where o.user_id = {b} => refused different_shards
-        select * from settings s, orders o => refused different_shards
-        select * from nowhere n, orders o where o.user_id = {a} => refused different_shards
+        select * from settings s, orders o where o.user_id = {b} => gather s0 orders() s2 settings() s1
+        select * from settings s, orders o => gather s0 orders() s0+s1+s2 settings() s1
+        select * from nowhere n, orders o where o.user_id = {a} => gather s0 orders() s1
         ",
     );
 }
@@ -181,25 +181,25 @@ fn rows_merge_in_order() {
         select id from orders order by lower(note) desc => scatter s0+s1+s2: select id, lower(note) from orders order by lower(note) desc | hide 1 | by 1 desc nulls first
         select lower(note) from orders order by LOWER( note ) => scatter s0+s1+s2: = | by 0 asc
         select * from orders order by id, total => scatter s0+s1+s2: select *, id, total from orders order by id, total | hide 2 | by -2 asc | by -1 asc
-        select * from orders order by 2 => refused merge_shape
+        select * from orders order by 2 => gather s0 orders() s0+s1+s2
         select id from orders limit 5 => scatter s0+s1+s2: = | limit 5
         select id from orders order by id limit 5 offset 10 => scatter s0+s1+s2: select id from orders order by id LIMIT 15  | by 0 asc | limit 5 | offset 10
         select id from orders offset 10 => scatter s0+s1+s2: select id from orders  | offset 10
         select id from orders limit all => scatter s0+s1+s2: select id from orders 
         select id from orders limit null => scatter s0+s1+s2: =
-        select id from orders limit 2 + 3 => refused merge_shape
+        select id from orders limit 2 + 3 => gather s0 orders() s0+s1+s2
         select id from orders fetch first 5 rows only => scatter s0+s1+s2: = | limit 5
         select id from orders order by id offset 2 rows fetch next 5 rows only => scatter s0+s1+s2: select id from orders order by id LIMIT 7  | by 0 asc | limit 5 | offset 2
         select id from orders fetch first row only => refused merge_shape
-        select id from orders order by id fetch first 5 rows with ties => refused merge_shape
+        select id from orders order by id fetch first 5 rows with ties => gather s0 orders() s0+s1+s2
         select distinct region from orders => scatter s0+s1+s2: = | distinct
         select distinct region from orders order by region limit 3 => scatter s0+s1+s2: = | distinct | by 0 asc | limit 3
-        select distinct region from orders order by total => refused merge_shape
-        select distinct on (region) region from orders => refused merge_shape
+        select distinct region from orders order by total => gather s0 orders() s0+s1+s2
+        select distinct on (region) region from orders => gather s0 orders() s0+s1+s2
         select row_number() over (order by id) from orders => refused unknown_function
-        select sum(id) over () from orders => refused merge_shape
-        select id from orders union all select id from orders => refused sharded_subquery
-        select random() from orders => refused unknown_function
+        select sum(id) over () from orders => gather s0 orders() s0+s1+s2
+        select id from orders union all select id from orders => gather s0 orders() s0+s1+s2
+        select random() from orders => gather s0 orders() s0+s1+s2
         select nextval('s') from orders => refused unknown_function
         select my_aggregate(total) from orders => refused unknown_function
         select * from orders for update => scatter s0+s1+s2: =
@@ -223,19 +223,19 @@ fn aggregates_fold() {
         select o.region, count(*) from orders o group by region => scatter s0+s1+s2: = | fold key,sum show 2
         select count(*) from orders group by region => scatter s0+s1+s2: select count(*), region from orders group by region | fold sum,key show 1
         select lower(note), count(*) from orders group by lower(note) => scatter s0+s1+s2: = | fold key,sum show 2
-        select lower(note) as n, count(*) from orders group by n => refused merge_group
+        select lower(note) as n, count(*) from orders group by n => gather s0 orders() s0+s1+s2
         select region, count(*) n from orders group by region order by n desc limit 3 => scatter s0+s1+s2: select region, count(*) n from orders group by region order by n desc  | fold key,sum show 2 | by 1 desc nulls first | limit 3
         select region from orders group by region order by count(*) => scatter s0+s1+s2: select region, count(*) from orders group by region order by count(*) | fold key,sum show 1 | by 1 asc
         select region, avg(total) from orders group by region order by 2 => refused merge_order
-        select region, count(*) from orders group by region having count(*) > 1 => refused merge_having
-        select count(*) + 1 from orders => refused merge_expression
-        select round(avg(total), 2) from orders => refused merge_expression
-        select coalesce(sum(total), 0) from orders => refused merge_expression
-        select count(distinct region) from orders => refused merge_aggregate
+        select region, count(*) from orders group by region having count(*) > 1 => gather s0 orders() s0+s1+s2
+        select count(*) + 1 from orders => gather s0 orders() s0+s1+s2
+        select round(avg(total), 2) from orders => gather s0 orders() s0+s1+s2
+        select coalesce(sum(total), 0) from orders => gather s0 orders() s0+s1+s2
+        select count(distinct region) from orders => gather s0 orders() s0+s1+s2
         select string_agg(note, ',' order by id) from orders => refused unknown_function
-        select distinct count(*) from orders => refused merge_shape
-        select region, count(*) from orders group by rollup (region) => refused merge_shape
-        select region, note, count(*) from orders group by region => refused merge_group
+        select distinct count(*) from orders => gather s0 orders() s0+s1+s2
+        select region, count(*) from orders group by rollup (region) => gather s0 orders() s0+s1+s2
+        select region, note, count(*) from orders group by region => gather s0 orders() s0+s1+s2
         select user_id, count(distinct region) from orders group by user_id having count(*) > 1 => scatter s0+s1+s2: =
         select user_id, count(*) + 1 as n from orders group by 1 order by n desc limit 2 => scatter s0+s1+s2: = | by 1 desc nulls first | limit 2
         select sum(total) filter (where paid) from orders => scatter s0+s1+s2: = | fold sum show 1
@@ -377,26 +377,26 @@ fn unusual_grammar_is_read_right_or_refused() {
     check(
         "
         select * from orders tablesample bernoulli (10) where user_id = {b} => direct s2
-        select * from orders natural join order_items where user_id = {b} => refused not_colocated
+        select * from orders natural join order_items where user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
         select * from orders, only order_items => unreadable
         select * from orders where user_id = {b} and exists (table order_items) => unreadable
-        select * from orders where user_id = {b} union all table order_items => refused sharded_subquery
+        select * from orders where user_id = {b} union all table order_items => gather s0 order_items() s0+s1+s2 orders() s2
         select * from orders o join (values ({a}), ({c})) v(k) on v.k = o.user_id => scatter s0+s1+s2: =
         select * from ((select * from orders where user_id = {b})) x => direct s2
         (select * from orders where user_id = {b}) => direct s2
-        (select * from orders) order by 1 => refused merge_shape
+        (select * from orders) order by 1 => gather s0 orders() s0+s1+s2
         select * from orders where user_id = {b} = true => scatter s0+s1+s2: =
         select * from orders where user_id = {b} is false => scatter s0+s1+s2: =
         select * from orders where user_id = {b} || '' => scatter s0+s1+s2: =
         select * from orders where user_id = all(array[{b}]) => scatter s0+s1+s2: =
         select * from orders where user_id = some(array[{b}]) => direct s2
-        select * from orders o where o.user_id = {b} limit (select count(*) from order_items) => refused not_colocated
-        select * from orders o where o.user_id = {b} order by (select max(id) from order_items) => refused not_colocated
-        select (select 1 from order_items where buyer = user_id) from orders where user_id = {b} => refused not_colocated
+        select * from orders o where o.user_id = {b} limit (select count(*) from order_items) => gather s0 order_items() s0+s1+s2 orders() s2
+        select * from orders o where o.user_id = {b} order by (select max(id) from order_items) => gather s0 order_items() s0+s1+s2 orders() s2
+        select (select 1 from order_items where buyer = user_id) from orders where user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
         with a as (select user_id from orders), b as (select user_id from a) select * from b where user_id = {b} => direct s2
-        with a as (select * from orders), b as (select * from a) select * from b where user_id = {b} => refused sharded_subquery
-        select count(*) from (select id from orders) x => refused sharded_subquery
-        select exists (select 1 from orders) => refused sharded_subquery
+        with a as (select * from orders), b as (select * from a) select * from b where user_id = {b} => gather s0 orders() s0+s1+s2
+        select count(*) from (select id from orders) x => gather s0 orders() s0+s1+s2
+        select exists (select 1 from orders) => gather s0 orders() s0+s1+s2
         update orders set (a, b) = (select x, y from order_items) where user_id = {b} => refused not_colocated
         delete from orders where user_id = {b} returning (select count(*) from order_items) => refused not_colocated
         select * from orders where user_id = {b}; => direct s2
@@ -404,7 +404,7 @@ fn unusual_grammar_is_read_right_or_refused() {
         select * from orders where user_id = {b} for update of orders skip locked => direct s2 write
         select count(*) as \"limit\", region as from_region from orders group by region => scatter s0+s1+s2: = | fold sum,key show 2
         select o.* from orders o order by o.id => scatter s0+s1+s2: select o.*, o.id from orders o order by o.id | hide 1 | by -1 asc
-        select id from orders order by id using < => refused merge_shape
+        select id from orders order by id using < => gather s0 orders() s0+s1+s2
         select * from orders o join regions r on r.x = o.user_id where r.x = {b} => scatter s0+s1+s2: =
         select * from orders o join regions r on r.x = o.user_id where r.x = '{b}.0' => scatter s0+s1+s2: =
         select * from orders o join regions r on r.x = o.user_id where r.x = {b}::bigint => direct s2 ref

@@ -108,14 +108,16 @@ impl Session {
     /// Runs what has gathered; an error makes everything up to Sync be ignored.
     async fn run_pipeline(&mut self, end: End) -> Result<(), ClientError> {
         let steps = std::mem::take(&mut self.extended.pipeline);
-        self.record.set_state(crate::proxy::ClientState::Active, self.link.worker.proxy.now_ms());
+        self.begin_work();
         self.link.client.took_copy_data();
         if self.needs_block(&steps, end) {
             self.link.transaction.open(Block::Implicit, "", false);
         }
         let count = steps.len();
         let mut steps = steps.into();
-        match self.run_steps(&mut steps).await {
+        let done = self.run_steps(&mut steps).await;
+        self.end_work();
+        match done {
             Ok(()) => {
                 self.extended.undo.forget();
                 Ok(())
@@ -227,7 +229,7 @@ impl Session {
             text: Rc::clone(&statement.sql),
             arguments: Some(Rc::clone(&arguments)),
             describe: false,
-            literals: statement.literals.clone(),
+            literals: Some(Rc::clone(&statement.literals)),
         };
         let understood = self.link.worker.plans.refresh(&statement, &self.link.snapshot)?;
         check_count(bind, understood.parameters().max(statement.types.len()))?;

@@ -356,7 +356,7 @@ impl Session {
             (Meaning::Control(Control::Show(_)), _) => "SHOW",
             (Meaning::Control(Control::Explain { .. }), _) => "EXPLAIN",
             (Meaning::Control(Control::Fetch { .. }), _) => "FETCH 0",
-            (Meaning::Control(Control::NextIds(_)), _) | (_, Some(Plan::Scatter(_))) => "SELECT 0",
+            (Meaning::Control(Control::NextIds(_)), _) | (_, Some(Plan::Scatter(_) | Plan::Gather(_))) => "SELECT 0",
             _ => {
                 let message = format!("portal \"{}\" cannot be run", portal.name);
                 return Err(Refusal::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into());
@@ -432,7 +432,7 @@ fn call_of(portal: &Portal, describe: bool) -> Call {
         text: portal.issued.clone().unwrap_or_else(|| Rc::clone(&portal.statement.sql)),
         arguments: Some(Rc::clone(&portal.arguments)),
         describe,
-        literals: Vec::new(),
+        literals: None,
     }
 }
 

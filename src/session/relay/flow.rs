@@ -41,8 +41,8 @@ pub(super) enum End {
 }
 
 /// Serves a session of an unsharded database to its end.
-pub(in crate::session) async fn serve(session: Session) {
-    let mut relay = Relay::new(session.link, session.record);
+pub(in crate::session) async fn serve(session: Box<Session>) {
+    let mut relay = relay_of(session);
     let signal = relay.record.end_signal();
     if relay.link.worker.proxy.drain.phase() != DrainPhase::Serving {
         // It may have begun before the client was on the list of those that are woken.
@@ -50,6 +50,12 @@ pub(in crate::session) async fn serve(session: Session) {
     }
     let end = relay.run(&signal).await;
     relay.part(end).await;
+}
+
+/// Takes the session apart, outside of the future that lives as long as the client.
+fn relay_of(session: Box<Session>) -> Relay {
+    let Session { link, record, .. } = *session;
+    Relay::new(link, record)
 }
 
 impl Relay {

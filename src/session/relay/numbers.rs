@@ -43,7 +43,7 @@ impl Relay {
         if reading.statements.is_empty() || self.link.pin != Pinned::No || self.numbers.ran {
             return;
         }
-        let asks = reading.statements.iter().any(|one| *one == Consequence::Pin(Pinned::Sequence));
+        let asks = reading.statements.contains(&Consequence::Pin(Pinned::Sequence));
         // A BEGIN may be on its way, nothing else.
         let begins = self.expected.iter().all(|expect| matches!(expect, Expect::Hidden));
         if let Some(server) = &mut self.server

@@ -3,7 +3,7 @@
 use super::facts::{Cell, CellValue};
 use crate::sql::mask::{literal_value, literals};
 use crate::sql::name::identifier;
-use crate::sql::scan::{Token, TokenKind};
+use crate::sql::scan::{Scanner, Token, TokenKind};
 
 /// Reads the tokens of one value; `None` if there are none.
 pub fn cell(text: &str, tokens: &[Token]) -> Option<Cell> {
@@ -14,6 +14,12 @@ pub fn cell(text: &str, tokens: &[Token]) -> Option<Cell> {
         casts.clear();
     }
     Some(Cell { span, value, casts })
+}
+
+/// Reads a text that is one value; its span is the text.
+pub fn read_cell(text: &str) -> Option<Cell> {
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    cell(text, &tokens)
 }
 
 fn value(text: &str, tokens: &[Token], casts: &mut Vec<String>) -> CellValue {

@@ -8,7 +8,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use cell::{parameter_index, string_value};
+pub use cell::{parameter_index, read_cell, string_value};
 pub use facts::{
     Cell, CellValue, ColumnList, Conflict, ConflictTarget, InsertFacts, Overriding, ParameterUse, Row, SelectItem,
     SimpleSelect, Source, SourceQuery, Span,

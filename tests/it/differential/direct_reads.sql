@@ -22,7 +22,6 @@ SELECT * FROM customers WHERE customer_id = 1 AND age > 100
 
 SELECT * FROM customers WHERE customer_id = 1 OR customer_id = 2 ORDER BY customer_id
 
---: refused 0A000
 SELECT * FROM customers WHERE (customer_id = 1 AND age = 36) OR customer_id = 7 ORDER BY 1
 
 SELECT * FROM customers WHERE customer_id = 1 OR age = 36 ORDER BY customer_id
@@ -117,10 +116,8 @@ SELECT c.name, o.order_id FROM customers c LEFT JOIN orders o ON o.customer_id =
 
 SELECT c.name, o.order_id FROM customers c LEFT JOIN orders o ON o.customer_id = c.customer_id AND o.customer_id = 1 WHERE c.customer_id = 1 ORDER BY 2
 
---: refused 0A000
 SELECT c.name, o.order_id FROM customers c NATURAL JOIN orders o WHERE c.customer_id = 2 ORDER BY 2
 
---: refused 0A000
 SELECT c.name FROM customers c FULL JOIN orders o USING (customer_id) WHERE customer_id = 2
 
 SELECT c.name, p.title FROM customers c JOIN orders o USING (customer_id) JOIN products p ON p.product_id = o.product WHERE c.customer_id = 1 ORDER BY o.order_id
@@ -141,7 +138,6 @@ SELECT s.c FROM (SELECT customer_id AS c, age FROM customers) s WHERE s.c = 2
 
 WITH one AS (SELECT * FROM customers WHERE customer_id = 1) SELECT name FROM one
 
---: refused 0A000
 WITH one AS (SELECT * FROM customers) SELECT name FROM one WHERE customer_id = 1
 
 WITH a AS (SELECT * FROM customers WHERE customer_id = 1), o AS (SELECT * FROM orders WHERE customer_id = 1) SELECT a.name, o.order_id FROM a, o ORDER BY 2

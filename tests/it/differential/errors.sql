@@ -34,11 +34,6 @@ SELECT * FROM nowhere
 
 SELECT * FROM nowhere WHERE customer_id = 1
 
---: simple
---: refused 0A000
-SELECT * FROM customers, nowhere WHERE customer_id = 1
-
---: extended
 SELECT * FROM customers, nowhere WHERE customer_id = 1
 
 SELECT nothing FROM customers WHERE customer_id = 1
@@ -106,27 +101,12 @@ SELECT * FROM customers WHERE customer_id = ANY (1)
 
 SELECT * FROM customers WHERE customer_id IN ()
 
---: simple
---: refused 0A000
-SELECT * FROM customers c JOIN orders o USING (nothing) WHERE c.customer_id = 1
-
---: extended
 SELECT * FROM customers c JOIN orders o USING (nothing) WHERE c.customer_id = 1
 
 SELECT customer_id FROM customers c JOIN orders o ON c.customer_id = o.customer_id WHERE c.customer_id = 1
 
---: simple
---: refused 0A000
 SELECT c.customer_id FROM customers c JOIN customers c ON true
 
---: extended
-SELECT c.customer_id FROM customers c JOIN customers c ON true
-
---: simple
---: refused 0A000
-SELECT max(count(*)) FROM customers
-
---: extended
 SELECT max(count(*)) FROM customers
 
 SELECT count(*) FROM customers WHERE count(*) > 1

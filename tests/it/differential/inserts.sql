@@ -195,7 +195,6 @@ INSERT INTO items (item_id, label) VALUES (1, 'one'), (2, 'two'), (3, 'three'), 
 
 SELECT label FROM items ORDER BY label
 
---: refused 0A000
 SELECT count(*), count(DISTINCT label), bool_and(item_id > 0) FROM items
 
 INSERT INTO items (item_id, label) VALUES (10, 'ten'), (11, 'eleven'), (12, 'twelve') RETURNING item_id, made = now()

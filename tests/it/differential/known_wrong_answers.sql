@@ -9,22 +9,17 @@ SELECT customer_id FROM customers LIMIT 2 OFFSET 9
 SELECT customer_id FROM customers OFFSET 11
 
 -- HAVING on partial aggregates
---: refused 0A000
 SELECT region, count(*) FROM customers GROUP BY region HAVING count(*) > 2 ORDER BY region
 
---: refused 0A000
 SELECT region, count(*) FROM customers GROUP BY region HAVING count(*) = 1 ORDER BY region
 
---: refused 0A000
 SELECT region, sum(balance) FROM customers GROUP BY region HAVING sum(balance) > 10 ORDER BY region
 
---: refused 0A000
 SELECT count(*) FROM customers HAVING count(*) > 4
 
 -- GROUP BY on an expression, alias or hidden column
 SELECT age / 10, count(*) FROM customers GROUP BY age / 10 ORDER BY 1
 
---: refused 0A000
 SELECT age / 10 AS decade, count(*) FROM customers GROUP BY decade ORDER BY decade
 
 SELECT count(*) FROM customers GROUP BY region ORDER BY count(*)
@@ -41,47 +36,33 @@ SELECT age, count(*) FROM customers GROUP BY age ORDER BY 2 DESC, 1 LIMIT 2
 SELECT region, sum(balance) AS s FROM customers GROUP BY region ORDER BY s DESC NULLS LAST LIMIT 2 OFFSET 1
 
 -- Expressions over aggregates: one row per shard
---: refused 0A000
 SELECT count(*) + 1 FROM customers
 
---: refused 0A000
 SELECT round(avg(balance), 2) FROM customers
 
---: refused 0A000
 SELECT coalesce(sum(age), 0) FROM customers
 
---: refused 0A000
 SELECT coalesce(sum(n), 0) FROM empty
 
---: refused 0A000
 SELECT max(age) - min(age) FROM customers
 
---: refused 0A000
 SELECT sum(age) / count(*) FROM customers
 
---: refused 0A000
 SELECT count(*) > 5 FROM customers
 
---: refused 0A000
 SELECT -count(*) FROM customers
 
---: refused 0A000
 SELECT count(*)::text FROM customers
 
---: refused 0A000
 SELECT CASE WHEN count(*) > 5 THEN 'many' ELSE 'few' END FROM customers
 
---: refused 0A000
 SELECT 'total: ' || count(*) FROM customers
 
 -- sum() OVER collapsed, and windows per shard
---: refused 0A000
 SELECT customer_id, sum(age) OVER () FROM customers ORDER BY customer_id
 
---: refused 0A000
 SELECT customer_id, row_number() OVER (ORDER BY customer_id) FROM customers ORDER BY customer_id
 
---: refused 0A000
 SELECT customer_id, rank() OVER (PARTITION BY region ORDER BY age) FROM customers ORDER BY customer_id
 
 -- ORDER BY a hidden column or expression left unsorted
@@ -112,11 +93,9 @@ SELECT max(name COLLATE "und-x-icu") FROM customers
 SELECT name FROM customers ORDER BY name, customer_id
 
 -- DISTINCT ON one row
---: refused 0A000
 SELECT DISTINCT ON (region) region, customer_id FROM customers ORDER BY region, customer_id
 
 -- UNION or CTE routed by the first key found
---: refused 0A000
 SELECT name FROM customers WHERE customer_id = 1 UNION ALL SELECT name FROM customers WHERE customer_id = 2 ORDER BY 1
 
 SELECT name FROM customers WHERE customer_id = 1 UNION SELECT name FROM customers WHERE customer_id = 6
@@ -125,13 +104,10 @@ SELECT name FROM customers WHERE customer_id = 1 EXCEPT SELECT name FROM custome
 
 SELECT name FROM customers WHERE customer_id = 1 INTERSECT SELECT name FROM customers WHERE customer_id = 6
 
---: refused 0A000
 SELECT name FROM customers WHERE customer_id = 1 UNION ALL SELECT name FROM customers
 
---: refused 0A000
 WITH one AS (SELECT * FROM customers WHERE customer_id = 1) SELECT c.name, one.name FROM customers c, one WHERE c.customer_id = 2
 
---: refused 0A000
 WITH one AS (SELECT * FROM customers WHERE customer_id = 1) SELECT count(*) FROM customers
 
 -- A key inside CASE, FILTER or SET routing the statement
@@ -150,37 +126,26 @@ UPDATE customers SET customer_id = 1
 UPDATE customers SET age = CASE WHEN customer_id = 1 THEN 1 ELSE age END
 
 -- Joins that are not colocated returning part of the data
---: refused 0A000
 SELECT count(*) FROM customers a JOIN customers b ON a.age = b.age
 
---: refused 0A000
 SELECT count(*) FROM orders o JOIN customers c ON c.customer_id = o.order_id
 
---: refused 0A000
 SELECT count(*) FROM customers, orders
 
---: refused 0A000
 SELECT count(*) FROM customers c JOIN documents d ON d.doc = c.customer_id
 
---: refused 0A000
 SELECT c.customer_id FROM customers c LEFT JOIN orders o ON o.order_id = c.customer_id ORDER BY 1
 
---: refused 0A000
 SELECT customer_id FROM customers WHERE customer_id IN (SELECT order_id FROM orders) ORDER BY 1
 
---: refused 0A000
 SELECT customer_id FROM customers WHERE age > (SELECT avg(age) FROM customers) ORDER BY 1
 
---: refused 0A000
 SELECT customer_id FROM customers c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_id = c.customer_id) ORDER BY 1
 
---: refused 0A000
 SELECT p.title FROM products p LEFT JOIN orders o ON o.product = p.product_id ORDER BY 1
 
---: refused 0A000
 SELECT p.title FROM products p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.product = p.product_id) ORDER BY 1
 
---: refused 0A000
 SELECT p.title FROM products p WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.product = p.product_id) ORDER BY 1
 
 -- Multi-row INSERT duplicating all rows on all shards

@@ -41,10 +41,8 @@ SELECT a.id, l.id FROM audit a, loose l
 --: refused 0A000
 SELECT s.name FROM settings s, audit a
 
---: refused 0A000
 SELECT c.customer_id, l.what FROM customers c JOIN loose l ON l.id = c.customer_id
 
---: refused 0A000
 SELECT c.customer_id, s.value FROM customers c, settings s
 
 --: refused 0A000
@@ -127,7 +125,6 @@ UPDATE products SET product_id = product_id + 1000 WHERE product_id = 1
 
 SELECT * FROM products ORDER BY product_id
 
---: refused 0A000
 SELECT DISTINCT p.* FROM customers c, products p ORDER BY p.product_id
 
 -- In transactions

@@ -1,0 +1,310 @@
+//! A read that runs on home over copies of other shards' rows: PostgreSQL itself is what merges.
+//!
+//! The copies are temporary tables of the same names on a connection of its own, in a transaction that is rolled back
+//! at the end, so that nothing of them is left there. Rows stream from server to server and are never held here.
+
+use crate::backend::{BackendError, Server};
+use crate::plan::{Fetch, Gather};
+use crate::proxy::Pinned;
+use crate::types::{Refusal, ShardId, SqlState};
+use crate::wire::frame::HEADER_BYTES;
+use crate::wire::{backend, frontend};
+
+use super::call::Call;
+use super::client::Client;
+use super::failure::Failure;
+use super::forward::{self, Passing, Tag};
+use super::link::{Link, Role};
+
+/// Rows wait for home up to this much before they are sent; 64 KiB is where larger writes stop paying.
+const FORWARD_BYTES: usize = 64 * 1024;
+/// Copies from so many rows on get statistics: a wrong plan costs more than ANALYZE.
+const ANALYZED_ROWS: u64 = 1_000;
+/// Types whose binary form is the same on every server of one version: PostgreSQL's own, by oid (`pg_type.dat`).
+const BINARY_TYPES: [u32; 24] = [
+    16, 17, 20, 21, 23, 25, 114, 700, 701, 829, 869, 650, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1700,
+    2950, 3802,
+];
+
+/// One statement's copies.
+struct Copies<'a> {
+    plan: &'a Gather,
+    /// How many rows may still be copied.
+    room: u64,
+    /// Whether every row is read through the transaction's own connections, which see what it wrote.
+    own_writes: bool,
+}
+
+impl Link {
+    /// Copies what the plan says to home and runs the statement there.
+    pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
+        self.check_gather(plan)?;
+        if plan.reads_reference {
+            self.wait_for_own_writes(plan.home).await?;
+        }
+        let mut scratch = self.borrow(plan.home).await?;
+        let done = self.gather_on(&mut scratch, call, plan).await;
+        if scratch.is_in_step() {
+            // The copies go with the transaction. A connection on which that fails is closed.
+            let _ = scratch.simple("ROLLBACK").await;
+        } else {
+            self.stop_running().await;
+        }
+        if !self.transaction.is_open() {
+            self.give_back(scratch);
+        } else if scratch.is_usable() {
+            // Not kept, even where the session keeps its servers: the one it keeps is in the transaction.
+            self.show_active();
+            self.worker.pools.checkin(scratch);
+        }
+        done
+    }
+
+    fn check_gather(&self, plan: &Gather) -> Result<(), Refusal> {
+        if self.transaction.snapshot_isolation {
+            let message = "a read over several shards has no snapshot that REPEATABLE READ and SERIALIZABLE could keep";
+            return Err(Refusal::unsupported(message, "Use READ COMMITTED, or bind the sharding key to one value."));
+        }
+        if self.pin == Pinned::TemporaryTable || self.schema_dirty {
+            let message = "rows of several shards cannot be brought to one that has this session's own tables";
+            let hint = "Drop the temporary tables, or commit the change of tables, before the read.";
+            return Err(Refusal::unsupported(message, hint));
+        }
+        match plan.fetches.iter().find(|fetch| fetch.columns.is_empty()) {
+            Some(fetch) => Err(Refusal::unsupported(
+                format!("the columns of table \"{}\" are not known", fetch.table),
+                "Create the table, or wait until the proxy has read the catalogs again.",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    async fn gather_on(&mut self, scratch: &mut Server, call: &Call, plan: &Gather) -> Result<(), Failure> {
+        let room = self.worker.limits().gather_rows as u64;
+        let own_writes = self.transaction.members.iter().any(|member| member.wrote);
+        let mut copies = Copies { plan, room, own_writes };
+        scratch.simple(&self.opening()).await?;
+        for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {
+            self.copy_table(scratch, fetch, &mut copies).await?;
+        }
+        call.write(scratch.out(), &plan.statement);
+        scratch.flush().await?;
+        let reply = forward::reply(&mut self.client, scratch, Passing::of(call), Tag::Pass).await?;
+        if reply.failed { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// What opens the transaction of the copies, with what the client's own has set for itself.
+    fn opening(&self) -> String {
+        let mut opening = String::from("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        for statement in &self.transaction.local_statements {
+            // On a line of its own: the statement may end in a comment.
+            opening.push_str("\n;");
+            opening.push_str(statement);
+        }
+        opening
+    }
+
+    async fn copy_table(
+        &mut self,
+        scratch: &mut Server,
+        fetch: &Fetch,
+        copies: &mut Copies<'_>,
+    ) -> Result<(), Failure> {
+        let (name, columns) = (quoted(&fetch.table), list(&fetch.columns));
+        scratch
+            .simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM public.{name} WITH NO DATA"))
+            .await?;
+        let before = copies.room;
+        let home = copies.plan.home;
+        if !copies.own_writes && fetch.shards.contains(home) {
+            let sql = format!(
+                "INSERT INTO pg_temp.{name} ({columns}) SELECT {columns} FROM public.{name} LIMIT {}",
+                copies.room + 1
+            );
+            let reply = scratch.simple(&sql).await?;
+            copies.take(forward::rows_of_tag(&reply.tag), fetch)?;
+        }
+        let own_writes = copies.own_writes;
+        for shard in fetch.shards.iter().filter(|shard| own_writes || *shard != home) {
+            let rows = self.copy_shard(scratch, fetch, shard, copies.room + 1).await?;
+            copies.take(rows, fetch)?;
+        }
+        if let Some(key) = self.primary_key(fetch) {
+            let add = format!("ALTER TABLE pg_temp.{name} ADD PRIMARY KEY ({})", list(&key));
+            attempt(scratch, &add).await?;
+        }
+        if before - copies.room >= ANALYZED_ROWS {
+            scratch.simple(&format!("ANALYZE pg_temp.{name}")).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies one shard's rows of a table; returns how many.
+    async fn copy_shard(
+        &mut self,
+        scratch: &mut Server,
+        fetch: &Fetch,
+        shard: ShardId,
+        bound: u64,
+    ) -> Result<u64, Failure> {
+        let (name, columns) = (quoted(&fetch.table), list(&fetch.columns));
+        let format = if self.copies_binary(fetch) { "binary" } else { "text" };
+        let out = format!("COPY (SELECT {columns} FROM public.{name} LIMIT {bound}) TO STDOUT (FORMAT {format})");
+        let into = format!("COPY pg_temp.{name} ({columns}) FROM STDIN (FORMAT {format})");
+        if self.transaction.is_open() {
+            let position = self.enlist(shard, Role::Reader).await?;
+            self.flush_member(position).await?;
+            let Self { client, transaction, cancel, .. } = self;
+            let server = &mut transaction.members[position].server;
+            cancel.set_active(&[scratch.cancel_key(), server.cancel_key()]);
+            return pipe(client, server, scratch, (&out, &into)).await;
+        }
+        let mut server = self.borrow(shard).await?;
+        self.cancel.set_active(&[scratch.cancel_key(), server.cancel_key()]);
+        let copied = pipe(&mut self.client, &mut server, scratch, (&out, &into)).await;
+        if !server.is_in_step() {
+            self.stop_running().await;
+        }
+        self.give_back(server);
+        self.cancel.set_active(&[scratch.cancel_key()]);
+        copied
+    }
+
+    /// Returns the primary key's columns where no two shards can have the same: GROUP BY may rely on it.
+    fn primary_key(&self, fetch: &Fetch) -> Option<Vec<String>> {
+        let table = self.snapshot.catalog.table(&fetch.table)?;
+        let rule = self.snapshot.rules.table(&fetch.table)?;
+        let own = |column: &String| {
+            let key = matches!(&rule.distribution, crate::rules::Distribution::Sharded { key, .. } if key == column);
+            key || rule.id.as_ref().is_some_and(|id| id.column == *column)
+        };
+        let alone = !matches!(rule.distribution, crate::rules::Distribution::Sharded { .. });
+        let fetched = |columns: &&Vec<String>| columns.iter().all(|column| fetch.columns.contains(column));
+        let not_null = |columns: &&Vec<String>| {
+            columns.iter().all(|name| table.column(name).is_some_and(|column| !column.nullable))
+        };
+        let whole = |columns: &&Vec<String>| alone || columns.iter().any(own);
+        table.unique.iter().filter(fetched).filter(not_null).find(whole).cloned()
+    }
+
+    /// Tells whether every column's type has a binary form that is the same on every server.
+    fn copies_binary(&self, fetch: &Fetch) -> bool {
+        let table = self.snapshot.catalog.table(&fetch.table);
+        let binary = |name: &String| {
+            let column = table.and_then(|table| table.column(name));
+            column.is_some_and(|column| BINARY_TYPES.contains(&column.type_oid))
+        };
+        fetch.columns.iter().all(binary)
+    }
+}
+
+impl Copies<'_> {
+    /// Counts rows; fails beyond the bound.
+    fn take(&mut self, rows: u64, fetch: &Fetch) -> Result<(), Refusal> {
+        self.room = self.room.checked_sub(rows).ok_or_else(|| {
+            let message = format!("the statement needs more rows of table \"{}\" than may be gathered", fetch.table);
+            Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+                .with_hint("Bind the sharding key, or raise limits.gather_rows.")
+        })?;
+        Ok(())
+    }
+}
+
+/// Runs what the statement can do without: ids that clients made themselves may be the same on two shards.
+async fn attempt(scratch: &mut Server, sql: &str) -> Result<(), Failure> {
+    match scratch.simple(&format!("SAVEPOINT shardloom_attempt; {sql}; RELEASE shardloom_attempt")).await {
+        Ok(_) => Ok(()),
+        Err(BackendError::Server(_)) => Ok(scratch.simple("ROLLBACK TO shardloom_attempt").await.map(|_| ())?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Streams rows from one server to the other; returns how many. After an error both are at rest, unless one is lost.
+async fn pipe(
+    client: &mut Client,
+    from: &mut Server,
+    to: &mut Server,
+    (out, into): (&str, &str),
+) -> Result<u64, Failure> {
+    frontend::write_query(from.out(), out);
+    from.flush().await?;
+    frontend::write_query(to.out(), into);
+    to.flush().await?;
+    let mut error = awaited_copy(client, to).await?;
+    let refused = error.is_some();
+    let mut sent_error = None;
+    let mut rows = 0;
+    loop {
+        let (kind, frame) = forward::next_frame(client, from).await?;
+        match kind {
+            b'd' if refused => {}
+            b'd' => {
+                to.out().extend_from_slice(&frame);
+                if to.out().len() >= FORWARD_BYTES {
+                    to.flush().await?;
+                }
+            }
+            b'C' => rows = forward::rows_of_tag(backend::command_tag(&frame[HEADER_BYTES..]).unwrap_or_default()),
+            b'E' => sent_error = Some(frame),
+            b'S' => forward::note_parameter(from, &frame),
+            b'Z' => {
+                forward::note_ready(from, &frame)?;
+                break;
+            }
+            _ => {}
+        }
+    }
+    if !refused {
+        match &sent_error {
+            Some(_) => frontend::write_copy_fail(to.out(), "the rows could not be read"),
+            None => frontend::write_copy_done(to.out()),
+        }
+        to.flush().await?;
+        error = ended(client, to).await?;
+    }
+    match sent_error.or(error) {
+        Some(frame) => Err(Failure::Shard { frame }),
+        None => Ok(rows),
+    }
+}
+
+/// Waits until a server asks for rows; returns its error if it does not, after which it is at rest.
+async fn awaited_copy(client: &mut Client, to: &mut Server) -> Result<Option<bytes::Bytes>, Failure> {
+    let mut error = None;
+    loop {
+        let (kind, frame) = forward::next_frame(client, to).await?;
+        match kind {
+            b'G' => return Ok(None),
+            b'E' => error = Some(frame),
+            b'Z' => {
+                forward::note_ready(to, &frame)?;
+                return Ok(error);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads to the end of a COPY; returns the server's error.
+async fn ended(client: &mut Client, to: &mut Server) -> Result<Option<bytes::Bytes>, Failure> {
+    let mut error = None;
+    loop {
+        let (kind, frame) = forward::next_frame(client, to).await?;
+        match kind {
+            b'E' => error = Some(frame),
+            b'Z' => {
+                forward::note_ready(to, &frame)?;
+                return Ok(error);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn list(columns: &[String]) -> String {
+    columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")
+}
