@@ -35,5 +35,5 @@ pub use pools::{Policy, PoolRef, Pools};
 pub use roster::{Roster, ServerInfo};
 pub use server::{Connection, Server};
 pub use simple::SimpleReply;
-pub use statements::{SettingsTag, StatementCache};
+pub use statements::{Borrowers, SettingsTag, StatementCache};
 pub use target::ServerTarget;

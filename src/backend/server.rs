@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::grant::Slot;
 use super::roster::Enrolled;
 use super::socket::{Quiet, Socket};
-use super::{BackendError, CancelKey, ServerTarget, SettingsTag, StatementCache, startup};
+use super::{BackendError, Borrowers, CancelKey, ServerTarget, SettingsTag, StatementCache, startup};
 use crate::types::{ShardId, TransactionStatus};
 use crate::wire::backend::{parameter_status, ready_status};
 use crate::wire::frame::{HEADER_BYTES, Header, LARGE_BOUND, header};
@@ -62,6 +62,8 @@ pub struct Connection {
     pub settings: SettingsTag,
     /// The statements that the session layer prepared.
     pub statements: StatementCache,
+    /// Who had it.
+    pub borrowers: Borrowers,
     /// Whether the proxy bounded the lock waits of the open transaction.
     pub lock_bounded: bool,
     pub(super) slot: Option<Slot>,
@@ -116,6 +118,7 @@ impl Server {
             opened: Instant::now(),
             settings: SettingsTag::default(),
             statements: StatementCache::default(),
+            borrowers: Borrowers::default(),
             lock_bounded: false,
             slot: None,
             enrolled: None,
@@ -160,13 +163,17 @@ impl Connection {
         if reset.trim().trim_end_matches(';').eq_ignore_ascii_case("DISCARD ALL") {
             self.settings = SettingsTag::default();
             self.statements.clear();
+            self.borrowers = Borrowers::default();
         } else {
             self.settings.fingerprint = SettingsTag::UNKNOWN;
         }
     }
 
     /// Says for `SHOW SERVERS` which client has the connection, by the process number of its key; 0 is nobody.
-    pub fn lend(&self, client: i32) {
+    pub fn lend(&mut self, client: i32) {
+        if client != 0 {
+            self.borrowers.lend(client);
+        }
         if let Some(enrolled) = &self.enrolled {
             enrolled.lend(client);
         }

@@ -1,4 +1,4 @@
-//! What a session left on a server connection: settings applied, statements prepared.
+//! What sessions left on a server connection: settings applied, statements prepared, and who they were.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,38 @@ pub struct SettingsTag {
 impl SettingsTag {
     /// The fingerprint of a connection that has settings nobody knows: it equals no session's.
     pub const UNKNOWN: u64 = u64::MAX;
+}
+
+/// The clients that a connection was lent to since it was new or cleaned, as far as it matters to sequences: a server
+/// remembers the numbers that its sessions drew. Clients go by the process number of their key; 0 is nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Borrowers {
+    last: i32,
+    drawer: i32,
+    others: bool,
+}
+
+impl Borrowers {
+    /// Says to which client it is lent.
+    pub(super) fn lend(&mut self, client: i32) {
+        self.others |= self.last != 0 && self.last != client;
+        self.last = client;
+    }
+
+    /// Says that the client that has it drew numbers.
+    pub fn draw(&mut self) {
+        self.drawer = self.last;
+    }
+
+    /// Tells whether there may be numbers of others, and none of the client that has it, as far as is known.
+    pub fn are_others(&self) -> bool {
+        self.others && self.drawer != self.last
+    }
+
+    /// Nothing of other clients is left.
+    pub fn forget_others(&mut self) {
+        *self = Self { last: self.last, ..Self::default() };
+    }
 }
 
 /// The prepared statements of one connection, least recently used out first.
@@ -82,6 +114,28 @@ impl StatementCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_others_may_be_there_until_one_draws_or_they_are_forgotten() {
+        let mut borrowers = Borrowers::default();
+        borrowers.lend(7);
+        borrowers.lend(7);
+        assert!(!borrowers.are_others());
+        borrowers.lend(8);
+        assert!(borrowers.are_others());
+        borrowers.draw();
+        assert!(!borrowers.are_others());
+        borrowers.lend(7);
+        assert!(borrowers.are_others());
+        borrowers.lend(8);
+        assert!(!borrowers.are_others());
+        borrowers.lend(7);
+        borrowers.forget_others();
+        borrowers.lend(7);
+        assert!(!borrowers.are_others());
+        borrowers.lend(8);
+        assert!(borrowers.are_others());
+    }
 
     #[test]
     fn least_recently_used_goes_first() {

@@ -36,8 +36,8 @@ settings! {
         plan_cache_text: size(KIB, 16 * MIB) = 64 * KIB,
         /// Prepared statements kept on one server connection, least recently used leave first. Default 256.
         server_statements: count(1, 65_536) = 256,
-        /// Prepared statements and portals that one client may hold. Default 2048.
-        client_statements: count(1, 1_000_000) = 2_048,
+        /// Prepared statements and portals that one client may hold. Default 16384.
+        client_statements: count(1, 1_000_000) = 16_384,
         /// Rows that a GROUP BY or DISTINCT over several shards keeps in memory; more fail with 54000. Default 1000000.
         group_rows: count(1, 1_000_000_000) = 1_000_000,
         /// Rows that one statement may gather from the shards; more fail with 54000. Default 1000000.

@@ -49,7 +49,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((limits.client_message, limits.pre_auth_message), (64 << 20, 16 << 10));
     assert_eq!((limits.login_timeout, limits.max_clients), (Duration::from_secs(15), 5000));
     assert_eq!((limits.plan_cache, limits.plan_cache_text), (4096, 64 << 10));
-    assert_eq!((limits.server_statements, limits.client_statements), (256, 2048));
+    assert_eq!((limits.server_statements, limits.client_statements), (256, 16_384));
     assert_eq!((limits.group_rows, limits.gather_rows), (1_000_000, 1_000_000));
     assert_eq!(
         (limits.cross_shard_lock_timeout, limits.wait_timeout),

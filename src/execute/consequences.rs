@@ -12,6 +12,7 @@ use crate::proxy::Pinned;
 use crate::sql::{self, Control, Ddl, Discard, SetScope, Skeleton, Utility};
 
 use super::harmless::Suspicions;
+use super::meanings::{Meanings, is_block};
 use super::pins::{calls, pins};
 use super::set_config::outlives_transaction;
 use super::settings::plain_value;
@@ -81,6 +82,10 @@ pub struct Reading {
     pub statements: Box<[Consequence]>,
     /// Whether the text is a single `BEGIN` without modes: it can wait for the statement behind it.
     pub begins: bool,
+    /// Whether texts mean something else after it.
+    pub meanings: Meanings,
+    /// The databases that nobody may be connected to for it.
+    pub deserted: Box<[String]>,
 }
 
 /// `pg_proc.dat`: pg_advisory_lock, its shared and its try forms, for one key and for two.
@@ -89,6 +94,11 @@ const SESSION_LOCKS: [u32; 8] = [2880, 2881, 2882, 2883, 2886, 2887, 2888, 2889]
 const SET_CONFIG: u32 = 2078;
 
 impl Reading {
+    /// Tells whether anything has to be done when it runs.
+    pub fn is_harmless(&self) -> bool {
+        self.statements.is_empty() && self.meanings == Meanings::default() && self.deserted.is_empty()
+    }
+
     /// Tells whether prepared statements end with it.
     pub fn forgets_statements(&self) -> bool {
         let forgets = |consequence: &Consequence| match consequence {
@@ -112,11 +122,11 @@ impl Reading {
             oid if SESSION_LOCKS.contains(&oid) => Some(Pinned::AdvisoryLock),
             _ => None,
         };
-        Self { statements: pin.map(Consequence::Pin).into_iter().collect(), begins: false }
+        Self { statements: pin.map(Consequence::Pin).into_iter().collect(), ..Self::default() }
     }
 }
 
-/// One worker's memory of texts without consequences, by skeleton.
+/// One worker's memory of texts that leave nothing with their session, by skeleton.
 pub struct Readings {
     harmless: RefCell<Cache<Box<str>, Rc<Reading>>>,
     skeleton: RefCell<Skeleton>,
@@ -127,7 +137,7 @@ pub struct Readings {
 
 impl Default for Readings {
     fn default() -> Self {
-        let begin = Reading { statements: Box::default(), begins: true };
+        let begin = Reading { begins: true, ..Reading::default() };
         Self {
             harmless: RefCell::new(Cache::new(TEXTS_MAX)),
             skeleton: RefCell::default(),
@@ -159,22 +169,33 @@ impl Readings {
 
     fn remember(&self, text: &str) -> Rc<Reading> {
         let reading = read(text);
-        if !reading.statements.is_empty() {
+        if !reading.statements.is_empty() || !reading.deserted.is_empty() || hides_in_constants(text) {
             return Rc::new(reading);
         }
-        let shared = if reading.begins { &self.begin } else { &self.nothing };
+        let shared = match (reading.begins, reading.is_harmless()) {
+            (true, _) => Rc::clone(&self.begin),
+            (false, true) => Rc::clone(&self.nothing),
+            (false, false) => Rc::new(reading),
+        };
         let skeleton = self.skeleton.borrow().text.as_str().into();
-        self.harmless.borrow_mut().insert(skeleton, Rc::clone(shared));
-        Rc::clone(shared)
+        self.harmless.borrow_mut().insert(skeleton, Rc::clone(&shared));
+        shared
     }
 }
 
 fn read(text: &str) -> Reading {
     let ranges = sql::split(text);
     let begins = matches!(ranges.as_slice(), [one] if is_plain_begin(&text[one.clone()]));
-    let statements: Vec<_> = ranges.into_iter().map(|range| consequence(&text[range])).collect();
+    let statements: Vec<_> = ranges.iter().map(|range| consequence(&text[range.clone()])).collect();
     let harmless = statements.iter().all(|consequence| *consequence == Consequence::Nothing);
-    Reading { statements: if harmless { Box::default() } else { statements.into() }, begins }
+    let meanings = Meanings::of(text, &ranges);
+    let deserted = ranges.into_iter().filter_map(|range| sql::deserted_database(&text[range])).collect();
+    Reading { statements: if harmless { Box::default() } else { statements.into() }, begins, meanings, deserted }
+}
+
+/// Tells whether what a text leaves depends on its constants, which texts remembered by skeleton have in common.
+fn hides_in_constants(text: &str) -> bool {
+    calls(text, "set_config") || sql::split(text).into_iter().any(|range| is_block(&text[range]))
 }
 
 fn is_plain_begin(statement: &str) -> bool {
@@ -226,7 +247,7 @@ fn pinned(statement: &str) -> Option<Pinned> {
     if calls(statement, "set_config") && outlives_transaction(statement) {
         return Some(Pinned::Setting);
     }
-    if sql::Scanner::new(statement).next().is_some_and(|first| first.is_word(statement, "do")) {
+    if is_block(statement) {
         return in_block(statement);
     }
     Some(pins(statement)).filter(|pinned| *pinned != Pinned::No)
@@ -321,5 +342,7 @@ mod tests {
         let (one, two) = (readings.read(b"SELECT 1"), readings.read(b"SELECT  2"));
         assert!(Rc::ptr_eq(&one, &two));
         assert!(!readings.read(b"SET a.b = '\xff'").statements.is_empty());
+        assert!(readings.read(b"DO $$ BEGIN RAISE NOTICE 'x'; END $$").is_harmless());
+        assert!(!readings.read(b"DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$").is_harmless());
     }
 }

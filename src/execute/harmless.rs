@@ -11,8 +11,20 @@ use aho_corasick::dfa::DFA;
 
 /// What no harmless text has in it, in any case of letters, not even in its strings: names of what pins a server, a
 /// second statement, and names written with escapes.
-const SUSPICIOUS: [&str; 10] =
-    [";", "&\"", "temp", "set_config", "advisory", "currval", "lastval", "setseed", "replication_origin", "dblink"];
+const SUSPICIOUS: [&str; 12] = [
+    ";",
+    "&\"",
+    "temp",
+    "set_config",
+    "advisory",
+    "nextval",
+    "setval",
+    "currval",
+    "lastval",
+    "setseed",
+    "replication_origin",
+    "dblink",
+];
 /// Statements that leave nothing unless one of the above is in them.
 const FIRST_WORDS: [&[u8]; 6] = [b"select", b"insert", b"update", b"delete", b"with", b"values"];
 
@@ -32,7 +44,7 @@ impl Default for Suspicions {
     fn default() -> Self {
         let mut builder = DFA::builder();
         builder.ascii_case_insensitive(true).prefilter(false);
-        let words = builder.build(SUSPICIOUS).expect("ten short patterns are within every bound of the automaton");
+        let words = builder.build(SUSPICIOUS).expect("a dozen short patterns are within every bound of the automaton");
         Self { words, recent: RefCell::new(vec![Vec::new(); RECENT]) }
     }
 }

@@ -115,14 +115,14 @@ impl Link {
     /// Takes a server from the pool; a client that leaves while it waits leaves the queue.
     async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
         let (target, pool) = self.target(shard);
-        if let Some(server) = self.worker.pools.take_idle(&pool, &target) {
+        if let Some(mut server) = self.worker.pools.take_idle(&pool, &target) {
             server.lend(self.cancel.process());
             return Ok(server);
         }
         // In the heap: waiting and connecting are rare, and every idle session would carry the room for them.
         let mut checkout = Box::pin(self.worker.pools.checkout_from(&pool, &target));
         let client = &mut self.client;
-        let server = poll_fn(|context| match checkout.as_mut().poll(context) {
+        let mut server = poll_fn(|context| match checkout.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),
             Poll::Pending => client.poll_gone(context).map(|()| Err(Failure::Client(ClientError::Gone))),
         })

@@ -22,6 +22,7 @@ mod gather;
 mod harmless;
 mod link;
 mod lock_wait;
+mod meanings;
 mod member;
 mod own_writes;
 mod pinned;

@@ -12,8 +12,9 @@ use super::call::{Arguments, Call};
 use super::failure::Failure;
 use super::link::Link;
 use super::pinned;
+use super::pins::calls;
 use super::readable::check_setting;
-use super::settings::{quoted_name, quoted_value};
+use super::settings::{quoted_name, set_value};
 
 /// What a text sets through `set_config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +109,19 @@ pub(super) fn outlives_transaction(text: &str) -> bool {
     !is_local(text, &Scanner::new(text).collect::<Vec<_>>())
 }
 
+/// Tells whether a text calls `set_config` for a setting that is not `harmless`, for the transaction or for good.
+pub(super) fn sets_locally(text: &str, harmless: fn(&str) -> bool) -> bool {
+    if !calls(text, "set_config") {
+        return false;
+    }
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    tokens.windows(3).any(|window| {
+        let [function, open, name] = window else { return false };
+        let is_call = sql::identifier(text, *function).as_deref() == Some("set_config") && open.is_mark(text, "(");
+        is_call && !string_value(text, name).is_some_and(|name| harmless(&name.to_ascii_lowercase()))
+    })
+}
+
 /// Tells whether every call says `true` in its last place.
 fn is_local(text: &str, tokens: &[Token]) -> bool {
     let is_call = |at: &usize| {
@@ -153,11 +167,9 @@ fn simple(text: &str, tokens: &[Token], arguments: Option<&Arguments>) -> Option
         if !function.is_word(text, "set_config") || !marks.iter().all(|(token, mark)| token.is_mark(text, mark)) {
             return None;
         }
-        sets.push(SetConfig {
-            name: string(text, name, arguments)??.to_ascii_lowercase(),
-            value: string(text, value, arguments)?.map(|value| quoted_value(&value)),
-            local: boolean(text, local, arguments)?,
-        });
+        let name = string(text, name, arguments)??.to_ascii_lowercase();
+        let value = string(text, value, arguments)?.map(|value| set_value(&name, &value));
+        sets.push(SetConfig { name, value, local: boolean(text, local, arguments)? });
         rest = behind;
         if let [word, label, behind @ ..] = rest
             && word.is_word(text, "as")

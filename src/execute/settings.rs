@@ -23,6 +23,11 @@ const SPECIAL: [(&str, &str); 3] = [
     // The only form that takes LOCAL, numbers with a sign and INTERVAL '…' HOUR TO MINUTE.
     ("timezone", "SET TIME ZONE "),
 ];
+/// Settings that are lists of names: SET takes a text for one name, a start-up packet and `set_config` for a list.
+const NAME_LISTS: [&str; 4] =
+    ["search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"];
+/// Begins values that `set_config` has to set.
+const LIST: char = '\u{1}';
 /// What RESET ALL leaves alone, in the order in which it is replayed.
 const KEPT: [&str; 2] = ["session_authorization", "role"];
 
@@ -37,6 +42,15 @@ impl Settings {
         };
         self.values.insert(name, value);
         self.retag();
+    }
+
+    /// Records what a start-up packet says, which is not SQL.
+    pub fn set_plain(&mut self, name: &str, value: &str) {
+        let mut text = quoted_value(value);
+        if is_name_list(name) {
+            text.insert(0, LIST);
+        }
+        self.set(name, &text);
     }
 
     /// A change of the session authorization ends SET ROLE.
@@ -138,6 +152,11 @@ impl Settings {
 }
 
 fn push_statement(sql: &mut String, name: &str, value: &str) {
+    if let Some(list) = value.strip_prefix(LIST) {
+        // Without a row, which a relayed session would pass.
+        let call = format!("pg_catalog.set_config({}, {list}, false)", quoted_value(name));
+        return sql.push_str(&format!("SELECT FROM {call} AS value WHERE value IS NULL"));
+    }
     match SPECIAL.iter().find(|(special, _)| *special == name) {
         Some((_, verb)) => sql.push_str(verb),
         None => {
@@ -153,6 +172,60 @@ fn push_statement(sql: &mut String, name: &str, value: &str) {
 pub(super) fn quoted_name(name: &str) -> String {
     let parts: Vec<String> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
     parts.join(".")
+}
+
+fn is_name_list(name: &str) -> bool {
+    NAME_LISTS.iter().any(|list| name.eq_ignore_ascii_case(list))
+}
+
+/// Returns what SET says for a value of `set_config`; a list of names that is none is left to the server to refuse.
+pub(super) fn set_value(name: &str, value: &str) -> String {
+    let list = if is_name_list(name) { names_in(value) } else { None };
+    match list.as_deref() {
+        Some([]) | None => quoted_value(value),
+        Some(names) => {
+            let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+            names.iter().map(quoted).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// Splits a list of names as PostgreSQL does: unquoted ones in lower case; `None` if it is malformed.
+fn names_in(list: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = list.trim_ascii_start();
+    if rest.is_empty() {
+        return Some(names);
+    }
+    loop {
+        let (name, behind) = first_name(rest)?;
+        names.push(name);
+        match behind.trim_ascii_start().strip_prefix(',') {
+            Some(more) => rest = more.trim_ascii_start(),
+            None => return behind.trim_ascii().is_empty().then_some(names),
+        }
+    }
+}
+
+fn first_name(list: &str) -> Option<(String, &str)> {
+    let Some(mut rest) = list.strip_prefix('"') else {
+        let end =
+            list.find(|character: char| character == ',' || character.is_ascii_whitespace()).unwrap_or(list.len());
+        return (end > 0).then(|| (list[..end].to_ascii_lowercase(), &list[end..]));
+    };
+    let mut name = String::new();
+    loop {
+        let end = rest.find('"')?;
+        name.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return Some((name, rest)),
+        }
+    }
 }
 
 /// Quotes a value as an SQL string, right with `standard_conforming_strings` on or off.
@@ -176,6 +249,26 @@ pub fn plain_value(sql: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_names_are_lists_wherever_they_come_from() {
+        for (list, set) in [
+            ("a,b", "\"a\", \"b\""),
+            (" A , \"B \"\"c\"\" ,d\"", "\"a\", \"B \"\"c\"\" ,d\""),
+            ("\"$user\", Public ", "\"$user\", \"public\""),
+            ("\"a,\"\"b\"", "\"a,\"\"b\""),
+            ("", "''"),
+            ("a,", "'a,'"),
+            ("a b", "'a b'"),
+        ] {
+            assert_eq!(set_value("search_path", list), set, "{list}");
+        }
+        assert_eq!(set_value("datestyle", "SQL, DMY"), "'SQL, DMY'");
+        let mut settings = Settings::default();
+        settings.set_plain("Search_Path", "a,'b'");
+        let call = "SELECT FROM pg_catalog.set_config('search_path', 'a,''b''', false) AS value WHERE value IS NULL";
+        assert!(settings.statements().ends_with(call), "{}", settings.statements());
+    }
 
     #[test]
     fn no_settings_have_the_tag_of_a_fresh_server() {

@@ -28,8 +28,8 @@ pub struct Named {
     pub reading: Rc<Reading>,
 }
 
-/// The fingerprint of the settings, and what follows the name in Parse.
-type Key = (u64, Box<[u8]>);
+/// The fingerprint of the settings, how often the schema was changed, and what follows the name in Parse.
+type Key = (u64, u64, Box<[u8]>);
 
 /// One worker's named statements.
 pub struct StatementNames {
@@ -45,9 +45,10 @@ impl Default for StatementNames {
 
 impl StatementNames {
     /// Returns the statement for a Parse body without its name; `settings` is the fingerprint of the session's
-    /// settings, which may change what literals in the text mean.
-    pub fn shared(&self, settings: u64, body: &[u8], reading: Rc<Reading>) -> Rc<Named> {
-        let key = (settings, Box::from(body));
+    /// settings, which may change what literals in the text mean, and `changes` how often the schema was changed: a
+    /// server would read the text anew after that.
+    pub fn shared(&self, settings: u64, changes: u64, body: &[u8], reading: Rc<Reading>) -> Rc<Named> {
+        let key = (settings, changes, Box::from(body));
         if let Some(known) = self.shared.borrow().get(&key) {
             return Rc::clone(known);
         }
@@ -101,13 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_text_under_the_same_settings_is_one_statement() {
+    fn the_same_text_under_the_same_settings_and_schema_is_one_statement() {
         let names = StatementNames::default();
-        let shared = |settings, body: &[u8]| names.shared(settings, body, Rc::default()).id();
-        let one = shared(0, b"SELECT 1\0\0\0");
-        assert_eq!(shared(0, b"SELECT 1\0\0\0"), one);
-        assert_ne!(shared(7, b"SELECT 1\0\0\0"), one);
-        assert_ne!(shared(0, b"SELECT 2\0\0\0"), one);
+        let shared = |settings, changes, body: &[u8]| names.shared(settings, changes, body, Rc::default()).id();
+        let one = shared(0, 0, b"SELECT 1\0\0\0");
+        assert_eq!(shared(0, 0, b"SELECT 1\0\0\0"), one);
+        assert_ne!(shared(7, 0, b"SELECT 1\0\0\0"), one);
+        assert_ne!(shared(0, 1, b"SELECT 1\0\0\0"), one);
+        assert_ne!(shared(0, 0, b"SELECT 2\0\0\0"), one);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Live, Logins, PoolBoard,
-    Readiness, Requests, Rules, StrangerBounds, Strangers,
+    Readiness, Requests, Rules, SchemaChanges, StrangerBounds, Strangers,
 };
 use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Config;
@@ -49,6 +49,8 @@ pub struct Proxy {
     pub clients: ClientRegistry,
     /// Who has connected and not logged in.
     pub strangers: Strangers,
+    /// How often unsharded databases were changed.
+    pub schema_changes: SchemaChanges,
     /// Server connections, as the workers published them.
     pub pools: PoolBoard,
     /// Which shards answer.
@@ -81,6 +83,14 @@ impl Proxy {
         StrangerBounds {
             all: bound(limits.max_unauthenticated),
             per_address: bound(limits.max_unauthenticated_per_address),
+        }
+    }
+
+    /// Has the connections to a database closed that nobody uses, for a statement that waits until they are.
+    pub fn desert(&self, database: &str) {
+        if self.allowance.open(Some(database)) > 0 {
+            self.allowance.orders().renew(Some(database));
+            self.allowance.ring();
         }
     }
 

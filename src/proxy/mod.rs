@@ -13,6 +13,7 @@ mod logins;
 mod places;
 mod pools;
 mod requests;
+mod schema_changes;
 mod snapshot;
 mod strangers;
 
@@ -25,5 +26,6 @@ pub use live::Live;
 pub use logins::{Candidate, Logins};
 pub use pools::{PoolBoard, PoolFigures};
 pub use requests::{ReloadAnswer, Reloaded, Requests, Shutdown};
+pub use schema_changes::{SchemaChanges, SchemaPlace};
 pub use snapshot::{ReloadError, Rules, Snapshot};
 pub use strangers::{Stranger, StrangerBounds, Strangers};

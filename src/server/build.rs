@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
 use crate::proxy::{
     ClientRegistry, Drain, HealthBoard, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
-    Strangers,
+    SchemaChanges, Strangers,
 };
 use crate::rules::RuleSet;
 use crate::snowflake::{Generator, Layout};
@@ -50,6 +50,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         ids,
         clients: ClientRegistry::default(),
         strangers: Strangers::default(),
+        schema_changes: SchemaChanges::default(),
         pools: PoolBoard::default(),
         health: HealthBoard::default(),
         readiness: Readiness::default(),

@@ -250,6 +250,12 @@ impl Session {
     }
 }
 
+/// What a client is told that has as many prepared statements as it may have.
+pub(super) fn too_many_statements(most: usize) -> Refusal {
+    Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("more than {most} prepared statements in one session"))
+        .with_hint("Close statements that are no longer used, or raise limits.client_statements.")
+}
+
 /// Refuses a transaction block in the pool mode `statement`, in PgBouncer's words.
 pub(super) fn no_blocks() -> Refusal {
     Refusal::unsupported(

@@ -298,7 +298,7 @@ fn take_setting(settings: &mut Settings, name: &str, value: &str, passthrough: b
     if !passthrough {
         check_setting(&name.to_ascii_lowercase(), &quoted_value(value))?;
     }
-    settings.set(name, &quoted_value(value));
+    settings.set_plain(name, value);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod condition;
 mod control;
 mod copy;
 mod cursor;
+mod database_name;
 mod ddl;
 mod decode;
 mod facts;
@@ -20,6 +21,7 @@ mod mask;
 mod name;
 pub mod next_id;
 mod next_ids;
+mod prepared_name;
 mod read;
 mod scan;
 mod scope;
@@ -37,6 +39,7 @@ pub use argument::{Argument, argument};
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
+pub use database_name::deserted_database;
 pub use facts::{
     Binding, Block, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
@@ -45,6 +48,7 @@ pub use hint::{Hint, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};
 pub use next_ids::{IdArgument, NextIds};
+pub use prepared_name::{names_statement, prepared_name};
 pub use read::{Unreadable, read};
 pub use scan::{Scanner, Token, TokenKind};
 pub use set::transaction_defaults;

@@ -127,9 +127,7 @@ impl Extended {
             return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
         }
         if self.statements.len() >= most && !self.statements.contains_key(name) {
-            let message = format!("more than {most} prepared statements in one session");
-            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint));
+            return Err(too_many_statements(most));
         }
         Ok(())
     }

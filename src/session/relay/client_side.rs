@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::backend::Server;
 use crate::config::PoolMode;
-use crate::execute::{ClientError, Consequence, FLUSH_BYTES, Named, Reading, is_server_name, unpins};
+use crate::execute::{ClientError, Consequence, FLUSH_BYTES, Named, Reading, unpins};
 use crate::metrics::QueryKind;
 use crate::proxy::{ClientState, Pinned};
 use crate::session::control::no_blocks;
@@ -15,7 +15,7 @@ use crate::types::TransactionStatus;
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
 use crate::wire::{backend, frontend};
 
-use super::expect::{Expect, Own, Parsed};
+use super::expect::{Expect, Own};
 use super::state::{Relay, Skip};
 
 /// Replies that may be outstanding; a client that pipelines more waits until some have come.
@@ -54,8 +54,9 @@ impl Relay {
 
     fn take_messages(&mut self, input: &BytesMut, at: &mut usize) -> Result<Taken, ClientError> {
         let bound = self.link.client.message_bound();
-        self.waits = false;
+        self.waits = self.unit.outdated;
         while self.has_room()
+            && !self.unit.outdated
             && let Some(header) = frame::header(&input[*at..], bound)?
             && input.len() - *at >= header.length
         {
@@ -107,19 +108,23 @@ impl Relay {
         if self.server.is_none() {
             return Ok(Step::NeedsServer);
         }
-        if self.names.unsure > 0 && !reading.statements.is_empty() {
+        let says_names = reading.meanings.statements;
+        if self.names.unsure > 0 && (says_names || !reading.statements.is_empty()) {
             return Ok(Step::Waits);
         }
+        self.unit.give_up();
         self.doubt(text);
+        self.forget_numbers(&reading);
         self.begin_work(&reading);
         // A Query drops the unnamed statement.
         self.names.unnamed.clear();
-        if !self.deallocate(&reading) {
+        let renamed = if says_names { self.send_renamed(text, &reading) } else { None };
+        if renamed.is_none() {
             self.send(message);
         }
         self.unsynced = false;
         let forgets = reading.forgets_statements();
-        self.expected.push_back(Expect::Query { reading, complete: 0 });
+        self.expected.push_back(Expect::Query { reading, complete: 0, renamed });
         if forgets {
             self.names.unsure = self.ends_due();
         }
@@ -141,27 +146,17 @@ impl Relay {
         backend::write_ready(out, TransactionStatus::Open);
     }
 
-    /// SQL's DEALLOCATE of a statement that the protocol prepared goes under the server's name.
-    fn deallocate(&mut self, reading: &Reading) -> bool {
-        let [Consequence::Deallocate(name)] = &*reading.statements else { return false };
-        let Some(named) = self.names.named.get(name.as_bytes()).cloned() else { return false };
-        self.prepare_again(Some(&named));
-        let text = format!("DEALLOCATE \"{}\"", &*named.name());
-        let Some(server) = &mut self.server else { return false };
-        frontend::write_query(server.out(), &text);
-        true
-    }
-
     fn function_call(&mut self, message: &[u8]) -> Result<Step, ClientError> {
         if self.server.is_none() {
             return Ok(Step::NeedsServer);
         }
         let called = frontend::called_function(&message[HEADER_BYTES..]).map(Reading::of_function);
         let reading = called.map(Rc::new).unwrap_or_default();
+        self.unit.give_up();
         self.begin_work(&reading);
         self.send(message);
         self.unsynced = false;
-        self.expected.push_back(Expect::Query { reading, complete: 0 });
+        self.expected.push_back(Expect::Query { reading, complete: 0, renamed: None });
         Ok(Step::Done)
     }
 
@@ -172,10 +167,13 @@ impl Relay {
             }
             return Ok(Step::NeedsServer);
         }
-        if self.names.unsure > 0 && names_statement(kind, message) {
+        if self.names.unsure > 0 && self.names_statement(kind, message) {
             return Ok(Step::Waits);
         }
-        self.unit.record(message, !self.names.named.is_empty() && self.status == TransactionStatus::Idle);
+        if !self.unsynced {
+            self.begin_unit(kind, message);
+        }
+        self.unit.record(message);
         self.unsynced = true;
         match kind {
             b'P' => self.parse(message)?,
@@ -188,60 +186,18 @@ impl Relay {
         Ok(Step::Done)
     }
 
-    fn parse(&mut self, message: &[u8]) -> Result<(), ClientError> {
-        let (name, body) = split_text(&message[HEADER_BYTES..])?;
-        let (text, _) = split_text(body)?;
-        self.doubt(text);
-        let reading = self.link.worker.readings.read(text);
-        if name.is_empty() {
-            self.names.unnamed.clear();
-            self.names.unnamed.extend_from_slice(body);
-            self.names.unnamed_reading = (!reading.statements.is_empty()).then_some(reading);
-            self.names.unnamed_is_sent = true;
-            self.send(message);
-            self.expected.push_back(Expect::Parse(Parsed::Unnamed));
-            return Ok(());
-        }
-        if let Some(known) = self.names.named.get(name).cloned() {
-            self.name_is_taken(name, &known);
-            return Ok(());
-        }
-        // In a failed transaction, and behind a DEALLOCATE on its way, the server has to see each Parse itself.
-        let names = &self.link.worker.statement_names;
-        let named = match self.status {
-            _ if self.names.resets => names.own(body, reading),
-            TransactionStatus::Failed => names.own(body, reading),
-            TransactionStatus::Idle | TransactionStatus::Open => names.shared(self.link.settings.tag(), body, reading),
-        };
-        self.names.named.insert(name.into(), Rc::clone(&named));
-        self.names.changed = true;
-        if self.is_on_server(&named) {
-            self.expected.push_back(Expect::Own(Own::Parse(name.into())));
-        } else {
-            self.send_parse(Some(&named));
-            self.expected.push_back(Expect::Parse(Parsed::Named(name.into(), named)));
-        }
-        Ok(())
-    }
-
-    /// The server says that the name is taken, and skips what follows, as it would without a proxy.
-    fn name_is_taken(&mut self, name: &[u8], known: &Rc<Named>) {
-        self.prepare_again(Some(known));
-        let server = known.name().to_owned();
-        if let Some(connection) = &mut self.server {
-            write_parse(connection.out(), server.as_bytes(), b"\0\0\0");
-        }
-        self.expected.push_back(Expect::Taken { client: String::from_utf8_lossy(name).into_owned(), server });
-    }
-
     fn bind(&mut self, message: &[u8]) -> Result<(), ClientError> {
         let (portal, rest) = split_text(&message[HEADER_BYTES..])?;
         let (name, tail) = split_text(rest)?;
         let named = self.find(name);
+        let reading = self.reading_of(name, named.as_deref());
+        if let Some(reading) = &reading {
+            self.forget_numbers(reading);
+        }
         if name.is_empty() {
             self.prepare_unnamed();
         }
-        self.note_portal(portal, name, named.as_deref());
+        self.note_portal(portal, reading);
         match &named {
             Some(named) => {
                 self.prepare_again(Some(named));
@@ -249,7 +205,7 @@ impl Relay {
                 let parts: [&[u8]; 5] = [portal, b"\0", server_name.as_bytes(), b"\0", tail];
                 self.send_parts(b'B', &parts);
             }
-            None if is_server_name(name) => self.send_parts(b'B', &[portal, b"\0?", name, b"\0", tail]),
+            None if self.is_foreign(name) => self.send_parts(b'B', &[portal, b"\0?", name, b"\0", tail]),
             None => self.send(message),
         }
         self.expected.push_back(Expect::Bind(named));
@@ -257,12 +213,7 @@ impl Relay {
     }
 
     /// Remembers what executing the portal leaves behind; most leave nothing.
-    fn note_portal(&mut self, portal: &[u8], name: &[u8], named: Option<&Named>) {
-        let reading = match named {
-            Some(named) if !named.reading.statements.is_empty() => Some(Rc::clone(&named.reading)),
-            None if name.is_empty() => self.names.unnamed_reading.clone(),
-            Some(_) | None => None,
-        };
+    fn note_portal(&mut self, portal: &[u8], reading: Option<Rc<Reading>>) {
         match reading {
             Some(reading) => {
                 self.names.portals.insert(portal.into(), reading);
@@ -271,6 +222,16 @@ impl Relay {
                 self.names.portals.remove(portal);
             }
             None => {}
+        }
+    }
+
+    /// Returns what executing a statement leaves behind, if anything.
+    fn reading_of(&self, name: &[u8], named: Option<&Named>) -> Option<Rc<Reading>> {
+        match named {
+            Some(named) if !named.reading.is_harmless() => Some(Rc::clone(&named.reading)),
+            None if name.is_empty() => self.names.unnamed_reading.clone(),
+            None if !self.names.passed.is_empty() => self.names.passed.get(name).cloned(),
+            Some(_) | None => None,
         }
     }
 
@@ -287,7 +248,7 @@ impl Relay {
                     self.prepare_again(Some(named));
                     self.send_parts(b'D', &[b"S", named.name().as_bytes(), b"\0"]);
                 }
-                None if is_server_name(name) => self.send_parts(b'D', &[b"S?", name, b"\0"]),
+                None if self.is_foreign(name) => self.send_parts(b'D', &[b"S?", name, b"\0"]),
                 None => self.send(message),
             }
         } else {
@@ -311,14 +272,16 @@ impl Relay {
 
     fn close(&mut self, message: &[u8]) -> Result<(), ClientError> {
         let (kind, name) = target(message)?;
-        if kind == b'S' && !name.is_empty() {
+        if kind == b'S' && !name.is_empty() && !self.names.pass {
             let known = self.names.named.remove_entry(name);
             self.names.changed |= known.is_some();
             self.expected.push_back(Expect::Own(Own::Close(known)));
             return Ok(());
         }
-        if kind == b'S' {
+        if kind == b'S' && name.is_empty() {
             self.names.unnamed.clear();
+        } else if kind == b'S' {
+            self.names.passed.remove(name);
         } else if !self.names.portals.is_empty() {
             self.names.portals.remove(name);
         }
@@ -334,7 +297,7 @@ impl Relay {
             backend::write_ready(self.link.client.output(), status);
             return Step::Done;
         }
-        self.unit.record(message, !self.unit.messages.is_empty());
+        self.unit.record(message);
         self.send(message);
         if !self.copies {
             self.unsynced = false;
@@ -353,7 +316,7 @@ impl Relay {
     }
 
     /// A statement that may take back what ties the session to its server is a reason to ask there.
-    fn doubt(&mut self, text: &[u8]) {
+    pub(super) fn doubt(&mut self, text: &[u8]) {
         let asks = self.link.pin != Pinned::No && self.link.base_pin() == Pinned::No;
         self.doubts |= asks && std::str::from_utf8(text).is_ok_and(unpins);
     }
@@ -378,56 +341,13 @@ impl Relay {
         Step::Done
     }
 
-    fn find(&self, name: &[u8]) -> Option<Rc<Named>> {
-        if name.is_empty() { None } else { self.names.named.get(name).cloned() }
-    }
-
-    fn is_on_server(&mut self, named: &Named) -> bool {
-        self.server.as_mut().is_some_and(|server| server.statements.contains(named.id()))
-    }
-
-    /// Makes sure that the server has the client's unnamed statement, and not somebody else's.
-    fn prepare_unnamed(&mut self) {
-        if self.names.unnamed_is_sent {
-            return;
-        }
-        self.names.unnamed_is_sent = true;
-        if self.names.unnamed.is_empty() {
-            self.send_parts(b'C', &[b"S\0"]);
-            self.expected.push_back(Expect::Evicted(None));
-        } else {
-            self.prepare_again(None);
-        }
-    }
-
-    /// Prepares a statement on the server at hand, unless it has it; `None` is the unnamed one.
-    fn prepare_again(&mut self, named: Option<&Rc<Named>>) {
-        if named.is_some_and(|named| self.is_on_server(named)) {
-            return;
-        }
-        self.send_parse(named);
-        self.expected.push_back(Expect::Parse(Parsed::Again(named.cloned())));
-    }
-
-    /// Sends Parse, and Close for the statement that leaves the server's cache for it.
-    fn send_parse(&mut self, named: Option<&Rc<Named>>) {
-        let Some(server) = &mut self.server else { return };
-        let Some(named) = named else { return write_parse(server.out(), b"", &self.names.unnamed) };
-        if let Some(evicted) = server.statements.insert(named.id()) {
-            let name = crate::execute::server_name(evicted);
-            frontend::write_close(server.out(), frontend::Target::Statement, &name);
-            self.expected.push_back(Expect::Evicted(Some(evicted)));
-        }
-        write_parse(server.out(), named.name().as_bytes(), &named.body);
-    }
-
-    fn send(&mut self, message: &[u8]) {
+    pub(super) fn send(&mut self, message: &[u8]) {
         if let Some(server) = &mut self.server {
             server.out().extend_from_slice(message);
         }
     }
 
-    fn send_parts(&mut self, kind: u8, parts: &[&[u8]]) {
+    pub(super) fn send_parts(&mut self, kind: u8, parts: &[&[u8]]) {
         if let Some(server) = &mut self.server {
             write_parts(server, kind, parts);
         }
@@ -436,6 +356,15 @@ impl Relay {
     /// Counts a statement, and notes when work began.
     fn begin_work(&mut self, reading: &Reading) {
         self.link.worker.proxy.metrics.query(QueryKind::Direct);
+        if reading.meanings.schema && !(reading.meanings.drops_tables && self.link.pin == Pinned::TemporaryTable) {
+            self.note_schema_change();
+        }
+        for database in &reading.deserted {
+            self.link.worker.proxy.desert(database);
+        }
+        self.effects.local |= reading.meanings.local;
+        self.numbers.ran = true;
+        self.numbers.drew |= reading.meanings.draws;
         for consequence in &reading.statements {
             if let Consequence::Pin(pin) = consequence {
                 // Before it runs: whether it succeeded or not, its server is not lent to others any more.
@@ -452,18 +381,6 @@ impl Relay {
     }
 }
 
-/// Tells whether a message of the extended protocol is about a statement with a name.
-fn names_statement(kind: u8, message: &[u8]) -> bool {
-    let body = &message[HEADER_BYTES..];
-    let name = match kind {
-        b'P' => split_text(body).map(|(name, _)| name),
-        b'B' => split_text(body).and_then(|(_, rest)| split_text(rest)).map(|(name, _)| name),
-        b'D' | b'C' => target(message).map(|(kind, name)| if kind == b'S' { name } else { b"" }),
-        _ => return false,
-    };
-    name.is_ok_and(|name| !name.is_empty())
-}
-
 /// Tells whether a text may be a BEGIN, which needs no server yet; most are told by their first letter.
 fn may_begin(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'b' | b'B'))
@@ -478,23 +395,14 @@ fn write_parts(server: &mut Server, kind: u8, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.put_slice(part));
 }
 
-/// Writes Parse; `body` is what follows the name.
-fn write_parse(out: &mut BytesMut, name: &[u8], body: &[u8]) {
-    out.put_u8(b'P');
-    out.put_u32((4 + name.len() + 1 + body.len()) as u32);
-    out.put_slice(name);
-    out.put_u8(0);
-    out.put_slice(body);
-}
-
 /// Splits a zero-terminated text off the front.
-fn split_text(body: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
+pub(super) fn split_text(body: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     let end = memchr::memchr(0, body).ok_or(FrameError::Truncated)?;
     Ok((&body[..end], &body[end + 1..]))
 }
 
 /// Reads Describe and Close: `S` or `P`, and a name.
-fn target(message: &[u8]) -> Result<(u8, &[u8]), FrameError> {
+pub(super) fn target(message: &[u8]) -> Result<(u8, &[u8]), FrameError> {
     let (kind, rest) = message[HEADER_BYTES..].split_first().ok_or(FrameError::Truncated)?;
     Ok((*kind, split_text(rest)?.0))
 }

@@ -17,6 +17,7 @@ use super::state::Relay;
 impl Relay {
     /// Notes that a statement is complete, by its frame.
     pub(super) fn statement_complete(&mut self, reading: &Reading, index: usize, kind: u8, frame: &[u8]) {
+        self.numbers.note(kind, frame);
         let consequence = reading.statements.get(index);
         // ROLLBACK TO has the tag of a ROLLBACK, and ends no block.
         let ends_block = !matches!(consequence, Some(Consequence::RollbackTo(_)));
@@ -52,6 +53,7 @@ impl Relay {
             }
             Consequence::DiscardAll => self.discard_all(),
             Consequence::Deallocate(name) => {
+                self.names.passed.remove(name.as_bytes());
                 if let Some(named) = self.names.named.remove(name.as_bytes())
                     && let Some(server) = &mut self.server
                 {
@@ -70,6 +72,25 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// A transaction is over, and what texts meant in it. What is on its way may be another that is like it.
+    fn end_meanings(&mut self) {
+        if !self.effects.schema && !self.effects.local {
+            return;
+        }
+        if self.effects.schema {
+            self.link.worker.proxy.schema_changes.note(self.schema);
+        }
+        let goes_on = self.ends_due() > 0;
+        self.effects.schema &= goes_on;
+        self.effects.local &= goes_on;
+    }
+
+    /// What is prepared from now on is read anew by servers, and so it is when the transaction is over.
+    pub(super) fn note_schema_change(&mut self) {
+        self.effects.schema = true;
+        self.link.worker.proxy.schema_changes.note(self.schema);
     }
 
     fn savepoint(&self, name: &str) -> Option<usize> {
@@ -104,6 +125,7 @@ impl Relay {
 
     fn forget_statements(&mut self) {
         self.names.named.clear();
+        self.names.passed.clear();
         let Some(server) = &mut self.server else { return };
         server.statements.clear();
         // What the client has asked for since comes after it.
@@ -132,6 +154,9 @@ impl Relay {
         self.link.pin = self.link.base_pin();
         self.link.keeping = Keeping::default();
         self.keep_for_encoding();
+        if let Some(server) = &mut self.server {
+            server.borrowers.forget_others();
+        }
         self.record.set_pinned(self.link.pin);
     }
 
@@ -144,6 +169,7 @@ impl Relay {
             }
             self.effects.before = None;
             self.effects.savepoints.clear();
+            self.end_meanings();
             self.link.worker.proxy.metrics.transaction();
         }
         if self.expected.is_empty()

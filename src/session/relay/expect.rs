@@ -3,6 +3,9 @@
 use std::rc::Rc;
 
 use crate::execute::{Named, Reading};
+use crate::types::Refusal;
+
+use super::renaming::Renamed;
 
 /// One message sent, in order, and what ends its reply.
 #[derive(Debug)]
@@ -13,9 +16,13 @@ pub(super) enum Expect {
         reading: Rc<Reading>,
         /// Statements complete so far.
         complete: usize,
+        /// The names that stand in its text in place of the client's.
+        renamed: Option<Box<Renamed>>,
     },
     /// A Query of the proxy's own: nothing passes but notices and parameters.
     Hidden,
+    /// ReadyForQuery for a Sync of the proxy's own, behind what it prepares for the Query that follows.
+    Prelude,
     /// ParseComplete.
     Parse(Parsed),
     /// An error in place of ParseComplete: the client's name is taken.
@@ -25,6 +32,8 @@ pub(super) enum Expect {
         /// The name as the server says it.
         server: String,
     },
+    /// An error in place of ParseComplete: this is what the client is told.
+    Refused(Box<Refusal>),
     /// BindComplete.
     Bind(Option<Rc<Named>>),
     /// RowDescription or NoData, behind a ParameterDescription if a statement is described.
@@ -48,6 +57,8 @@ pub(super) enum Expect {
 pub(super) enum Parsed {
     /// The unnamed one, for the client.
     Unnamed,
+    /// One that the server knows by the client's name.
+    Passed,
     /// A named one, for the client, who calls it so.
     Named(Box<[u8]>, Rc<Named>),
     /// One that the client prepared elsewhere; `None` is the unnamed one. The client hears nothing of it.

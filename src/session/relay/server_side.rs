@@ -10,8 +10,10 @@ use crate::execute::Named;
 use crate::types::TransactionStatus;
 use crate::wire::backend::{self, ErrorFields};
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
+use crate::wire::frontend;
 
 use super::expect::{Expect, Own, Parsed};
+use super::renaming::{mended, server_names};
 use super::state::{Relay, Skip};
 
 /// The largest frame that a server may send; PostgreSQL's own bound is 1 GiB.
@@ -112,7 +114,7 @@ impl Relay {
     pub(super) fn answer_own(&mut self) {
         while let Some(Expect::Own(_) | Expect::CopyEnd) = self.expected.front() {
             if let Some(Expect::Own(own)) = self.expected.pop_front() {
-                self.unit.answered = true;
+                self.unit.answered_first();
                 self.link.client.output().extend_from_slice(own.message());
             }
         }
@@ -134,8 +136,8 @@ impl Relay {
             _ => {}
         }
         match (kind, self.expected.front_mut()) {
-            (_, Some(Expect::Hidden)) => Ok(Pass::No),
-            (b'C' | b'I', Some(Expect::Query { reading, complete })) => {
+            (_, Some(Expect::Hidden | Expect::Prelude)) => Ok(Pass::No),
+            (b'C' | b'I', Some(Expect::Query { reading, complete, .. })) => {
                 let reading = Rc::clone(reading);
                 let index = *complete;
                 *complete += 1;
@@ -152,9 +154,14 @@ impl Relay {
             (b'1', Some(Expect::Parse(parsed))) => {
                 let passes = !matches!(parsed, Parsed::Again(_));
                 self.expected.pop_front();
-                Ok(if passes { self.answered() } else { Pass::No })
+                if !passes {
+                    return Ok(Pass::No);
+                }
+                self.unit.answered_first();
+                Ok(Pass::Yes)
             }
-            (b'2', Some(Expect::Bind(_))) | (b'T' | b'n', Some(Expect::Describe(_))) | (b'3', Some(Expect::Close)) => {
+            (b'T' | b'n', Some(Expect::Describe(_))) => Ok(self.described(frame)),
+            (b'2', Some(Expect::Bind(_))) | (b'3', Some(Expect::Close)) => {
                 self.expected.pop_front();
                 Ok(self.answered())
             }
@@ -162,26 +169,45 @@ impl Relay {
                 self.expected.pop_front();
                 Ok(Pass::No)
             }
-            (b't', Some(Expect::Describe(_))) | (b'G' | b'H' | b'W' | b'c' | b'V', Some(_)) => Ok(self.answered()),
+            (b't', Some(Expect::Describe(_))) => {
+                if !self.unit.is_kept() {
+                    return Ok(Pass::Yes);
+                }
+                // An outdated statement is found only behind it.
+                self.unit.parameters.extend_from_slice(frame);
+                Ok(Pass::No)
+            }
+            (b'G' | b'H' | b'W' | b'c' | b'V', Some(_)) => Ok(self.answered()),
             _ => Err(FrameError::Malformed("a message out of turn")),
         }
     }
 
     fn answered(&mut self) -> Pass {
-        self.unit.answered = true;
+        self.unit.give_up();
         Pass::Yes
+    }
+
+    /// The columns are known, or that there are none; a portal, unlike a statement, is not there for another try.
+    fn described(&mut self, frame: &[u8]) -> Pass {
+        let parameters = std::mem::take(&mut self.unit.parameters);
+        match self.expected.pop_front() {
+            Some(Expect::Describe(Some(_))) => self.unit.answered_first(),
+            _ => self.unit.give_up(),
+        }
+        if parameters.is_empty() { Pass::Yes } else { Pass::Instead([&parameters, frame].concat()) }
     }
 
     fn ready(&mut self, frame: &[u8]) -> Result<Pass, FrameError> {
         let status = backend::ready_status(&frame[HEADER_BYTES..])?;
         let expect = self.expected.pop_front();
-        if !matches!(expect, Some(Expect::Query { .. } | Expect::Hidden | Expect::Sync)) {
+        if !matches!(expect, Some(Expect::Query { .. } | Expect::Hidden | Expect::Prelude | Expect::Sync)) {
             return Err(FrameError::Malformed("ReadyForQuery out of turn"));
         }
         if let Some(server) = &mut self.server {
             server.note_status(status);
         }
-        if matches!(expect, Some(Expect::Hidden)) {
+        if matches!(expect, Some(Expect::Hidden | Expect::Prelude)) {
+            self.repeat_outdated();
             return Ok(Pass::No);
         }
         self.names.unsure = self.names.unsure.saturating_sub(1);
@@ -192,8 +218,7 @@ impl Relay {
         }
         self.status = status;
         self.names.portals_end(status);
-        if std::mem::take(&mut self.unit.outdated) {
-            self.send_again();
+        if self.repeat_outdated() {
             return Ok(Pass::No);
         }
         self.unit.end();
@@ -202,84 +227,138 @@ impl Relay {
     }
 
     /// Puts the pipeline back before what the client sent since, to be taken once more.
-    fn send_again(&mut self) {
-        let mut messages = std::mem::take(&mut self.unit.messages);
+    fn repeat_outdated(&mut self) -> bool {
+        if !std::mem::take(&mut self.unit.outdated) {
+            return false;
+        }
+        let mut messages = self.unit.again();
         let input = self.link.client.input();
         messages.extend_from_slice(input);
         *input = messages;
-        self.unit.tries += 1;
+        true
     }
 
     fn error(&mut self, frame: &[u8]) -> Pass {
         let fields = ErrorFields::read(&frame[HEADER_BYTES..]).ok();
         let severity = fields.as_ref().and_then(|fields| fields.get(b'V').or_else(|| fields.get(b'S')));
+        let state = fields.as_ref().and_then(|fields| fields.get(b'C')).unwrap_or_default();
         self.dying |= matches!(severity, Some("FATAL" | "PANIC"));
         self.copies = false;
         self.effects.failed = true;
         match self.expected.front() {
-            Some(Expect::Query { .. } | Expect::Sync) | None => Pass::Yes,
+            Some(Expect::Query { renamed, .. }) => match (self.effects.unprepared.take(), renamed) {
+                (Some(unprepared), _) => Pass::Instead(unprepared),
+                (None, Some(renamed)) => Pass::Instead(renamed.mend(frame)),
+                (None, None) => Pass::Yes,
+            },
+            Some(Expect::Sync) | None => Pass::Yes,
             // What stands behind it was to run in the transaction that is not there.
-            Some(Expect::Hidden) => {
+            Some(Expect::Hidden | Expect::Prelude) => {
                 self.dying = true;
                 Pass::Yes
+            }
+            Some(Expect::Parse(Parsed::Again(_))) if !self.dying && self.is_prelude() => {
+                self.effects.unprepared = Some(frame.to_vec());
+                self.skip_to_sync();
+                Pass::No
             }
             Some(Expect::Taken { client, server }) => {
                 let mended = mended(frame, server, client);
                 self.skip_to_sync();
-                self.unit.answered = true;
+                self.unit.give_up();
                 Pass::Instead(mended)
             }
+            Some(Expect::Refused(refusal)) => {
+                let mut out = BytesMut::new();
+                backend::write_error(&mut out, "ERROR", refusal);
+                self.skip_to_sync();
+                self.unit.give_up();
+                Pass::Instead(out.to_vec())
+            }
             Some(Expect::Bind(Some(named)) | Expect::Describe(Some(named)))
-                if memchr::memmem::find(frame, OUTDATED_ROUTINE).is_some() =>
+                if self.is_outdated(frame, state, named) =>
             {
                 // Tables changed since it was prepared: its next use is prepared under another name.
                 named.renew();
-                let sends_again = self.unit.can_repeat() && self.expected.iter().any(|e| matches!(e, Expect::Sync));
-                self.skip_to_sync();
-                self.unit.outdated = sends_again;
-                if sends_again {
-                    self.unit.error = frame.to_vec();
-                    return Pass::No;
-                }
-                Pass::Yes
+                let named = Rc::clone(named);
+                self.outdated(frame, &named)
             }
             // The client's formats are for the columns of before: it must hear why they do not fit any more.
             Some(Expect::Bind(Some(_)))
                 if self.unit.tries > 0 && memchr::memmem::find(frame, FORMATS_ROUTINE).is_some() =>
             {
                 self.skip_to_sync();
-                self.unit.answered = true;
+                self.unit.give_up();
                 Pass::Instead(std::mem::take(&mut self.unit.error))
             }
-            Some(expect) => {
-                let named = match expect {
-                    Expect::Bind(named) | Expect::Describe(named) => named.clone(),
-                    _ => None,
-                };
-                let mended = named.and_then(|named| self.mend_name(frame, &named));
+            Some(_) => {
+                let mended = self.mend_names(frame);
+                let parameters = std::mem::take(&mut self.unit.parameters);
                 self.skip_to_sync();
                 let passes = self.answered();
+                if !parameters.is_empty() {
+                    return Pass::Instead([&parameters, mended.as_deref().unwrap_or(frame)].concat());
+                }
                 mended.map_or(passes, Pass::Instead)
             }
         }
     }
 
-    /// Returns the error with the client's name for the statement, if the server says its own.
-    fn mend_name(&self, frame: &[u8], named: &Rc<Named>) -> Option<Vec<u8>> {
-        let server = named.name();
-        memchr::memmem::find(frame, server.as_bytes())?;
-        let closed = self.expected.iter().find_map(|expect| match expect {
-            Expect::Own(Own::Close(Some((client, known)))) if Rc::ptr_eq(known, named) => Some(client),
+    /// Tells whether an error is about what a Query needs, and not yet about the Query.
+    fn is_prelude(&self) -> bool {
+        let end = |expect: &&Expect| matches!(expect, Expect::Sync | Expect::Query { .. } | Expect::Prelude);
+        matches!(self.expected.iter().find(end), Some(Expect::Prelude))
+    }
+
+    /// Tells whether an error comes from what a statement was when it was prepared: PostgreSQL says so where its columns
+    /// are others now; a type or a parameter that is another now shows in an error that a fresh statement may not have.
+    fn is_outdated(&self, frame: &[u8], state: &str, named: &Rc<Named>) -> bool {
+        let may_be = state.starts_with("42") || state == "XX000";
+        memchr::memmem::find(frame, OUTDATED_ROUTINE).is_some()
+            || may_be && self.unit.tries == 0 && self.unit.knows(named)
+    }
+
+    fn outdated(&mut self, frame: &[u8], named: &Rc<Named>) -> Pass {
+        let parameters = std::mem::take(&mut self.unit.parameters);
+        if !self.unit.can_repeat(named) {
+            self.skip_to_sync();
+            self.unit.give_up();
+            return if parameters.is_empty() { Pass::Yes } else { Pass::Instead([&parameters, frame].concat()) };
+        }
+        self.unit.outdated = true;
+        self.unit.error = frame.to_vec();
+        if self.expected.iter().any(|expect| matches!(expect, Expect::Sync)) {
+            self.skip_to_sync();
+            return Pass::No;
+        }
+        // The client asked for the replies so far, and has more to say in this pipeline.
+        if let Some(server) = &mut self.server {
+            frontend::write_sync(server.out());
+        }
+        self.expected.push_back(Expect::Prelude);
+        self.skip_to_sync();
+        self.unsynced = false;
+        Pass::No
+    }
+
+    /// Returns the error with the client's names for statements, if the server says its own.
+    fn mend_names(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        let server = server_names(frame).next()?;
+        let closed = self.expected.iter().filter_map(|expect| match expect {
+            Expect::Own(Own::Close(Some((client, known)))) => Some((client, known)),
             _ => None,
         });
-        let known = self.names.named.iter().find(|(_, known)| Rc::ptr_eq(known, named));
-        let client = closed.or(known.map(|(client, _)| client))?;
-        Some(mended(frame, &server, &String::from_utf8_lossy(client)))
+        let known = closed.chain(&self.names.named).find(|(_, known)| *known.name() == *server);
+        match (known, server.strip_prefix('?')) {
+            (Some((client, _)), _) => Some(mended(frame, server, &String::from_utf8_lossy(client))),
+            (None, Some(client)) => Some(mended(frame, server, client)),
+            (None, None) => None,
+        }
     }
 
     /// After an error the server ignores what follows, up to Sync: none of that is owed, prepared or closed.
     fn skip_to_sync(&mut self) {
-        let end = self.expected.iter().position(|expect| matches!(expect, Expect::Sync));
+        let end = self.expected.iter().position(|expect| matches!(expect, Expect::Sync | Expect::Prelude));
         if end.is_none() {
             self.skipping = Skip::Server;
         }
@@ -301,8 +380,11 @@ impl Relay {
                 server.statements.insert(id);
             }
             Expect::Own(_)
+            | Expect::Parse(Parsed::Passed)
             | Expect::Query { .. }
             | Expect::Hidden
+            | Expect::Prelude
+            | Expect::Refused(_)
             | Expect::Taken { .. }
             | Expect::Bind(_)
             | Expect::Describe(_)
@@ -357,16 +439,4 @@ impl super::state::Names {
 fn broken(server: &mut Server, error: FrameError) -> BackendError {
     server.mark_broken();
     BackendError::Protocol { shard: server.target().shard_name.clone(), cause: error.to_string() }
-}
-
-/// Returns an error frame in which the client's name stands in place of the server's.
-fn mended(frame: &[u8], server: &str, client: &str) -> Vec<u8> {
-    let Ok(fields) = ErrorFields::read(&frame[HEADER_BYTES..]) else { return frame.to_vec() };
-    let (from, to) = (format!("\"{server}\""), format!("\"{client}\""));
-    let mend = |(code, text): (u8, &[u8])| (code, String::from_utf8_lossy(text).replace(&from, &to));
-    let fields: Vec<(u8, String)> = fields.iter().map(mend).collect();
-    let fields: Vec<(u8, &str)> = fields.iter().map(|(code, text)| (*code, text.as_str())).collect();
-    let mut out = BytesMut::new();
-    backend::write_error_fields(&mut out, b'E', &fields);
-    out.to_vec()
 }

@@ -4,14 +4,16 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::backend::Server;
 use crate::execute::{Link, Named, Reading, Settings, is_treacherous, plain_value};
-use crate::proxy::{ClientHandle, Pinned};
+use crate::proxy::{ClientHandle, Pinned, SchemaPlace};
 use crate::types::TransactionStatus;
 
 use super::expect::Expect;
+use super::numbers::Numbers;
+use super::unit::Unit;
 
 /// One client of an unsharded database.
 pub(super) struct Relay {
@@ -39,8 +41,12 @@ pub(super) struct Relay {
     pub copies: bool,
     /// The client's prepared statements.
     pub names: Names,
+    /// Where changes of its database's schema are counted.
+    pub schema: SchemaPlace,
     /// What outlives a transaction.
     pub effects: Effects,
+    /// What it has done to sequences.
+    pub numbers: Numbers,
     /// The pipeline at hand, for another try.
     pub unit: Unit,
     /// A transaction block was opened although the pool mode is `statement`.
@@ -71,10 +77,16 @@ pub(super) enum Skip {
 pub(super) struct Names {
     /// By the client's name.
     pub named: HashMap<Box<[u8]>, Rc<Named>>,
+    /// The server is the session's own, and knows statements by the client's names: then `named` is empty.
+    pub pass: bool,
+    /// What statements leave behind that the server knows by the client's names, for those that leave anything.
+    pub passed: HashMap<Box<[u8]>, Rc<Reading>>,
     /// The last unnamed Parse, as its body; empty if there is none.
     pub unnamed: Vec<u8>,
     /// What the text of the unnamed statement leaves behind.
     pub unnamed_reading: Option<Rc<Reading>>,
+    /// Whether that text says names of prepared statements.
+    pub unnamed_says_names: bool,
     /// Whether the server at hand has it.
     pub unnamed_is_sent: bool,
     /// Whether messages since the last Sync define or close names.
@@ -96,68 +108,25 @@ pub(super) struct Effects {
     pub savepoints: Vec<(String, Settings)>,
     /// Whether the transaction at hand failed.
     pub failed: bool,
+    /// Whether it has changed the schema.
+    pub schema: bool,
+    /// Whether it has settings of its own under which texts mean something else.
+    pub local: bool,
     /// The fingerprint of the settings that the server at hand has, if it is not the one it came with.
     pub server_tag: Option<u64>,
     /// Whether the server must be brought to the session's settings before the next statement.
     pub repair: bool,
-}
-
-/// The client's messages since its last Sync, kept while a prepared statement may turn out to be outdated.
-#[derive(Default)]
-pub(super) struct Unit {
-    /// The messages.
-    pub messages: BytesMut,
-    /// Whether something of the reply has reached the client, so that there is no other try.
-    pub answered: bool,
-    /// How often they were sent again.
-    pub tries: u8,
-    /// An outdated statement was found: the messages are sent again after ReadyForQuery.
-    pub outdated: bool,
-    /// What the server said of the outdated statement.
-    pub error: Vec<u8>,
-    /// Whether the client asks here for the columns of what it executes.
-    pub describes: bool,
-}
-
-/// Longer pipelines are not sent again.
-const UNIT_BYTES_MAX: usize = 64 * 1024;
-/// How many outdated statements of one pipeline are prepared again.
-const TRIES_MAX: u8 = 8;
-
-impl Unit {
-    /// Keeps a message if `wanted`; a pipeline that got too long cannot be sent again.
-    pub fn record(&mut self, message: &[u8], wanted: bool) {
-        self.describes |= message[0] == b'D';
-        if !wanted || self.answered {
-            return;
-        }
-        if self.messages.len() + message.len() > UNIT_BYTES_MAX {
-            self.answered = true;
-            return;
-        }
-        self.messages.extend_from_slice(message);
-    }
-
-    /// Tells whether the messages can be sent once more. A client that knows the columns from before would misread
-    /// the new ones: drivers mend that by themselves when they are told.
-    pub fn can_repeat(&self) -> bool {
-        self.describes && !self.answered && !self.messages.is_empty() && self.tries < TRIES_MAX
-    }
-
-    /// Forgets the pipeline, which is done.
-    pub fn end(&mut self) {
-        self.messages.clear();
-        self.answered = false;
-        self.describes = false;
-        self.tries = 0;
-    }
+    /// What the server said when a statement was prepared for the Query behind it.
+    pub unprepared: Option<Vec<u8>>,
 }
 
 impl Relay {
     /// Takes over a session that has just logged in.
     pub fn new(link: Link, record: ClientHandle) -> Self {
+        let schema = SchemaPlace::of(&link.identity.database);
         let mut relay = Self {
             link,
+            schema,
             record,
             server: None,
             expected: VecDeque::new(),
@@ -170,6 +139,7 @@ impl Relay {
             copies: false,
             names: Names::default(),
             effects: Effects::default(),
+            numbers: Numbers::default(),
             unit: Unit::default(),
             opened_block: false,
             waits: false,
@@ -177,6 +147,7 @@ impl Relay {
             since: None,
             ended: None,
         };
+        relay.names.pass = relay.passes_names();
         relay.keep_for_encoding();
         relay
     }
@@ -192,10 +163,18 @@ impl Relay {
         }
     }
 
+    /// Tells whether the session has its server to itself to the end, and nothing of it is left there for the next one.
+    fn passes_names(&self) -> bool {
+        let reset = self.link.worker.proxy.live.load().pool_reset.to_ascii_uppercase();
+        let forgets = reset.is_empty() || ["DISCARD ALL", "DEALLOCATE ALL"].iter().any(|word| reset.contains(word));
+        self.link.base_pin() != Pinned::No && forgets
+    }
+
     /// Takes the server away from the session, with what is known of its settings; every reply was read.
     pub fn hand_in(&mut self) -> Option<Server> {
         let mut server = self.server.take()?;
         server.all_answered();
+        self.numbers.leave(&mut server.borrowers);
         if let Some(tag) = self.effects.server_tag.take() {
             server.settings.fingerprint = tag;
         }

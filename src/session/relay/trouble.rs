@@ -12,6 +12,7 @@ use crate::wire::{backend, frame};
 
 use super::expect::Expect;
 use super::flow::End;
+use super::numbers::Numbers;
 use super::state::{Relay, Skip};
 
 impl Relay {
@@ -21,6 +22,7 @@ impl Relay {
             Ok(mut server) => {
                 self.names.unnamed_is_sent = false;
                 self.effects.server_tag = None;
+                self.numbers = Numbers::default();
                 if let Some(begin) = self.begun.take() {
                     server.out().extend_from_slice(&begin);
                     self.expected.push_back(Expect::Hidden);
