@@ -65,21 +65,27 @@ impl Call {
     pub fn write(&self, out: &mut BytesMut, statement: &Statement) {
         match &self.arguments {
             None => frontend::write_query(out, self.sql(statement)),
-            Some(arguments) => {
-                let resolved = self.resolve(statement);
-                let values: Vec<BindValue<'_>> = resolved
-                    .formats
-                    .iter()
-                    .zip(&resolved.values)
-                    .map(|(format, value)| BindValue { format: *format, value: value.as_deref() })
-                    .collect();
-                frontend::write_parse(out, "", &resolved.sql, &resolved.types);
-                frontend::write_bind(out, "", "", &values, &arguments.result_formats);
-                frontend::write_describe(out, Target::Portal, "");
+            Some(_) => {
+                self.write_bound(out, statement, "");
                 frontend::write_execute(out, "", 0);
                 frontend::write_sync(out);
             }
         }
+    }
+
+    /// Appends the messages that make and describe a portal for `statement`.
+    pub fn write_bound(&self, out: &mut BytesMut, statement: &Statement, portal: &str) {
+        let resolved = self.resolve(statement);
+        let values: Vec<BindValue<'_>> = resolved
+            .formats
+            .iter()
+            .zip(&resolved.values)
+            .map(|(format, value)| BindValue { format: *format, value: value.as_deref() })
+            .collect();
+        let result_formats = self.arguments.as_ref().map_or(&[][..], |arguments| &arguments.result_formats);
+        frontend::write_parse(out, "", &resolved.sql, &resolved.types);
+        frontend::write_bind(out, portal, "", &values, result_formats);
+        frontend::write_describe(out, Target::Portal, portal);
     }
 
     /// Returns the statement frozen for a redo; `expected_rows` is what it did when it ran.

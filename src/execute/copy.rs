@@ -1,23 +1,22 @@
 //! COPY FROM STDIN: passed through to one shard, or split by key over several.
 
-use std::borrow::Cow;
-
 use bytes::{Bytes, BytesMut};
 
 use crate::backend::Server;
 use crate::plan::CopyPlan;
-use crate::types::{KeyType, KeyValue, Refusal, ShardId, SqlState};
-use crate::wire::{FrameError, backend, copy_text, frontend};
+use crate::types::{Refusal, SqlState};
+use crate::wire::{FrameError, backend, copy_binary, frontend};
 
 use super::call::Call;
 use super::client::{Client, ClientError};
 use super::collect::{self, Collected};
+use super::copy_rows::Split;
 use super::failure::Failure;
 use super::link::{Link, Role};
 use super::write::total_tag;
 
 /// COPY data waits per shard up to this much before it is sent; 64 KiB is where larger writes stop paying.
-const SHARD_BUFFER_BYTES: usize = 64 * 1024;
+pub(super) const SHARD_BUFFER_BYTES: usize = 64 * 1024;
 /// The longest line that a split COPY accepts; a line must be whole before its key can be read.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -83,13 +82,6 @@ async fn next_part(client: &mut Client) -> Result<DataPart, Failure> {
     }
 }
 
-/// The shards that take part in a split COPY.
-struct Split<'a> {
-    plan: &'a CopyPlan,
-    /// Position in the transaction's members and lines sent, by shard.
-    parts: Vec<(ShardId, usize, u64)>,
-}
-
 impl Link {
     /// Runs `COPY table FROM STDIN` over all shards of the table's group.
     pub async fn copy(&mut self, call: &Call, plan: &CopyPlan) -> Result<(), Failure> {
@@ -112,7 +104,7 @@ impl Link {
     }
 
     async fn copy_split(&mut self, call: &Call, plan: &CopyPlan) -> Result<String, Failure> {
-        let mut split = Split { plan, parts: Vec::new() };
+        let mut split = Split { plan, parts: Vec::new(), columns: 0, begun: false, ended: false, done: false };
         let shards = self.snapshot.rules.placement.shards();
         for shard in shards.iter() {
             split.parts.push((shard, self.enlist(shard, Role::Part).await?, 0));
@@ -120,9 +112,9 @@ impl Link {
         for (_, position, _) in &split.parts {
             call.write(self.transaction.members[*position].server.out(), &plan.statement);
         }
-        let columns = self.start_copies(&split, call.arguments.is_some()).await?;
+        split.columns = self.start_copies(&split, call.arguments.is_some()).await?;
         self.describe(call, None);
-        backend::write_copy_in_response(self.client.output(), 0, columns);
+        backend::write_copy_in_response(self.client.output(), u8::from(plan.binary), split.columns);
         if call.arguments.is_some() {
             self.client.note_copy_data();
         }
@@ -136,7 +128,7 @@ impl Link {
         if matches!(fed, Err(Failure::Client(_))) {
             return Err(fed.err().unwrap_or(Failure::Client(ClientError::Gone)));
         }
-        if fed.is_err() {
+        if fed.is_err() && !split.done {
             while let DataPart::Data(_) = next_part(&mut self.client).await? {}
         }
         let replies = self.end_copies(&split, call, reason.as_deref()).await?;
@@ -171,7 +163,15 @@ impl Link {
             error = error.or(reply.error);
         }
         let own = usize::from(split.plan.id_tag.is_some());
-        let Some(frame) = error else { return Ok(columns.saturating_sub(own)) };
+        let Some(frame) = error else {
+            if split.plan.binary {
+                for (_, position, _) in &split.parts {
+                    let server = &mut self.transaction.members[*position].server;
+                    frontend::write_copy_data(server.out(), &copy_binary::HEADER);
+                }
+            }
+            return Ok(columns.saturating_sub(own));
+        };
         for position in asking {
             let member = &mut self.transaction.members[position];
             frontend::write_copy_fail(member.server.out(), "COPY failed on another shard");
@@ -185,79 +185,26 @@ impl Link {
         Err(Failure::Shard { frame })
     }
 
-    /// Routes lines until the client ends the data; `Some(reason)` if it ended it with a failure.
+    /// Routes rows until the client ends the data; `Some(reason)` if it ended it with a failure.
     async fn feed(&mut self, split: &mut Split<'_>) -> Result<Option<String>, Failure> {
         let mut pending = BytesMut::new();
         loop {
             match next_part(&mut self.client).await? {
                 DataPart::Data(data) => {
                     pending.extend_from_slice(&data);
-                    self.route_lines(split, &mut pending).await?;
+                    self.route_rows(split, &mut pending).await?;
                     if pending.len() > LINE_BYTES_MAX {
                         return Err(line_too_long().into());
                     }
                 }
                 DataPart::Done => {
-                    if !pending.is_empty() {
-                        pending.extend_from_slice(b"\n");
-                        self.route_lines(split, &mut pending).await?;
-                    }
+                    split.done = true;
+                    self.route_rest(split, &mut pending).await?;
                     return Ok(None);
                 }
                 DataPart::Fail(reason) => return Ok(Some(reason)),
             }
         }
-    }
-
-    async fn route_lines(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
-        while let Some(length) = copy_text::next_row(pending) {
-            let row = pending.split_to(length);
-            if copy_text::is_end_of_data(&row) {
-                continue;
-            }
-            let total: u64 = split.parts.iter().map(|(_, _, lines)| lines).sum();
-            let line = self.with_id(split.plan, &row)?;
-            let shard = self.shard_of_line(split.plan, &line, total + 1)?;
-            let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
-            let (_, position, lines) = part.expect("the parts are all shards of the placement");
-            *lines += 1;
-            let server = &mut self.transaction.members[*position].server;
-            frontend::write_copy_data(server.out(), &line);
-            if server.out().len() >= SHARD_BUFFER_BYTES {
-                server.flush().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends a generated id to a line whose COPY leaves the id column out.
-    fn with_id<'a>(&self, plan: &CopyPlan, row: &'a [u8]) -> Result<Cow<'a, [u8]>, Failure> {
-        let Some(tag) = plan.id_tag else { return Ok(Cow::Borrowed(row)) };
-        let id = self.worker.proxy.next_id(tag)?;
-        let mut line = copy_text::content(row).to_vec();
-        line.push(plan.delimiter);
-        line.extend_from_slice(id.to_string().as_bytes());
-        line.push(b'\n');
-        Ok(Cow::Owned(line))
-    }
-
-    fn shard_of_line(&self, plan: &CopyPlan, line: &[u8], number: u64) -> Result<ShardId, Failure> {
-        let place = |refusal: Refusal| {
-            refusal.with_detail(format!("COPY {}, line {number}, column {}.", plan.table, plan.key_position + 1))
-        };
-        let field = copy_text::field(line, plan.key_position, plan.delimiter, &plan.null)
-            .map_err(|error| place(Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string())))?;
-        let text = field.ok_or_else(|| {
-            place(Refusal::new(SqlState::NOT_NULL_VIOLATION, format!("NULL sharding key for table \"{}\"", plan.table)))
-        })?;
-        let key = std::str::from_utf8(&text).ok().and_then(|text| read_key(plan.key_type, text)).ok_or_else(|| {
-            let name = plan.key_type.name();
-            place(Refusal::new(
-                SqlState::INVALID_TEXT_REPRESENTATION,
-                format!("the sharding key is not of type {name}"),
-            ))
-        })?;
-        Ok(self.snapshot.rules.shard_of(plan.key_type, &key))
     }
 
     /// Ends the data on every shard and reads their answers.
@@ -271,7 +218,12 @@ impl Link {
             let server = &mut self.transaction.members[*position].server;
             match fail {
                 Some(reason) => frontend::write_copy_fail(server.out(), reason),
-                None => frontend::write_copy_done(server.out()),
+                None => {
+                    if split.plan.binary {
+                        frontend::write_copy_data(server.out(), &copy_binary::TRAILER);
+                    }
+                    frontend::write_copy_done(server.out());
+                }
             }
             if call.arguments.is_some() {
                 server.ignore_sync();
@@ -286,11 +238,6 @@ impl Link {
         }
         replies.into_iter().collect()
     }
-}
-
-/// Reads a key as the column's type reads it.
-fn read_key(key_type: KeyType, text: &str) -> Option<KeyValue> {
-    crate::plan::key_from_text(key_type, text)
 }
 
 fn line_too_long() -> Refusal {

@@ -1,6 +1,6 @@
 //! Plan × shards → reply. The way of every statement once it is known what to do with it.
 //!
-//! `link` is one client's link to the shards; `direct`, `scatter`, `write`, `copy` and `everywhere` are the plans'
+//! `link` is one client's link to the shards; `direct`, `scatter`, `write`, `copy`, `copy_out` and `everywhere` are the plans'
 //! ways; `commit` ends transactions; `forward` and `collect` read servers. What a text means is `understand`'s.
 
 mod call;
@@ -9,6 +9,9 @@ mod collect;
 mod commit;
 mod consequences;
 mod copy;
+mod copy_out;
+mod copy_rows;
+mod cursor;
 mod date_style;
 mod direct;
 mod everywhere;
@@ -41,6 +44,7 @@ pub use call::{Arguments, Call};
 pub use client::{Client, ClientError, FLUSH_BYTES, Secured};
 pub use consequences::{Consequence, Reading, Readings, is_treacherous};
 pub use copy::pass as pass_copy_data;
+pub use cursor::Cursor;
 pub use failure::Failure;
 pub use forward::{
     cut, fill, next_frame, note_parameter, note_ready, pass_reply, pass_rows, rows_of_tag, swallow, whole_frame,
@@ -52,6 +56,7 @@ pub use pins::unpins;
 pub use position::Position;
 pub use prepared::{Description, Prepared};
 pub use readable::check_setting;
+pub use scatter::write_row;
 pub use settings::{Settings, plain_value, quoted_value};
 pub use statement_names::{Named, StatementNames, is_server_name, server_name};
 pub use stream::Stream;

@@ -251,6 +251,7 @@ pub(super) fn at_home(plan: &Plan) -> Option<Plan> {
         | Plan::Gather(_)
         | Plan::MultiWrite(_)
         | Plan::Copy(_)
+        | Plan::CopyOut(_)
         | Plan::Everywhere { .. } => None,
     }
 }
@@ -262,6 +263,7 @@ pub(super) fn shards_of(plan: &Plan) -> ShardSet {
         Plan::Scatter(scatter) => scatter.shards,
         Plan::Gather(gather) => [gather.home].into_iter().collect(),
         Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
+        Plan::CopyOut(copy) => copy.shards,
         Plan::Everywhere { shards, .. } => *shards,
         // Its shards are known line by line; empty means all.
         Plan::Copy(_) => ShardSet::new(),

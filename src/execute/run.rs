@@ -61,6 +61,7 @@ impl Link {
             Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
             Plan::MultiWrite(write) => self.multi_write(call, write).await,
             Plan::Copy(copy) => self.copy(call, copy).await,
+            Plan::CopyOut(copy) => Box::pin(self.copy_out(call, copy)).await,
             Plan::Everywhere { shards, statement, effect } => {
                 self.everywhere(call, *shards, statement, effect.as_ref()).await
             }
@@ -176,6 +177,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
+        Plan::CopyOut(_) => false,
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }
@@ -186,7 +188,7 @@ fn kind(plan: &Plan) -> QueryKind {
         Plan::Scatter(_) => QueryKind::Scatter,
         Plan::Gather(_) => QueryKind::Gather,
         Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
-        Plan::Copy(_) => QueryKind::Copy,
+        Plan::Copy(_) | Plan::CopyOut(_) => QueryKind::Copy,
     }
 }
 

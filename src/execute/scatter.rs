@@ -106,7 +106,8 @@ impl Link {
         Job { call, plan, context: self.merge_context(&call.text), worker: Rc::clone(&self.worker), cancel }
     }
 
-    fn merge_context(&self, text: &str) -> MergeContext {
+    /// Returns what the merge must know of the session.
+    pub(super) fn merge_context(&self, text: &str) -> MergeContext {
         MergeContext {
             text_is_bytewise: self.snapshot.catalog.sorts_text_by_bytes() && sql::collates_by_bytes(text),
             iso_dates: self.settings.get("datestyle").is_none_or(|style| style.to_ascii_lowercase().contains("iso")),
@@ -223,7 +224,8 @@ async fn drain(client: &mut Client, streams: &mut [Stream<'_>]) -> Result<(), Fa
     Ok(())
 }
 
-fn visible(merger: &Merger, fields: &[Field]) -> Vec<Field> {
+/// Returns the columns that the client gets of what the shards send.
+pub(super) fn visible(merger: &Merger, fields: &[Field]) -> Vec<Field> {
     merger
         .output_columns()
         .iter()
@@ -239,7 +241,8 @@ fn visible(merger: &Merger, fields: &[Field]) -> Vec<Field> {
         .collect()
 }
 
-fn write_row(out: &mut BytesMut, body: &[u8]) {
+/// Appends a row.
+pub fn write_row(out: &mut BytesMut, body: &[u8]) {
     out.extend_from_slice(b"D");
     out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
     out.extend_from_slice(body);

@@ -277,6 +277,10 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         return Ok(understood);
     }
     if let Some(control) = sql::control(text) {
+        if matches!(control, Control::Prepare { .. } | Control::Execute { .. }) {
+            // The parameters in it are those of another statement.
+            understood.parameters = 0;
+        }
         understood.meaning = Meaning::Control(control);
         return Ok(understood);
     }

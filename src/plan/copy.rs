@@ -1,12 +1,13 @@
 //! COPY: rows for a sharded table are split by key in a stream; everything else goes to the one shard that it names.
 
-use crate::rules::{Distribution, RuleSet, TableRule};
-use crate::sql::{CopyDirection, CopyFormat, CopyHead, Scanner, TableName, identifier, splice};
+use crate::rules::{Distribution, OnMissingKey, RuleSet, TableRule};
+use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode};
 
 use super::catalog::Catalog;
 use super::insert::{missing_key, quoted, reference_mode, target_table, unlisted, unnamed_columns};
-use super::{CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
+use super::key::binary_fits;
+use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 
 /// Plans a COPY; `text` is the one that `head` was read from.
 ///
@@ -18,8 +19,15 @@ pub fn plan(text: &str, head: &CopyHead, rules: &RuleSet, catalog: &Catalog) -> 
     let rule = rules.table(&name);
     match rule.map(|rule| &rule.distribution) {
         Some(Distribution::Sharded { group, key }) => {
-            let key_type = rules.group(*group).key_type;
-            sharded(&Sharded { text, head, rule, name: &name, key, key_type, catalog }).map(Plan::Copy)
+            let group = rules.group(*group);
+            if head.direction == CopyDirection::ToStdout {
+                if group.missing_key.read == OnMissingKey::Reject {
+                    return Err(super::read::missing_key(&name, key));
+                }
+                let CopyOptions { format, header, .. } = head.options;
+                return Ok(Plan::CopyOut(CopyOut { shards: rules.placement.shards(), format, header }));
+            }
+            sharded(&Sharded { text, head, rule, name: &name, key, key_type: group.key_type, catalog }).map(Plan::Copy)
         }
         Some(Distribution::Reference { home, multi_shard }) => {
             let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
@@ -84,6 +92,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         statement,
         key_position,
         key_type: copy.key_type,
+        binary: copy.head.options.format == CopyFormat::Binary,
         delimiter: delimiter(copy.head)?,
         null: copy.head.options.null.clone().unwrap_or_else(|| String::from("\\N")),
         id_tag,
@@ -94,14 +103,10 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
 
 fn check_direction(copy: &Sharded<'_>) -> Result<(), Refusal> {
     match copy.head.direction {
-        CopyDirection::FromStdin => Ok(()),
-        CopyDirection::ToStdout => Err(Refusal::unsupported(
-            format!("COPY TO of the sharded table \"{}\"", copy.name),
-            "Use SELECT, or copy each shard: put /* shardloom: shard=NAME */ before the statement.",
-        )),
+        CopyDirection::FromStdin | CopyDirection::ToStdout => Ok(()),
         CopyDirection::FromFile | CopyDirection::ToFile => Err(Refusal::unsupported(
             format!("COPY of the sharded table \"{}\" with a file or program of the server", copy.name),
-            "Use COPY … FROM STDIN (\\copy in psql).",
+            "Use COPY … FROM STDIN or TO STDOUT (\\copy in psql).",
         )),
     }
 }
@@ -113,8 +118,8 @@ fn check_options(copy: &Sharded<'_>) -> Result<(), Refusal> {
     };
     match options.format {
         CopyFormat::Text => {}
-        CopyFormat::Csv => return refused("format csv", "Use the text format."),
-        CopyFormat::Binary => return refused("format binary", "Use the text format."),
+        CopyFormat::Csv => return refused("format csv", "Use the text or the binary format."),
+        CopyFormat::Binary => check_binary(copy)?,
     }
     if options.header {
         return refused("a header line", "Leave the header line out.");
@@ -125,6 +130,20 @@ fn check_options(copy: &Sharded<'_>) -> Result<(), Refusal> {
     match options.encoding.as_deref().map(|name| name.to_ascii_lowercase().replace('-', "")) {
         Some(name) if name != "utf8" => refused("an encoding of its own", "Send the rows in UTF-8."),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// The key's bytes are those of its column's type: that must be one which is read here.
+fn check_binary(copy: &Sharded<'_>) -> Result<(), Refusal> {
+    let columns = copy.catalog.table(copy.name).map(|table| &table.columns);
+    let column = columns.and_then(|columns| columns.iter().find(|column| column.name == copy.key));
+    match column {
+        Some(column) if binary_fits(copy.key_type, column.type_oid) => Ok(()),
+        Some(column) => Err(Refusal::unsupported(
+            format!("COPY FROM in binary format into the sharded table \"{}\"", copy.name),
+            format!("Its sharding key is of type {}; use the text format.", column.type_name),
+        )),
+        None => Err(unnamed_columns(copy.name)),
     }
 }
 
@@ -239,12 +258,10 @@ mod tests {
     fn what_is_not_available_is_refused() {
         let refused = [
             ("copy carts from stdin csv", "0A000"),
-            ("copy carts from stdin with (format binary)", "0A000"),
             ("copy carts from stdin with (header true)", "0A000"),
             ("copy carts from stdin with (encoding 'latin1')", "0A000"),
             ("copy carts from stdin with (delimiter 'ab')", "0A000"),
             ("copy carts (item) from stdin", "23502"),
-            ("copy carts to stdout", "0A000"),
             ("copy carts from '/tmp/x'", "0A000"),
             ("copy carts to program 'x'", "0A000"),
             ("copy rates from stdin", "0A000"),

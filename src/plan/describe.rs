@@ -48,6 +48,7 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines.extend(effect(&copy.effect));
             lines
         }
+        Plan::CopyOut(copy) => vec![format!("Copy one after another from {}", names(copy.shards, rules))],
         Plan::Everywhere { shards, statement: runs, effect: writes } => {
             let mut lines = vec![format!("Everywhere on {}", names(*shards, rules))];
             lines.extend(statement(runs));

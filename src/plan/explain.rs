@@ -51,13 +51,16 @@ impl Explain {
                 direct.effect = direct.effect.filter(|_| self.analyze);
                 Ok(Plan::Direct(direct))
             }
-            Plan::Scatter(_) | Plan::Gather(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::Everywhere { .. } => {
-                Err(Refusal::unsupported(
-                    "EXPLAIN of a statement over several shards is not available",
-                    "Use EXPLAIN (ROUTE), or bind the sharding key to one value.",
-                )
-                .with_reason("explain_scatter"))
-            }
+            Plan::Scatter(_)
+            | Plan::Gather(_)
+            | Plan::MultiWrite(_)
+            | Plan::Copy(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => Err(Refusal::unsupported(
+                "EXPLAIN of a statement over several shards is not available",
+                "Use EXPLAIN (ROUTE), or bind the sharding key to one value.",
+            )
+            .with_reason("explain_scatter")),
         }
     }
 }

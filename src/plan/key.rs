@@ -34,6 +34,23 @@ pub fn key_from_text(key: KeyType, value: &str) -> Option<KeyValue> {
     }
 }
 
+/// Reads a column's value in binary format, as COPY brings it; `None` when it is not of the key's type.
+pub fn key_from_binary(key: KeyType, value: &[u8]) -> Option<KeyValue> {
+    match binary(value, key) {
+        Decoded::Value(value) => Some(value),
+        Decoded::Nothing | Decoded::Unknown => None,
+    }
+}
+
+/// Tells whether a column of this type has the binary format that is read for the key.
+pub(super) fn binary_fits(key: KeyType, type_oid: u32) -> bool {
+    match key {
+        KeyType::SmallInt | KeyType::Int | KeyType::BigInt => oid::INTEGERS.contains(&type_oid),
+        KeyType::Text | KeyType::Varchar => oid::TEXTS.contains(&type_oid),
+        KeyType::Uuid => type_oid == oid::UUID,
+    }
+}
+
 /// Reads `slot` and hands each of its values to `take`; the result is the worst of them.
 /// Returns `false` when a value cannot be told.
 pub(super) fn each_value(slot: &Slot, key: KeyType, values: &Values<'_>, take: &mut impl FnMut(KeyValue)) -> bool {

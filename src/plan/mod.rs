@@ -30,10 +30,10 @@ pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::describe;
 pub use insert::{MakeIds, Parameters};
-pub use key::key_from_text;
+pub use key::{key_from_binary, key_from_text};
 pub use plan_types::{
-    CopyPlan, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo, ReturningOrder,
-    Scatter, Statement, WriteEffect,
+    CopyOut, CopyPlan, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo,
+    ReturningOrder, Scatter, Statement, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{route_json, shard_names};

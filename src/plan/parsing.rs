@@ -14,9 +14,12 @@ impl Prepared {
             Body::Explain(_) => None,
             Body::Fixed(plan) => match &**plan {
                 Plan::Direct(direct) => Some(direct.shard),
-                Plan::Scatter(_) | Plan::Gather(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::Everywhere { .. } => {
-                    None
-                }
+                Plan::Scatter(_)
+                | Plan::Gather(_)
+                | Plan::MultiWrite(_)
+                | Plan::Copy(_)
+                | Plan::CopyOut(_)
+                | Plan::Everywhere { .. } => None,
             },
             Body::Read(_, facts) => single(facts, rules),
             Body::Modify(modify) => single(modify.facts(), rules),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::merge::MergeSpec;
+use crate::sql::CopyFormat;
 use crate::types::{ShardId, ShardSet, WriteMode};
 
 /// What to do with one statement.
@@ -18,6 +19,8 @@ pub enum Plan {
     MultiWrite(MultiWrite),
     /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
     Copy(CopyPlan),
+    /// `COPY table TO STDOUT` of a sharded table: the shards' rows one shard after another.
+    CopyOut(CopyOut),
     /// The same statement on each of several shards, as DDL, TRUNCATE, VACUUM and ANALYZE do.
     /// `effect` is `None` for what cannot run in a transaction (VACUUM, CREATE INDEX CONCURRENTLY).
     Everywhere {
@@ -190,7 +193,18 @@ pub enum FreezeKind {
     LocalTimestamp,
 }
 
-/// `COPY table [(columns)] FROM STDIN` in text format, split by key.
+/// `COPY table [(columns)] TO STDOUT`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOut {
+    /// The shards.
+    pub shards: ShardSet,
+    /// The format.
+    pub format: CopyFormat,
+    /// Whether a header line comes first.
+    pub header: bool,
+}
+
+/// `COPY table [(columns)] FROM STDIN` in text or binary format, split by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyPlan {
     /// The table's name, logical.
@@ -201,6 +215,8 @@ pub struct CopyPlan {
     pub key_position: usize,
     /// The key's type.
     pub key_type: crate::types::KeyType,
+    /// Whether the rows are in binary format.
+    pub binary: bool,
     /// Column separator of the text format.
     pub delimiter: u8,
     /// The text that stands for NULL.

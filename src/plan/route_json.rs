@@ -15,6 +15,7 @@ fn shards(plan: &Plan) -> ShardSet {
         Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
         // Rows are split as they come: any shard that owns buckets may get some.
         Plan::Copy(_) => ShardSet::new(),
+        Plan::CopyOut(copy) => copy.shards,
         Plan::Everywhere { shards, .. } => *shards,
     }
 }
@@ -23,9 +24,12 @@ fn shards(plan: &Plan) -> ShardSet {
 pub fn shard_names(plan: &Plan, rules: &RuleSet) -> Vec<String> {
     let asked = match plan {
         Plan::Copy(_) => rules.placement.shards(),
-        Plan::Direct(_) | Plan::Scatter(_) | Plan::Gather(_) | Plan::MultiWrite(_) | Plan::Everywhere { .. } => {
-            shards(plan)
-        }
+        Plan::Direct(_)
+        | Plan::Scatter(_)
+        | Plan::Gather(_)
+        | Plan::MultiWrite(_)
+        | Plan::CopyOut(_)
+        | Plan::Everywhere { .. } => shards(plan),
     };
     asked.iter().map(|shard| rules.shard(shard).name.clone()).collect()
 }
@@ -43,6 +47,7 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
         Plan::Gather(gather) => view["fetch"] = fetches(gather, rules),
         Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
+        Plan::CopyOut(_) => {}
         Plan::Everywhere { effect, .. } => view["write"] = write(effect.as_ref()),
     }
     view
@@ -55,6 +60,7 @@ fn kind(plan: &Plan) -> &'static str {
         Plan::Gather(_) => "gather",
         Plan::MultiWrite(_) => "multi_write",
         Plan::Copy(_) => "copy",
+        Plan::CopyOut(_) => "copy_out",
         Plan::Everywhere { .. } => "everywhere",
     }
 }
@@ -70,6 +76,7 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
         Plan::Gather(gather) => vec![on(gather.home, &gather.statement)],
         Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
         Plan::Copy(copy) => rules.placement.shards().iter().map(|shard| on(shard, &copy.statement)).collect(),
+        Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &Statement::Original)).collect(),
         Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),
     }
 }

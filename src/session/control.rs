@@ -40,7 +40,7 @@ impl Session {
             Control::Explain { route, json, analyze, inner } => {
                 self.explain(call, *route, *json, *analyze, inner.clone()).await
             }
-            Control::Declare { name, hold, inner } => self.declare(call, name, *hold, inner.clone()).await,
+            Control::Declare { name, hold, inner } => Box::pin(self.declare(call, name, *hold, inner.clone())).await,
             Control::Fetch { name } | Control::Move { name } => self.on_cursor(call, Some(name)).await,
             Control::CloseCursor(name) => self.on_cursor(call, name.as_deref()).await,
             Control::Notify(_) => self.at_home(call, false).await,
@@ -53,10 +53,13 @@ impl Session {
                 self.at_home(call, false).await
             }
             Control::NextIds(wanted) => self.next_ids(call, wanted).await,
-            Control::Prepare { .. } | Control::Execute { .. } => Err(not_yet(
-                "PREPARE and EXECUTE as SQL statements",
-                "Use your driver's prepared statements: those of the protocol are available.",
-            )),
+            // In the heap: they are rare, and every session would carry the room for them.
+            Control::Prepare { name, types, inner } => {
+                Box::pin(self.prepare_by_sql(call, name, types, inner.clone())).await
+            }
+            Control::Execute { name, arguments } => {
+                Box::pin(self.execute_by_sql(call, name, arguments.as_deref())).await
+            }
             Control::PrepareTransaction | Control::CommitPrepared | Control::RollbackPrepared => Err(not_yet(
                 "PREPARE TRANSACTION by clients",
                 "SET LOCAL shardloom.multi_shard = 'two_phase' prepares for you.",
@@ -215,41 +218,11 @@ impl Session {
         self.link.is_implicit() && !matches!(self.link.client.position, Position::Behind(_))
     }
 
-    /// A cursor lives on the one shard that its query needs.
-    async fn declare(
-        &mut self,
-        call: &Call,
-        name: &str,
-        hold: bool,
-        inner: std::ops::Range<usize>,
-    ) -> Result<(), Failure> {
-        if self.is_pipelined() && !hold {
-            let message = "DECLARE CURSOR can only be used in transaction blocks";
-            return Err(Refusal::new(SqlState::NO_ACTIVE_TRANSACTION, message).into());
-        }
-        let plan = self.plan_inner(call, inner)?;
-        let crate::plan::Plan::Direct(direct) = plan else {
-            return Err(not_yet(
-                "cursors over several shards",
-                "Add the sharding key to the query, or read it without a cursor.",
-            ));
-        };
-        if direct.statement != Statement::Original {
-            return Err(not_yet("cursors over a rewritten statement", "Read it without a cursor."));
-        }
-        if hold {
-            self.link.keep_servers(Pinned::HeldCursor, [direct.shard].into_iter().collect());
-        }
-        self.on_shard(call, direct.shard, false).await?;
-        let cursors = if hold { &mut self.extended.held_cursors } else { &mut self.extended.cursors };
-        cursors.insert(name.to_owned(), direct.shard);
-        Ok(())
-    }
-
     async fn on_cursor(&mut self, call: &Call, name: Option<&str>) -> Result<(), Failure> {
         let Some(name) = name else {
             self.extended.cursors.clear();
             self.extended.held_cursors.clear();
+            self.extended.open_cursors.clear();
             self.link.close_held().await?;
             for position in 0..self.link.transaction.members.len() {
                 self.link.member_simple(position, "CLOSE ALL").await?;
@@ -257,6 +230,9 @@ impl Session {
             backend::write_command_complete(self.link.client.output(), "CLOSE CURSOR ALL");
             return Ok(());
         };
+        if let Some(done) = Box::pin(self.on_open_cursor(call, name)).await {
+            return done;
+        }
         self.link.keeping.doubt();
         let open = self.extended.cursors.get(name).copied().filter(|_| self.link.transaction.is_open());
         let open = open.or_else(|| self.extended.held_cursors.get(name).copied());

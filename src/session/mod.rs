@@ -10,6 +10,7 @@ mod console;
 mod console_extended;
 mod control;
 mod conversation;
+mod cursors;
 mod extended;
 mod function_call;
 mod ids;
@@ -20,5 +21,6 @@ mod savepoint;
 mod set;
 mod show;
 mod simple;
+mod sql_prepared;
 
 pub use conversation::run;

@@ -58,6 +58,11 @@ impl Session {
         analyze: bool,
         inner: Range<usize>,
     ) -> Result<(), Failure> {
+        let bound = Box::pin(self.explained_execute(call, inner.clone())).await?;
+        let (call, inner) = match &bound {
+            Some(call) => (call, inner.start..call.text.len()),
+            None => (call, inner),
+        };
         let explained = call.text[inner.clone()].to_owned();
         let plan = self.plan_inner(call, inner)?;
         if route && json {
@@ -99,6 +104,17 @@ impl Session {
             let field = Field { format, ..bigint_field(&wanted.column) };
             backend::write_row_description(self.link.client.output(), &[field]);
             return Ok(());
+        }
+        if let Control::Fetch { name } = control
+            && let Some(fields) = self.open_cursor_fields(name)
+        {
+            let mut frame = bytes::BytesMut::new();
+            backend::write_row_description(&mut frame, fields);
+            self.link.client.output().extend_from_slice(&with_formats(frame.freeze(), formats));
+            return Ok(());
+        }
+        if let Control::Execute { name, .. } = control {
+            return Box::pin(self.describe_execute(name, formats)).await;
         }
         let column = match control {
             Control::Show(name) if name.starts_with(OWN_PREFIX) => Some(name.as_str()),

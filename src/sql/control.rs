@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::argument;
 use super::cursor::Cursor;
 use super::next_ids::{self, NextIds};
 use super::set;
@@ -54,6 +55,8 @@ pub enum Control {
     Prepare {
         /// The name.
         name: String,
+        /// The bytes of each parameter's type.
+        types: Vec<Range<usize>>,
         /// The statement's bytes.
         inner: Range<usize>,
     },
@@ -61,6 +64,8 @@ pub enum Control {
     Execute {
         /// The name.
         name: String,
+        /// The bytes of each value; `None` if the rest is no list of values.
+        arguments: Option<Vec<Range<usize>>>,
     },
     /// `DEALLOCATE name`; `None` for `ALL`
     Deallocate(Option<String>),
@@ -176,7 +181,7 @@ pub fn control(text: &str) -> Option<Control> {
         "show" => Some(Control::Show(set::parameter(&mut cursor)?.0)),
         "discard" => discard(&mut cursor),
         "prepare" => prepare(&mut cursor),
-        "execute" => cursor.name().map(|name| Control::Execute { name }),
+        "execute" => execute(&mut cursor),
         "deallocate" => {
             cursor.word("prepare");
             Some(Control::Deallocate(name_or_all(&mut cursor)?))
@@ -245,11 +250,24 @@ fn prepare(cursor: &mut Cursor<'_>) -> Option<Control> {
         return Some(Control::PrepareTransaction);
     }
     let name = cursor.name()?;
-    cursor.skip_parentheses();
+    let types = if cursor.is_word("as") { Vec::new() } else { argument::list(cursor)? };
     if !cursor.word("as") {
         return None;
     }
-    Some(Control::Prepare { name, inner: inner(cursor)? })
+    Some(Control::Prepare { name, types, inner: inner(cursor)? })
+}
+
+fn execute(cursor: &mut Cursor<'_>) -> Option<Control> {
+    let name = cursor.name()?;
+    let ends = |cursor: &mut Cursor<'_>| {
+        cursor.mark(";");
+        cursor.at_end()
+    };
+    if ends(cursor) {
+        return Some(Control::Execute { name, arguments: Some(Vec::new()) });
+    }
+    let arguments = argument::list(cursor).filter(|_| ends(cursor));
+    Some(Control::Execute { name, arguments })
 }
 
 fn declare(cursor: &mut Cursor<'_>) -> Option<Control> {

@@ -2,6 +2,7 @@
 //!
 //! The only module that names the parser crate. It decides nothing about shards: `plan` does.
 
+mod argument;
 mod block;
 mod clauses;
 mod collation;
@@ -32,6 +33,7 @@ mod utility;
 #[cfg(test)]
 mod utility_tests;
 
+pub use argument::{Argument, argument};
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};

@@ -73,8 +73,9 @@ fn statements_inside_statements_have_their_bytes() {
     let Some(Control::Explain { route, analyze, inner, .. }) = control(text) else { panic!("{text}") };
     assert_eq!((route, analyze, &text[inner]), (false, true, "select 1"));
     let text = "prepare p (int, text) as select $1";
-    let Some(Control::Prepare { name, inner }) = control(text) else { panic!("{text}") };
+    let Some(Control::Prepare { name, types, inner }) = control(text) else { panic!("{text}") };
     assert_eq!((name.as_str(), &text[inner]), ("p", "select $1"));
+    assert_eq!(types.into_iter().map(|span| &text[span]).collect::<Vec<_>>(), ["int", "text"]);
     let text = "declare c no scroll cursor with hold for select 1";
     let Some(Control::Declare { name, hold, inner }) = control(text) else { panic!("{text}") };
     assert_eq!((name.as_str(), hold, &text[inner]), ("c", true, "select 1"));
@@ -82,7 +83,15 @@ fn statements_inside_statements_have_their_bytes() {
     assert_eq!(control("close all"), Some(Control::CloseCursor(None)));
     assert_eq!(control("deallocate prepare x"), Some(Control::Deallocate(Some("x".into()))));
     assert_eq!(control("unlisten *"), Some(Control::Unlisten(None)));
-    assert_eq!(control("execute x(1)"), Some(Control::Execute { name: "x".into() }));
+    let execute = |text| match control(text) {
+        Some(Control::Execute { name, arguments }) => (name, arguments.map(|arguments| arguments.len())),
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(execute("execute x(1)"), ("x".into(), Some(1)));
+    assert_eq!(execute("EXECUTE \"X\";"), ("X".into(), Some(0)));
+    for text in ["execute x()", "execute x(1) y", "execute x(1", "execute x y"] {
+        assert_eq!(execute(text), ("x".into(), None), "{text}");
+    }
 }
 
 #[test]

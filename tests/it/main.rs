@@ -4,6 +4,7 @@
 
 mod admin;
 mod cancel_keys;
+mod changed_columns;
 mod chaos;
 mod chaos_bank;
 mod chaos_edges;
@@ -12,6 +13,7 @@ mod chaos_invariants;
 mod chaos_lost;
 mod chaos_reference;
 mod cli;
+mod copies;
 mod dev_command;
 mod differential;
 mod door;
@@ -31,9 +33,11 @@ mod pooling;
 mod pooling_console;
 mod pooling_limits;
 mod pooling_restart;
+mod portions;
 mod protocol;
 mod sessions;
 mod slow_clients;
+mod sql_prepared;
 mod state;
 mod support;
 mod support_holds;

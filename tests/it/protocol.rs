@@ -112,6 +112,17 @@ fn shapes() -> Vec<(&'static str, Pipeline, usize)> {
             1,
         ),
         ("two commands", new().run("SELECT 1; SELECT 2", NONE).sync(), 1),
+        (
+            "a NULL key that is bound and does not run",
+            new()
+                .parse("", ADD)
+                .bind("", "", &[None, Some("a")])
+                .describe_portal("")
+                .sync()
+                .run(BY_KEY, &key("1"))
+                .sync(),
+            2,
+        ),
         ("too few values", new().parse("", ADD).bind("", "", &key("1")).execute("", 0).sync(), 1),
         ("too many values", new().parse("", BY_KEY).bind("", "", &[Some("1"), Some("2")]).execute("", 0).sync(), 1),
         ("a wrong value", new().run(BY_KEY, &key("x")).sync(), 1),
@@ -366,6 +377,21 @@ async fn a_prepared_select_sees_new_columns() {
     assert_eq!(columns(&inside[0]), 5);
     assert_eq!(one.simple("ROLLBACK").status, 'I');
     assert_eq!(columns(&Pipeline::new().run(star, &[Some("1")]).sync().send(&mut one, 1)[0]), 4);
+}
+
+#[tokio::test]
+async fn a_null_key_fails_where_the_row_would_be_stored() {
+    let (_database, _proxy, mut both) = both("null_key", ProxyOptions::default()).await;
+    let bound = Pipeline::new().run(ADD, &[Some("401"), None]).parse("", ADD).bind("", "", &[None, None]);
+    for (what, pipeline) in [("bound", bound.clone().sync()), ("run", bound.execute("", 0).sync())] {
+        let seen = [&mut both.plain, &mut both.other].map(|client| {
+            let reply = pipeline.send(client, 1).remove(0);
+            (reply.error().map(|(state, _)| state), reply.events.len(), reply.status)
+        });
+        assert_eq!(seen[0], seen[1], "{what}");
+        both.same(ALL);
+        both.same("DELETE FROM customers WHERE customer_id = 401");
+    }
 }
 
 /// Tables changed past the proxy fail one use of a statement at most, and then it is prepared again.

@@ -75,7 +75,7 @@ fn show(plan: &Plan, text: &str) -> String {
             let _ = writeln!(out, "returning {:?}", multi.returning);
             out += &effect(&multi.effect, &Statement::Original, text);
         }
-        Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::Everywhere { .. } => {
+        Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
             panic!("not a plan of INSERT")
         }
     }

@@ -15,6 +15,7 @@ use crate::wire::{backend, frontend};
 
 use super::pipeline::Step;
 use super::portal::Portal;
+use super::told::Held;
 use crate::execute::{Description, Prepared};
 
 /// What a server's reply is matched against, in order.
@@ -22,17 +23,19 @@ enum Expect {
     /// The proxy answers at this place.
     Answer(&'static [u8]),
     /// Frames kept from an earlier description.
-    Known(bytes::Bytes),
+    Known(bytes::Bytes, Held),
     /// ParseComplete; `pass` if the client asked.
     Parse {
         statement: Rc<Prepared>,
         named: bool,
         pass: bool,
     },
+    /// The same, of a server that has just prepared the statement for a client that knows its columns already.
+    Compare(Rc<Portal>),
     Bind(Rc<Portal>),
     /// ParameterDescription, then RowDescription or NoData.
-    DescribeStatement(Rc<Prepared>),
-    DescribePortal,
+    DescribeStatement(Held),
+    DescribePortal(Rc<Portal>),
     Execute,
     ClosePortal,
     /// CloseComplete of a statement that made room for another.
@@ -73,23 +76,29 @@ pub(super) struct Batch {
     remembers: bool,
     /// Statements that were sent under the unnamed name in this batch, the last one.
     unnamed: Option<u64>,
+    /// Whether nothing is written, so that an answer may be dropped.
+    reads: bool,
+    /// Whether the rest of the replies is dropped: the client would misread it.
+    dropping: bool,
 }
 
 impl Batch {
     /// Starts a batch; descriptions are kept for `generation` of the rules, and not at all unless it `remembers`.
     pub fn new(generation: u64, remembers: bool) -> Self {
-        Self { expected: VecDeque::new(), generation, remembers, unnamed: None }
+        Self { expected: VecDeque::new(), generation, remembers, unnamed: None, reads: true, dropping: false }
     }
 
     /// Appends a step's messages to the server's buffer.
     pub fn push(&mut self, server: &mut Server, step: &Step) {
         match step {
-            Step::Parse(statement) => self.parse(server, statement, true),
+            Step::Parse(statement) => {
+                self.parse(server, statement, true);
+            }
             Step::Bind(portal) => self.bind(server, portal),
-            Step::DescribeStatement(statement) => self.describe_statement(server, statement),
+            Step::DescribeStatement(held) => self.describe_statement(server, held),
             Step::DescribePortal(portal) => {
                 frontend::write_describe(server.out(), frontend::Target::Portal, &portal.name);
-                self.expected.push_back(Expect::DescribePortal);
+                self.expected.push_back(Expect::DescribePortal(Rc::clone(portal)));
             }
             Step::Execute(portal, rows) => {
                 frontend::write_execute(server.out(), &portal.name, *rows);
@@ -111,13 +120,14 @@ impl Batch {
         portal.open_on.get() == Some(shard) || self.expected.iter().any(binds)
     }
 
-    /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete.
-    fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) {
+    /// Makes sure that the server has the statement; `asked` if the client is to hear ParseComplete. Tells whether it
+    /// is prepared there for it.
+    fn parse(&mut self, server: &mut Server, statement: &Rc<Prepared>, asked: bool) -> bool {
         if self.is_on(server, statement) || self.unnamed == Some(statement.id()) {
             if asked {
                 self.expected.push_back(Expect::Answer(PARSE_COMPLETE));
             }
-            return;
+            return false;
         }
         let named = self.remembers && (statement.uses.get() > 1 || asked && statement.uses.get() == 0);
         let name = if named { statement.server_name() } else { String::new() };
@@ -131,6 +141,7 @@ impl Batch {
         }
         frontend::write_parse(server.out(), &name, &statement.sql, &statement.types);
         self.expected.push_back(Expect::Parse { statement: Rc::clone(statement), named, pass: asked });
+        true
     }
 
     /// Tells whether the server has the statement under its name.
@@ -139,27 +150,34 @@ impl Batch {
     }
 
     fn bind(&mut self, server: &mut Server, portal: &Rc<Portal>) {
-        self.parse(server, &portal.statement, false);
+        self.reads &= portal.reads();
+        let prepares = self.parse(server, &portal.statement, false);
         let named = self.is_on(server, &portal.statement);
+        if prepares && portal.told.knows(&portal.statement) {
+            let name = if named { portal.statement.server_name() } else { String::new() };
+            frontend::write_describe(server.out(), frontend::Target::Statement, &name);
+            self.expected.push_back(Expect::Compare(Rc::clone(portal)));
+        }
         write_bind(server.out(), portal, named);
         self.expected.push_back(Expect::Bind(Rc::clone(portal)));
     }
 
-    fn describe_statement(&mut self, server: &mut Server, statement: &Rc<Prepared>) {
+    fn describe_statement(&mut self, server: &mut Server, held: &Held) {
+        let statement = &held.prepared;
         let is_current = |known: &&Description| self.remembers && known.generation == self.generation;
         if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
-            self.expected.push_back(Expect::Known(known.frames.clone()));
+            self.expected.push_back(Expect::Known(known.frames.clone(), held.clone()));
             return;
         }
         self.parse(server, statement, false);
         let name = if self.is_on(server, statement) { statement.server_name() } else { String::new() };
         frontend::write_describe(server.out(), frontend::Target::Statement, &name);
-        self.expected.push_back(Expect::DescribeStatement(Rc::clone(statement)));
+        self.expected.push_back(Expect::DescribeStatement(held.clone()));
     }
 
     /// Tells whether the server has to be asked at all.
     pub fn needs_server(&self) -> bool {
-        self.expected.iter().any(|expect| !matches!(expect, Expect::Answer(_) | Expect::Known(_)))
+        self.expected.iter().any(|expect| !matches!(expect, Expect::Answer(_) | Expect::Known(..)))
     }
 
     /// Passes the replies up to ReadyForQuery, which is noted and not passed.
@@ -169,6 +187,9 @@ impl Batch {
         let mut skip = 0;
         let mut flushed = false;
         loop {
+            if self.dropping {
+                return self.drop_rest(client, server, outcome).await;
+            }
             execute::pass_rows(client.output(), server, &mut skip)?;
             if skip == 0
                 && let Some(length) = execute::whole_frame(server)?
@@ -182,6 +203,18 @@ impl Batch {
             }
             flushed |= client.flush_if_large().await?;
             execute::fill(client, server).await.map_err(|failure| execute::cut(client, failure, skip, flushed))?;
+        }
+    }
+
+    /// Reads and drops what the server still says, up to ReadyForQuery.
+    async fn drop_rest(self, client: &mut Client, server: &mut Server, outcome: Outcome) -> Result<Outcome, Failure> {
+        loop {
+            let (kind, frame) = execute::next_frame(client, server).await?;
+            execute::note_parameter(server, &frame);
+            if kind == b'Z' {
+                execute::note_ready(server, &frame)?;
+                return Ok(outcome);
+            }
         }
     }
 
@@ -253,13 +286,22 @@ impl Batch {
         match self.expected.pop_front() {
             Some(Expect::Parse { pass, .. }) if !pass => {}
             Some(Expect::Evicted(_)) => {}
-            Some(Expect::DescribeStatement(statement)) => {
+            Some(Expect::DescribeStatement(Held { prepared, told })) => {
                 described.extend_from_slice(frame);
                 let frames = std::mem::take(described).freeze();
                 client.output().extend_from_slice(&frames);
+                told.note_statement(&prepared, self.remembers, &frames);
                 if self.remembers {
-                    *statement.description.borrow_mut() = Some(Description { generation: self.generation, frames });
+                    *prepared.description.borrow_mut() = Some(Description { generation: self.generation, frames });
                 }
+            }
+            Some(Expect::Compare(portal)) => {
+                described.clear();
+                self.compare(client, &portal, frame, outcome);
+            }
+            Some(Expect::DescribePortal(portal)) => {
+                portal.told.note_portal(&portal.statement, self.remembers, frame);
+                client.output().extend_from_slice(frame);
             }
             Some(Expect::Bind(portal)) => {
                 portal.open_on.set(Some(shard));
@@ -274,11 +316,29 @@ impl Batch {
         }
     }
 
+    /// Tables changed behind the proxy's back: rows in columns that the client does not know are not for it. What was
+    /// written cannot be taken back, so that answer passes.
+    fn compare(&mut self, client: &mut Client, portal: &Rc<Portal>, frame: &[u8], outcome: &mut Outcome) {
+        let Err(error) = portal.told.check_frame(frame) else { return };
+        portal.statement.renew();
+        let described = |expect: &Expect| matches!(expect, Expect::DescribePortal(other) if Rc::ptr_eq(other, portal));
+        let asks = portal.takes_any_columns() && self.expected.iter().any(described);
+        if self.reads && !asks {
+            outcome.failed = true;
+            outcome.unanswered = self.unanswered();
+            self.dropping = true;
+            client.output().extend_from_slice(&error);
+        }
+    }
+
     fn answer_own(&mut self, client: &mut Client) {
         loop {
             match self.expected.front() {
                 Some(Expect::Answer(frame)) => client.output().extend_from_slice(frame),
-                Some(Expect::Known(frames)) => client.output().extend_from_slice(frames),
+                Some(Expect::Known(frames, Held { prepared, told })) => {
+                    told.note_statement(prepared, self.remembers, frames);
+                    client.output().extend_from_slice(frames);
+                }
                 _ => return,
             }
             self.expected.pop_front();
@@ -296,7 +356,9 @@ impl Batch {
 
     /// Returns how many steps are still to be answered: each has one entry that the client hears of.
     fn unanswered(&self) -> usize {
-        let own = |expect: &&Expect| matches!(expect, Expect::Parse { pass: false, .. } | Expect::Evicted(_));
+        let own = |expect: &&Expect| {
+            matches!(expect, Expect::Parse { pass: false, .. } | Expect::Evicted(_) | Expect::Compare(_))
+        };
         self.expected.len() - self.expected.iter().filter(own).count()
     }
 

@@ -4,20 +4,25 @@
 //! over shards goes step by step (`stepwise`).
 
 mod batch;
+mod describe;
 mod pipeline;
 mod portal;
 mod stepwise;
+mod told;
 mod undo;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::types::ShardId;
+use crate::execute::Cursor;
+use crate::types::{Refusal, ShardId, SqlState};
 
-use crate::execute::Prepared;
+use super::cursors::OpenCursor;
+
+pub(super) use describe::{row_part, with_formats};
 use pipeline::Step;
 use portal::Portal;
-pub(super) use stepwise::{row_part, with_formats};
+pub(super) use told::Held;
 use undo::Undo;
 
 /// The most portals that one client may hold in a transaction.
@@ -26,7 +31,7 @@ const PORTALS_MAX: usize = 1_000;
 /// A client's prepared statements, portals and the pipeline at hand.
 #[derive(Default)]
 pub(super) struct Extended {
-    statements: HashMap<String, Rc<Prepared>>,
+    statements: HashMap<String, Held>,
     portals: HashMap<String, Rc<Portal>>,
     pipeline: Vec<Step>,
     /// What the steps of the pipeline did to the names above, for those that will never run.
@@ -37,6 +42,10 @@ pub(super) struct Extended {
     skipping: bool,
     /// Open cursors of this transaction and the shard they live on.
     pub cursors: HashMap<String, ShardId>,
+    /// Open cursors of this transaction over several shards.
+    pub open_cursors: HashMap<String, OpenCursor>,
+    /// How many reads over several shards were opened in portions.
+    cursors_opened: u64,
     /// Open WITH HOLD cursors and the shard they live on.
     pub held_cursors: HashMap<String, ShardId>,
 }
@@ -57,22 +66,72 @@ impl Extended {
         self.portals.get(name).map(|portal| portal.open_on.get())
     }
 
+    /// Returns the number of the next read in portions: its portals have it in their names.
+    pub fn next_cursor(&mut self) -> u64 {
+        self.cursors_opened += 1;
+        self.cursors_opened
+    }
+
+    /// Takes what is left of a portal over several shards, to be put back.
+    pub fn take_portal_cursor(&self, name: &str) -> Option<Cursor> {
+        self.portals.get(name)?.cursor.take()
+    }
+
+    /// Puts back what [`Extended::take_portal_cursor`] took.
+    pub fn put_portal_cursor(&self, name: &str, cursor: Cursor) {
+        if let Some(portal) = self.portals.get(name) {
+            *portal.cursor.borrow_mut() = Some(cursor);
+        }
+    }
+
     /// Portals and cursors end with their transaction.
     pub fn forget_portals(&mut self) {
         self.portals.clear();
         self.cursors.clear();
+        self.open_cursors.clear();
     }
 
     /// Portals that were bound inside of the savepoint at `position` end when the transaction goes back to it.
     pub fn forget_portals_inside(&mut self, position: usize) {
         self.portals.retain(|_, portal| portal.level.get() <= position);
+        self.open_cursors.retain(|_, open| open.level <= position);
     }
 
     /// Portals that were bound inside of the savepoint at `position` belong to what is around it from now on.
-    pub fn release_portals(&self, position: usize) {
+    pub fn release_portals(&mut self, position: usize) {
+        for open in self.open_cursors.values_mut() {
+            open.level = open.level.min(position);
+        }
         for portal in self.portals.values() {
             portal.level.set(portal.level.get().min(position));
         }
+    }
+
+    /// Returns the client's statement of this name, whether the protocol or SQL prepared it.
+    pub fn statement(&self, name: &str) -> Option<&Held> {
+        self.statements.get(name)
+    }
+
+    /// Keeps a statement that SQL prepared.
+    pub fn add_statement(&mut self, name: &str, held: Held) {
+        self.statements.insert(name.to_owned(), held);
+    }
+
+    /// Checks that the client may prepare one more statement of this name, of at most `most` in all.
+    ///
+    /// # Errors
+    /// The name is taken, or there are too many.
+    pub fn check_room(&self, name: &str, most: usize) -> Result<(), Refusal> {
+        if !name.is_empty() && self.statements.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        if self.statements.len() >= most && !self.statements.contains_key(name) {
+            let message = format!("more than {most} prepared statements in one session");
+            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
+            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint));
+        }
+        Ok(())
     }
 
     /// A Query takes the place of the unnamed statement and portal.

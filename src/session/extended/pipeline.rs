@@ -14,6 +14,7 @@ use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 use super::super::conversation::Session;
 use super::PORTALS_MAX;
 use super::portal::Portal;
+use super::told::Held;
 use crate::execute::Prepared;
 
 /// Steps that gather before they run without waiting for Sync, so that a pipeline of any length is bounded.
@@ -23,7 +24,7 @@ const STEPS_MAX: usize = 1_000;
 pub(super) enum Step {
     Parse(Rc<Prepared>),
     Bind(Rc<Portal>),
-    DescribeStatement(Rc<Prepared>),
+    DescribeStatement(Held),
     DescribePortal(Rc<Portal>),
     /// A cursor that DECLARE made is a portal too.
     DescribeCursor(String, ShardId),
@@ -193,17 +194,8 @@ impl Session {
     }
 
     fn try_parse(&mut self, parse: &Parse<'_>) -> Result<Rc<Prepared>, Failure> {
-        let statements = &mut self.extended.statements;
-        if !parse.name.is_empty() && statements.contains_key(parse.name) {
-            let message = format!("prepared statement \"{}\" already exists", parse.name);
-            return Err(Refusal::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
-        }
         let most = self.link.worker.proxy.config.limits.client_statements;
-        if statements.len() >= most && !statements.contains_key(parse.name) {
-            let message = format!("more than {most} prepared statements in one session");
-            let hint = "Close statements that are no longer used, or raise limits.client_statements.";
-            return Err(Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint).into());
-        }
+        self.extended.check_room(parse.name, most)?;
         if crate::sql::split(parse.sql).len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Refusal::new(SqlState::SYNTAX_ERROR, message).into());
@@ -211,13 +203,14 @@ impl Session {
         let types: Vec<u32> = parse.types.iter().collect();
         let prepared = self.link.worker.plans.prepare(parse.sql, types, &self.link.snapshot)?;
         self.refuse_unless_ending(&prepared)?;
-        let before = self.extended.statements.insert(parse.name.to_owned(), Rc::clone(&prepared));
+        let held = Held::new(Rc::clone(&prepared), !parse.name.is_empty());
+        let before = self.extended.statements.insert(parse.name.to_owned(), held);
         self.extended.note_statement(parse.name, before);
         Ok(prepared)
     }
 
     fn bind(&mut self, bind: &Bind<'_>, body: &Bytes) -> Result<Rc<Portal>, Failure> {
-        let statement = self.find_statement(bind.statement)?;
+        let Held { prepared: statement, told } = self.find_statement(bind.statement)?;
         let count = bind.parameter_count();
         let arguments = Rc::new(Arguments {
             types: statement.types.clone(),
@@ -250,10 +243,16 @@ impl Session {
             check_formats(arguments.result_formats.len())?;
         }
         let issued = self.link.issued(&call, &understood)?;
-        let plan = match (&issued, &understood.meaning) {
+        let planned = match (&issued, &understood.meaning) {
             (_, Meaning::Control(_) | Meaning::Empty) => None,
-            (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)?),
-            (None, Meaning::Plan(_)) => Some(self.link.plan(&call, &understood)?),
+            (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)),
+            (None, Meaning::Plan(_)) => Some(self.link.plan(&call, &understood)),
+        };
+        let (plan, refusal) = match planned.transpose() {
+            Ok(plan) => (plan, None),
+            // What a column does not take is found when the row is stored; everything else as early as it can be.
+            Err(Failure::Refused(refusal)) if refusal.state == SqlState::NOT_NULL_VIOLATION => (None, Some(refusal)),
+            Err(failure) => return Err(failure),
         };
         let (text, arguments) = match issued {
             Some((call, _)) => (Some(call.text), call.arguments.unwrap_or(arguments)),
@@ -263,12 +262,15 @@ impl Session {
             name: bind.portal.to_owned(),
             tail: body.slice(bind.portal.len() + bind.statement.len() + 2..),
             statement,
+            told,
             arguments,
             issued: text,
             plan,
+            refusal,
             level: std::cell::Cell::new(self.link.transaction.savepoints.len()),
             done: std::cell::Cell::new(false),
             open_on: std::cell::Cell::new(None),
+            cursor: std::cell::RefCell::new(None),
             rest: std::cell::RefCell::new(None),
         });
         let before = self.extended.portals.insert(bind.portal.to_owned(), Rc::clone(&portal));
@@ -285,7 +287,7 @@ impl Session {
         }
     }
 
-    fn find_statement(&self, name: &str) -> Result<Rc<Prepared>, Failure> {
+    pub(in super::super) fn find_statement(&self, name: &str) -> Result<Held, Failure> {
         self.extended.statements.get(name).cloned().ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),

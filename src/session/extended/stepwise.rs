@@ -3,20 +3,20 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use crate::execute::{Call, Failure, Meaning, Planned, Position};
-use crate::plan::Plan;
+use crate::plan::{Plan, Scatter};
 use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::{backend, frame, frontend};
 
 use super::super::conversation::Session;
-use super::super::ids::parameter_types;
 use super::batch::Batch;
 use super::pipeline::{Step, plain_shard};
 use super::portal::{Portal, Rest};
-use crate::execute::{Description, Prepared};
+use super::told::Held;
+use crate::execute::Prepared;
 
 /// The most bytes that the rest of a portal over several shards may hold.
 const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -28,6 +28,12 @@ impl Session {
     pub(super) async fn run_steps(&mut self, steps: &mut VecDeque<Step>) -> Result<(), Failure> {
         while !steps.is_empty() {
             self.link.client.position = Position::Same;
+            self.extended.unanswered = 0;
+            if let Some(Step::Bind(portal)) = steps.front()
+                && portal.is_outdated(!self.link.schema_dirty)
+            {
+                Box::pin(self.check_columns(steps)).await?;
+            }
             match self.batch_shard(steps.iter()) {
                 Some((shard, length)) => {
                     let batch: Vec<Step> = steps.drain(..length).collect();
@@ -55,7 +61,8 @@ impl Session {
                 {
                     break;
                 }
-                Step::Parse(statement) | Step::DescribeStatement(statement) => {
+                Step::Bind(portal) if length > 0 && portal.is_outdated(!self.link.schema_dirty) => break,
+                Step::Parse(statement) | Step::DescribeStatement(Held { prepared: statement, .. }) => {
                     if !passes_as_it_is(statement) {
                         break;
                     }
@@ -68,6 +75,7 @@ impl Session {
                     }
                     Some(portal.open_on.get().unwrap_or(wanted))
                 }
+                Step::ClosePortal(Some(portal)) if portal.cursor.borrow().is_some() => break,
                 Step::CloseStatement | Step::ClosePortal(_) => None,
                 Step::DescribeCursor(..) | Step::Fail(_) => break,
             };
@@ -100,7 +108,7 @@ impl Session {
     /// Where statements are parsed and described that are not bound yet: a member of the transaction, else home.
     fn parsing_shard<'a>(&self, mut steps: impl Iterator<Item = &'a Step>) -> ShardId {
         let statement = steps.find_map(|step| match step {
-            Step::Parse(statement) | Step::DescribeStatement(statement) => Some(statement),
+            Step::Parse(statement) | Step::DescribeStatement(Held { prepared: statement, .. }) => Some(statement),
             _ => None,
         });
         let wanted = statement.and_then(|statement| statement.meaning.borrow().parsing_shard);
@@ -207,7 +215,7 @@ impl Session {
         match step {
             Step::Fail(failure) => Err(failure),
             Step::Parse(statement) => self.check_parse(&statement).await,
-            Step::DescribeStatement(statement) => self.describe_statement(&statement).await,
+            Step::DescribeStatement(held) => self.describe_statement(&held).await,
             Step::DescribeCursor(name, shard) => self.describe_cursor(&name, shard).await,
             Step::Bind(_) => {
                 backend::write_bind_complete(self.link.client.output());
@@ -223,6 +231,12 @@ impl Session {
             },
             Step::Execute(portal, rows) => self.execute(&portal, rows, false).await,
             Step::CloseStatement | Step::ClosePortal(_) => {
+                if let Step::ClosePortal(Some(portal)) = &step
+                    && let Some(cursor) = portal.cursor.take()
+                    && !self.link.transaction.is_failed()
+                {
+                    self.link.close_cursor(&cursor).await?;
+                }
                 backend::write_close_complete(self.link.client.output());
                 Ok(())
             }
@@ -241,78 +255,6 @@ impl Session {
         Ok(())
     }
 
-    async fn describe_statement(&mut self, statement: &Prepared) -> Result<(), Failure> {
-        let understood = Rc::clone(&statement.meaning.borrow());
-        match &understood.meaning {
-            Meaning::Empty => {
-                backend::write_parameter_description(self.link.client.output(), &[]);
-                backend::write_no_data(self.link.client.output());
-                Ok(())
-            }
-            Meaning::Control(control) => {
-                let types = match control {
-                    Control::NextIds(wanted) => parameter_types(wanted, &statement.types),
-                    _no_parameters => Vec::new(),
-                };
-                backend::write_parameter_description(self.link.client.output(), &types);
-                self.describe_control(&statement.sql, control, &[]).await
-            }
-            Meaning::Plan(_) => {
-                let frames = self.described(statement, &understood).await?;
-                self.link.client.output().extend_from_slice(&frames);
-                Ok(())
-            }
-        }
-    }
-
-    /// Asks a server what a rewritten statement takes and returns; parameters that the proxy adds are left out.
-    async fn described(
-        &mut self,
-        statement: &Prepared,
-        understood: &crate::execute::Understood,
-    ) -> Result<Bytes, Failure> {
-        let generation = self.link.snapshot.generation;
-        let remembers = !self.link.schema_dirty;
-        let is_current = |known: &&Description| remembers && known.generation == generation;
-        if let Some(known) = statement.description.borrow().as_ref().filter(is_current) {
-            if known.has_rows() {
-                self.refuse_if_failed()?;
-            }
-            return Ok(known.frames.clone());
-        }
-        let (sql, parameters) = understood.described_text(&statement.sql);
-        let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
-        let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
-        let description = Description { generation, frames: frames.clone() };
-        if description.has_rows() {
-            self.refuse_if_failed()?;
-        }
-        if remembers {
-            *statement.description.borrow_mut() = Some(description);
-        }
-        Ok(frames)
-    }
-
-    async fn describe_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
-        let understood = Rc::clone(&portal.statement.meaning.borrow());
-        match &understood.meaning {
-            Meaning::Empty => {
-                backend::write_no_data(self.link.client.output());
-                Ok(())
-            }
-            Meaning::Control(control) => {
-                let formats = &portal.arguments.result_formats;
-                self.describe_control(&portal.statement.sql, control, formats).await
-            }
-            Meaning::Plan(_) => {
-                let frames = self.described(&portal.statement, &understood).await?;
-                let rows = with_formats(row_part(&frames), &portal.arguments.result_formats);
-                self.link.client.output().extend_from_slice(&rows);
-                Ok(())
-            }
-        }
-    }
-
     /// Runs a portal; `describe` if its description was asked for right before.
     async fn execute(&mut self, portal: &Rc<Portal>, rows: i32, describe: bool) -> Result<(), Failure> {
         let understood = Rc::clone(&portal.statement.meaning.borrow());
@@ -323,11 +265,23 @@ impl Session {
             backend::write_empty_query(self.link.client.output());
             return Ok(());
         }
+        if describe {
+            Box::pin(self.note_columns(portal, &understood)).await?;
+        }
+        if let Some(refusal) = &portal.refusal {
+            self.refuse_if_failed()?;
+            return Err(refusal.clone().into());
+        }
+        let executes = matches!(understood.meaning, Meaning::Control(Control::Execute { .. }));
+        if executes && describe {
+            self.describe_portal(portal).await?;
+        }
+        let describe = describe && !executes;
         let mut call = call_of(portal, describe);
         if portal.done.get() {
             return self.execute_again(portal, &understood);
         }
-        if portal.rest.borrow().is_some() || rows > 0 && gives_rows(portal, &understood) {
+        if portal.is_suspended() || rows > 0 && gives_rows(portal, &understood) {
             let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
             return self.execute_limited(portal, &call, limit).await;
         }
@@ -369,6 +323,9 @@ impl Session {
     /// Runs a portal to its end in memory and hands out its rows by the limit.
     async fn execute_limited(&mut self, portal: &Rc<Portal>, call: &Call, rows: usize) -> Result<(), Failure> {
         self.refuse_if_failed()?;
+        if let Some(Plan::Scatter(scatter)) = &portal.plan {
+            return Box::pin(self.execute_in_portions(portal, call, scatter, rows)).await;
+        }
         if portal.rest.borrow().is_none() {
             let understood = Rc::clone(&portal.statement.meaning.borrow());
             let held = self.link.client.hold(REST_BYTES_MAX);
@@ -405,6 +362,36 @@ impl Session {
             }
         } else {
             backend::write_portal_suspended(self.link.client.output());
+        }
+        Ok(())
+    }
+
+    /// Runs a read over several shards in portions, which the servers hold ready.
+    async fn execute_in_portions(
+        &mut self,
+        portal: &Rc<Portal>,
+        call: &Call,
+        plan: &Scatter,
+        rows: usize,
+    ) -> Result<(), Failure> {
+        let opened = portal.cursor.take();
+        let mut cursor = match opened {
+            Some(cursor) => cursor,
+            None => {
+                self.link.open_implicit();
+                let number = self.extended.next_cursor();
+                let cursor = self.link.open_cursor(call, plan, number).await?;
+                if call.describe {
+                    backend::write_row_description(self.link.client.output(), &cursor.fields);
+                }
+                cursor
+            }
+        };
+        let count = self.pass_cursor(&mut cursor, rows, true).await?;
+        *portal.cursor.borrow_mut() = Some(cursor);
+        match count < rows {
+            true => backend::write_command_complete(self.link.client.output(), &format!("SELECT {count}")),
+            false => backend::write_portal_suspended(self.link.client.output()),
         }
         Ok(())
     }
@@ -451,40 +438,20 @@ fn is_write(step: &Step) -> bool {
 
 /// Tells whether an Execute may leave rows of the portal for the next one.
 fn gives_rows(portal: &Portal, understood: &crate::execute::Understood) -> bool {
-    portal.plan.is_some() && !understood.copies_in || returns_rows(understood)
+    let copies = understood.copies_in || matches!(portal.plan, Some(Plan::CopyOut(_)));
+    portal.plan.is_some() && !copies || returns_rows(understood)
 }
 
 fn returns_rows(understood: &crate::execute::Understood) -> bool {
     let Meaning::Control(control) = &understood.meaning else { return false };
-    matches!(control, Control::Show(_) | Control::Explain { .. } | Control::Fetch { .. } | Control::NextIds(_))
-}
-
-/// Returns the RowDescription or NoData frame after a ParameterDescription.
-pub(in super::super) fn row_part(frames: &Bytes) -> Bytes {
-    let mut rest = frames.clone();
-    if let Ok(Some(header)) = frame::header(&rest, REST_BYTES_MAX)
-        && header.kind == b't'
-    {
-        rest.advance(header.length.min(rest.len()));
-    }
-    rest
-}
-
-/// Puts a portal's result formats into a statement's RowDescription.
-pub(in super::super) fn with_formats(frame: Bytes, formats: &[i16]) -> Bytes {
-    if frame.first() != Some(&b'T') || formats.is_empty() {
-        return frame;
-    }
-    let Ok(mut fields) = backend::row_description(&frame[5..]) else { return frame };
-    for (index, field) in fields.iter_mut().enumerate() {
-        field.format = match formats {
-            [one] => *one,
-            many => many.get(index).copied().unwrap_or(0),
-        };
-    }
-    let mut out = bytes::BytesMut::new();
-    backend::write_row_description(&mut out, &fields);
-    out.freeze()
+    matches!(
+        control,
+        Control::Show(_)
+            | Control::Explain { .. }
+            | Control::Fetch { .. }
+            | Control::NextIds(_)
+            | Control::Execute { .. }
+    )
 }
 
 fn too_many_rows() -> Refusal {

@@ -5,8 +5,9 @@
 
 use std::rc::Rc;
 
+use super::Extended;
 use super::portal::Portal;
-use super::{Extended, Prepared};
+use super::told::Held;
 
 /// Changes of the pipeline at hand, in order.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub(super) struct Undo(Vec<Change>);
 
 /// One change: the step, the name, and what had the name before.
 enum Change {
-    Statement(usize, String, Option<Rc<Prepared>>),
+    Statement(usize, String, Option<Held>),
     Portal(usize, String, Option<Rc<Portal>>),
 }
 
@@ -27,7 +28,7 @@ impl Undo {
 
 impl Extended {
     /// Notes that the step being read prepared or closed the statement `name`.
-    pub(super) fn note_statement(&mut self, name: &str, before: Option<Rc<Prepared>>) {
+    pub(super) fn note_statement(&mut self, name: &str, before: Option<Held>) {
         let step = self.pipeline.len();
         self.undo.0.push(Change::Statement(step, name.to_owned(), before));
     }

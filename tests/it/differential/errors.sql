@@ -190,7 +190,6 @@ SET work_mem = 'x'
 
 RESET nothing_at_all
 
---: refused 0A000
 EXECUTE nothing
 
 DEALLOCATE nothing

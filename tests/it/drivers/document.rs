@@ -118,7 +118,6 @@ fn cell(text: &str, name: &str) -> String {
     let sign = |result: &str| match result {
         "ok" => "✓".to_owned(),
         "-" => "–".to_owned(),
-        "fails" => "**fails**".to_owned(),
         refused => refused.replace("refused ", ""),
     };
     format!("{} / {}", sign(sharded), sign(unsharded))

@@ -74,6 +74,11 @@ impl Pipeline {
         self.parse("", sql).bind("", "", values).describe_portal("").execute("", 0)
     }
 
+    /// The same without values, for at most so many rows.
+    pub fn run_limited(self, sql: &str, rows: i32) -> Self {
+        self.parse("", sql).bind("", "", &[]).describe_portal("").execute("", rows)
+    }
+
     /// Sends the messages.
     pub fn send_only(&self, client: &mut RawClient) {
         client.send(&self.0);

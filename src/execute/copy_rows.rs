@@ -1,0 +1,162 @@
+//! The rows of a split COPY FROM STDIN: whole ones are taken from the client's data and sent to the shard of their key.
+
+use std::borrow::Cow;
+
+use bytes::BytesMut;
+
+use crate::plan::{CopyPlan, key_from_binary, key_from_text};
+use crate::types::{KeyValue, Refusal, ShardId, SqlState};
+use crate::wire::copy_binary::{self, CopyBinaryError, Next};
+use crate::wire::{copy_text, frontend};
+
+use super::copy::SHARD_BUFFER_BYTES;
+use super::failure::Failure;
+use super::link::Link;
+
+/// The shards that take part in a split COPY, and what is known of the data.
+pub(super) struct Split<'a> {
+    /// What is copied.
+    pub plan: &'a CopyPlan,
+    /// Position in the transaction's members and rows sent, by shard.
+    pub parts: Vec<(ShardId, usize, u64)>,
+    /// How many columns the client's rows have.
+    pub columns: usize,
+    /// Whether the header of binary data has come.
+    pub begun: bool,
+    /// Whether the trailer of binary data has come.
+    pub ended: bool,
+    /// Whether the client has ended the data.
+    pub done: bool,
+}
+
+impl Link {
+    /// Sends the whole rows at the front of `pending`; what is left is the beginning of one.
+    pub(super) async fn route_rows(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
+        match split.plan.binary {
+            true => self.route_binary(split, pending).await,
+            false => self.route_lines(split, pending).await,
+        }
+    }
+
+    /// Sends what is left when the client ends the data.
+    pub(super) async fn route_rest(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
+        if split.plan.binary {
+            return match (split.begun, pending.is_empty()) {
+                (true, true) => Ok(()),
+                (true, false) => Err(misread(CopyBinaryError::End).into()),
+                (false, _) => Err(misread(CopyBinaryError::Signature).into()),
+            };
+        }
+        if pending.is_empty() {
+            return Ok(());
+        }
+        pending.extend_from_slice(b"\n");
+        self.route_lines(split, pending).await
+    }
+
+    async fn route_lines(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
+        while let Some(length) = copy_text::next_row(pending) {
+            let row = pending.split_to(length);
+            if copy_text::is_end_of_data(&row) {
+                continue;
+            }
+            let line = self.with_id(split.plan, &row)?;
+            let key = key_of_line(split.plan, &line).map_err(|refusal| split.placed(refusal))?;
+            self.send_row(split, &key, &line).await?;
+        }
+        Ok(())
+    }
+
+    async fn route_binary(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
+        if !split.begun {
+            let Some(length) = copy_binary::header(pending).map_err(misread)? else { return Ok(()) };
+            let _ = pending.split_to(length);
+            split.begun = true;
+        }
+        while !split.ended {
+            match copy_binary::next(pending, split.columns).map_err(|error| split.placed(misread(error)))? {
+                Next::Unknown => return Ok(()),
+                Next::Trailer => {
+                    let _ = pending.split_to(copy_binary::TRAILER.len());
+                    split.ended = true;
+                }
+                Next::Row(length) => {
+                    let row = pending.split_to(length);
+                    let key = key_of_row(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
+                    let row = match split.plan.id_tag {
+                        Some(tag) => Cow::Owned(copy_binary::with_bigint(&row, self.worker.proxy.next_id(tag)?)),
+                        None => Cow::Borrowed(&row[..]),
+                    };
+                    self.send_row(split, &key, &row).await?;
+                }
+            }
+        }
+        match pending.is_empty() {
+            true => Ok(()),
+            false => Err(behind_the_end().into()),
+        }
+    }
+
+    async fn send_row(&mut self, split: &mut Split<'_>, key: &KeyValue, row: &[u8]) -> Result<(), Failure> {
+        let shard = self.snapshot.rules.shard_of(split.plan.key_type, key);
+        let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
+        let (_, position, rows) = part.expect("the parts are all shards of the placement");
+        *rows += 1;
+        let server = &mut self.transaction.members[*position].server;
+        frontend::write_copy_data(server.out(), row);
+        if server.out().len() >= SHARD_BUFFER_BYTES {
+            server.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Appends a generated id to a line whose COPY leaves the id column out.
+    fn with_id<'a>(&self, plan: &CopyPlan, row: &'a [u8]) -> Result<Cow<'a, [u8]>, Failure> {
+        let Some(tag) = plan.id_tag else { return Ok(Cow::Borrowed(row)) };
+        let id = self.worker.proxy.next_id(tag)?;
+        let mut line = copy_text::content(row).to_vec();
+        line.push(plan.delimiter);
+        line.extend_from_slice(id.to_string().as_bytes());
+        line.push(b'\n');
+        Ok(Cow::Owned(line))
+    }
+}
+
+impl Split<'_> {
+    /// Says at which row something went wrong.
+    fn placed(&self, refusal: Refusal) -> Refusal {
+        let number: u64 = self.parts.iter().map(|(_, _, rows)| rows).sum::<u64>() + 1;
+        let (table, column) = (&self.plan.table, self.plan.key_position + 1);
+        refusal.with_detail(format!("COPY {table}, line {number}, column {column}."))
+    }
+}
+
+fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<KeyValue, Refusal> {
+    let field = copy_text::field(line, plan.key_position, plan.delimiter, &plan.null)
+        .map_err(|error| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string()))?;
+    let text = field.ok_or_else(|| null_key(plan))?;
+    let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(plan.key_type, text));
+    key.ok_or_else(|| {
+        let name = plan.key_type.name();
+        Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("the sharding key is not of type {name}"))
+    })
+}
+
+fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<KeyValue, Refusal> {
+    let field = copy_binary::field(row, plan.key_position).ok_or_else(|| misread(CopyBinaryError::End))?;
+    let bytes = field.ok_or_else(|| null_key(plan))?;
+    key_from_binary(plan.key_type, bytes)
+        .ok_or_else(|| Refusal::new(SqlState::INVALID_BINARY_REPRESENTATION, "incorrect binary data format"))
+}
+
+fn null_key(plan: &CopyPlan) -> Refusal {
+    Refusal::new(SqlState::NOT_NULL_VIOLATION, format!("NULL sharding key for table \"{}\"", plan.table))
+}
+
+fn misread(error: CopyBinaryError) -> Refusal {
+    Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string())
+}
+
+fn behind_the_end() -> Refusal {
+    Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, "received copy data after EOF marker")
+}

@@ -1,0 +1,128 @@
+//! Reads over several shards in portions: portals with row limits, and SQL's cursors.
+
+use crate::protocol::both;
+use crate::support::{Pipeline, ProxyOptions};
+
+const ALL: &str = "SELECT customer_id, name FROM customers ORDER BY customer_id";
+const NONE: &[Option<&str>] = &[];
+
+#[tokio::test]
+async fn portals_stop_and_go_on_as_in_postgresql() {
+    let (_database, _proxy, mut both) = both("portions", ProxyOptions::default()).await;
+    let new = Pipeline::new;
+    let other = "SELECT count(*) FROM customers";
+    for (what, pipeline, replies) in [
+        ("in one pipeline", new().run_limited(ALL, 5).execute("", 5).execute("", 0).execute("", 3).sync(), 1),
+        ("exactly all", new().run_limited(ALL, 30).execute("", 30).sync(), 1),
+        ("one more than all", new().run_limited(ALL, 31).execute("", 31).sync(), 1),
+        ("gone after Sync", new().run_limited(ALL, 5).sync().execute("", 5).sync(), 2),
+        ("flushed", new().run_limited(ALL, 5).flush().execute("", 5).flush().execute("", 0).sync(), 1),
+        ("closed", new().run_limited(ALL, 5).close_portal("").execute("", 5).sync(), 1),
+        ("nothing", new().run_limited("SELECT name FROM customers WHERE balance < 0 ORDER BY 1", 5).sync(), 1),
+        ("folded", new().run_limited("SELECT count(*), sum(balance) FROM customers", 1).execute("", 1).sync(), 1),
+        (
+            "limited",
+            new().run_limited("SELECT customer_id FROM customers ORDER BY 1 DESC LIMIT 7", 4).execute("", 4).sync(),
+            1,
+        ),
+        ("failing", new().run_limited("SELECT 1 / (customer_id - 20) FROM customers ORDER BY 1", 5).sync(), 1),
+    ] {
+        both.same_pipeline(what, &pipeline, replies);
+        both.same(other);
+    }
+    // Two at a time in a transaction, and other statements on the same servers between their portions.
+    both.same("BEGIN");
+    let two = new().parse("s", ALL).bind("a", "s", NONE).bind("b", "s", NONE).execute("a", 4).execute("b", 6).sync();
+    both.same_pipeline("two portals", &two, 1);
+    both.same("INSERT INTO customers VALUES (77, 'late', 1)");
+    both.same("SELECT name FROM customers WHERE customer_id = 3");
+    both.same_pipeline("on", &new().execute("a", 4).execute("b", 2).execute("a", 100).execute("b", 0).sync(), 1);
+    both.same_pipeline("closed", &new().close_portal("a").execute("a", 1).sync(), 1);
+    both.same("ROLLBACK");
+    both.same(other);
+}
+
+#[tokio::test]
+async fn cursors_over_several_shards_walk_as_in_postgresql() {
+    let (_database, _proxy, mut both) = both("cursors", ProxyOptions::default()).await;
+    for sql in [
+        &*format!("DECLARE c CURSOR FOR {ALL}"),
+        "BEGIN",
+        &format!("DECLARE c NO SCROLL CURSOR FOR {ALL}"),
+        "FETCH 3 FROM c",
+        "INSERT INTO customers VALUES (78, 'late', 1)",
+        "FETCH c",
+        "MOVE 5 FROM c",
+        "FETCH FORWARD 2 IN c",
+        &format!("DECLARE d CURSOR FOR {ALL}"),
+        "FETCH NEXT FROM d",
+        "UPDATE customers SET name = 'changed' WHERE customer_id = 29",
+        "FETCH ALL FROM c",
+        "FETCH ALL FROM c",
+        "MOVE FORWARD ALL IN d",
+        "CLOSE d",
+        "SAVEPOINT before",
+        &format!("DECLARE e CURSOR FOR {ALL}"),
+        "FETCH 1 FROM e",
+        "ROLLBACK TO before",
+        "FETCH 1 FROM e",
+        "ROLLBACK TO before",
+        "FETCH 1 FROM c",
+        &format!("DECLARE c CURSOR FOR {ALL}"),
+        "ROLLBACK",
+        "FETCH 1 FROM c",
+        &format!("BEGIN; DECLARE c CURSOR FOR {ALL}; FETCH 2 FROM c; CLOSE ALL; FETCH 1 FROM c; COMMIT"),
+        "ROLLBACK",
+        &format!("DECLARE c CURSOR FOR {ALL}; FETCH 2 FROM c"),
+        "FETCH 1 FROM c",
+    ] {
+        both.same(sql);
+    }
+    both.same("BEGIN");
+    both.same(&format!("DECLARE c CURSOR FOR {ALL}"));
+    let fetch = Pipeline::new().run("FETCH 2 FROM c", NONE).run("MOVE 2 FROM c", NONE).run("FETCH c", NONE).sync();
+    both.same_pipeline("in the extended protocol", &fetch, 1);
+    both.same("COMMIT");
+    for sql in ["FETCH BACKWARD 1 FROM c", "FETCH 0 FROM c", "MOVE LAST FROM c"] {
+        both.other.simple(&format!("BEGIN; DECLARE c CURSOR FOR {ALL}"));
+        assert_eq!(both.other.simple(sql).error().unwrap().0, "0A000", "{sql}");
+        both.other.simple("ROLLBACK");
+    }
+    both.other.simple("BEGIN");
+    for head in ["DECLARE c SCROLL CURSOR FOR", "DECLARE c CURSOR WITH HOLD FOR", "DECLARE c BINARY CURSOR FOR"] {
+        both.other.simple("SAVEPOINT s");
+        assert_eq!(both.other.simple(&format!("{head} {ALL}")).error().unwrap().0, "0A000", "{head}");
+        both.other.simple("ROLLBACK TO s");
+    }
+    both.other.simple("ROLLBACK");
+    both.same("SELECT count(*) FROM customers");
+}
+
+/// 96 MB of rows, of which the proxy holds what the client asks for.
+#[tokio::test]
+async fn portions_do_not_gather_in_memory() {
+    let (_database, _proxy, mut both) = both("large_portions", ProxyOptions::default()).await;
+    let client = &mut both.other;
+    for from in (100..196).step_by(8) {
+        let rows: Vec<String> = (from..from + 8).map(|id| format!("({id}, repeat('x', 1000000))")).collect();
+        let insert = format!("INSERT INTO customers (customer_id, name) VALUES {}", rows.join(", "));
+        assert_eq!(client.simple(&insert).error(), None);
+    }
+    client.simple("BEGIN");
+    let declared = client.simple("DECLARE c CURSOR FOR SELECT customer_id, name FROM customers WHERE balance IS NULL");
+    assert_eq!(declared.error(), None);
+    let mut rows = 0;
+    loop {
+        let reply = client.simple("FETCH 7 FROM c");
+        assert_eq!(reply.error(), None);
+        match reply.rows().len() {
+            0 => break,
+            some => rows += some,
+        }
+    }
+    assert_eq!(rows, 96);
+    client.simple("COMMIT");
+    let all = Pipeline::new().run_limited("SELECT name FROM customers WHERE balance IS NULL", 2);
+    let reply = all.sync().send(client, 1).remove(0);
+    assert_eq!((reply.error(), reply.rows().len()), (None, 2));
+}
