@@ -35,11 +35,10 @@ pub struct Keeping {
     doubt: bool,
 }
 
-/// Asks what a session has left on its server. Names are qualified: the session's search_path is its own.
+/// Asks what a session has left on its server; whatever is in its temporary schema depends on that. Names are qualified: the session's search_path is its own.
 const REMAINS: &str = "SELECT CASE \
-     WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) \
-       OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace = pg_catalog.pg_my_temp_schema()) \
-       OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema()) THEN 1 \
+     WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refobjid = pg_catalog.pg_my_temp_schema() \
+       AND refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass) THEN 1 \
      WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN 2 \
      WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' \
        AND pid = pg_catalog.pg_backend_pid()) THEN 3 \

@@ -3,6 +3,7 @@
 //! `{a}` and `{c}` are keys on s1, `{b}` is one on s2; home is s0, and no key of the cases lives there.
 
 mod cases;
+mod deep;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};

@@ -83,7 +83,7 @@ pub fn read(text: &str) -> Result<Facts, Unreadable> {
 
 /// Tells whether the text cannot make a tree deeper than the stack allows: words that chain are counted all together,
 /// operators up to the next comma, AND or OR, where a chain of them ends.
-fn is_shallow(text: &str) -> bool {
+pub(super) fn is_shallow(text: &str) -> bool {
     const CHAINS: [&str; 10] = ["and", "or", "not", "union", "intersect", "except", "join", "is", "like", "collate"];
     let (mut words, mut operators) = (0usize, 0usize);
     for token in Scanner::new(text) {

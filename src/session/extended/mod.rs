@@ -17,6 +17,7 @@ use std::rc::Rc;
 use crate::execute::Cursor;
 use crate::types::{Refusal, ShardId, SqlState};
 
+use super::control::too_many_statements;
 use super::cursors::OpenCursor;
 
 pub(super) use describe::{row_part, with_formats};

@@ -5,11 +5,15 @@ use crate::sql::mask::{literal_value, literals};
 use crate::sql::name::identifier;
 use crate::sql::scan::{Scanner, Token, TokenKind};
 
+/// Parentheses and casts of one value that are looked into; what is nested deeper is taken for an expression. Each costs
+/// the stack a frame, and hostile texts nest as deep as they are long.
+const LAYERS_MAX: usize = 64;
+
 /// Reads the tokens of one value; `None` if there are none.
 pub fn cell(text: &str, tokens: &[Token]) -> Option<Cell> {
     let span = tokens.first()?.start..tokens.last()?.end;
     let mut casts = Vec::new();
-    let value = value(text, tokens, &mut casts);
+    let value = value(text, tokens, &mut casts, LAYERS_MAX);
     if value == CellValue::Expression {
         casts.clear();
     }
@@ -22,12 +26,13 @@ pub fn read_cell(text: &str) -> Option<Cell> {
     cell(text, &tokens)
 }
 
-fn value(text: &str, tokens: &[Token], casts: &mut Vec<String>) -> CellValue {
+fn value(text: &str, tokens: &[Token], casts: &mut Vec<String>, layers: usize) -> CellValue {
+    let Some(layers) = layers.checked_sub(1) else { return CellValue::Expression };
     if let Some(inner) = unwrapped(text, tokens) {
-        return value(text, inner, casts);
+        return value(text, inner, casts, layers);
     }
     if let Some(at) = last_cast(text, tokens) {
-        let inner = value(text, &tokens[..at], casts);
+        let inner = value(text, &tokens[..at], casts, layers);
         casts.push(words(text, &tokens[at + 1..]));
         return inner;
     }
@@ -39,7 +44,7 @@ fn value(text: &str, tokens: &[Token], casts: &mut Vec<String>) -> CellValue {
         [function, open, inner @ .., close]
             if function.is_word(text, "cast") && open.is_mark(text, "(") && close.is_mark(text, ")") =>
         {
-            cast_call(text, inner, casts)
+            cast_call(text, inner, casts, layers)
         }
         [name @ .., constant] if constant.is_string() && is_type_name(text, name) => {
             casts.push(words(text, name));
@@ -131,12 +136,12 @@ fn signed(text: &str, sign: &Token, number: &Token) -> CellValue {
 }
 
 /// `CAST(value AS type)`
-fn cast_call(text: &str, inner: &[Token], casts: &mut Vec<String>) -> CellValue {
+fn cast_call(text: &str, inner: &[Token], casts: &mut Vec<String>, layers: usize) -> CellValue {
     let Some(at) = inner.iter().rposition(|token| token.is_word(text, "as")) else { return CellValue::Expression };
     if !is_type(text, &inner[at + 1..]) {
         return CellValue::Expression;
     }
-    let value = value(text, &inner[..at], casts);
+    let value = value(text, &inner[..at], casts, layers);
     casts.push(words(text, &inner[at + 1..]));
     value
 }

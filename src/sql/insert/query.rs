@@ -12,6 +12,7 @@ use super::cell::cell;
 use super::cursor::{Cursor, split, split_commas};
 use super::facts::{Cell, CellValue, SelectItem, SimpleSelect};
 use crate::sql::name::{TableName, identifier};
+use crate::sql::read::is_shallow;
 use crate::sql::scan::{Token, TokenKind};
 
 /// Words that make a SELECT more than plain, wherever they stand outside parentheses.
@@ -45,7 +46,7 @@ const RICH: [&str; 24] = [
 /// Returns the relations that the statement names besides its target, and the names of its WITH queries; `None` if it cannot be read.
 pub fn relations(text: &str, tokens: &[Token], target: &TableName) -> Option<(Vec<TableName>, Vec<String>)> {
     // The visitor does not see the relation of `TABLE name`.
-    if tokens.iter().any(|token| token.is_word(text, "table")) {
+    if tokens.iter().any(|token| token.is_word(text, "table")) || !is_shallow(text) {
         return None;
     }
     let masked = mask_overriding(text, tokens);

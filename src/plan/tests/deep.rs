@@ -1,0 +1,42 @@
+//! Nesting that no statement of an application has must not cost the process its stack, nor quadratic time.
+
+use super::*;
+
+/// As many as 64 KiB of text hold; longer texts nest no deeper than that either way.
+const DEPTH: usize = 30_000;
+
+/// Reads a statement on a stack of a worker's size.
+fn read(text: String) {
+    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(move || {
+        let rules = rules();
+        render(plan_of(&text, Parameters::default(), &rules), &rules)
+    });
+    thread.expect("a thread").join().expect("it neither panics nor overflows");
+}
+
+#[test]
+fn nesting_costs_no_stack() {
+    let nested = |open: &str, inner: &str, close: &str| [&open.repeat(DEPTH), inner, &close.repeat(DEPTH)].concat();
+    for text in [
+        format!("insert into orders (user_id) values ({})", nested("(", "1", ")")),
+        format!("insert into orders (user_id) values ({})", nested("cast(", "1", " as int)")),
+        format!("insert into orders (user_id) values (1{})", "::int".repeat(DEPTH)),
+        format!("insert into orders (user_id) values ({}1)", "-".repeat(1).repeat(DEPTH).replace('-', "- ")),
+        format!("insert into orders (user_id) {}", nested("(", "select 1", ")")),
+        format!("select * from orders where user_id = {}", nested("(", "1", ")")),
+        format!("select * from {} o where user_id = 1", nested("(", "select * from orders", ")")),
+        format!("select * from orders where {} user_id = 1", "not ".repeat(DEPTH)),
+        format!("select * from orders where user_id = 1{}", " and true".repeat(DEPTH)),
+        format!("select * from orders where user_id = 1{}", " or user_id = 1".repeat(DEPTH)),
+        format!("select 1{} from orders", " + 1".repeat(DEPTH)),
+        format!("select case {} end from orders", "when true then 1 ".repeat(DEPTH)),
+        format!("select * from orders where user_id = {}1{}", "array[".repeat(DEPTH), "]".repeat(DEPTH)),
+        format!("select 1 from orders{}", " union select 1 from orders".repeat(DEPTH / 10)),
+        format!("{} select 1", "explain ".repeat(DEPTH)),
+        format!("select /*{}*/ 1 from orders", nested("/*", "", "*/")),
+        nested("(", "select * from orders", ")"),
+        nested("begin;", "", "commit;"),
+    ] {
+        read(text);
+    }
+}
