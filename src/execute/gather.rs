@@ -70,7 +70,9 @@ impl Link {
             let hint = "Drop the temporary tables, or commit the change of tables, before the read.";
             return Err(Refusal::unsupported(message, hint));
         }
-        match plan.fetches.iter().find(|fetch| fetch.columns.is_empty()) {
+        let own_writes = self.has_written();
+        let copied = |fetch: &&Fetch| own_writes || !fetch.in_place;
+        match plan.fetches.iter().filter(copied).find(|fetch| fetch.columns.is_empty()) {
             Some(fetch) => Err(Refusal::unsupported(
                 format!("the columns of table \"{}\" are not known", fetch.table),
                 "Create the table, or wait until the proxy has read the catalogs again.",
@@ -79,9 +81,14 @@ impl Link {
         }
     }
 
+    /// Tells whether the open transaction has written what only its own connections see.
+    fn has_written(&self) -> bool {
+        self.transaction.members.iter().any(|member| member.wrote)
+    }
+
     async fn gather_on(&mut self, scratch: &mut Server, call: &Call, plan: &Gather) -> Result<(), Failure> {
         let room = self.worker.limits().gather_rows as u64;
-        let own_writes = self.transaction.members.iter().any(|member| member.wrote);
+        let own_writes = self.has_written();
         let mut copies = Copies { plan, room, own_writes };
         scratch.simple(&self.opening()).await?;
         for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {

@@ -152,14 +152,34 @@ fn fetches(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Option<Ve
             shards.only() == Some(context.rules.home) && !matches!(rule.distribution, Distribution::Sharded { .. });
         fetches.push(Fetch { table: name.to_owned(), columns, shards, in_place });
     }
+    fetches.extend(unlisted(facts, words, context));
     let schemas = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
     let strange = |name: &str, schema: Option<&str>| {
-        schema.is_some_and(|schema| schema != "public") && fetches.iter().any(|fetch| fetch.table == name)
+        schema.is_some_and(|schema| schema != "public")
+            && fetches.iter().any(|fetch| fetch.table == name && !fetch.in_place)
     };
     if schemas.into_iter().any(|table| strange(&table.name, table.schema.as_deref())) {
         return None;
     }
     Some(fetches)
+}
+
+/// Lists the tables that no rule names: home has them, but a transaction's own writes to them only that sees.
+fn unlisted(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Vec<Fetch> {
+    let mut fetches: Vec<Fetch> = Vec::new();
+    for table in facts.relations.iter().filter_map(|relation| relation.table.as_ref()) {
+        let key = table.rule_key();
+        let seen = fetches.iter().any(|fetch| fetch.table == key);
+        if seen || table.is_catalog() || context.rules.table(&key).is_some() {
+            continue;
+        }
+        // One of another schema stays without columns: it cannot be copied.
+        let known = context.catalog.table(&key).filter(|_| *key == table.name);
+        let columns = known.map(|known| needed(known, &table.name, facts, words)).unwrap_or_default();
+        let shards = [context.rules.home].into_iter().collect();
+        fetches.push(Fetch { table: key.into_owned(), columns, shards, in_place: true });
+    }
+    fetches
 }
 
 /// Leaves out the shards that hold no row that matters, where every use of the table binds its key.
@@ -171,13 +191,13 @@ fn narrow(
     context: &Context<'_>,
     values: &Values<'_>,
 ) -> Result<(), Refusal> {
-    let uses: Vec<_> = located.keyed.iter().filter(|keyed| keyed.table == fetch.table).collect();
+    let named = |index: usize| facts.relations[index].table.as_ref().is_some_and(|table| table.name == fetch.table);
+    let uses: Vec<_> = located.keyed.iter().filter(|keyed| named(keyed.relation)).collect();
     let Some(first) = uses.first() else { return Ok(()) };
     let bound: Vec<Option<ShardSet>> = uses.iter().map(|keyed| keyed.shards(context.rules, values)).collect();
     if bound.iter().any(Option::is_none) && context.rules.group(first.group).missing_key.read == OnMissingKey::Reject {
         return Err(read::missing_key(&first.table, &first.key));
     }
-    let named = |index: usize| facts.relations[index].table.as_ref().is_some_and(|table| table.name == fetch.table);
     let all_seen = words.count(&fetch.table) == (0..facts.relations.len()).filter(|index| named(*index)).count();
     if all_seen && bound.iter().all(Option::is_some) {
         fetch.shards = bound.into_iter().flatten().fold(ShardSet::new(), |all, shards| all.union(&shards));

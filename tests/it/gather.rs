@@ -46,6 +46,12 @@ async fn a_transaction_sees_its_own_writes_and_nobody_elses() {
         JOIN,
         "COMMIT",
         JOIN,
+        "CREATE TABLE unlisted (id int, what text)",
+        "BEGIN",
+        "INSERT INTO unlisted VALUES (1, 'mine'), (40, 'nobody')",
+        "SELECT u.what, c.name FROM unlisted u LEFT JOIN customers c ON c.customer_id = u.id ORDER BY 1",
+        "ROLLBACK",
+        "SELECT u.what, c.name FROM unlisted u LEFT JOIN customers c ON c.customer_id = u.id ORDER BY 1",
     ] {
         both.same(sql);
     }

@@ -78,6 +78,8 @@ fn a_key_counts_only_where_it_restricts() {
         delete from orders => refused missing_sharding_key
         select * from strict => refused missing_sharding_key
         select * from strict where k > 5 => refused missing_sharding_key
+        select count(*) + 1 from public.strict => refused missing_sharding_key
+        select s.k from strict s, orders o where s.k = o.id => refused missing_sharding_key
         ",
     );
 }

@@ -21,7 +21,7 @@ fn nesting_costs_no_stack() {
         format!("insert into orders (user_id) values ({})", nested("(", "1", ")")),
         format!("insert into orders (user_id) values ({})", nested("cast(", "1", " as int)")),
         format!("insert into orders (user_id) values (1{})", "::int".repeat(DEPTH)),
-        format!("insert into orders (user_id) values ({}1)", "-".repeat(1).repeat(DEPTH).replace('-', "- ")),
+        format!("insert into orders (user_id) values ({}1)", "- ".repeat(DEPTH)),
         format!("insert into orders (user_id) {}", nested("(", "select 1", ")")),
         format!("select * from orders where user_id = {}", nested("(", "1", ")")),
         format!("select * from {} o where user_id = 1", nested("(", "select * from orders", ")")),
