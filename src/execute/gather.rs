@@ -20,11 +20,8 @@ use super::link::{Link, Role};
 const FORWARD_BYTES: usize = 64 * 1024;
 /// Copies from so many rows on get statistics: a wrong plan costs more than ANALYZE.
 const ANALYZED_ROWS: u64 = 1_000;
-/// Types whose binary form is the same on every server of one version: PostgreSQL's own, by oid (`pg_type.dat`).
-const BINARY_TYPES: [u32; 24] = [
-    16, 17, 20, 21, 23, 25, 114, 700, 701, 829, 869, 650, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1700,
-    2950, 3802,
-];
+/// Asks whether the session has made something of its own on a connection.
+const OWN_TABLES: &str = "SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() LIMIT 1";
 
 /// One statement's copies.
 struct Copies<'a> {
@@ -39,6 +36,7 @@ impl Link {
     /// Copies what the plan says to home and runs the statement there.
     pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
         self.check_gather(plan)?;
+        self.check_own_tables(plan.home).await?;
         if plan.reads_reference {
             self.wait_for_own_writes(plan.home).await?;
         }
@@ -65,12 +63,23 @@ impl Link {
             let message = "a read over several shards has no snapshot that REPEATABLE READ and SERIALIZABLE could keep";
             return Err(Refusal::unsupported(message, "Use READ COMMITTED, or bind the sharding key to one value."));
         }
-        if self.pin == Pinned::TemporaryTable || self.schema_dirty {
-            let message = "rows of several shards cannot be brought to one that has this session's own tables";
-            let hint = "Drop the temporary tables, or commit the change of tables, before the read.";
-            return Err(Refusal::unsupported(message, hint));
+        let open = self.transaction.is_open();
+        if self.pin == Pinned::TemporaryTable || open && self.pin != self.base_pin() || self.schema_dirty {
+            return Err(own_tables());
         }
-        let own_writes = self.has_written();
+        if open && plan.reads_clock {
+            return Err(Refusal::unsupported(
+                "the time of this transaction is not that of the connection on which rows of several shards are gathered",
+                "Send the time as a parameter, or read outside of the transaction.",
+            ));
+        }
+        let own_writes = self.sees_own();
+        if own_writes && plan.names_in_place {
+            return Err(Refusal::unsupported(
+                "a table on home is named with its schema in a transaction that may have written it",
+                "Name the table without its schema, or read outside of the transaction.",
+            ));
+        }
         let copied = |fetch: &&Fetch| own_writes || !fetch.in_place;
         match plan.fetches.iter().filter(copied).find(|fetch| fetch.columns.is_empty()) {
             Some(fetch) => Err(Refusal::unsupported(
@@ -81,14 +90,25 @@ impl Link {
         }
     }
 
-    /// Tells whether the open transaction has written what only its own connections see.
-    fn has_written(&self) -> bool {
-        self.transaction.members.iter().any(|member| member.wrote)
+    /// Tells whether the open transaction may have written what only its own connections see: functions write unseen.
+    fn sees_own(&self) -> bool {
+        !self.transaction.members.is_empty()
+    }
+
+    /// Refuses where the session has temporary tables on the connection of its transaction: the copies are on another.
+    async fn check_own_tables(&mut self, home: ShardId) -> Result<(), Failure> {
+        let Some(position) = self.transaction.position(home) else { return Ok(()) };
+        self.flush_member(position).await?;
+        let reply = self.transaction.members[position].server.simple(OWN_TABLES).await?;
+        match reply.rows.is_empty() {
+            true => Ok(()),
+            false => Err(own_tables().into()),
+        }
     }
 
     async fn gather_on(&mut self, scratch: &mut Server, call: &Call, plan: &Gather) -> Result<(), Failure> {
         let room = self.worker.limits().gather_rows as u64;
-        let own_writes = self.has_written();
+        let own_writes = self.sees_own();
         let mut copies = Copies { plan, room, own_writes };
         scratch.simple(&self.opening()).await?;
         for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {
@@ -108,7 +128,32 @@ impl Link {
             opening.push_str("\n;");
             opening.push_str(statement);
         }
+        // The copies come first, whatever the session's path says; it may have no other schemas.
+        opening.push_str("\n;SET LOCAL search_path = pg_temp, \"$user\", public");
+        if self.transaction.is_open() {
+            // A lock of the session's own transaction would be waited for without end: no server sees that deadlock.
+            let bound = self.worker.limits().cross_shard_lock_timeout.as_millis();
+            opening.push_str(&format!(";SET LOCAL lock_timeout = {bound}"));
+        }
         opening
+    }
+
+    /// Fails if the table has other columns by now than the proxy knows: a statement may mean all of them.
+    async fn check_columns(&self, scratch: &mut Server, fetch: &Fetch) -> Result<(), Failure> {
+        let name = quoted(&fetch.table).replace('\'', "''");
+        let reply = scratch
+            .simple(&format!(
+                "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = 'public.{name}'::pg_catalog.regclass \
+                 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+            ))
+            .await?;
+        let there = reply.rows.iter().filter_map(|row| row.first()?.as_deref());
+        let known = self.snapshot.catalog.table(&fetch.table).map(|table| table.columns.as_slice()).unwrap_or_default();
+        if there.eq(known.iter().map(|column| column.name.as_bytes())) {
+            return Ok(());
+        }
+        let message = format!("the columns of table \"{}\" have changed past the proxy", fetch.table);
+        Err(Refusal::unsupported(message, "Let it read the catalogs again: RELOAD on the console.").into())
     }
 
     async fn copy_table(
@@ -118,6 +163,7 @@ impl Link {
         copies: &mut Copies<'_>,
     ) -> Result<(), Failure> {
         let (name, columns) = (quoted(&fetch.table), list(&fetch.columns));
+        self.check_columns(scratch, fetch).await?;
         scratch
             .simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM public.{name} WITH NO DATA"))
             .await?;
@@ -155,9 +201,9 @@ impl Link {
         bound: u64,
     ) -> Result<u64, Failure> {
         let (name, columns) = (quoted(&fetch.table), list(&fetch.columns));
-        let format = if self.copies_binary(fetch) { "binary" } else { "text" };
-        let out = format!("COPY (SELECT {columns} FROM public.{name} LIMIT {bound}) TO STDOUT (FORMAT {format})");
-        let into = format!("COPY pg_temp.{name} ({columns}) FROM STDIN (FORMAT {format})");
+        // Text would depend on both sides' settings. What has no binary form, or one that differs by server, is an error.
+        let out = format!("COPY (SELECT {columns} FROM public.{name} LIMIT {bound}) TO STDOUT (FORMAT binary)");
+        let into = format!("COPY pg_temp.{name} ({columns}) FROM STDIN (FORMAT binary)");
         if self.transaction.is_open() {
             let position = self.enlist(shard, Role::Reader).await?;
             self.flush_member(position).await?;
@@ -193,16 +239,6 @@ impl Link {
         let whole = |columns: &&Vec<String>| alone || columns.iter().any(own);
         table.unique.iter().filter(fetched).filter(not_null).find(whole).cloned()
     }
-
-    /// Tells whether every column's type has a binary form that is the same on every server.
-    fn copies_binary(&self, fetch: &Fetch) -> bool {
-        let table = self.snapshot.catalog.table(&fetch.table);
-        let binary = |name: &String| {
-            let column = table.and_then(|table| table.column(name));
-            column.is_some_and(|column| BINARY_TYPES.contains(&column.type_oid))
-        };
-        fetch.columns.iter().all(binary)
-    }
 }
 
 impl Copies<'_> {
@@ -215,6 +251,13 @@ impl Copies<'_> {
         })?;
         Ok(())
     }
+}
+
+fn own_tables() -> Refusal {
+    Refusal::unsupported(
+        "rows of several shards cannot be brought to one that has this session's own tables",
+        "Drop the temporary tables, or commit the change of tables, before the read.",
+    )
 }
 
 /// Runs what the statement can do without: ids that clients made themselves may be the same on two shards.

@@ -11,7 +11,7 @@ use super::context::{Context, Values};
 use super::plan_types::{Fetch, Gather, Plan, Statement};
 use super::read;
 use crate::rules::{Distribution, OnMissingKey};
-use crate::sql::{Facts, Scanner, Token, TokenKind, identifier, splice};
+use crate::sql::{Facts, Scanner, TableName, Token, TokenKind, identifier, splice};
 use crate::types::{Refusal, ShardId, ShardSet};
 
 /// Refusals of the other ways that gathering can mend.
@@ -70,6 +70,17 @@ const BESIDES_IMMUTABLE: [&str; 19] = [
     "transaction_timestamp",
 ];
 
+/// What says when the transaction began.
+const CLOCKS: [&str; 7] = [
+    "now",
+    "transaction_timestamp",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtimestamp",
+    "localtime",
+];
+
 /// Words that end a select list's `*`, and never begin an operand.
 const BEHIND_STAR: [&str; 16] = [
     "from",
@@ -101,8 +112,10 @@ pub(super) fn plan(
     if !MENDED.contains(&refusal.reason) || facts.locks || facts.nested_write || !runs_anywhere(facts, context) {
         return Err(refusal);
     }
+    let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
     let words = Words::of(values.text);
-    if NOT_OF_COPIES.iter().any(|word| words.has(word)) {
+    // The catalogs would list the copies, too.
+    if catalogs || NOT_OF_COPIES.iter().any(|word| words.has(word)) {
         return Err(refusal);
     }
     let Some(mut fetches) = fetches(facts, &words, context) else { return Err(refusal) };
@@ -113,8 +126,13 @@ pub(super) fn plan(
     Ok(Plan::Gather(Gather {
         home,
         statement: unqualified(values, &words, &fetches),
-        fetches,
         reads_reference: !located.references.is_empty(),
+        reads_clock: CLOCKS.iter().any(|word| words.has(word)),
+        names_in_place: words
+            .qualified
+            .iter()
+            .any(|(_, table)| fetches.iter().any(|f| f.in_place && f.table == *table)),
+        fetches,
     }))
 }
 
@@ -234,7 +252,7 @@ fn is_read_whole(name: &str, facts: &Facts, words: &Words<'_>) -> bool {
 
 /// Takes `public.` off the names of the copies.
 fn unqualified(values: &Values<'_>, words: &Words<'_>, fetches: &[Fetch]) -> Statement {
-    let copied = |name: &str| fetches.iter().any(|fetch| fetch.table == name);
+    let copied = |name: &str| fetches.iter().any(|fetch| fetch.table == name && !fetch.in_place);
     let edits: Vec<_> = words
         .qualified
         .iter()

@@ -97,6 +97,10 @@ pub struct Gather {
     pub fetches: Vec<Fetch>,
     /// Whether reference tables are read.
     pub reads_reference: bool,
+    /// Whether it depends on the time at which its transaction began.
+    pub reads_clock: bool,
+    /// Whether a table that home has whole is named with its schema, so that a copy would not stand for it.
+    pub names_in_place: bool,
 }
 
 /// The rows of one table.

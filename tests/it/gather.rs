@@ -52,6 +52,14 @@ async fn a_transaction_sees_its_own_writes_and_nobody_elses() {
         "SELECT u.what, c.name FROM unlisted u LEFT JOIN customers c ON c.customer_id = u.id ORDER BY 1",
         "ROLLBACK",
         "SELECT u.what, c.name FROM unlisted u LEFT JOIN customers c ON c.customer_id = u.id ORDER BY 1",
+        "CREATE FUNCTION add_unlisted(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO unlisted VALUES ($1); RETURN 1; END'",
+        "BEGIN",
+        "SELECT add_unlisted(5)",
+        "SELECT u.id, c.name FROM unlisted u JOIN customers c ON c.customer_id = u.id",
+        "ROLLBACK",
+        "SELECT c.name, r.name FROM customers c FULL JOIN public.regions r ON r.region_id = c.customer_id ORDER BY 1, 2 LIMIT 3",
+        "SET search_path = public, pg_temp",
+        "SELECT count(*) + 1 FROM customers",
     ] {
         both.same(sql);
     }
@@ -101,11 +109,40 @@ async fn what_has_no_snapshot_is_refused() {
     assert_eq!(client.simple(JOIN).error().expect("it is refused").0, "0A000");
     client.simple("ROLLBACK; BEGIN ISOLATION LEVEL READ COMMITTED");
     assert_eq!(value(&client.simple(JOIN)), "0");
+    client.simple("ROLLBACK; BEGIN; INSERT INTO regions VALUES (7, 'seven')");
+    for sql in [
+        "SELECT count(*) + 1 FROM customers WHERE now() > '2000-01-01'",
+        "SELECT c.name FROM customers c FULL JOIN public.regions r ON r.region_id = c.customer_id",
+    ] {
+        let mut within = proxy.raw();
+        within.simple("BEGIN; SELECT FROM regions");
+        assert_eq!(within.simple(sql).error().expect("it is refused").0, "0A000", "{sql}");
+        assert_eq!(proxy.raw().simple(sql).error(), None, "{sql}");
+    }
+    let catalogs = "SELECT relname, (SELECT count(*) FROM customers) FROM pg_class WHERE relname = 'customers'";
+    assert_eq!(proxy.raw().simple(catalogs).error().expect("it is refused").0, "0A000");
+    client.simple("ROLLBACK; BEGIN; LOCK TABLE customers");
+    assert_eq!(client.simple("SELECT count(*) + 1 FROM customers").error().expect("no end otherwise").0, "55P03");
     client.simple("ROLLBACK; CREATE TEMP TABLE own (a int)");
     assert_eq!(
         client.simple("BEGIN; SELECT count(*) + 1 FROM customers, own").error().expect("it is refused").0,
         "0A000"
     );
+}
+
+/// Goal: columns that the proxy has not heard of are no reason to leave them out.
+#[tokio::test]
+async fn columns_that_came_past_the_proxy_are_refused() {
+    let (_database, proxy, both) = both("gather_columns", options("pool: {size: 4}")).await;
+    let mut client = proxy.raw();
+    assert_eq!(value(&client.simple("SELECT count(*) + 1 FROM customers")), "31");
+    for shard in ["s0", "s1", "s2"] {
+        let sql = format!("/* shardloom: shard={shard} */ DO 'BEGIN ALTER TABLE customers ADD COLUMN past int; END'");
+        assert_eq!(client.simple(&sql).error(), None);
+    }
+    let all = client.simple("SELECT c FROM customers c WHERE balance > (SELECT avg(balance) FROM customers)");
+    assert_eq!(all.error().expect("it would lack a column").0, "0A000");
+    drop(both);
 }
 
 #[tokio::test]
