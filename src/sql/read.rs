@@ -15,8 +15,13 @@ use super::name::TableName;
 use super::scan::{Scanner, TokenKind};
 use super::scope::Reader;
 
-/// The parser's recursion limit: deeper texts are refused; a task's stack of 2 MiB holds this.
+/// The parser's recursion limit: deeper texts are refused.
 const RECURSION_LIMIT: usize = 50;
+
+/// What must be left of the stack where the parser goes deeper, in bytes; else it goes on in a stack of its own. It
+/// asks once in several frames, and those of parenthesized tables need more than the 128 KiB that it would keep
+/// free (unoptimized build).
+const STACK_LEFT: usize = 512 * 1024;
 
 /// The most operators (AND, OR, UNION, `+` …) in one text: a chain of them is a tree as deep as it is long, which is
 /// walked and freed by recursion. Measured with an unoptimized build on a stack of 2 MiB, with room to spare.
@@ -102,6 +107,7 @@ fn parse(text: &str) -> Result<Statement, Unreadable> {
     if !is_shallow(text) {
         return Err(Unreadable::Syntax(format!("more than {OPERATORS_MAX} operators")));
     }
+    recursive::set_minimum_stack_size(STACK_LEFT);
     let options = ParserOptions::new().with_unescape(false);
     let parsed = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(RECURSION_LIMIT)

@@ -34,9 +34,20 @@ fn nesting_costs_no_stack() {
         format!("select 1 from orders{}", " union select 1 from orders".repeat(DEPTH / 10)),
         format!("{} select 1", "explain ".repeat(DEPTH)),
         format!("select /*{}*/ 1 from orders", nested("/*", "", "*/")),
+        format!("select * from {}", nested("(", "orders", ")")),
         nested("(", "select * from orders", ")"),
         nested("begin;", "", "commit;"),
     ] {
         read(text);
+    }
+}
+
+#[test]
+fn no_depth_ends_the_stack_between_two_looks() {
+    for depth in 1..50 {
+        read(format!("select * from {}'now' h{}orders", "(".repeat(depth), "(".repeat(50 - depth)));
+        read(format!("select * from {}orders", "(".repeat(depth)));
+        read(format!("select {}1", "(".repeat(depth)));
+        read(format!("{}select 1", "(".repeat(depth)));
     }
 }
