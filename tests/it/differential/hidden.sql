@@ -129,6 +129,8 @@ DELETE FROM older_orders
 TRUNCATE older_orders
 
 -- Functions that read and write by themselves
+CREATE SEQUENCE s
+
 
 --: plain
 CREATE TABLE IF NOT EXISTS loose (id int PRIMARY KEY, what text)
