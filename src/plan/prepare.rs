@@ -182,7 +182,7 @@ fn insertion(text: &str, context: &Context<'_>) -> Option<Result<Prepared, Prepa
 
 /// Takes over the reason code of a refusal of INSERT or COPY.
 fn named(refusal: Refusal) -> Refusal {
-    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY];
+    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY, insert::UNMAPPED_SHARDING_KEY];
     match known.into_iter().find(|code| insert::reason(&refusal) == Some(code)) {
         Some(code) => refusal.with_reason(code),
         None => refusal,
