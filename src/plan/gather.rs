@@ -157,7 +157,7 @@ fn fetches(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Option<Ve
             continue;
         }
         let shards = match &rule.distribution {
-            Distribution::Sharded { .. } => context.rules.placement.shards(),
+            Distribution::Sharded { group, .. } => context.rules.shards_of_group(*group),
             Distribution::Reference { .. } => [context.rules.home].into_iter().collect(),
             Distribution::Single { shard } => [*shard].into_iter().collect(),
         };
