@@ -71,7 +71,8 @@ async fn numbers_drawn_unseen_are_not_told_to_who_drew_before() {
     session().same("CREATE TABLE t (id serial, a int); INSERT INTO t (a) VALUES (0)");
     session().same("CREATE FUNCTION drawn() RETURNS int LANGUAGE sql AS 'INSERT INTO t (a) VALUES (1) RETURNING id'");
     session().same("CREATE VIEW view_that_draws AS SELECT drawn() > 0 AS drew");
-    for (unseen, question) in UNSEEN.iter().flat_map(|unseen| [(unseen, "lastval()"), (unseen, "currval('t_id_seq')")]) {
+    for (unseen, question) in UNSEEN.iter().flat_map(|unseen| [(unseen, "lastval()"), (unseen, "currval('t_id_seq')")])
+    {
         let mut asker = session();
         asker.same("INSERT INTO t (a) VALUES (2)");
         session().same(unseen);
