@@ -21,7 +21,8 @@ fn row(key: usize) -> Bytes {
 }
 
 fn run(spec: &MergeSpec, rows: &[Vec<Bytes>]) {
-    let context = MergeContext { text_is_bytewise: true, iso_dates: true, group_rows_max: 100_000 };
+    let context =
+        MergeContext { text_is_bytewise: true, equal_text_is_same: true, iso_dates: true, group_rows_max: 100_000 };
     let mut merger = Merger::new(spec, &[INT8, INT8], SHARDS, context).expect("bigints merge");
     let mut next = [0; SHARDS];
     loop {

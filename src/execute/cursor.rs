@@ -58,7 +58,7 @@ impl Link {
         }
         for shard in plan.shards.iter() {
             let server = self.server_of(shard)?;
-            for_shards(call, plan).write_bound(server.out(), &plan.statement, &portal);
+            for_shards(call, plan)?.write_bound(server.out(), &plan.statement, &portal);
             frontend::write_sync(server.out());
             server.flush().await?;
         }

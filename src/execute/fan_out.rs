@@ -70,6 +70,18 @@ impl Link {
         done
     }
 
+    /// Takes all shards into the open transaction, and reads what they still have to answer.
+    pub(super) async fn enlist_all(&mut self, shards: ShardSet, role: Role) -> Result<(), Failure> {
+        let mut positions = Vec::with_capacity(shards.len());
+        for shard in shards.iter() {
+            positions.push(self.enlist(shard, role).await?);
+        }
+        for position in positions {
+            self.flush_member(position).await?;
+        }
+        Ok(())
+    }
+
     async fn fan_out_in_transaction<W>(
         &mut self,
         task: &Task<'_>,
@@ -79,13 +91,8 @@ impl Link {
     where
         W: AsyncFnOnce(&mut Client, &mut [Stream<'_>]) -> Result<u64, Failure>,
     {
-        let mut positions = Vec::with_capacity(task.shards.len());
-        for shard in task.shards.iter() {
-            positions.push(self.enlist(shard, task.role).await?);
-        }
-        for position in positions {
-            self.flush_member(position).await?;
-        }
+        self.enlist_all(task.shards, task.role).await?;
+        self.show_active();
         let order: Vec<ShardId> = task.shards.iter().collect();
         let members = self.transaction.members.iter_mut().map(|member| &mut member.server);
         let mut servers: Vec<_> = members.filter(|server| task.shards.contains(server.shard())).collect();

@@ -44,16 +44,22 @@ impl Link {
         if plan.reads_reference {
             self.wait_for_own_writes(plan.home).await?;
         }
-        self.on_scratch(async |link, scratch| link.gather_on(scratch, call, plan, own_writes).await).await
+        let path = ";SET LOCAL search_path = pg_temp, \"$user\", public";
+        self.on_scratch(path, async |link, scratch| link.gather_on(scratch, call, plan, own_writes).await).await
     }
 
-    /// Works on a connection of home that is not the transaction's, in a transaction of its own that is rolled back.
-    pub(super) async fn on_scratch<W>(&mut self, work: W) -> Result<(), Failure>
+    /// Works on a connection of home that is not the transaction's, in a transaction of its own that begins with `sets`
+    /// and is rolled back.
+    pub(super) async fn on_scratch<W>(&mut self, sets: &str, work: W) -> Result<(), Failure>
     where
         W: AsyncFnOnce(&mut Self, &mut Server) -> Result<(), Failure>,
     {
-        let mut scratch = self.borrow(self.snapshot.rules.home).await?;
-        let done = match scratch.simple(&self.opening()).await {
+        let home = self.snapshot.rules.home;
+        let mut scratch = match self.transaction.is_open() {
+            true => self.borrow_another(home).await?,
+            false => self.borrow(home).await?,
+        };
+        let done = match scratch.simple(&self.opening(sets)).await {
             Ok(_) => work(self, &mut scratch).await,
             Err(error) => Err(error.into()),
         };
@@ -66,7 +72,7 @@ impl Link {
         if !self.transaction.is_open() {
             self.give_back(scratch);
         } else if scratch.is_usable() {
-            // Not kept, even where the session keeps its servers: the one it keeps is in the transaction.
+            // Not kept, even where the session keeps its servers: it has another one of home.
             self.show_active();
             self.worker.pools.checkin(scratch);
         }
@@ -138,21 +144,26 @@ impl Link {
         if reply.failed { Err(Failure::Told) } else { Ok(()) }
     }
 
-    /// What opens the transaction of the copies, with what the client's own has set for itself.
-    fn opening(&self) -> String {
+    /// What opens the scratch's transaction, with what the client's own has set for itself.
+    fn opening(&self, sets: &str) -> String {
         let mut opening = String::from("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-        if self.transaction.is_open() && self.settings.get("lock_timeout").is_none() {
-            // A lock of the session's own transaction would be waited for without end: no server sees that deadlock.
-            let bound = self.worker.limits().cross_shard_lock_timeout.as_millis();
-            opening.push_str(&format!(";SET LOCAL lock_timeout = {bound}"));
-        }
         for statement in &self.transaction.local_statements {
             // On a line of its own: the statement may end in a comment.
             opening.push_str("\n;");
             opening.push_str(statement);
         }
-        // The copies come first, whatever the session's path says; it may have no other schemas.
-        opening.push_str("\n;SET LOCAL search_path = pg_temp, \"$user\", public");
+        // The client's transaction may be READ ONLY; this one makes a table of its own.
+        opening.push_str("\n;SET TRANSACTION READ WRITE");
+        opening.push_str(sets);
+        if self.transaction.is_open() {
+            // A lock of the session's own transaction would be waited for without end: no server sees that deadlock.
+            let bound = self.worker.limits().cross_shard_lock_timeout.as_millis();
+            opening.push_str(&format!(
+                ";SELECT pg_catalog.set_config('lock_timeout', \
+                 least(nullif(extract(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) * 1000, 0), {bound})\
+                 ::int8::text, true)"
+            ));
+        }
         opening
     }
 

@@ -10,7 +10,7 @@ use crate::merge::Output;
 use crate::plan::{Scatter, Statement};
 use crate::sql::Scanner;
 use crate::types::{Refusal, ShardSet, SqlState};
-use crate::wire::backend::{self, Field};
+use crate::wire::backend::{self, ErrorFields, Field};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{copy_binary, frontend};
 
@@ -21,12 +21,23 @@ use super::fan_out::{Stream, Task};
 use super::forward::{self, Passing, Tag};
 use super::gather::{self, FORWARD_BYTES};
 use super::link::{Link, Role};
+use super::position::Position;
+use super::{member, scatter};
 
 /// The rows of all shards.
 const ROWS: &str = "pg_temp.shardloom_rows";
-/// Asks for the types of their columns.
-const TYPES: &str = "SELECT atttypid FROM pg_catalog.pg_attribute \
-                     WHERE attrelid = 'pg_temp.shardloom_rows'::pg_catalog.regclass AND attnum > 0 ORDER BY attnum";
+/// What says that home has not what the shards have, or that no column can be made of an expression.
+const NOT_ON_HOME: [&str; 9] = ["42P01", "42703", "42704", "42883", "3F000", "42P16", "42P22", "42611", "42601"];
+/// What says that a value has no binary form, or one that only its own server understands.
+const NOT_FOR_HOME: [&str; 4] = ["42804", "42883", "22P03", "23502"];
+/// Types that users made begin here; their numbers differ from server to server.
+const USER_TYPES: u32 = 16_384;
+/// The types whose binary form is a number that another server knows something else by: `regclass` and its like, and
+/// arrays of them.
+const NUMBERED: [u32; 22] = [
+    24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205, 2210, 2206, 2211, 3734, 3735, 3769, 3770, 4089, 4090, 4096,
+    4097, 4191, 4192,
+];
 
 /// A merge that is left to PostgreSQL.
 struct HomeMerge<'a> {
@@ -50,8 +61,13 @@ impl Link {
         if plan.locks || self.schema_dirty {
             return Err(refusal.into());
         }
+        if self.transaction.is_open() {
+            // The scratch comes last, so that nobody waits for a shard while others wait for it.
+            self.enlist_all(plan.shards, Role::Reader).await?;
+        }
+        self.client.position = Position::Unknown;
         let merge = HomeMerge { call, plan, fields, refusal };
-        self.on_scratch(async |link, scratch| merge.run(link, scratch).await).await
+        self.on_scratch("", async |link, scratch| merge.run(link, scratch).await).await
     }
 }
 
@@ -60,8 +76,10 @@ impl HomeMerge<'_> {
         let types = self.make_table(link, scratch).await?;
         let merge = self.plan.merge.clone().resolved(types.len());
         let Some(sql) = merge.sql(ROWS, &types) else { return Err(self.refusal.clone().into()) };
-        let own = if link.transaction.is_open() { 0 } else { self.own_rows(link, scratch).await? };
-        self.bring_rows(link, scratch, own).await?;
+        let room = link.worker.limits().gather_rows as u64;
+        let own = if link.transaction.is_open() { 0 } else { self.own_rows(link, scratch, room).await? };
+        let room = room.checked_sub(own).ok_or_else(too_many)?;
+        self.bring_rows(link, scratch, room, &types).await?;
         self.answer(link, scratch, sql, &merge.visible(types.len())).await
     }
 
@@ -69,23 +87,32 @@ impl HomeMerge<'_> {
     async fn make_table(&self, link: &mut Link, scratch: &mut Server) -> Result<Vec<u32>, Failure> {
         let columns: Vec<String> = (0..self.fields.len()).map(|at| format!("c{at}")).collect();
         let made = format!("CREATE TEMP TABLE shardloom_rows ({}) AS", columns.join(", "));
-        match self.run_around(link, scratch, &made, "WITH NO DATA").await {
-            // Home need not have what the shards have.
-            Err(Failure::Shard { .. }) => return Err(self.refusal.clone().into()),
-            done => done?,
-        };
-        let reply = scratch.simple(TYPES).await?;
-        let oid = |row: &Vec<Option<bytes::Bytes>>| std::str::from_utf8(row.first()?.as_deref()?).ok()?.parse().ok();
-        let types: Option<Vec<u32>> = reply.rows.iter().map(oid).collect();
-        types.ok_or_else(|| self.refusal.clone().into())
+        self.run_around(link, scratch, (&made, "WITH NO DATA"))
+            .await
+            .map_err(|error| self.refused(error, &NOT_ON_HOME))?;
+        let described = member::describe(&mut link.client, scratch, &format!("SELECT * FROM {ROWS}"), &[], 0).await?;
+        let fields = scatter::described_fields(&described)?;
+        match fields.iter().any(|field| NUMBERED.contains(&field.type_oid)) {
+            true => Err(self.refusal.clone().into()),
+            false => Ok(fields.iter().map(|field| field.type_oid).collect()),
+        }
+    }
+
+    /// Returns the refusal in place of one of these errors.
+    fn refused(&self, failure: Failure, states: &[&str]) -> Failure {
+        let Failure::Shard { frame } = &failure else { return failure };
+        let fields = frame.get(HEADER_BYTES..).and_then(|body| ErrorFields::read(body).ok());
+        let state = fields.as_ref().and_then(|fields| fields.get(b'C'));
+        if state.is_some_and(|state| states.contains(&state)) { self.refusal.clone().into() } else { failure }
     }
 
     /// Has home's own rows, if it is among the shards; a transaction's own connection has to be asked for its rows.
-    async fn own_rows(&self, link: &mut Link, scratch: &mut Server) -> Result<u64, Failure> {
+    async fn own_rows(&self, link: &mut Link, scratch: &mut Server, room: u64) -> Result<u64, Failure> {
         if !self.plan.shards.contains(scratch.shard()) {
             return Ok(0);
         }
-        self.run_around(link, scratch, &format!("INSERT INTO {ROWS}"), "").await
+        let ahead = format!("INSERT INTO {ROWS} SELECT * FROM (");
+        self.run_around(link, scratch, (&ahead, &format!(") AS own LIMIT {}", room + 1))).await
     }
 
     /// Runs the shards' statement with something ahead and behind; returns how many rows it had.
@@ -93,8 +120,7 @@ impl HomeMerge<'_> {
         &self,
         link: &mut Link,
         scratch: &mut Server,
-        ahead: &str,
-        behind: &str,
+        (ahead, behind): (&str, &str),
     ) -> Result<u64, Failure> {
         let text = format!("{ahead} {}\n{behind}", without_end(self.call.sql(&self.plan.statement)));
         let statement = match &self.plan.statement {
@@ -113,6 +139,7 @@ impl HomeMerge<'_> {
             match kind {
                 b'C' => rows = backend::command_tag(&frame[HEADER_BYTES..]).map_or(0, forward::rows_of_tag),
                 b'E' => error = Some(frame),
+                b'N' => link.client.output().extend_from_slice(&frame),
                 b'Z' => {
                     forward::note_ready(scratch, &frame)?;
                     break;
@@ -135,10 +162,8 @@ impl HomeMerge<'_> {
         Call { arguments: Some(Rc::new(arguments)), ..self.call.clone() }
     }
 
-    /// Copies what the shards answer, besides home's `own` rows.
-    async fn bring_rows(&self, link: &mut Link, scratch: &mut Server, own: u64) -> Result<(), Failure> {
-        let bound = link.worker.limits().gather_rows as u64;
-        let room = bound.checked_sub(own).ok_or_else(too_many)?;
+    /// Copies what the shards answer, at most `room` rows, into columns of these types.
+    async fn bring_rows(&self, link: &mut Link, scratch: &mut Server, room: u64, types: &[u32]) -> Result<(), Failure> {
         let in_place = |shard| !link.transaction.is_open() && shard == scratch.shard();
         let shards: ShardSet = self.plan.shards.iter().filter(|shard| !in_place(*shard)).collect();
         frontend::write_query(scratch.out(), &format!("COPY {ROWS} FROM STDIN (FORMAT binary)"));
@@ -149,7 +174,8 @@ impl HomeMerge<'_> {
         frontend::write_copy_data(scratch.out(), &copy_binary::HEADER);
         let call = self.binary();
         let task = Task { call: &call, statement: &self.plan.statement, shards, role: Role::Reader };
-        let copied = link.fan_out(task, async |client, streams| pass(client, streams, scratch, room).await).await;
+        let copied =
+            link.fan_out(task, async |client, streams| pass(client, streams, scratch, (room, types)).await).await;
         match &copied {
             Ok(_) => {
                 frontend::write_copy_data(scratch.out(), &copy_binary::TRAILER);
@@ -162,7 +188,7 @@ impl HomeMerge<'_> {
         scratch.flush().await?;
         let error = gather::turn(&mut link.client, scratch).await?;
         copied?;
-        error.map_or(Ok(()), |frame| Err(Failure::Shard { frame }))
+        error.map_or(Ok(()), |frame| Err(self.refused(Failure::Shard { frame }, &NOT_FOR_HOME)))
     }
 
     /// Runs the merge and passes its rows, as the columns that the shards have described.
@@ -216,7 +242,7 @@ async fn pass(
     client: &mut Client,
     streams: &mut [Stream<'_>],
     scratch: &mut Server,
-    room: u64,
+    (room, types): (u64, &[u32]),
 ) -> Result<u64, Failure> {
     let mut rows = 0;
     for stream in streams {
@@ -232,12 +258,26 @@ async fn pass(
                         scratch.flush().await?;
                     }
                 }
+                (b'T', frame) => check_types(&frame, types)?,
                 (b'Z', _) => break,
                 _ => {}
             }
         }
     }
     Ok(rows)
+}
+
+/// Refuses columns that home would read as something else: a row in binary form does not say what it is.
+fn check_types(description: &[u8], types: &[u32]) -> Result<(), Refusal> {
+    let fields = backend::row_description(&description[HEADER_BYTES..])?;
+    let same = |(field, own): (&Field, &u32)| field.type_oid == *own || field.type_oid.min(*own) >= USER_TYPES;
+    if fields.len() == types.len() && fields.iter().zip(types).all(same) {
+        return Ok(());
+    }
+    Err(Refusal::unsupported(
+        "a shard has columns of other types than home",
+        "Bring the tables to the same columns on all shards.",
+    ))
 }
 
 /// Takes the semicolons from the end of a statement.

@@ -94,10 +94,21 @@ impl Link {
             Some(position) => self.pinned.swap_remove(position),
             None => self.checkout(shard).await?,
         };
+        self.prepare(&mut server).await?;
+        Ok(server)
+    }
+
+    /// Takes a server besides those that the session keeps or the transaction has.
+    pub(super) async fn borrow_another(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        let mut server = self.checkout(shard).await?;
+        self.prepare(&mut server).await?;
+        Ok(server)
+    }
+
+    async fn prepare(&mut self, server: &mut Server) -> Result<(), Failure> {
         server.lock_bounded = false;
         self.cancel.set_active(&[server.cancel_key()]);
-        self.apply_settings(&mut server).await?;
-        Ok(server)
+        self.apply_settings(server).await
     }
 
     /// Returns a server that [`Link::borrow`] gave, or closes it if it is not in a known state.

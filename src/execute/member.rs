@@ -116,7 +116,8 @@ impl Link {
     }
 }
 
-async fn describe(
+/// Asks a server what a statement takes and returns.
+pub(super) async fn describe(
     client: &mut Client,
     server: &mut Server,
     sql: &str,

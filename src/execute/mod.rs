@@ -26,6 +26,7 @@ mod link;
 mod lock_wait;
 mod meanings;
 mod member;
+mod merges;
 mod own_writes;
 mod pinned;
 mod pins;

@@ -17,6 +17,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::link::{Link, Role};
+use super::merges::merge_key;
 
 /// What the merge needs.
 struct Job<'a> {
@@ -42,10 +43,16 @@ impl Link {
 
     async fn scatter_rows(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
         let context = self.merge_context(&call.text);
-        if plan.merge.compares() && (self.transaction.is_open() || !context.text_is_bytewise) {
-            // Asked before: a read that is cut short would fail the transaction.
+        if !plan.merge.compares() {
+            return self.scatter_now(call, plan, context).await;
+        }
+        // Asked before, if it is not known: a read that is cut short fails its transaction and costs connections.
+        let key = merge_key(self.snapshot.generation, &call.text);
+        if self.schema_dirty || self.worker.merges.known(key) != Some(true) {
             let fields = self.columns(call, plan).await?;
-            if let Err(refusal) = merger(plan, &fields, context) {
+            let merges = merger(plan, &fields, context);
+            self.worker.merges.note(key, merges.is_ok());
+            if let Err(refusal) = merges {
                 return Box::pin(self.merge_on_home(call, plan, &fields, refusal)).await;
             }
         }
@@ -54,9 +61,8 @@ impl Link {
 
     async fn scatter_now(&mut self, call: &Call, plan: &Scatter, context: MergeContext) -> Result<(), Failure> {
         let job = Job { call, plan, context };
-        let role = if plan.locks { Role::Locker } else { Role::Reader };
-        let sent = for_shards(call, plan);
-        let task = Task { call: &sent, statement: &plan.statement, shards: plan.shards, role };
+        let sent = for_shards(call, plan)?;
+        let task = Task { call: &sent, statement: &plan.statement, shards: plan.shards, role: role(plan) };
         let mut unmerged = None;
         let work =
             async |client: &mut Client, streams: &mut [Stream<'_>]| merge(client, streams, &job, &mut unmerged).await;
@@ -74,11 +80,14 @@ impl Link {
 
     /// Asks a shard for the columns that it will send.
     async fn columns(&mut self, call: &Call, plan: &Scatter) -> Result<Vec<Field>, Failure> {
+        if self.transaction.is_open() {
+            self.enlist_all(plan.shards, role(plan)).await?;
+        }
         let shard = plan.shards.least().unwrap_or(self.snapshot.rules.home);
         let (sql, types) = (call.sql(&plan.statement), call.types(&plan.statement));
         let described = self.describe_on(shard, sql, &types, 0).await?;
         let given = call.arguments.as_ref().map_or(&[][..], |arguments| &arguments.result_formats);
-        let formats = plan.merge.shard_formats(given);
+        let formats = plan.merge.shard_formats(given)?;
         let mut fields = described_fields(&described)?;
         for (at, field) in fields.iter_mut().enumerate() {
             let one_for_all = if formats.len() == 1 { 0 } else { at };
@@ -102,29 +111,35 @@ impl Link {
     pub(super) fn merge_context(&self, text: &str) -> MergeContext {
         MergeContext {
             text_is_bytewise: self.snapshot.catalog.sorts_text_by_bytes() && sql::collates_by_bytes(text),
+            equal_text_is_same: !self.snapshot.catalog.has_collations() && sql::collates_by_bytes(text),
             iso_dates: self.settings.get("datestyle").is_none_or(|style| style.to_ascii_lowercase().contains("iso")),
             group_rows_max: self.worker.limits().group_rows,
         }
     }
 }
 
+/// What the shards are to an open transaction.
+fn role(plan: &Scatter) -> Role {
+    if plan.locks { Role::Locker } else { Role::Reader }
+}
+
 /// Returns the columns that ParameterDescription and RowDescription, one after the other, speak of.
-fn described_fields(frames: &[u8]) -> Result<Vec<Field>, Refusal> {
+pub(super) fn described_fields(frames: &[u8]) -> Result<Vec<Field>, Refusal> {
     let parameters = frame::header(frames, frames.len())?.map_or(0, |header| header.length);
     let rows = frames.get(parameters + HEADER_BYTES..).ok_or_else(no_rows)?;
     Ok(backend::row_description(rows)?)
 }
 
 /// Returns the call as the shards get it: with a result format for each column that they send.
-pub(super) fn for_shards<'a>(call: &'a Call, plan: &Scatter) -> Cow<'a, Call> {
-    match &call.arguments {
+pub(super) fn for_shards<'a>(call: &'a Call, plan: &Scatter) -> Result<Cow<'a, Call>, Refusal> {
+    Ok(match &call.arguments {
         Some(own) if own.result_formats.len() > 1 => {
-            let result_formats = plan.merge.shard_formats(&own.result_formats);
+            let result_formats = plan.merge.shard_formats(&own.result_formats)?;
             let arguments = Arguments { result_formats, ..Arguments::clone(own) };
             Cow::Owned(Call { arguments: Some(Rc::new(arguments)), ..call.clone() })
         }
         Some(_) | None => Cow::Borrowed(call),
-    }
+    })
 }
 
 /// Makes the merge of what the shards send; refuses what cannot be compared here.

@@ -12,6 +12,7 @@ use crate::types::ShardId;
 
 use super::consequences::Readings;
 use super::link::Identity;
+use super::merges::Merges;
 use super::statement_names::StatementNames;
 use super::understand::Plans;
 
@@ -27,6 +28,8 @@ pub struct Worker {
     pub readings: Readings,
     /// The names under which servers know clients' prepared statements.
     pub statement_names: StatementNames,
+    /// This worker's memory of which reads it can merge.
+    pub merges: Merges,
     limits: Limits,
     /// An instant and the wall clock's milliseconds then.
     wall: Cell<(Instant, i64)>,
@@ -81,6 +84,7 @@ impl Worker {
             pools,
             plans,
             readings: Readings::default(),
+            merges: Merges::default(),
             statement_names: StatementNames::default(),
             limits,
             wall,

@@ -23,6 +23,8 @@ pub struct OutputColumn {
 pub struct MergeContext {
     /// Whether the server orders text by its bytes (C, POSIX, `builtin` C collations).
     pub text_is_bytewise: bool,
+    /// Whether equal text has equal bytes, as under every deterministic collation.
+    pub equal_text_is_same: bool,
     /// Whether `DateStyle` is ISO, which text results are read by.
     pub iso_dates: bool,
     /// Groups, and distinct rows, that are kept in memory at most; more are refused with `54000`.

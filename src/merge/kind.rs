@@ -72,13 +72,10 @@ impl Kind {
             return Err(Refusal::unsupported(format!("unknown result format {}", column.format), "Use format 0 or 1."));
         }
         match kind {
-            // Equal text has equal bytes under every deterministic collation; only its order needs the locale.
-            Self::Text | Self::Bpchar if purpose == Purpose::Order && !context.text_is_bytewise => {
-                Err(Refusal::unsupported(
-                    "text cannot be ordered over several shards under this collation",
-                    "Sort in a database with LC_COLLATE C or C.UTF-8, or restrict the statement to one shard.",
-                ))
-            }
+            Self::Text | Self::Bpchar if !context.compares_text(purpose) => Err(Refusal::unsupported(
+                "text cannot be compared over several shards under this collation",
+                "Sort in a database with LC_COLLATE C or C.UTF-8, or restrict the statement to one shard.",
+            )),
             Self::Date | Self::Timestamp | Self::TimestampZone if column.format == 0 && !context.iso_dates => {
                 Err(Refusal::unsupported(
                     "dates can be merged over several shards in ISO format only",
@@ -102,6 +99,16 @@ impl Kind {
             | Self::Timestamp
             | Self::TimestampZone
             | Self::Uuid => Ok(kind),
+        }
+    }
+}
+
+impl MergeContext {
+    /// Tells whether text may be compared by its bytes.
+    fn compares_text(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Order => self.text_is_bytewise,
+            Purpose::Equality => self.equal_text_is_same,
         }
     }
 }

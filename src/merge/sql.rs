@@ -2,6 +2,7 @@
 
 use super::kind::{FLOAT8_OID, INT8_OID, NUMERIC_OID};
 use super::{Combine, MergeSpec, Output, SortKey};
+use crate::types::{Refusal, SqlState};
 
 const INTERVAL_OID: u32 = 1186;
 
@@ -44,13 +45,19 @@ impl MergeSpec {
         }
     }
 
-    /// Returns the result formats to ask of the shards where the client asks for one per visible column.
-    pub fn shard_formats(&self, formats: &[i16]) -> Vec<i16> {
+    /// Returns the result formats to ask of the shards where the client asks for one per visible column; `08P01` if it
+    /// asks for more or fewer.
+    pub fn shard_formats(&self, formats: &[i16]) -> Result<Vec<i16>, Refusal> {
         if formats.len() < 2 {
-            return formats.to_vec();
+            return Ok(formats.to_vec());
+        }
+        if !self.outputs.is_empty() && formats.len() != self.outputs.len() {
+            let (given, columns) = (formats.len(), self.outputs.len());
+            let message = format!("bind message has {given} result formats but query has {columns} columns");
+            return Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message));
         }
         if self.outputs.is_empty() {
-            return formats.iter().copied().chain(std::iter::repeat_n(0, self.hidden)).collect();
+            return Ok(formats.iter().copied().chain(std::iter::repeat_n(0, self.hidden)).collect());
         }
         let sources = |output: &Output| match *output {
             Output::Column(at) => [at, at],
@@ -64,7 +71,7 @@ impl MergeSpec {
                 all[at] = *format;
             }
         }
-        all
+        Ok(all)
     }
 
     fn output(&self, output: Output, types: &[u32]) -> Option<String> {
@@ -167,15 +174,17 @@ mod tests {
     #[test]
     fn formats_follow_their_columns_to_the_shards() {
         let hidden = MergeSpec { hidden: 2, ..MergeSpec::default() };
-        assert_eq!(hidden.shard_formats(&[1, 0]), [1, 0, 0, 0]);
-        assert_eq!(hidden.shard_formats(&[1]), [1]);
-        assert_eq!(hidden.shard_formats(&[]), [0; 0]);
+        assert_eq!(hidden.shard_formats(&[1, 0]).unwrap(), [1, 0, 0, 0]);
+        assert_eq!(hidden.shard_formats(&[1]).unwrap(), [1]);
+        assert_eq!(hidden.shard_formats(&[]).unwrap(), [0; 0]);
         let average = MergeSpec {
             grouped: true,
             outputs: vec![Output::Column(2), Output::Average { sum: 0, count: 1 }],
             combines: vec![Combine::Sum, Combine::Sum, Combine::GroupKey],
             ..MergeSpec::default()
         };
-        assert_eq!(average.shard_formats(&[0, 1]), [1, 1, 0]);
+        assert_eq!(average.shard_formats(&[0, 1]).unwrap(), [1, 1, 0]);
+        let error = average.shard_formats(&[0, 1, 1]).unwrap_err();
+        assert_eq!(error.message, "bind message has 3 result formats but query has 2 columns");
     }
 }

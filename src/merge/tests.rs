@@ -14,7 +14,8 @@ const INT4: Column = Column { type_oid: 23, format: 0 };
 const INT8: Column = Column { type_oid: 20, format: 0 };
 const TEXT: Column = Column { type_oid: 25, format: 0 };
 const NUMERIC: Column = Column { type_oid: 1700, format: 0 };
-const CONTEXT: MergeContext = MergeContext { text_is_bytewise: true, iso_dates: true, group_rows_max: 3 };
+const CONTEXT: MergeContext =
+    MergeContext { text_is_bytewise: true, equal_text_is_same: true, iso_dates: true, group_rows_max: 3 };
 
 fn row(words: &str) -> Bytes {
     let words: Vec<&str> = words.split_whitespace().collect();
@@ -186,9 +187,11 @@ fn what_cannot_be_compared_exactly_is_refused() {
 }
 
 #[test]
-fn text_is_grouped_under_any_collation() {
+fn text_is_grouped_under_deterministic_collations() {
     let spec = MergeSpec { grouped: true, combines: vec![Combine::GroupKey], ..MergeSpec::default() };
     assert!(Merger::new(&spec, &[TEXT], 2, MergeContext { text_is_bytewise: false, ..CONTEXT }).is_ok());
+    let context = MergeContext { equal_text_is_same: false, ..CONTEXT };
+    assert!(Merger::new(&spec, &[TEXT], 2, context).is_err(), "it may be of a collation that ignores case");
 }
 
 #[test]

@@ -223,7 +223,8 @@ fn body(values: impl ExactSizeIterator<Item = Option<Vec<u8>>>) -> Bytes {
 
 fn merged(spec: &MergeSpec, parts: Vec<Answer>, format: i16) -> Vec<Bytes> {
     let columns: Vec<Column> = parts[0].oids.iter().map(|&type_oid| Column { type_oid, format }).collect();
-    let context = MergeContext { text_is_bytewise: true, iso_dates: true, group_rows_max: 10_000 };
+    let context =
+        MergeContext { text_is_bytewise: true, equal_text_is_same: true, iso_dates: true, group_rows_max: 10_000 };
     let mut merger = Merger::new(spec, &columns, parts.len(), context).unwrap();
     let mut sources: Vec<_> = parts.into_iter().map(|part| part.rows.into_iter()).collect();
     let mut rows = Vec::new();

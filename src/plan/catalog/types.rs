@@ -103,8 +103,8 @@ pub enum TableKind {
     Foreign,
 }
 
-/// PostgreSQL's type oids of `text`, `bpchar` and `varchar`.
-const TEXT_OIDS: [u32; 3] = [25, 1042, 1043];
+/// PostgreSQL's type oid of `name`, whose collation of its own is C.
+const NAME_OID: u32 = 19;
 
 impl Catalog {
     /// Returns the catalog that knows nothing: no table is safe, functions are judged by the built-in list.
@@ -112,11 +112,16 @@ impl Catalog {
         Self::default()
     }
 
-    /// Tells whether text of any column sorts by its bytes: the database's collation does, and no text column has one
-    /// of its own, of which only the name would say how it sorts.
+    /// Tells whether text of any column sorts by its bytes: the database's collation does, and no column has another.
     pub fn sorts_text_by_bytes(&self) -> bool {
-        let plain = |column: &Column| column.collation_is_default || !TEXT_OIDS.contains(&column.type_oid);
-        self.database_collation_is_c && self.tables.values().flat_map(|table| &table.columns).all(plain)
+        self.database_collation_is_c && !self.has_collations()
+    }
+
+    /// Tells whether some column has a collation of its own, of which only the name would say how it sorts, and whether
+    /// what it holds equal has equal bytes.
+    pub fn has_collations(&self) -> bool {
+        let own = |column: &Column| !column.collation_is_default && column.type_oid != NAME_OID;
+        self.tables.values().flat_map(|table| &table.columns).any(own)
     }
 
     /// Returns the table by the name that rules use.
