@@ -4,6 +4,7 @@
 
 mod cases;
 mod deep;
+mod hidden;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};

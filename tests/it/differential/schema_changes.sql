@@ -215,8 +215,17 @@ DROP VIEW cheap
 
 DROP VIEW cheap
 
---: refused 0A000
 CREATE VIEW over_shards AS SELECT * FROM customers
+
+SELECT count(*) FROM over_shards
+
+COMMENT ON VIEW over_shards IS 'all of them'
+
+ALTER VIEW over_shards RENAME TO all_over
+
+SELECT customer_id FROM all_over ORDER BY 1 LIMIT 3
+
+DROP VIEW all_over
 
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM loose
 
