@@ -213,7 +213,7 @@ impl Keyed {
         for binding in &self.bindings {
             let mut set = ShardSet::new();
             let mut add = |value| {
-                set.insert(rules.shard_of(self.key_type, &value));
+                set.extend(rules.shard_of(self.group, &value));
             };
             let mut all = binding.slots.iter();
             if all.all(|slot| each_value(slot, self.key_type, values, &mut add)) {

@@ -1,6 +1,6 @@
 //! COPY: rows for a sharded table are split by key in a stream; everything else goes to the one shard that it names.
 
-use crate::rules::{Distribution, OnMissingKey, RuleSet, TableRule};
+use crate::rules::{Distribution, GroupId, OnMissingKey, RuleSet, TableRule};
 use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode};
 
@@ -22,15 +22,18 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
     let rule = rules.table(&name);
     match rule.map(|rule| &rule.distribution) {
         Some(Distribution::Sharded { group, key }) => {
-            let group = rules.group(*group);
+            let group_id = *group;
+            let group = rules.group(group_id);
             if head.direction == CopyDirection::ToStdout {
                 if group.missing_key.read == OnMissingKey::Reject {
                     return Err(super::read::missing_key(&name, key));
                 }
                 let CopyOptions { format, header, .. } = head.options;
-                return Ok(Plan::CopyOut(CopyOut { shards: rules.placement.shards(), format, header }));
+                return Ok(Plan::CopyOut(CopyOut { shards: rules.shards_of_group(group_id), format, header }));
             }
-            sharded(&Sharded { text, head, rule, name: &name, key, key_type: group.key_type, catalog }).map(Plan::Copy)
+            let key_type = group.key_type;
+            let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
+            sharded(&copy).map(Plan::Copy)
         }
         Some(Distribution::Reference { home, multi_shard }) => {
             let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
@@ -82,6 +85,7 @@ struct Sharded<'a> {
     rule: Option<&'a TableRule>,
     name: &'a str,
     key: &'a str,
+    group: GroupId,
     key_type: KeyType,
     catalog: &'a Catalog,
 }
@@ -96,7 +100,9 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     let (statement, id_tag) = with_id(copy, &columns)?;
     Ok(CopyPlan {
         statement,
+        key: copy.key.to_owned(),
         key_position,
+        group: copy.group,
         key_type: copy.key_type,
         binary: copy.head.options.format == CopyFormat::Binary,
         delimiter: delimiter(copy.head)?,

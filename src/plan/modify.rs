@@ -139,7 +139,7 @@ impl Modify {
             None if group.missing_key.write == OnMissingKey::Reject => {
                 return Err(read::missing_key(&target.table, &target.key));
             }
-            None => context.rules.placement.shards(),
+            None => context.rules.shards_of_group(target.group),
         };
         self.check_key(target, shards.only(), context, values)?;
         self.many(target, shards, context, values)
@@ -195,7 +195,7 @@ impl Modify {
         for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
             let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
             let stays = match new {
-                Some(Decoded::Value(value)) => shard == Some(context.rules.shard_of(target.key_type, &value)),
+                Some(Decoded::Value(value)) => shard.is_some() && shard == context.rules.shard_of(target.group, &value),
                 Some(Decoded::Nothing | Decoded::Unknown) | None => false,
             };
             if !stays {

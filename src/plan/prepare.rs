@@ -222,7 +222,7 @@ fn with_called(plan: Plan, called: &Called, context: &Context<'_>) -> Result<Pla
 
 /// Takes over the reason code of a refusal of INSERT or COPY.
 fn named(refusal: Refusal) -> Refusal {
-    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY];
+    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY, insert::UNMAPPED_SHARDING_KEY];
     match known.into_iter().find(|code| insert::reason(&refusal) == Some(code)) {
         Some(code) => refusal.with_reason(code),
         None => refusal,

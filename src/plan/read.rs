@@ -243,7 +243,7 @@ pub(super) fn scatter(
     if bound.is_none() && context.rules.group(keyed.group).missing_key.read == OnMissingKey::Reject {
         return Err(missing_key(&keyed.table, &keyed.key));
     }
-    let mut shards = bound.unwrap_or_else(|| context.rules.placement.shards());
+    let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
         shards.insert(context.rules.home);
     }
