@@ -182,7 +182,7 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
             });
         }
     };
-    if let Err(refusal) = check_hidden(&facts, called, context) {
+    if let Err(refusal) = check_hidden(text, &facts, called, context) {
         return Some(Err(refusal.into()));
     }
     let insert = PreparedInsert::new(text, facts, context.rules, context.catalog);
@@ -193,7 +193,7 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
 }
 
 /// Refuses an INSERT into or from what is more than it says.
-fn check_hidden(facts: &InsertFacts, called: &Called, context: &Context<'_>) -> Result<(), Refusal> {
+fn check_hidden(text: &str, facts: &InsertFacts, called: &Called, context: &Context<'_>) -> Result<(), Refusal> {
     for table in facts.relations.iter().chain([&facts.table]) {
         if context.rules.table(&table.rule_key()).is_none() {
             hidden::relation(table, context)?;
@@ -204,7 +204,10 @@ fn check_hidden(facts: &InsertFacts, called: &Called, context: &Context<'_>) -> 
         Place::Reference => Some(modify::reference_home(context.rules, &facts.table)),
         Place::On(shard) => Some(shard),
     };
-    called.check(shard, context.rules)
+    match hidden::home_call(text, context.catalog) {
+        Some(name) if shard != Some(context.rules.home) => Err(read::only_home(&name, context)),
+        Some(_) | None => called.check(shard, context.rules),
+    }
 }
 
 /// Adds what functions do to a plan whose text nobody reads closely.
