@@ -284,10 +284,8 @@ INSERT INTO later VALUES (1, 'sad'), (2, 'happy'), (3, 'happy')
 
 SELECT id, m FROM later ORDER BY id
 
---: refused 0A000
 SELECT id, m FROM later ORDER BY m, id
 
---: refused 0A000
 SELECT m, count(*) FROM later GROUP BY m
 
 INSERT INTO later VALUES (4, 'angry')
