@@ -4,8 +4,12 @@ use bytes::Bytes;
 
 use crate::backend::BackendError;
 use crate::types::Refusal;
+use crate::wire::backend::ErrorFields;
 
 use super::client::ClientError;
+
+/// A frame's type byte and length.
+const FRAME_HEAD: usize = 5;
 
 /// What stopped a statement.
 #[derive(Debug)]
@@ -23,6 +27,15 @@ pub enum Failure {
     Told,
     /// A server connection could not be had or broke.
     Server(BackendError),
+}
+
+impl Failure {
+    /// Tells whether a shard raised an error with this SQLSTATE.
+    pub fn says(&self, state: &[u8]) -> bool {
+        let Self::Shard { frame } = self else { return false };
+        let fields = frame.get(FRAME_HEAD..).and_then(|body| ErrorFields::read(body).ok());
+        fields.is_some_and(|fields| fields.get(b'C').is_some_and(|code| code.as_bytes() == state))
+    }
 }
 
 impl From<ClientError> for Failure {

@@ -42,6 +42,8 @@ pub struct Understood {
     pub copies_in: bool,
     /// Where servers are asked to parse it, if not just anywhere.
     pub parsing_shard: Option<ShardId>,
+    /// Why no server can parse it.
+    unpreparable: Option<Refusal>,
     /// The literals of the text that was read.
     literals: Vec<sql::Literal>,
     /// How many parameters the text has.
@@ -155,6 +157,9 @@ impl Plans {
             return Ok(known);
         }
         let understood = self.understand(text, snapshot)?;
+        if let Some(refusal) = &understood.unpreparable {
+            return Err(refusal.clone().into());
+        }
         let prepared = Rc::new(Prepared {
             id: Cell::new(super::prepared::next(&self.next_id)),
             ids: Rc::clone(&self.next_id),
@@ -269,6 +274,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         changes_schema: false,
         copies_in: false,
         parsing_shard: None,
+        unpreparable: None,
         literals: sql::literals(text),
         parameters: parameter_count(text),
     };
@@ -297,7 +303,10 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
     let calls = if issued || is_insert(text) { Vec::new() } else { sql::next_id::calls(text)? };
     understood.meaning =
         Meaning::Plan(if calls.is_empty() { planned(text, snapshot)? } else { Planned::Issuing(calls) });
-    understood.parsing_shard = parsing_shard(&understood.meaning, snapshot);
+    match parsing_shard(&understood.meaning, snapshot) {
+        Ok(shard) => understood.parsing_shard = shard,
+        Err(refusal) => understood.unpreparable = Some(refusal),
+    }
     Ok(understood)
 }
 
@@ -311,10 +320,10 @@ fn planned(text: &str, snapshot: &Snapshot) -> Result<Planned, Failure> {
 }
 
 /// A statement that lives on one shard for certain is parsed there; the others are alike everywhere.
-fn parsing_shard(meaning: &Meaning, snapshot: &Snapshot) -> Option<ShardId> {
+fn parsing_shard(meaning: &Meaning, snapshot: &Snapshot) -> Result<Option<ShardId>, Refusal> {
     match meaning {
         Meaning::Plan(Planned::Prepared(prepared)) => prepared.parsing_shard(&snapshot.rules),
-        Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => None,
+        Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => Ok(None),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode};
 use super::catalog::Catalog;
 use super::context::Context;
 use super::hidden;
-use super::insert::{missing_key, quoted, reference_mode, target_table, unlisted, unnamed_columns};
+use super::insert::{missing_key, numbered, quoted, reference_mode, target_table, unlisted, unnamed_columns};
 use super::key::binary_fits;
 use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 
@@ -98,6 +98,13 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     let table = target_table(copy.rule, copy.name);
     let key_position = position.ok_or_else(|| missing_key(&table, copy.key))?;
     let (statement, id_tag) = with_id(copy, &columns)?;
+    let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
+    let mut known = copy.catalog.table(copy.name).into_iter().flat_map(|table| &table.columns);
+    if let Some(column) =
+        known.find(|column| column.is_numbered() && !columns.contains(&column.name) && id != Some(&column.name))
+    {
+        return Err(numbered(copy.name, &column.name));
+    }
     Ok(CopyPlan {
         statement,
         key: copy.key.to_owned(),

@@ -269,3 +269,12 @@ fn uses(name: &str, table: &str) -> Refusal {
 pub(super) fn is_of_home(name: &str, catalog: &Catalog) -> bool {
     is_of_one_server(name) && !catalog.routines.contains_key(name)
 }
+
+/// Returns the first function of PostgreSQL's own in a text that works on what lives on home.
+pub(super) fn home_call(text: &str, catalog: &Catalog) -> Option<String> {
+    let mut before: Option<Token> = None;
+    Scanner::new(text).find_map(|token| {
+        let called = before.replace(token).filter(|_| token.is_mark(text, "("))?;
+        identifier(text, called).filter(|name| is_of_home(name, catalog))
+    })
+}

@@ -26,6 +26,7 @@ mod scatter;
 #[cfg(test)]
 mod tests;
 mod utility;
+mod view;
 
 pub use catalog::Catalog;
 pub use context::{Context, Values};

@@ -1,17 +1,22 @@
 //! Which server is asked to parse a statement before its values are known.
 
 use crate::rules::{Distribution, RuleSet};
-use crate::sql::Facts;
-use crate::types::ShardId;
+use crate::sql::{Facts, TableName};
+use crate::types::{Refusal, ShardId};
 
 use super::Plan;
 use super::prepare::{Body, Prepared};
 
 impl Prepared {
     /// Returns the shard that must be asked, `None` where any shard knows the tables.
-    pub fn parsing_shard(&self, rules: &RuleSet) -> Option<ShardId> {
-        match &self.body {
+    ///
+    /// # Errors
+    /// Refuses tables of which no shard knows all.
+    pub fn parsing_shard(&self, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
+        Ok(match &self.body {
             Body::Explain(_) => None,
+            // The views are there.
+            Body::Expanded(_) => Some(rules.home),
             Body::Fixed(plan) => match &**plan {
                 Plan::Direct(direct) => Some(direct.shard),
                 Plan::Scatter(_)
@@ -21,19 +26,35 @@ impl Prepared {
                 | Plan::CopyOut(_)
                 | Plan::Everywhere { .. } => None,
             },
-            Body::Read(_, facts) => single(facts, rules),
-            Body::Modify(modify) => single(modify.facts(), rules),
+            Body::Read(_, facts) => single(facts, rules)?,
+            Body::Modify(modify) => single(modify.facts(), rules)?,
             Body::Insert(insert) => insert.parsing_shard(),
-        }
+        })
     }
 }
 
 /// Returns where the tables live that are not on every shard.
-fn single(facts: &Facts, rules: &RuleSet) -> Option<ShardId> {
-    let mut tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
-    tables.find_map(|table| match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
-        Some(Distribution::Sharded { .. } | Distribution::Reference { .. }) => None,
-        Some(Distribution::Single { shard }) => Some(*shard),
-        None => Some(rules.home),
-    })
+fn single(facts: &Facts, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
+    let mut found: Option<(&TableName, ShardId)> = None;
+    for table in facts.relations.iter().filter_map(|relation| relation.table.as_ref()) {
+        let shard = match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { .. } | Distribution::Reference { .. }) => continue,
+            _ if table.is_catalog() => continue,
+            Some(Distribution::Single { shard }) => *shard,
+            None => rules.home,
+        };
+        match found {
+            Some((first, other)) if other != shard => return Err(apart(first, table)),
+            Some(_) | None => found = Some((table, shard)),
+        }
+    }
+    Ok(found.map(|(_, shard)| shard))
+}
+
+fn apart(first: &TableName, second: &TableName) -> Refusal {
+    Refusal::unsupported(
+        format!("no shard can prepare a statement over \"{first}\" and \"{second}\", which live on different shards"),
+        "Send it by the simple protocol, or make one of them a reference table.",
+    )
+    .with_reason("different_shards")
 }

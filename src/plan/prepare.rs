@@ -6,7 +6,7 @@ use super::explain::Explain;
 use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
-use super::{copy, gather, modify, read, utility};
+use super::{copy, gather, modify, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -33,6 +33,8 @@ pub(super) enum Body {
     Insert(Box<PreparedInsert>),
     /// EXPLAIN of one of these.
     Explain(Explain),
+    /// A read of views.
+    Expanded(view::Expanded),
 }
 
 /// Why there is no plan.
@@ -87,6 +89,9 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
         StatementKind::Insert => return unreadable(text, context),
         StatementKind::Merge => return merge(text, &facts, &called, context),
         StatementKind::Select => {
+            if let Some(expanded) = view::read(text, &facts, context)? {
+                return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded) });
+            }
             let located = locate(&facts, called, context)?;
             read::check(&facts, &located, context)?;
             Body::Read(Box::new(located), Box::new(facts))
@@ -115,6 +120,7 @@ impl Prepared {
             },
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
+            Body::Expanded(expanded) => expanded.plan(context, values, ids),
             Body::Insert(insert) => match insert.plan(context.rules, context.catalog, values, ids).map_err(named)? {
                 Some(plan) => Ok(plan),
                 None => self.again(context, values, ids),
@@ -126,7 +132,7 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Explain(_) => false,
+            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) => false,
             Body::Insert(insert) => insert.is_template(),
             Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
@@ -145,7 +151,7 @@ impl Prepared {
     pub fn insert(&self) -> Option<&PreparedInsert> {
         match &self.body {
             Body::Insert(insert) => Some(insert),
-            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) => None,
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) | Body::Expanded(_) => None,
         }
     }
 }
@@ -176,7 +182,7 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
             });
         }
     };
-    if let Err(refusal) = check_hidden(&facts, called, context) {
+    if let Err(refusal) = check_hidden(text, &facts, called, context) {
         return Some(Err(refusal.into()));
     }
     let insert = PreparedInsert::new(text, facts, context.rules, context.catalog);
@@ -187,7 +193,7 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
 }
 
 /// Refuses an INSERT into or from what is more than it says.
-fn check_hidden(facts: &InsertFacts, called: &Called, context: &Context<'_>) -> Result<(), Refusal> {
+fn check_hidden(text: &str, facts: &InsertFacts, called: &Called, context: &Context<'_>) -> Result<(), Refusal> {
     for table in facts.relations.iter().chain([&facts.table]) {
         if context.rules.table(&table.rule_key()).is_none() {
             hidden::relation(table, context)?;
@@ -198,7 +204,10 @@ fn check_hidden(facts: &InsertFacts, called: &Called, context: &Context<'_>) -> 
         Place::Reference => Some(modify::reference_home(context.rules, &facts.table)),
         Place::On(shard) => Some(shard),
     };
-    called.check(shard, context.rules)
+    match hidden::home_call(text, context.catalog) {
+        Some(name) if shard != Some(context.rules.home) => Err(read::only_home(&name, context)),
+        Some(_) | None => called.check(shard, context.rules),
+    }
 }
 
 /// Adds what functions do to a plan whose text nobody reads closely.

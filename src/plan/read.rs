@@ -120,13 +120,18 @@ pub(super) fn is_known(functions: &[String]) -> bool {
 pub(super) fn check_home(facts: &Facts, shard: ShardId, context: &Context<'_>) -> Result<(), Refusal> {
     let homely = |name: &&String| hidden::is_of_home(name, context.catalog);
     match facts.functions.iter().find(homely) {
-        Some(name) if shard != context.rules.home => Err(Refusal::unsupported(
-            format!("{name}() works on {} only", context.rules.shard(context.rules.home).name),
-            "Call it in a statement of its own.",
-        )
-        .with_reason("home_function")),
+        Some(name) if shard != context.rules.home => Err(only_home(name, context)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The refusal of a function whose state lives on home.
+pub(super) fn only_home(name: &str, context: &Context<'_>) -> Refusal {
+    Refusal::unsupported(
+        format!("{name}() works on {} only", context.rules.shard(context.rules.home).name),
+        "Call it in a statement of its own.",
+    )
+    .with_reason("home_function")
 }
 
 /// Refuses what no values can make right.

@@ -5,6 +5,7 @@
 mod algorithms;
 mod cases;
 mod deep;
+mod hidden;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};

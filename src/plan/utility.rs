@@ -142,9 +142,15 @@ fn check_hidden(ddl: &Ddl, rules: &RuleSet) -> Result<(), Refusal> {
     .with_reason("temporary_table"))
 }
 
+/// How many words there are before a view's name at most: `CREATE OR REPLACE MATERIALIZED VIEW IF NOT EXISTS`.
+const VIEW_WORDS: usize = 8;
+
 /// `CREATE TABLE … AS` and views: the query must read nothing that home does not have, the target must live on home.
 fn check_query(text: &str, query: usize, ddl: &Ddl, context: &Context<'_>) -> Result<(), Refusal> {
     let rules = context.rules;
+    let is_plain_view = ddl.object == DdlObject::View
+        && !ddl.temporary
+        && !sql::Scanner::new(text).take(VIEW_WORDS).any(|token| token.is_word(text, "materialized"));
     let refuse = |table: &str| {
         Refusal::unsupported(
             format!("a table or view made by a query is not available with table \"{table}\""),
@@ -160,6 +166,15 @@ fn check_query(text: &str, query: usize, ddl: &Ddl, context: &Context<'_>) -> Re
     let part = text.get(query..).unwrap_or("");
     let names = sql::Scanner::new(part).filter_map(|token| sql::identifier(part, token));
     let facts: Option<Facts> = sql::read(part).ok();
+    let elsewhere = |rule: &crate::rules::TableRule| matches!(rule.distribution, crate::rules::Distribution::Single { shard } if shard != rules.home);
+    // Whoever selects from a view over tables of the rules gets its query: see `view`.
+    let is_read_out = |facts: &Facts| {
+        let mut tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+        is_plain_view && !tables.any(|table| rules.table(&table.rule_key()).is_some_and(elsewhere))
+    };
+    if facts.as_ref().is_some_and(is_read_out) {
+        return Ok(());
+    }
     let known = |name: &str| match rules.tables.iter().find(|(table, _)| table.rsplit('.').next() == Some(name)) {
         None if hidden::named(name, context) => true,
         Some((_, rule)) => {

@@ -7,6 +7,7 @@
 mod blocks;
 mod compare;
 mod extended;
+mod generated;
 mod passes;
 mod random;
 

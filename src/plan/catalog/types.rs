@@ -88,6 +88,13 @@ pub struct Check {
     pub definition: String,
 }
 
+impl Column {
+    /// Tells whether a sequence numbers it, of which each shard has one of its own.
+    pub fn is_numbered(&self) -> bool {
+        self.identity || self.default.as_ref().is_some_and(|default| default.contains("nextval("))
+    }
+}
+
 /// `pg_class.relkind`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableKind {

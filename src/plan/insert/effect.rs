@@ -9,6 +9,7 @@ use crate::types::{Refusal, WriteMode};
 use super::key::{KeyColumn, type_named};
 use super::parameters::Parameters;
 use super::prepared::Moved;
+use super::refuse;
 use super::slots::Layout;
 
 /// What the effect of one INSERT is judged from.
@@ -102,6 +103,17 @@ impl Judge<'_> {
         match table.columns.iter().find_map(|column| self.inexact_default(column)) {
             Some(reason) => Redo::Never(reason),
             None => redo,
+        }
+    }
+
+    /// Refuses rows of a sharded table in which a column is numbered by the shard: others number theirs alike.
+    pub fn check_numbers(&self) -> Result<(), Refusal> {
+        let Some(Distribution::Sharded { .. }) = self.rule.map(|rule| &rule.distribution) else { return Ok(()) };
+        let table = self.catalog.table(self.table);
+        let mut columns = table.into_iter().flat_map(|table| &table.columns);
+        match columns.find(|column| column.is_numbered() && !self.is_filled(&column.name)) {
+            Some(column) => Err(refuse::numbered(self.table, &column.name)),
+            None => Ok(()),
         }
     }
 

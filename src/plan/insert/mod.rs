@@ -23,5 +23,5 @@ pub use parameters::Parameters;
 pub(in crate::plan) use prepared::unlisted;
 pub use prepared::{Describe, MakeIds, PreparedInsert};
 pub use refuse::{COMPUTED_SHARDING_KEY, MISSING_SHARDING_KEY, UNMAPPED_SHARDING_KEY, no_place, reason};
-pub(in crate::plan) use refuse::{missing_key, unnamed_columns};
+pub(in crate::plan) use refuse::{missing_key, numbered, unnamed_columns};
 pub(in crate::plan) use slots::quoted;

@@ -93,7 +93,9 @@ impl PreparedInsert {
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
         prepared.check_query(rule)?;
-        prepared.redo = prepared.judge(rules, catalog, &Parameters::default(), prepared.itself()).redo_of_shape();
+        let none = Parameters::default();
+        prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
+        prepared.redo = prepared.judge(rules, catalog, &none, prepared.itself()).redo_of_shape();
         Ok(prepared)
     }
 

@@ -53,6 +53,13 @@ pub(super) fn out_of_range(type_name: &str) -> Refusal {
     Refusal::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{type_name} out of range"))
 }
 
+pub(in crate::plan) fn numbered(table: &str, column: &str) -> Refusal {
+    let message =
+        format!("column \"{column}\" of table \"{table}\" is numbered by a sequence, of which each shard has its own");
+    let hint = format!("Give \"{column}\" a value, or let the shard rules make it (id).");
+    Refusal::unsupported(message, hint).with_reason("numbered_by_shard")
+}
+
 pub(in crate::plan) fn unnamed_columns(table: &str) -> Refusal {
     let message = format!("the columns of table \"{table}\" are not known to the proxy");
     Refusal::unsupported(message, "Name the columns in the statement.")

@@ -192,7 +192,7 @@ fn rows_merge_in_order() {
         select id from orders limit 2 + 3 => gather s0 orders() s0+s1+s2
         select id from orders fetch first 5 rows only => scatter s0+s1+s2: = | limit 5
         select id from orders order by id offset 2 rows fetch next 5 rows only => scatter s0+s1+s2: select id from orders order by id LIMIT 7  | by 0 asc | limit 5 | offset 2
-        select id from orders fetch first row only => refused merge_shape
+        select id from orders fetch first row only => gather s0 orders() s0+s1+s2
         select id from orders order by id fetch first 5 rows with ties => gather s0 orders() s0+s1+s2
         select distinct region from orders => scatter s0+s1+s2: = | distinct
         select distinct region from orders order by region limit 3 => scatter s0+s1+s2: = | distinct | by 0 asc | limit 3
@@ -346,7 +346,7 @@ fn utility_statements_follow_their_tables() {
         create table orders_copy as select * from orders => refused create_as
         create table copy as select * from nowhere => direct s0 write
         select * into copy from orders => refused create_as
-        create view v as select * from orders => refused create_as
+        create view v as select * from orders => direct s0 write
         create view v as select * from nowhere => direct s0 write
         do $$ begin delete from orders; end $$ => refused code
         do $$ begin perform 1; end $$ => direct s0 write

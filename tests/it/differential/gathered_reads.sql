@@ -7,6 +7,9 @@ SELECT DISTINCT first_value(name) OVER (PARTITION BY region ORDER BY customer_id
 
 SELECT * FROM (SELECT customer_id, order_id, amount, dense_rank() OVER (PARTITION BY customer_id ORDER BY amount DESC NULLS LAST) AS place FROM orders) ranked WHERE place = 1 ORDER BY customer_id, order_id
 
+-- ROWS ONLY is about rows, and not about inheritance
+SELECT c.customer_id, l.what FROM customers c FULL JOIN loose l ON l.id = c.customer_id ORDER BY 1, 2 OFFSET 2 ROWS FETCH FIRST 3 ROWS ONLY
+
 -- Grouping sets, HAVING, expressions over aggregates
 SELECT region, vip, count(*), sum(balance) FROM customers GROUP BY GROUPING SETS ((region), (vip), ()) ORDER BY 1, 2, 3
 

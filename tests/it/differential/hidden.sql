@@ -1,16 +1,24 @@
--- What stands behind views, partitions and functions
+-- Views over sharded tables: their queries take the place of their names
 
---: plain
 CREATE VIEW known AS SELECT customer_id, name, age FROM customers WHERE name IS NOT NULL
 
---: proxy
-/* shardloom: shard=s0 */ CREATE VIEW known AS SELECT customer_id, name, age FROM customers WHERE name IS NOT NULL
-
---: plain
 CREATE VIEW older AS SELECT * FROM known WHERE age > 30
 
---: proxy
-/* shardloom: shard=s0 */ CREATE VIEW older AS SELECT * FROM known WHERE age > 30
+CREATE VIEW spending (who, total, orders) AS SELECT c.name, sum(o.amount), count(*) FROM customers c JOIN orders o ON o.customer_id = c.customer_id GROUP BY c.name
+
+CREATE VIEW busy AS SELECT r.name AS region, k.name, l.what FROM older k LEFT JOIN regions r ON r.region_id = k.customer_id LEFT JOIN loose l ON l.id = k.customer_id
+
+CREATE VIEW top AS SELECT customer_id, order_id, amount FROM orders ORDER BY amount DESC NULLS LAST, order_id LIMIT 5
+
+CREATE VIEW counting AS WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT n, (SELECT count(*) FROM customers c WHERE c.region = t.n) AS people FROM t
+
+CREATE VIEW "Odd view" AS SELECT customer_id AS "Id" FROM customers
+
+CREATE VIEW plainly AS SELECT id, what FROM loose
+
+CREATE VIEW named_settings AS SELECT s.name, l.what FROM settings s, loose l
+
+CREATE VIEW priced AS SELECT product_id, title FROM products
 
 --: plain
 CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM orders
@@ -18,15 +26,14 @@ CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM orders
 --: proxy
 /* shardloom: shard=s0 */ CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM orders
 
-CREATE VIEW plainly AS SELECT id, what FROM loose
+--: refused 0A000
+CREATE MATERIALIZED VIEW seen AS SELECT * FROM customers
 
-CREATE VIEW named_settings AS SELECT s.name, l.what FROM settings s, loose l
+--: refused 0A000
+CREATE TEMP VIEW brief AS SELECT * FROM customers
 
---: plain
-CREATE VIEW priced AS SELECT product_id, title FROM products
-
---: proxy
-/* shardloom: shard=s0 */ CREATE VIEW priced AS SELECT product_id, title FROM products
+--: refused 0A000
+CREATE VIEW far AS SELECT * FROM audit
 
 SELECT * FROM plainly ORDER BY id
 
@@ -42,32 +49,103 @@ DELETE FROM plainly WHERE id = 70 RETURNING what
 
 SELECT p.what, c.name FROM plainly p LEFT JOIN customers c ON c.customer_id = p.id ORDER BY 1
 
---: refused 0A000
-SELECT * FROM known
+SELECT * FROM known ORDER BY customer_id
+
+SELECT * FROM known WHERE customer_id = 3
+
+SELECT k.name FROM known AS k WHERE k.customer_id IN (1, 4) ORDER BY 1
+
+SELECT k.* FROM public.known k, loose l WHERE l.id = k.customer_id
+
+SELECT known.name FROM known WHERE known.age > 30 ORDER BY 1 LIMIT 2
+
+SELECT count(*) FROM older
+
+SELECT count(*), max(age) FROM known
+
+SELECT age, count(*) FROM known GROUP BY age ORDER BY age
+
+SELECT * FROM spending ORDER BY who NULLS FIRST
+
+SELECT s.a FROM spending s(a, b) WHERE b > 3 ORDER BY 1
+
+SELECT * FROM busy ORDER BY name
+
+SELECT * FROM top ORDER BY amount DESC, order_id
+
+SELECT count(*) FROM top WHERE customer_id = 1
+
+SELECT * FROM counting ORDER BY n
+
+SELECT v."Id" FROM "Odd view" v ORDER BY 1
+
+SELECT "Id" FROM "Odd view" ORDER BY 1 DESC LIMIT 3
+
+SELECT customer_id FROM customers WHERE customer_id = 1 AND EXISTS (SELECT 1 FROM known)
+
+WITH k AS (SELECT * FROM known) SELECT count(*) FROM k
+
+SELECT (SELECT max(age) FROM known)
+
+SELECT l.id FROM loose l JOIN older o ON o.customer_id = l.id
+
+SELECT a.name FROM known a JOIN known b USING (customer_id) ORDER BY 1
+
+SELECT name FROM known UNION SELECT what FROM plainly ORDER BY 1
+
+SELECT c.name, (SELECT count(*) FROM known k WHERE k.age > c.age) FROM customers c ORDER BY 1, 2
+
+SELECT nothing FROM known
+
+SELECT * FROM known WHERE customer_id = 'x'
+
+SELECT row_number() OVER (ORDER BY customer_id), name FROM older ORDER BY 1
+
+--: with 3
+SELECT * FROM known WHERE customer_id = $1
+
+--: with 30 | 2
+SELECT name FROM known WHERE age > $1 ORDER BY name LIMIT $2
+
+--: with 30
+SELECT count(*) FROM older WHERE age > $1
+
+BEGIN
+
+UPDATE customers SET name = 'changed' WHERE customer_id = 1
+
+SELECT name FROM known WHERE customer_id = 1
+
+SELECT count(*) FROM known WHERE name = 'changed'
+
+ROLLBACK
 
 --: refused 0A000
-SELECT count(*) FROM older
+SELECT known FROM known
+
+--: refused 0A000
+SELECT row_to_json(k) FROM known k
 
 --: refused 0A000
 TABLE known
+
+--: refused 0A000
+SELECT * FROM ONLY known
+
+--: refused 0A000
+SELECT public.known.name FROM known
+
+--: refused 0A000
+SELECT * FROM known FOR UPDATE
+
+--: refused 0A000
+WITH customers AS (SELECT 1 AS customer_id, 'x' AS name, 2 AS age) SELECT * FROM known
 
 --: refused 0A000
 SELECT * FROM kept
 
 --: refused 0A000
 SELECT n FROM public.kept
-
---: refused 0A000
-SELECT customer_id FROM customers WHERE customer_id = 1 AND EXISTS (SELECT 1 FROM known)
-
---: refused 0A000
-WITH k AS (SELECT * FROM known) SELECT count(*) FROM k
-
---: refused 0A000
-SELECT (SELECT max(age) FROM known)
-
---: refused 0A000
-SELECT l.id FROM loose l JOIN older o ON o.customer_id = l.id
 
 --: refused 0A000
 INSERT INTO loose SELECT customer_id, name FROM known
@@ -88,7 +166,7 @@ DELETE FROM known WHERE customer_id = 1
 CREATE TABLE copied AS SELECT * FROM known
 
 --: refused 0A000
-CREATE VIEW more AS SELECT * FROM older
+CREATE MATERIALIZED VIEW more AS SELECT * FROM older
 
 --: refused 0A000
 REFRESH MATERIALIZED VIEW kept
@@ -108,8 +186,17 @@ EXPLAIN SELECT * FROM known
 --: refused 0A000
 DO $$ BEGIN PERFORM count(*) FROM older; END $$
 
--- Partitions and children that no rule names
+CREATE OR REPLACE VIEW known AS SELECT customer_id, name, age FROM customers WHERE name IS NULL
 
+SELECT * FROM known
+
+SELECT count(*) FROM older
+
+DROP VIEW busy, older, known
+
+SELECT * FROM known
+
+-- Partitions and children that no rule names
 --: plain
 CREATE TABLE older_orders () INHERITS (orders)
 
@@ -321,3 +408,25 @@ CALL note_it(304)
 SELECT what FROM loose WHERE id = 304
 
 SELECT count(random()) FROM customers
+
+-- Sequences: each shard would have one of its own
+CREATE TABLE later (id bigint, number bigserial, what text)
+
+--: refused 0A000
+INSERT INTO later (id, what) VALUES (1, 'a'), (2, 'b')
+
+--: refused 0A000
+INSERT INTO later VALUES (1, DEFAULT, 'a')
+
+--: refused 0A000
+INSERT INTO later (id, number) VALUES (1, nextval('s'))
+
+--: simple
+--: refused 0A000
+COPY later (id, what) FROM STDIN
+
+INSERT INTO later (id, number, what) VALUES (1, 10, 'a'), (2, 11, 'b')
+
+SELECT * FROM later ORDER BY id
+
+INSERT INTO loose VALUES (nextval('s') + 400, 'numbered') RETURNING id

@@ -33,13 +33,14 @@ SELECT a.id, r.name FROM audit a JOIN regions r ON r.region_id = a.id ORDER BY 1
 
 SELECT l.id, r.name FROM loose l JOIN regions r ON r.region_id = l.id ORDER BY 1
 
---: simple
 --: refused 0A000
 SELECT a.id, l.id FROM audit a, loose l
 
---: simple
 --: refused 0A000
 SELECT s.name FROM settings s, audit a
+
+--: refused 0A000
+SELECT s.name FROM settings s JOIN ONLY audit a ON a.what = s.name
 
 SELECT c.customer_id, l.what FROM customers c JOIN loose l ON l.id = c.customer_id
 

@@ -38,7 +38,7 @@ async fn random_statements_are_answered_right_or_refused() {
     }
     let mut counts = Counts::default();
     for seed in [1, 2026, 0x5eed_cafe] {
-        let mut random = Random(seed);
+        let mut random = Random { state: seed, names: 0 };
         random.fill(&mut sides);
         for number in 0..STATEMENTS {
             let sql = random.statement();
@@ -84,7 +84,7 @@ impl Counts {
 }
 
 /// Tells whether the proxy refuses: with a SQLSTATE of its own and the reason's code, which no shard gives.
-fn is_refusal(reply: &Reply) -> bool {
+pub fn is_refusal(reply: &Reply) -> bool {
     error_of(reply).is_some_and(|fields| {
         let own = !fields.contains_key(&'R');
         own && matches!(fields.get(&'C').map(String::as_str), Some("0A000" | "22023" | "23502"))
@@ -92,17 +92,36 @@ fn is_refusal(reply: &Reply) -> bool {
 }
 
 /// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// How many names were made.
+    names: u64,
+}
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
+    /// Makes a generator; seeds that are near give numbers that are far apart.
+    pub fn seeded(seed: u64) -> Self {
+        let mut random = Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, names: 0 };
+        for _ in 0..8 {
+            random.below(2);
+        }
+        random
     }
 
-    fn one<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+    /// Returns a number that no name has yet.
+    pub fn fresh(&mut self) -> u64 {
+        self.names += 1;
+        self.names
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 11) % bound
+    }
+
+    pub fn one<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len() as u64) as usize]
     }
 

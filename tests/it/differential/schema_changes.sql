@@ -215,8 +215,17 @@ DROP VIEW cheap
 
 DROP VIEW cheap
 
---: refused 0A000
 CREATE VIEW over_shards AS SELECT * FROM customers
+
+SELECT count(*) FROM over_shards
+
+COMMENT ON VIEW over_shards IS 'all of them'
+
+ALTER VIEW over_shards RENAME TO all_over
+
+SELECT customer_id FROM all_over ORDER BY 1 LIMIT 3
+
+DROP VIEW all_over
 
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM loose
 
@@ -275,10 +284,8 @@ INSERT INTO later VALUES (1, 'sad'), (2, 'happy'), (3, 'happy')
 
 SELECT id, m FROM later ORDER BY id
 
---: refused 0A000
 SELECT id, m FROM later ORDER BY m, id
 
---: refused 0A000
 SELECT m, count(*) FROM later GROUP BY m
 
 INSERT INTO later VALUES (4, 'angry')

@@ -1,0 +1,230 @@
+//! SELECTs from views over tables of which home has not all rows: the view's query takes the place of its name.
+//!
+//! The text is spliced and read again: what is read must be what the two texts say by themselves. Views are written
+//! through by nobody, and materialized ones hold what they hold; both are refused elsewhere.
+
+use super::catalog::TableKind;
+use super::context::{Context, Values};
+use super::hidden;
+use super::insert::MakeIds;
+use super::plan_types::{ParameterSource, Plan, Statement};
+use super::prepare::{PrepareError, Prepared, prepare};
+use crate::sql::{self, Facts, Scanner, TableName, Token, TokenKind, identifier, literals, splice};
+use crate::types::Refusal;
+
+/// The deepest nesting of views in views; PostgreSQL's own have no cycles.
+const NESTING_MAX: usize = 16;
+/// The longest text that views may make of a statement, in bytes.
+const TEXT_MAX: usize = 1024 * 1024;
+
+/// Words that follow a table in FROM and are not its alias.
+const BEHIND_TABLE: [&str; 22] = [
+    "on",
+    "using",
+    "join",
+    "left",
+    "right",
+    "full",
+    "inner",
+    "cross",
+    "natural",
+    "where",
+    "group",
+    "having",
+    "window",
+    "order",
+    "limit",
+    "offset",
+    "fetch",
+    "for",
+    "union",
+    "intersect",
+    "except",
+    "returning",
+];
+
+/// A statement in which views were replaced.
+#[derive(Debug, Clone)]
+pub(super) struct Expanded {
+    text: String,
+    inner: Box<Prepared>,
+}
+
+/// Reads a SELECT whose views have to be replaced; `None` if there are none.
+///
+/// # Errors
+/// What the replaced text is refused for, or that it cannot be made.
+pub(super) fn read(text: &str, facts: &Facts, context: &Context<'_>) -> Result<Option<Expanded>, PrepareError> {
+    let mut current = (text.to_owned(), facts.clone());
+    for depth in 0.. {
+        let views = views(&current.1, context);
+        if views.is_empty() {
+            if depth == 0 {
+                return Ok(None);
+            }
+            break;
+        }
+        let expanded = if depth < NESTING_MAX { expand(&current.0, &current.1, &views, context) } else { None };
+        current = expanded.ok_or_else(|| refusal(&views[0], context))?;
+    }
+    match prepare(&current.0, context) {
+        Ok(inner) => Ok(Some(Expanded { text: current.0, inner: Box::new(inner) })),
+        Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => Err(refusal.into()),
+    }
+}
+
+/// The plain views among the relations that home cannot answer by itself.
+fn views(facts: &Facts, context: &Context<'_>) -> Vec<TableName> {
+    let tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    let is_view = |table: &&TableName| {
+        let known = context.catalog.table(&table.rule_key());
+        let view = known.is_some_and(|known| known.kind == TableKind::View && known.definition.is_some());
+        view && context.rules.table(&table.rule_key()).is_none() && hidden::relation(table, context).is_err()
+    };
+    tables.filter(is_view).cloned().collect()
+}
+
+fn refusal(view: &TableName, context: &Context<'_>) -> Refusal {
+    match hidden::relation(view, context) {
+        Err(refusal) => refusal,
+        Ok(_) => Refusal::unsupported(format!("view \"{view}\" cannot be read"), "Read its tables by themselves."),
+    }
+}
+
+/// Replaces each of the views once; `None` if it cannot be told that the text then says the same.
+fn expand(text: &str, facts: &Facts, views: &[TableName], context: &Context<'_>) -> Option<(String, Facts)> {
+    if facts.locks || facts.nested_write || views.iter().any(|view| is_read_whole(text, facts, view)) {
+        return None;
+    }
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let mut edits = Vec::new();
+    for at in 0..tokens.len() {
+        let Some((view, start)) = reference(text, &tokens, at, views) else { continue };
+        let definition = definition(view, context)?;
+        let alias = if has_alias(text, tokens.get(at + 1).copied()) {
+            String::new()
+        } else {
+            format!(" AS \"{}\"", view.name.replace('"', "\"\""))
+        };
+        edits.push((tokens[start].start..tokens[at].end, format!("({definition}){alias}")));
+    }
+    let added: usize = edits.iter().map(|(_, new): &(_, String)| new.len()).sum();
+    if edits.len() != views.len() || text.len() + added > TEXT_MAX {
+        return None;
+    }
+    let expanded = splice(text, &edits);
+    let again = sql::read(&expanded).ok()?;
+    (tables(&again) == expected(facts, views, context)? && keeps_aliases(facts, views, &again))
+        .then_some((expanded, again))
+}
+
+fn definition<'a>(view: &TableName, context: &Context<'a>) -> Option<&'a str> {
+    let definition = context.catalog.table(&view.rule_key())?.definition.as_deref()?;
+    Some(definition.trim().trim_end_matches(';'))
+}
+
+/// Returns the view that is read at a token, and the first token of its name.
+fn reference<'v>(text: &str, tokens: &[Token], at: usize, views: &'v [TableName]) -> Option<(&'v TableName, usize)> {
+    let name = identifier(text, tokens[at])?;
+    let is_mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
+    if is_mark(at + 1, ".") || is_mark(at + 1, "(") {
+        return None;
+    }
+    let qualified = at >= 2 && is_mark(at - 1, ".");
+    let schema = if qualified { Some(identifier(text, tokens[at - 2])?) } else { None };
+    let start = if qualified { at - 2 } else { at };
+    let before = tokens.get(start.checked_sub(1)?)?;
+    let in_from = ["from", "join", "lateral"].iter().any(|word| before.is_word(text, word))
+        || [",", "("].iter().any(|mark| before.is_mark(text, mark));
+    let named = TableName { schema, name };
+    views.iter().find(|view| in_from && view.rule_key() == named.rule_key()).map(|view| (view, start))
+}
+
+fn has_alias(text: &str, next: Option<Token>) -> bool {
+    next.is_some_and(|next| match next.kind {
+        TokenKind::Word => !BEHIND_TABLE.iter().any(|word| next.is_word(text, word)),
+        TokenKind::QuotedIdentifier | TokenKind::UnicodeIdentifier => true,
+        _ => false,
+    })
+}
+
+/// Tells whether the view's name or alias may stand for a whole row, whose type would be another, or behind a schema.
+fn is_read_whole(text: &str, facts: &Facts, view: &TableName) -> bool {
+    let own = facts.relations.iter().filter(|relation| relation.table.as_ref() == Some(view));
+    own.map(|relation| relation.alias.as_str()).any(|alias| {
+        let defined = facts.relations.iter().map(|relation| {
+            let table = relation.table.as_ref().is_some_and(|table| table.name == alias);
+            usize::from(table || relation.alias == alias)
+        });
+        let tokens: Vec<Token> = Scanner::new(text).collect();
+        let is_mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
+        let is_it = |at: &usize| identifier(text, tokens[*at]).as_deref() == Some(alias);
+        let alone = (0..tokens.len()).filter(is_it).filter(|at| !is_mark(at + 1, ".")).count();
+        let behind_schema = (1..tokens.len()).filter(is_it).any(|at| is_mark(at - 1, ".") && is_mark(at + 1, "."));
+        alone > defined.sum() || behind_schema
+    })
+}
+
+/// Returns the names of the tables that are read, in order.
+fn tables(facts: &Facts) -> Vec<String> {
+    let named = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    let mut names: Vec<String> = named.map(|table| table.rule_key().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Returns what [`tables`] must be afterwards: no name of a view's query may come to mean a WITH query around it.
+fn expected(facts: &Facts, views: &[TableName], context: &Context<'_>) -> Option<Vec<String>> {
+    let mut names: Vec<String> = tables(facts);
+    names.retain(|name| !views.iter().any(|view| view.rule_key() == *name));
+    for view in views {
+        let read = sql::read(definition(view, context)?).ok()?;
+        if read.locks || read.nested_write {
+            return None;
+        }
+        names.extend(tables(&read));
+    }
+    names.sort();
+    Some(names)
+}
+
+/// Tells whether each view's alias names a derived table now.
+fn keeps_aliases(facts: &Facts, views: &[TableName], again: &Facts) -> bool {
+    let mut derived: Vec<&str> = again
+        .relations
+        .iter()
+        .filter(|relation| relation.table.is_none())
+        .map(|relation| relation.alias.as_str())
+        .collect();
+    let read =
+        facts.relations.iter().filter(|relation| relation.table.as_ref().is_some_and(|table| views.contains(table)));
+    read.map(|relation| relation.alias.as_str()).all(|alias| {
+        let found = derived.iter().position(|known| *known == alias);
+        found.map(|at| derived.swap_remove(at)).is_some()
+    })
+}
+
+impl Expanded {
+    /// Returns the plan, in which the replaced text takes the place of the client's.
+    pub(super) fn plan(
+        &self,
+        context: &Context<'_>,
+        values: &Values<'_>,
+        ids: &mut MakeIds<'_>,
+    ) -> Result<Plan, Refusal> {
+        let text = self.text.as_str();
+        let inside = Values { text, literals: &literals(text), parameters: values.parameters };
+        let mut plan = self.inner.plan(context, &inside, ids)?;
+        let statement = match &mut plan {
+            Plan::Direct(direct) => &mut direct.statement,
+            Plan::Scatter(scatter) => &mut scatter.statement,
+            Plan::Gather(gather) => &mut gather.statement,
+            Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => return Ok(plan),
+        };
+        if *statement == Statement::Original {
+            let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
+            *statement = Statement::Rewritten { sql: text.to_owned(), parameters };
+        }
+        Ok(plan)
+    }
+}

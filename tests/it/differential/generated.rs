@@ -1,0 +1,116 @@
+//! Generated SELECTs of all forms: an answer must be the plain server's, a refusal must have a SQLSTATE and a hint.
+//!
+//! Every run sees the same statements. `GENERATED=1..2000` runs these seeds instead, and prints what was refused why.
+
+mod expressions;
+mod merged;
+mod queries;
+
+use std::collections::BTreeMap;
+
+use crate::support::{Differential, Proxy, RawClient, Reply, TestDatabase};
+
+use super::blocks::{Expectation, blocks};
+use super::compare::{difference, error_of};
+use super::extended;
+use super::passes::{RULES, SCHEMA, patient, wait_until_writable};
+use super::random::{Random, is_refusal};
+use merged::merged;
+use queries::{Question, question};
+
+/// Statements per seed.
+const STATEMENTS: usize = 25;
+/// The seeds of every run.
+const SEEDS: std::ops::Range<u64> = 1..31;
+/// How many differences are shown.
+const SHOWN_MAX: usize = 12;
+
+#[derive(Debug, Default)]
+struct Counts {
+    equal: usize,
+    refused: usize,
+    /// Both sides gave the same error.
+    failed: usize,
+    /// How often a message was said, and of which statement first.
+    reasons: BTreeMap<String, (usize, String)>,
+    failures: BTreeMap<String, usize>,
+    different: Vec<String>,
+}
+
+#[tokio::test]
+async fn generated_questions_are_answered_right_or_refused() {
+    let database = TestDatabase::new("d_generated");
+    let proxy = Proxy::start(&database, RULES, patient()).await;
+    let mut sides = Differential::through(&proxy, &database);
+    wait_until_writable(&mut sides.other);
+    for block in blocks(SCHEMA) {
+        sides.same(&block.sql);
+    }
+    let chosen = std::env::var("GENERATED").ok();
+    let mut counts = Counts::default();
+    for seed in chosen.as_deref().map_or(SEEDS, seeds) {
+        let mut random = Random::seeded(seed);
+        for number in 0..STATEMENTS {
+            let question = if number % 2 == 0 { merged(&mut random) } else { question(&mut random) };
+            let wrong = counts.check(&mut sides, &question, number % 5 < 2);
+            counts.different.extend(wrong.map(|wrong| format!("seed {seed}, {number}: {}\n{wrong}", question.sql)));
+        }
+        if counts.different.len() >= SHOWN_MAX {
+            break;
+        }
+    }
+    if chosen.is_some() {
+        let (reasons, failures) = (&counts.reasons, &counts.failures);
+        println!("{} equal, {} refused, {} failed alike", counts.equal, counts.refused, counts.failed);
+        println!("{reasons:#?}\n{failures:#?}");
+    }
+    assert!(
+        counts.different.is_empty(),
+        "{} differences:\n\n{}",
+        counts.different.len(),
+        counts.different.join("\n\n")
+    );
+    // A generator whose statements are all refused, or all wrong, would show nothing.
+    let (equal, other) = (counts.equal, counts.refused + counts.failed);
+    assert!(equal > 3 * other, "{equal} equal, {other} refused or failed");
+}
+
+/// Reads `from..to`.
+fn seeds(text: &str) -> std::ops::Range<u64> {
+    let (from, to) = text.split_once("..").expect("GENERATED=from..to");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
+impl Counts {
+    fn check(&mut self, sides: &mut Differential, question: &Question, in_extended: bool) -> Option<String> {
+        let sql = question.sql.as_str();
+        let call = |client: &mut RawClient| {
+            if in_extended { extended::prepared(client, sql, &[]) } else { client.simple(sql) }
+        };
+        let proxy = call(&mut sides.other);
+        if is_refusal(&proxy) {
+            self.refused += 1;
+            let fields = error_of(&proxy).cloned().unwrap_or_default();
+            let message: String = fields.get(&'M').into_iter().flat_map(|text| text.chars()).take(60).collect();
+            self.reasons.entry(message).or_insert_with(|| (0, sql.to_owned())).0 += 1;
+            return (!fields.contains_key(&'H')).then(|| format!("  refused without a hint: {proxy:?}"));
+        }
+        let plain = call(&mut sides.plain);
+        let order = if question.ordered { "order by" } else { "" };
+        if let Some(wrong) = difference(&plain, &proxy, order, &Expectation::Same) {
+            return Some(wrong);
+        }
+        self.note(&plain);
+        None
+    }
+
+    fn note(&mut self, plain: &Reply) {
+        match error_of(plain) {
+            None => self.equal += 1,
+            Some(fields) => {
+                self.failed += 1;
+                *self.failures.entry(fields.get(&'M').cloned().unwrap_or_default()).or_default() += 1;
+            }
+        }
+    }
+}
