@@ -1,40 +1,28 @@
 //! A read over several shards: rows stream through the merge, the first error stops all.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::backend::Server;
 use crate::merge::{Column, MergeContext, Merger, Step};
 use crate::plan::Scatter;
 use crate::sql;
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::types::{Refusal, SqlState};
 use crate::wire::backend::{self, Field};
+use crate::wire::frame::{self, HEADER_BYTES};
 
-use super::call::Call;
+use super::call::{Arguments, Call};
 use super::client::Client;
 use super::failure::Failure;
-use super::forward;
+use super::fan_out::{Stream, Task};
 use super::link::{Link, Role};
-use super::worker::Worker;
 
-/// What is to be done, and by whom.
+/// What the merge needs.
 struct Job<'a> {
     call: &'a Call,
     plan: &'a Scatter,
     context: MergeContext,
-    worker: Rc<Worker>,
-    /// The process number of this session's own cancel key: when one shard fails, the others are stopped by it.
-    cancel: i32,
-}
-
-/// One shard's stream of rows.
-struct Stream<'a> {
-    server: &'a mut Server,
-    /// Whether its last row has come.
-    ended: bool,
-    /// Whether its ReadyForQuery has come.
-    ready: bool,
 }
 
 impl Link {
@@ -46,48 +34,57 @@ impl Link {
             }
         }
         if plan.locks && self.open_implicit() {
-            let done = self.scatter_in_transaction(call, plan).await;
+            let done = self.scatter_rows(call, plan).await;
             return self.end_implicit_read(done).await;
         }
-        if self.transaction.is_open() {
-            return self.scatter_in_transaction(call, plan).await;
-        }
-        let mut servers = Vec::with_capacity(plan.shards.len());
-        for shard in plan.shards.iter() {
-            servers.push(self.borrow(shard).await?);
-        }
-        let keys: Vec<_> = servers.iter().map(|server| server.cancel_key()).collect();
-        self.cancel.set_active(&keys);
-        let job = self.job(call, plan);
-        let done = run(&mut self.client, servers.iter_mut().collect(), &job).await;
-        if servers.iter().any(|server| !server.is_in_step()) {
-            self.stop_running().await;
-        }
-        for server in servers {
-            self.give_back(server);
-        }
-        done
+        self.scatter_rows(call, plan).await
     }
 
-    async fn scatter_in_transaction(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
-        let mut positions = Vec::with_capacity(plan.shards.len());
-        for shard in plan.shards.iter() {
-            positions.push(self.enlist(shard, if plan.locks { Role::Locker } else { Role::Reader }).await?);
+    async fn scatter_rows(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
+        let context = self.merge_context(&call.text);
+        if plan.merge.compares() && (self.transaction.is_open() || !context.text_is_bytewise) {
+            // Asked before: a read that is cut short would fail the transaction.
+            let fields = self.columns(call, plan).await?;
+            if let Err(refusal) = merger(plan, &fields, context) {
+                return Box::pin(self.merge_on_home(call, plan, &fields, refusal)).await;
+            }
         }
-        for position in &positions {
-            self.flush_member(*position).await?;
+        self.scatter_now(call, plan, context).await
+    }
+
+    async fn scatter_now(&mut self, call: &Call, plan: &Scatter, context: MergeContext) -> Result<(), Failure> {
+        let job = Job { call, plan, context };
+        let role = if plan.locks { Role::Locker } else { Role::Reader };
+        let sent = for_shards(call, plan);
+        let task = Task { call: &sent, statement: &plan.statement, shards: plan.shards, role };
+        let mut unmerged = None;
+        let work =
+            async |client: &mut Client, streams: &mut [Stream<'_>]| merge(client, streams, &job, &mut unmerged).await;
+        match (self.fan_out(task, work).await, unmerged) {
+            (Ok(rows), _) => {
+                backend::write_command_complete(self.client.output(), &format!("SELECT {rows}"));
+                Ok(())
+            }
+            (Err(Failure::Refused(refusal)), Some(fields)) if !self.transaction.is_open() => {
+                Box::pin(self.merge_on_home(call, plan, &fields, refusal)).await
+            }
+            (Err(failure), _) => Err(failure),
         }
-        let job = self.job(call, plan);
-        let order: Vec<ShardId> = plan.shards.iter().collect();
-        let mut members: Vec<_> = self
-            .transaction
-            .members
-            .iter_mut()
-            .map(|member| &mut member.server)
-            .filter(|server| plan.shards.contains(server.shard()))
-            .collect();
-        members.sort_by_key(|server| order.iter().position(|shard| *shard == server.shard()));
-        run(&mut self.client, members, &job).await
+    }
+
+    /// Asks a shard for the columns that it will send.
+    async fn columns(&mut self, call: &Call, plan: &Scatter) -> Result<Vec<Field>, Failure> {
+        let shard = plan.shards.least().unwrap_or(self.snapshot.rules.home);
+        let (sql, types) = (call.sql(&plan.statement), call.types(&plan.statement));
+        let described = self.describe_on(shard, sql, &types, 0).await?;
+        let given = call.arguments.as_ref().map_or(&[][..], |arguments| &arguments.result_formats);
+        let formats = plan.merge.shard_formats(given);
+        let mut fields = described_fields(&described)?;
+        for (at, field) in fields.iter_mut().enumerate() {
+            let one_for_all = if formats.len() == 1 { 0 } else { at };
+            field.format = formats.get(one_for_all).copied().unwrap_or(0);
+        }
+        Ok(fields)
     }
 
     /// Ends the transaction that locking reads over several shards need, with which their locks go.
@@ -101,11 +98,6 @@ impl Link {
         }
     }
 
-    fn job<'a>(&self, call: &'a Call, plan: &'a Scatter) -> Job<'a> {
-        let cancel = self.cancel.process();
-        Job { call, plan, context: self.merge_context(&call.text), worker: Rc::clone(&self.worker), cancel }
-    }
-
     /// Returns what the merge must know of the session.
     pub(super) fn merge_context(&self, text: &str) -> MergeContext {
         MergeContext {
@@ -116,36 +108,51 @@ impl Link {
     }
 }
 
-/// Sends the statement everywhere, merges, and leaves every server at rest.
-async fn run(client: &mut Client, servers: Vec<&mut Server>, job: &Job<'_>) -> Result<(), Failure> {
-    let mut streams: Vec<Stream<'_>> =
-        servers.into_iter().map(|server| Stream { server, ended: false, ready: false }).collect();
-    for stream in &mut streams {
-        job.call.write(stream.server.out(), &job.plan.statement);
-        stream.server.flush().await?;
-    }
-    let merged = merge(client, &mut streams, job).await;
-    if matches!(merged, Err(Failure::Client(_) | Failure::Server(_))) {
-        return merged.map(|_| ());
-    }
-    if merged.is_err() && streams.iter().any(|stream| !stream.ended && !stream.ready) {
-        job.worker.proxy.cancels.cancel_process(job.cancel).await;
-    }
-    drain(client, &mut streams).await?;
-    let rows = merged?;
-    backend::write_command_complete(client.output(), &format!("SELECT {rows}"));
-    Ok(())
+/// Returns the columns that ParameterDescription and RowDescription, one after the other, speak of.
+fn described_fields(frames: &[u8]) -> Result<Vec<Field>, Refusal> {
+    let parameters = frame::header(frames, frames.len())?.map_or(0, |header| header.length);
+    let rows = frames.get(parameters + HEADER_BYTES..).ok_or_else(no_rows)?;
+    Ok(backend::row_description(rows)?)
 }
 
-async fn merge(client: &mut Client, streams: &mut [Stream<'_>], job: &Job<'_>) -> Result<u64, Failure> {
+/// Returns the call as the shards get it: with a result format for each column that they send.
+pub(super) fn for_shards<'a>(call: &'a Call, plan: &Scatter) -> Cow<'a, Call> {
+    match &call.arguments {
+        Some(own) if own.result_formats.len() > 1 => {
+            let result_formats = plan.merge.shard_formats(&own.result_formats);
+            let arguments = Arguments { result_formats, ..Arguments::clone(own) };
+            Cow::Owned(Call { arguments: Some(Rc::new(arguments)), ..call.clone() })
+        }
+        Some(_) | None => Cow::Borrowed(call),
+    }
+}
+
+/// Makes the merge of what the shards send; refuses what cannot be compared here.
+fn merger(plan: &Scatter, fields: &[Field], context: MergeContext) -> Result<Merger, Refusal> {
+    let columns: Vec<Column> =
+        fields.iter().map(|field| Column { type_oid: field.type_oid, format: field.format }).collect();
+    let merge = plan.merge.clone().resolved(columns.len());
+    Merger::new(&merge, &columns, plan.shards.len(), context)
+}
+
+/// Merges the rows; `unmerged` gets the columns if they cannot be compared here.
+async fn merge(
+    client: &mut Client,
+    streams: &mut [Stream<'_>],
+    job: &Job<'_>,
+    unmerged: &mut Option<Vec<Field>>,
+) -> Result<u64, Failure> {
     let mut fields = Vec::new();
     for stream in streams.iter_mut() {
         fields = description(client, stream).await?;
     }
-    let columns: Vec<Column> =
-        fields.iter().map(|field| Column { type_oid: field.type_oid, format: field.format }).collect();
-    let merge = job.plan.merge.clone().resolved(columns.len());
-    let mut merger = Merger::new(&merge, &columns, streams.len(), job.context)?;
+    let mut merger = match merger(job.plan, &fields, job.context) {
+        Ok(merger) => merger,
+        Err(refusal) => {
+            *unmerged = Some(fields);
+            return Err(refusal.into());
+        }
+    };
     if job.call.describe {
         backend::write_row_description(client.output(), &visible(&merger, &fields));
     }
@@ -169,19 +176,12 @@ async fn merge(client: &mut Client, streams: &mut [Stream<'_>], job: &Job<'_>) -
 /// Reads up to a shard's RowDescription.
 async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec<Field>, Failure> {
     loop {
-        let (kind, frame) = forward::next_frame(client, stream.server).await?;
-        match kind {
-            b'T' => return backend::row_description(&frame[5..]).map_err(|error| Failure::Refused(error.into())),
-            b'E' => return Err(Failure::Shard { frame }),
-            b'N' | b'S' | b'A' => {
-                forward::note_parameter(stream.server, &frame);
-                client.output().extend_from_slice(&frame);
+        match stream.next(client).await? {
+            (b'T', frame) => {
+                return backend::row_description(&frame[HEADER_BYTES..])
+                    .map_err(|error| Failure::Refused(error.into()));
             }
-            b'Z' => {
-                stream.ready = true;
-                forward::note_ready(stream.server, &frame)?;
-                return Err(no_rows().into());
-            }
+            (b'Z', _) => return Err(no_rows().into()),
             _ => {}
         }
     }
@@ -189,39 +189,14 @@ async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec
 
 /// Returns a shard's next DataRow body, `None` after its last.
 async fn next_row(client: &mut Client, stream: &mut Stream<'_>) -> Result<Option<Bytes>, Failure> {
-    if stream.ended {
-        return Ok(None);
-    }
-    loop {
-        let (kind, frame) = forward::next_frame(client, stream.server).await?;
-        match kind {
-            b'D' => return Ok(Some(frame.slice(5..))),
-            b'C' => {
-                stream.ended = true;
-                return Ok(None);
-            }
-            b'E' => return Err(Failure::Shard { frame }),
-            b'N' | b'S' | b'A' => {
-                forward::note_parameter(stream.server, &frame);
-                client.output().extend_from_slice(&frame);
-            }
+    while !stream.has_ended() {
+        match stream.next(client).await? {
+            (b'D', frame) => return Ok(Some(frame.slice(HEADER_BYTES..))),
+            (b'Z', _) => return Err(no_rows().into()),
             _ => {}
         }
     }
-}
-
-/// Brings every server to rest: what it still sends is read and dropped.
-async fn drain(client: &mut Client, streams: &mut [Stream<'_>]) -> Result<(), Failure> {
-    for stream in streams {
-        while !stream.ready {
-            let (kind, frame) = forward::next_frame(client, stream.server).await?;
-            if kind == b'Z' {
-                stream.ready = true;
-                forward::note_ready(stream.server, &frame)?;
-            }
-        }
-    }
-    Ok(())
+    Ok(None)
 }
 
 /// Returns the columns that the client gets of what the shards send.

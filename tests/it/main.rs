@@ -23,6 +23,7 @@ mod encryption;
 mod function_calls;
 mod fuzz;
 mod gather;
+mod home_merge;
 mod hostile;
 mod ledger;
 mod lent;
