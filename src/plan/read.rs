@@ -164,7 +164,7 @@ pub(super) fn direct(
             Some(_) | None => Ok(None),
         };
     }
-    let shard = needed.only().unwrap_or(context.rules.home);
+    let shard = needed.only().unwrap_or_else(|| located.spare(context.rules));
     check_home(facts, shard, context)?;
     let free = needed.is_empty() && located.fixed.is_empty() && located.keyed.is_empty();
     let writes = facts.locks || facts.nested_write || !is_known(&facts.functions);
@@ -239,7 +239,7 @@ pub(super) fn scatter(
     }
     let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
-        shards.insert(context.rules.home);
+        shards.insert(located.spare(context.rules));
     }
     if !is_known(&facts.functions) {
         let unknown = facts.functions.iter().find(|function| !is_known(std::slice::from_ref(*function)));
