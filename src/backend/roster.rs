@@ -78,6 +78,14 @@ impl Enrolled {
     pub(super) fn lend(&self, client: i32) {
         self.line.client.store(client, Ordering::Relaxed);
     }
+
+    /// Returns which client has the connection to the backend `process` of the same server now, by the process number of
+    /// its key.
+    pub(super) fn client_of(&self, process: i32) -> Option<i32> {
+        let is_it = |line: &Line| line.process == process && line.target.address() == self.line.target.address();
+        let line = self.roster.servers.iter().find(|entry| is_it(entry.value()))?;
+        Some(line.value().client.load(Ordering::Relaxed)).filter(|client| *client != 0)
+    }
 }
 
 impl Drop for Enrolled {

@@ -179,6 +179,21 @@ impl Connection {
         }
     }
 
+    /// Returns a NotificationResponse with the sender's number as its client knows it (BackendKeyData), where this is
+    /// `client`, whose connection this is. Where clients keep their connections (`keep`), that of others is known too.
+    pub fn named_sender(&self, frame: &[u8], client: i32, keep: bool) -> Option<Vec<u8>> {
+        const NUMBER: std::ops::Range<usize> = HEADER_BYTES..HEADER_BYTES + 4;
+        let process = i32::from_be_bytes(frame.get(NUMBER)?.try_into().ok()?);
+        let sender = match &self.enrolled {
+            _ if process == self.process() => client,
+            Some(enrolled) if keep => enrolled.client_of(process)?,
+            Some(_) | None => return None,
+        };
+        let mut named = frame.to_vec();
+        named[NUMBER].copy_from_slice(&sender.to_be_bytes());
+        Some(named)
+    }
+
     /// Returns what SCRAM's channel binding is about, as [`Socket::end_point`] does.
     pub(super) fn end_point(&self) -> Option<Option<&[u8]>> {
         self.socket.end_point()

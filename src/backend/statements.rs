@@ -27,10 +27,14 @@ pub struct Borrowers {
 }
 
 impl Borrowers {
-    /// Says to which client it is lent.
+    /// Says to which client it is lent. What another one drew before is the last that was drawn no longer, as far as
+    /// is known: functions, triggers and defaults draw unseen.
     pub(super) fn lend(&mut self, client: i32) {
-        self.others |= self.last != 0 && self.last != client;
-        self.last = client;
+        if self.last != client {
+            self.others |= self.last != 0;
+            self.drawer = 0;
+            self.last = client;
+        }
     }
 
     /// Says that the client that has it drew numbers.
@@ -127,8 +131,11 @@ mod tests {
         assert!(!borrowers.are_others());
         borrowers.lend(7);
         assert!(borrowers.are_others());
-        borrowers.lend(8);
+        borrowers.draw();
         assert!(!borrowers.are_others());
+        // The other one may have drawn unseen.
+        borrowers.lend(8);
+        assert!(borrowers.are_others());
         borrowers.lend(7);
         borrowers.forget_others();
         borrowers.lend(7);

@@ -95,7 +95,7 @@ fn check_key_type(name: &str, rule: &TableRule, rules: &RuleSet, holders: &[&Sha
     let Distribution::Sharded { group, key } = &rule.distribution else { return };
     let key_type = rules.group(*group).key_type;
     let column = |shard: &&ShardTables| Some((shard.name.clone(), shard.catalog.table(name)?.column(key)?.clone()));
-    let Some((shard, column)) = holders.iter().find_map(|shard| column(shard)) else { return };
+    let Some((shard, column)) = holders.iter().find_map(column) else { return };
     if binary_fits(key_type, column.type_oid) {
         return;
     }

@@ -9,6 +9,7 @@ use std::task::Poll;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::backend::{BackendError, Server, SettingsTag};
+use crate::config::PoolMode;
 use crate::plan::{Direct, Plan, Statement};
 use crate::proxy::Pinned;
 use crate::types::{Refusal, ShardSet, SqlState};
@@ -229,10 +230,20 @@ impl Link {
             };
             let whole = server.input().split_to(header.length);
             match header.kind {
-                b'N' | b'A' | b'S' => self.client.output().extend_from_slice(&whole),
+                b'A' => {
+                    let named = self.named_sender(server, &whole);
+                    self.client.output().extend_from_slice(named.as_deref().unwrap_or(&whole));
+                }
+                b'N' | b'S' => self.client.output().extend_from_slice(&whole),
                 _ => return Err(broken(server, "it ended the session")),
             }
         }
+    }
+
+    /// Returns a notification of `server`, which the session has, with its sender's number as clients know it; `None`
+    /// where it passes as it is.
+    pub fn named_sender(&self, server: &Server, frame: &[u8]) -> Option<Vec<u8>> {
+        server.named_sender(frame, self.cancel.process(), self.mode == PoolMode::Session)
     }
 
     /// Passes what a server said besides its answer to a control statement.

@@ -5,6 +5,8 @@ use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, Tabl
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 
 use super::catalog::{Catalog, Column};
+use super::context::Context;
+use super::hidden;
 use super::insert::{missing_key, quoted, reference_mode, target_table, unlisted, unnamed_columns};
 use super::key::binary_fits;
 use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
@@ -13,8 +15,9 @@ use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 ///
 /// # Errors
 /// 0A000 for what is not available over shards, 23502 if the sharding key is not among the columns.
-pub fn plan(text: &str, head: &CopyHead, rules: &RuleSet, catalog: &Catalog) -> Result<Plan, Refusal> {
-    let Some(table) = &head.table else { return query(text, head, rules) };
+pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let Context { rules, catalog } = *context;
+    let Some(table) = &head.table else { return query(text, head, context) };
     let name = table.rule_key();
     let rule = rules.table(&name);
     match rule.map(|rule| &rule.distribution) {
@@ -37,7 +40,10 @@ pub fn plan(text: &str, head: &CopyHead, rules: &RuleSet, catalog: &Catalog) -> 
             Ok(Plan::Direct(direct(*home, head, rule, &name, Some(mode))))
         }
         Some(Distribution::Single { shard }) => Ok(Plan::Direct(direct(*shard, head, rule, &name, None))),
-        None => Ok(Plan::Direct(direct(unlisted(table, rules)?, head, rule, &name, None))),
+        None => {
+            hidden::relation(table, context)?;
+            Ok(Plan::Direct(direct(unlisted(table, rules)?, head, rule, &name, None)))
+        }
     }
 }
 
@@ -211,12 +217,13 @@ fn delimiter(head: &CopyHead) -> Result<u8, Refusal> {
 }
 
 /// `COPY (query) TO`: on home, if no name in the query is a table of the rules.
-fn query(text: &str, head: &CopyHead, rules: &RuleSet) -> Result<Plan, Refusal> {
+fn query(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let rules = context.rules;
     let inner = head.query.clone().and_then(|span| text.get(span)).unwrap_or("");
     let names: Vec<String> = Scanner::new(inner).filter_map(|token| identifier(inner, token)).collect();
     let is_listed = |name: &&String| {
         let ruled = |listed: &String| listed == *name || listed.ends_with(&format!(".{name}"));
-        rules.tables.keys().any(ruled)
+        rules.tables.keys().any(ruled) || hidden::named(name, context)
     };
     if let Some(name) = names.iter().find(is_listed) {
         return Err(Refusal::unsupported(
@@ -249,7 +256,7 @@ mod tests {
 
     fn planned(text: &str, catalog: &Catalog) -> Result<Plan, Refusal> {
         let Some(Utility::Copy(head)) = utility(text) else { panic!("{text}") };
-        plan(text, &head, &fixture::rules(), catalog)
+        plan(text, &head, &Context { rules: &fixture::rules(), catalog })
     }
 
     fn copy(text: &str) -> CopyPlan {

@@ -107,7 +107,9 @@ pub(super) fn plan(
     values: &Values<'_>,
     refusal: Refusal,
 ) -> Result<Plan, Refusal> {
-    if !MENDED.contains(&refusal.reason) || facts.locks || facts.nested_write || !runs_anywhere(facts, context) {
+    let acts = located.called.acts.is_some();
+    if !MENDED.contains(&refusal.reason) || facts.locks || facts.nested_write || acts || !runs_anywhere(facts, context)
+    {
         return Err(refusal);
     }
     let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);

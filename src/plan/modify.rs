@@ -3,6 +3,7 @@
 use super::classify::{redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
+use super::hidden::Called;
 use super::key::{Decoded, decode};
 use super::plan_types::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect};
 use super::read;
@@ -34,8 +35,8 @@ enum Home {
 
 impl Modify {
     /// Places the tables and refuses what no values can make right.
-    pub(super) fn read(text: &str, facts: Facts, context: &Context<'_>) -> Result<Self, Refusal> {
-        let located = locate(&facts, context)?;
+    pub(super) fn read(text: &str, facts: Facts, called: Called, context: &Context<'_>) -> Result<Self, Refusal> {
+        let located = locate(&facts, called, context)?;
         let target = facts.relations.iter().position(|relation| relation.target);
         let table = target.and_then(|index| facts.relations[index].table.clone());
         let (Some(index), Some(target)) = (target, table) else {
@@ -158,7 +159,7 @@ impl Modify {
             )
             .with_reason("multi_shard_rejected"));
         }
-        if !read::is_known(&self.facts.functions) {
+        if !read::is_known(&self.facts.functions) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
                 format!("Bind the sharding key \"{}\" to one value.", target.key),

@@ -54,6 +54,42 @@ async fn numbers_that_others_drew_are_not_told() {
     }
 }
 
+/// Ways to draw a number that neither the text's first word nor the command tag tells of.
+const UNSEEN: [&str; 5] = [
+    "WITH w AS (INSERT INTO t (a) VALUES (1) RETURNING id) SELECT count(*) FROM w",
+    "UPDATE t SET id = DEFAULT WHERE id = 1",
+    "SELECT drawn()",
+    "SELECT * FROM view_that_draws",
+    "DO $$ BEGIN INSERT INTO t (a) VALUES (1); END $$",
+];
+
+#[tokio::test]
+async fn numbers_drawn_unseen_are_not_told_to_who_drew_before() {
+    let (sharded, database) = (TestDatabase::new("unseen"), TestDatabase::new("unseen"));
+    let proxy = start(&sharded, 1).await;
+    let session = || Differential::through(&proxy, &database);
+    session().same("CREATE TABLE t (id serial, a int); INSERT INTO t (a) VALUES (0)");
+    session().same("CREATE FUNCTION drawn() RETURNS int LANGUAGE sql AS 'INSERT INTO t (a) VALUES (1) RETURNING id'");
+    session().same("CREATE VIEW view_that_draws AS SELECT drawn() > 0 AS drew");
+    for (unseen, question) in UNSEEN.iter().flat_map(|unseen| [(unseen, "lastval()"), (unseen, "currval('t_id_seq')")])
+    {
+        let mut asker = session();
+        asker.same("INSERT INTO t (a) VALUES (2)");
+        session().same(unseen);
+        // The asker's own number is not known any more, and the other one's is none of its business.
+        let told = asker.other.simple(&format!("SELECT {question}"));
+        let state = told.error().map(|(state, _)| state);
+        assert_eq!(state.as_deref(), Some("55000"), "{unseen}: {question}: {told:?}");
+        drop(asker);
+        // Who drew unseen in a transaction is told there.
+        let mut own = session();
+        own.same("BEGIN");
+        own.same(unseen);
+        own.same(&format!("SELECT {question}"));
+        own.same("COMMIT");
+    }
+}
+
 #[tokio::test]
 async fn statements_prepared_before_do_not_tell_them() {
     let (sharded, database) = (TestDatabase::new("numbersp"), TestDatabase::new("numbersp"));

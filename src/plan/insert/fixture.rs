@@ -82,6 +82,10 @@ fn table(columns: &[&str], unique: &[&[&str]]) -> Table {
         checks: Vec::new(),
         user_triggers: false,
         kind: TableKind::Table,
+        reads: Vec::new(),
+        calls: Vec::new(),
+        parents: Vec::new(),
+        definition: None,
     }
 }
 
@@ -128,5 +132,5 @@ pub(in crate::plan) fn catalog() -> Catalog {
         ("tickets", table(&["ticket_id bigint !", "title text"], &[&["ticket_id"]])),
     ];
     let tables = tables.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
-    Catalog { database_collation_is_c: false, tables, functions: HashMap::new() }
+    Catalog { database_collation_is_c: false, tables, functions: HashMap::new(), routines: HashMap::new() }
 }

@@ -131,7 +131,8 @@ impl Relay {
                 }
                 return Ok(Pass::Yes);
             }
-            b'N' | b'A' => return Ok(Pass::Yes),
+            b'A' => return Ok(self.notification(frame)),
+            b'N' => return Ok(Pass::Yes),
             b'G' | b'W' => self.copy_begins(),
             _ => {}
         }
@@ -180,6 +181,12 @@ impl Relay {
             (b'G' | b'H' | b'W' | b'c' | b'V', Some(_)) => Ok(self.answered()),
             _ => Err(FrameError::Malformed("a message out of turn")),
         }
+    }
+
+    /// The client knows itself by the number of its key; a notification says the server's.
+    fn notification(&self, frame: &[u8]) -> Pass {
+        let named = self.server.as_ref().and_then(|server| self.link.named_sender(server, frame));
+        named.map_or(Pass::Yes, Pass::Instead)
     }
 
     fn answered(&mut self) -> Pass {

@@ -2,7 +2,7 @@
 
 use super::{connections, pinned, value};
 use crate::protocol::RULES;
-use crate::support::{Differential, Event, Pipeline, Proxy, RawClient, TestDatabase};
+use crate::support::{Differential, Event, Pipeline, Proxy, ProxyOptions, RawClient, TestDatabase};
 
 /// A proxy, and a database of its home that no rule knows.
 struct Unsharded {
@@ -242,6 +242,43 @@ async fn notifications_come_while_the_client_is_silent() {
     assert_eq!((kind, &body[4..]), ('A', &b"news\0one\0"[..]));
     let reply = listener.simple("NOTIFY news");
     assert!(reply.events.contains(&Event::Other('A')), "{reply:?}");
+}
+
+/// The sender's number in the next notification, which may come with the reply to a statement.
+fn sender(client: &mut RawClient) -> i32 {
+    loop {
+        let (kind, body) = client.message();
+        if kind == 'A' {
+            return i32::from_be_bytes([body[0], body[1], body[2], body[3]]);
+        }
+    }
+}
+
+fn process(client: &RawClient) -> i32 {
+    i32::from_be_bytes([client.key[0], client.key[1], client.key[2], client.key[3]])
+}
+
+#[tokio::test]
+async fn who_notifies_itself_is_named_by_its_key() {
+    for mode in ["transaction", "session"] {
+        let sharded = TestDatabase::new("senders");
+        let database = TestDatabase::new("senders");
+        let config = format!("passthrough: any\npool: {{mode: {mode}, size: 3, reserve: 0, wait: 20s}}");
+        let options = ProxyOptions { workers: 1, config, ..ProxyOptions::default() };
+        let proxy = Proxy::start(&sharded, RULES, options).await;
+        let client = || RawClient::connect(proxy.port(), &database.name, "app", "app");
+        let (mut listener, mut other) = (client(), client());
+        listener.simple("LISTEN news");
+        let own = process(&listener);
+        listener.send(&Pipeline::new().query("NOTIFY news").0);
+        assert_eq!(sender(&mut listener), own, "{mode}");
+        listener.simple("SELECT 1");
+        other.simple("BEGIN; NOTIFY news; COMMIT");
+        let named = sender(&mut listener);
+        // Another one's connection is its own in pool mode `session` alone.
+        assert_eq!(named == process(&other), mode == "session", "{mode}: {named}");
+        assert_ne!(named, own, "{mode}");
+    }
 }
 
 #[tokio::test]
