@@ -116,8 +116,8 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
 /// Tells whether constants beside the key may be read as the rules say: a time means another where the column is of
 /// another type.
 fn is_as_ruled(relation: &Relation, key: &str, key_type: KeyType, context: &Context<'_>) -> bool {
-    let table = relation.table.as_ref().and_then(|table| context.catalog.table(&table.rule_key()));
-    let column = table.and_then(|table| table.column(key)).filter(|_| key_type.is_time());
+    let table = relation.table.as_ref().filter(|_| key_type.is_time());
+    let column = table.and_then(|table| context.catalog.table(&table.rule_key())?.column(key));
     column.is_none_or(|column| binary_fits(key_type, column.type_oid))
 }
 

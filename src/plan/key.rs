@@ -208,7 +208,11 @@ pub(super) fn text(value: Cow<'_, str>, key: KeyType) -> Decoded {
                 Some(b'+') => (false, &trimmed[1..]),
                 Some(_) | None => (false, trimmed),
             };
-            if !digits.as_bytes().first().is_some_and(u8::is_ascii_digit) || digits.contains('.') {
+            // No integer, but beside numbers with a fraction, as in `key IN ('5.0', 2.5)`, it may be numeric.
+            if digits.contains('.') {
+                return Decoded::Unknown;
+            }
+            if !digits.as_bytes().first().is_some_and(u8::is_ascii_digit) {
                 return Decoded::Nothing;
             }
             match whole(digits) {
