@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use shardloom::plan::binary_fits;
 use shardloom::plan::catalog::{Catalog, Table};
 use shardloom::rules::{Distribution, RuleSet, TableRule};
 use shardloom::types::ShardId;
@@ -26,6 +27,7 @@ pub fn compare(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
         check_present(name, &holders, report);
         check_equal(name, &holders, report);
         check_unique(name, rule, &holders, report);
+        check_key_type(name, rule, rules, &holders, report);
     }
     list_unlisted(rules, shards, report);
 }
@@ -85,6 +87,23 @@ fn check_unique(name: &str, rule: &TableRule, holders: &[&ShardTables], report: 
                 .notices
                 .push(format!("table \"{name}\": unique ({columns}) holds per shard only, it lacks \"{key}\""));
         }
+    }
+}
+
+/// Keys are read as the rules say: a time of another type is another time, and other texts are equal in other ways.
+fn check_key_type(name: &str, rule: &TableRule, rules: &RuleSet, holders: &[&ShardTables], report: &mut Report) {
+    let Distribution::Sharded { group, key } = &rule.distribution else { return };
+    let key_type = rules.group(*group).key_type;
+    let column = |shard: &&ShardTables| Some((shard.name.clone(), shard.catalog.table(name)?.column(key)?.clone()));
+    let Some((shard, column)) = holders.iter().find_map(column) else { return };
+    if binary_fits(key_type, column.type_oid) {
+        return;
+    }
+    let (found, ruled) = (&column.type_name, key_type.name());
+    let message = format!("table \"{name}\": the sharding key \"{key}\" is of type {found}, the rules say {ruled}");
+    match key_type.is_time() {
+        true => report.findings.push(finding(&shard, message)),
+        false => report.notices.push(format!("shard {shard}: {message}")),
     }
 }
 

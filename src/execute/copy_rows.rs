@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use crate::plan::{CopyPlan, key_from_binary, key_from_text};
 use crate::rules::RuleSet;
-use crate::types::{KeyValue, Refusal, ShardId, SqlState};
+use crate::types::{KeyValue, Refusal, ShardId, SqlState, stored};
 use crate::wire::copy_binary::{self, CopyBinaryError, Next};
 use crate::wire::{copy_text, frontend};
 
@@ -63,7 +63,7 @@ impl Link {
             }
             let line = self.with_id(split.plan, &row)?;
             let key = key_of_line(split.plan, &line).map_err(|refusal| split.placed(refusal))?;
-            self.send_row(split, &key, &line).await?;
+            self.send_row(split, key.as_ref(), &line).await?;
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Link {
                         Some(tag) => Cow::Owned(copy_binary::with_bigint(&row, self.worker.proxy.next_id(tag)?)),
                         None => Cow::Borrowed(&row[..]),
                     };
-                    self.send_row(split, &key, &row).await?;
+                    self.send_row(split, key.as_ref(), &row).await?;
                 }
             }
         }
@@ -98,9 +98,12 @@ impl Link {
         }
     }
 
-    async fn send_row(&mut self, split: &mut Split<'_>, key: &KeyValue, row: &[u8]) -> Result<(), Failure> {
-        let shard = self.snapshot.rules.shard_of(split.plan.group, key);
-        let shard = shard.ok_or_else(|| split.placed(no_place(split.plan, &self.snapshot.rules)))?;
+    async fn send_row(&mut self, split: &mut Split<'_>, key: Option<&KeyValue>, row: &[u8]) -> Result<(), Failure> {
+        let shard = match key {
+            Some(key) => self.snapshot.rules.shard_of(split.plan.group, key),
+            None => self.snapshot.rules.shard_of_null(split.plan.group),
+        };
+        let shard = shard.ok_or_else(|| split.placed(no_place(split.plan, key, &self.snapshot.rules)))?;
         let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
         let (_, position, rows) = part.expect("the parts are all shards of the group");
         *rows += 1;
@@ -133,30 +136,41 @@ impl Split<'_> {
     }
 }
 
-fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<KeyValue, Refusal> {
+/// Returns the key of a line, `None` for NULL.
+fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValue>, Refusal> {
     let field = copy_text::field(line, plan.key_position, plan.delimiter, &plan.null)
         .map_err(|error| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string()))?;
-    let text = field.ok_or_else(|| null_key(plan))?;
+    let Some(text) = field else { return Ok(None) };
     let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(plan.key_type, text));
-    key.ok_or_else(|| {
+    key.map(|key| Some(kept(key, plan))).ok_or_else(|| {
         let name = plan.key_type.name();
         Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("the sharding key is not of type {name}"))
     })
 }
 
-fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<KeyValue, Refusal> {
+/// Returns the key of a row in binary format, `None` for NULL.
+fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<Option<KeyValue>, Refusal> {
     let field = copy_binary::field(row, plan.key_position).ok_or_else(|| misread(CopyBinaryError::End))?;
-    let bytes = field.ok_or_else(|| null_key(plan))?;
+    let Some(bytes) = field else { return Ok(None) };
     key_from_binary(plan.key_type, bytes)
+        .map(|key| Some(kept(key, plan)))
         .ok_or_else(|| Refusal::new(SqlState::INVALID_BINARY_REPRESENTATION, "incorrect binary data format"))
+}
+
+/// Returns the key as its column keeps it.
+fn kept(key: KeyValue, plan: &CopyPlan) -> KeyValue {
+    stored(key, plan.key_type, plan.key_modifier)
 }
 
 fn null_key(plan: &CopyPlan) -> Refusal {
     Refusal::new(SqlState::NOT_NULL_VIOLATION, format!("NULL sharding key for table \"{}\"", plan.table))
 }
 
-fn no_place(plan: &CopyPlan, rules: &RuleSet) -> Refusal {
-    crate::plan::insert::no_place(&plan.table, &plan.key, &rules.group(plan.group).name)
+fn no_place(plan: &CopyPlan, key: Option<&KeyValue>, rules: &RuleSet) -> Refusal {
+    match key {
+        Some(_) => crate::plan::insert::no_place(&plan.table, &plan.key, &rules.group(plan.group).name),
+        None => null_key(plan),
+    }
 }
 
 fn misread(error: CopyBinaryError) -> Refusal {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::context::Values;
-use super::key::{Decoded, binary, is_array_type, text};
+use super::key::{Decoded, binary, is_array_type, is_element_type, text};
 use crate::sql::{Slot, SlotSource, literal_value};
 use crate::types::{KeyType, KeyValue};
 
@@ -22,7 +22,7 @@ pub(super) fn each_element(slot: &Slot, key: KeyType, values: &Values<'_>, take:
             let Some(value) = values.parameters.values.get(*index) else { return false };
             let Some(bytes) = value else { return true };
             let declared = values.parameters.type_of(*index);
-            if !is_array_type(declared) || (*shared && declared == 0) {
+            if !is_array_type(declared, key) || (*shared && declared == 0) {
                 return false;
             }
             match values.parameters.is_binary(*index) {
@@ -100,7 +100,8 @@ fn packed(bytes: &[u8], key: KeyType, take: &mut impl FnMut(KeyValue)) -> bool {
         Some(_) | None => return false,
     }
     let Some(count) = word(12).and_then(|count| usize::try_from(count).ok()) else { return false };
-    if count > ELEMENTS_MAX {
+    let told = word(8).is_some_and(|element| is_element_type(element as u32, key));
+    if count > ELEMENTS_MAX || !told {
         return false;
     }
     let mut at = 20;

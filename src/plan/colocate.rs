@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::context::{Context, Values};
 use super::hidden::{self, Called};
-use super::key::each_value;
-use crate::rules::{Distribution, GroupId, RuleSet, UnlistedTables};
-use crate::sql::{Binding, Column, Edge, Facts, Relation, RelationIndex, TableName};
+use super::key::{Decoded, binary_fits, decode, each_value};
+use crate::rules::{Distribution, GroupId, KeyBounds, RuleSet, UnlistedTables};
+use crate::sql::{Binding, Bound, Column, Edge, Facts, Relation, RelationIndex, TableName};
 use crate::types::{KeyType, Refusal, ShardId, ShardSet, SqlState};
 
 /// Where a table lives.
@@ -49,6 +49,8 @@ pub(super) struct Keyed {
     pub(super) key_type: KeyType,
     /// The conditions, each of which restricts the key.
     pub(super) bindings: Vec<Binding>,
+    /// Comparisons by order, where the group's algorithm goes by it: each restricts the key.
+    pub(super) bounds: Vec<Bound>,
     /// The sharded relations whose key this one's key must equal, itself included.
     pub(super) follows: HashSet<RelationIndex>,
 }
@@ -89,6 +91,9 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
     located.call(called);
     let mut order: Vec<_> = keys.iter().map(|(relation, (group, key))| (*relation, *group, *key)).collect();
     order.sort_by_key(|(relation, ..)| *relation);
+    let fits = order.iter().all(|(relation, group, key)| {
+        is_as_ruled(&facts.relations[*relation], key, context.rules.group(*group).key_type, context)
+    });
     let graph = Graph { facts, keys };
     for (relation, group, key) in order {
         let key_type = context.rules.group(group).key_type;
@@ -100,14 +105,30 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
             group,
             key: key.to_owned(),
             key_type,
-            bindings: graph.bindings(&nodes, group),
+            bindings: if fits { graph.bindings(&nodes, group) } else { Vec::new() },
+            bounds: if fits && context.rules.is_ordered(group) { graph.bounds(&nodes, group) } else { Vec::new() },
             follows: graph.followed(&nodes, group),
         });
     }
     Ok(located)
 }
 
+/// Tells whether constants beside the key may be read as the rules say: a time means another where the column is of
+/// another type.
+fn is_as_ruled(relation: &Relation, key: &str, key_type: KeyType, context: &Context<'_>) -> bool {
+    let table = relation.table.as_ref().filter(|_| key_type.is_time());
+    let column = table.and_then(|table| context.catalog.table(&table.rule_key())?.column(key));
+    column.is_none_or(|column| binary_fits(key_type, column.type_oid))
+}
+
 impl Located {
+    /// Returns where a statement goes that no row satisfies: home, or where the tables are if they are not there.
+    pub(super) fn spare(&self, rules: &RuleSet) -> ShardId {
+        let lacks = |keyed: &&Keyed| !rules.shards_of_group(keyed.group).contains(rules.home);
+        let elsewhere = self.keyed.iter().find(lacks);
+        elsewhere.and_then(|keyed| rules.shards_of_group(keyed.group).iter().next()).unwrap_or(rules.home)
+    }
+
     /// Adds what the functions need to the tables.
     fn call(&mut self, called: Called) {
         self.fixed.extend(called.fixed);
@@ -157,11 +178,11 @@ impl Graph<'_> {
     }
 
     /// Tells whether equality with this column says the same as equality with a key of the type: for text, columns of
-    /// other types (char(n), citext) compare in other ways.
+    /// other types (char(n), citext) compare in other ways, for times by the session's time zone.
     fn passes(&self, node: &Node, group: GroupId, key_type: KeyType) -> bool {
         let exact = match key_type {
             KeyType::SmallInt | KeyType::Int | KeyType::BigInt | KeyType::Uuid => true,
-            KeyType::Text | KeyType::Varchar => false,
+            KeyType::Text | KeyType::Varchar | KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz => false,
         };
         exact || self.is_typed(node, group, 0)
     }
@@ -200,6 +221,15 @@ impl Graph<'_> {
         self.facts.bindings.iter().filter(binds).cloned().collect()
     }
 
+    /// Returns the comparisons by order with constants of these columns, as far as they have the key's own type.
+    fn bounds(&self, nodes: &HashSet<Node>, group: GroupId) -> Vec<Bound> {
+        let binds = |bound: &&Bound| {
+            let node = self.node(&bound.column).filter(|node| bound.reach.contains(&node.0));
+            node.is_some_and(|node| nodes.contains(&node) && self.is_typed(&node, group, 0))
+        };
+        self.facts.bounds.iter().filter(binds).cloned().collect()
+    }
+
     fn followed(&self, nodes: &HashSet<Node>, group: GroupId) -> HashSet<RelationIndex> {
         let same = |node: &&Node| self.keys.get(&node.0).is_some_and(|(other, key)| *other == group && *key == node.1);
         nodes.iter().filter(same).map(|node| node.0).collect()
@@ -220,11 +250,26 @@ impl Keyed {
                 shards = Some(shards.map_or(set, |before| before.intersection(&set)));
             }
         }
-        shards
+        match self.within(rules, values) {
+            Some(set) => Some(shards.map_or(set, |before| before.intersection(&set))),
+            None => shards,
+        }
+    }
+
+    /// Returns the shards that the comparisons by order leave; `None` if none of them can be told.
+    fn within(&self, rules: &RuleSet, values: &Values<'_>) -> Option<ShardSet> {
+        let mut bounds: Option<KeyBounds> = None;
+        for bound in &self.bounds {
+            // What cannot be told, or lies beyond the type, leaves all keys.
+            if let Decoded::Value(value) = decode(&bound.slot, self.key_type, values) {
+                bounds.get_or_insert_default().restrict(bound.comparison, value);
+            }
+        }
+        bounds.map(|bounds| rules.shards_within(self.group, &bounds))
     }
 
     /// Tells whether some condition binds the key with constants that stand in the statement one by one.
     pub(super) fn is_bound(&self) -> bool {
-        self.bindings.iter().any(|binding| binding.slots.iter().all(|slot| !slot.any))
+        !self.bounds.is_empty() || self.bindings.iter().any(|binding| binding.slots.iter().all(|slot| !slot.any))
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::rules::{Distribution, GroupId, OnMissingKey, RuleSet, TableRule};
 use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
-use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode};
+use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Column};
 use super::context::Context;
 use super::hidden;
 use super::insert::{missing_key, numbered, quoted, reference_mode, target_table, unlisted, unnamed_columns};
@@ -93,6 +93,7 @@ struct Sharded<'a> {
 fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     check_direction(copy)?;
     check_options(copy)?;
+    check_type(copy)?;
     let columns = columns(copy)?;
     let position = columns.iter().position(|column| column == copy.key);
     let table = target_table(copy.rule, copy.name);
@@ -111,6 +112,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         key_position,
         group: copy.group,
         key_type: copy.key_type,
+        key_modifier: key_column(copy).and_then(|column| type_modifier(&column.type_name)),
         binary: copy.head.options.format == CopyFormat::Binary,
         delimiter: delimiter(copy.head)?,
         null: copy.head.options.null.clone().unwrap_or_else(|| String::from("\\N")),
@@ -154,15 +156,37 @@ fn check_options(copy: &Sharded<'_>) -> Result<(), Refusal> {
 
 /// The key's bytes are those of its column's type: that must be one which is read here.
 fn check_binary(copy: &Sharded<'_>) -> Result<(), Refusal> {
-    let columns = copy.catalog.table(copy.name).map(|table| &table.columns);
-    let column = columns.and_then(|columns| columns.iter().find(|column| column.name == copy.key));
-    match column {
+    match key_column(copy) {
         Some(column) if binary_fits(copy.key_type, column.type_oid) => Ok(()),
         Some(column) => Err(Refusal::unsupported(
             format!("COPY FROM in binary format into the sharded table \"{}\"", copy.name),
             format!("Its sharding key is of type {}; use the text format.", column.type_name),
         )),
         None => Err(unnamed_columns(copy.name)),
+    }
+}
+
+/// Returns the key's column, if the table is known.
+fn key_column<'a>(copy: &Sharded<'a>) -> Option<&'a Column> {
+    copy.catalog.table(copy.name)?.column(copy.key)
+}
+
+/// Dates and times are read as the rules say.
+fn check_type(copy: &Sharded<'_>) -> Result<(), Refusal> {
+    match key_column(copy) {
+        Some(column) if copy.key_type.is_time() && !binary_fits(copy.key_type, column.type_oid) => {
+            Err(Refusal::unsupported(
+                format!(
+                    "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",
+                    copy.key,
+                    copy.name,
+                    column.type_name,
+                    copy.key_type.name()
+                ),
+                "Give the column or the rules the other's type.",
+            ))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::context::Values;
 use crate::sql::{LiteralKind, Slot, SlotCast, SlotSource, literal_value};
+use crate::types::moment::{self, DAY_MICROS};
 use crate::types::{KeyType, KeyValue};
 
 /// What a constant says about the key.
@@ -23,7 +24,11 @@ mod oid {
     pub(super) const TEXTS: [u32; 2] = [25, 1043];
     pub(super) const UUID: u32 = 2950;
     pub(super) const UNKNOWN: [u32; 2] = [0, 705];
+    pub(super) const DATE: u32 = 1082;
+    pub(super) const TIMESTAMP: u32 = 1114;
+    pub(super) const TIMESTAMPTZ: u32 = 1184;
     pub(super) const ARRAYS: [u32; 6] = [1016, 1005, 1007, 1009, 1015, 2951];
+    pub(super) const TIME_ARRAYS: [(u32, u32); 3] = [(1182, DATE), (1115, TIMESTAMP), (1185, TIMESTAMPTZ)];
 }
 
 /// Reads a column's text, as COPY brings it; `None` when it is not of the key's type.
@@ -42,12 +47,15 @@ pub fn key_from_binary(key: KeyType, value: &[u8]) -> Option<KeyValue> {
     }
 }
 
-/// Tells whether a column of this type has the binary format that is read for the key.
-pub(super) fn binary_fits(key: KeyType, type_oid: u32) -> bool {
+/// Tells whether a column of this type has the values and the binary format that are read for the key.
+pub fn binary_fits(key: KeyType, type_oid: u32) -> bool {
     match key {
         KeyType::SmallInt | KeyType::Int | KeyType::BigInt => oid::INTEGERS.contains(&type_oid),
         KeyType::Text | KeyType::Varchar => oid::TEXTS.contains(&type_oid),
         KeyType::Uuid => type_oid == oid::UUID,
+        KeyType::Date => type_oid == oid::DATE,
+        KeyType::Timestamp => type_oid == oid::TIMESTAMP,
+        KeyType::TimestampTz => type_oid == oid::TIMESTAMPTZ,
     }
 }
 
@@ -55,7 +63,7 @@ pub(super) fn binary_fits(key: KeyType, type_oid: u32) -> bool {
 /// Returns `false` when a value cannot be told.
 pub(super) fn each_value(slot: &Slot, key: KeyType, values: &Values<'_>, take: &mut impl FnMut(KeyValue)) -> bool {
     if slot.any {
-        return super::array::each_element(slot, key, values, take);
+        return cast_fits(slot.cast, key) && super::array::each_element(slot, key, values, take);
     }
     match decode(slot, key, values) {
         Decoded::Value(value) => take(value),
@@ -67,9 +75,19 @@ pub(super) fn each_value(slot: &Slot, key: KeyType, values: &Values<'_>, take: &
 
 /// Reads one constant.
 pub(super) fn decode(slot: &Slot, key: KeyType, values: &Values<'_>) -> Decoded {
-    if !cast_fits(slot.cast, key) {
-        return Decoded::Unknown;
+    match (slot.cast, key) {
+        // A date beside a timestamp is its midnight.
+        (Some(SlotCast::Date), KeyType::Timestamp) => match decode_as(slot, KeyType::Date, values) {
+            Decoded::Value(KeyValue::Int(days)) => Decoded::Value(KeyValue::Int(days.saturating_mul(DAY_MICROS))),
+            other => other,
+        },
+        (cast, key) if cast_fits(cast, key) => decode_as(slot, key, values),
+        (Some(_) | None, _) => Decoded::Unknown,
     }
+}
+
+/// Reads one constant that is of the key's type.
+fn decode_as(slot: &Slot, key: KeyType, values: &Values<'_>) -> Decoded {
     match &slot.source {
         SlotSource::Null => Decoded::Nothing,
         SlotSource::Literal { index, negative } => {
@@ -93,6 +111,9 @@ fn cast_fits(cast: Option<SlotCast>, key: KeyType) -> bool {
         (Some(SlotCast::Integer), KeyType::SmallInt | KeyType::Int | KeyType::BigInt) => true,
         (Some(SlotCast::Text), KeyType::Text | KeyType::Varchar) => true,
         (Some(SlotCast::Uuid), KeyType::Uuid) => true,
+        (Some(SlotCast::Date), KeyType::Date) => true,
+        (Some(SlotCast::Timestamp), KeyType::Timestamp) => true,
+        (Some(SlotCast::TimestampTz), KeyType::TimestampTz) => true,
         (Some(_), _) => false,
     }
 }
@@ -158,7 +179,12 @@ fn in_range(value: i128, key: KeyType) -> Decoded {
         KeyType::SmallInt => (i128::from(i16::MIN), i128::from(i16::MAX)),
         KeyType::Int => (i128::from(i32::MIN), i128::from(i32::MAX)),
         KeyType::BigInt => (i128::from(i64::MIN), i128::from(i64::MAX)),
-        KeyType::Text | KeyType::Varchar | KeyType::Uuid => return Decoded::Nothing,
+        KeyType::Text
+        | KeyType::Varchar
+        | KeyType::Uuid
+        | KeyType::Date
+        | KeyType::Timestamp
+        | KeyType::TimestampTz => return Decoded::Nothing,
     };
     match (low..=high).contains(&value) {
         true => Decoded::Value(KeyValue::Int(value as i64)),
@@ -171,6 +197,10 @@ pub(super) fn text(value: Cow<'_, str>, key: KeyType) -> Decoded {
     match key {
         KeyType::Text | KeyType::Varchar => Decoded::Value(KeyValue::Text(value.into_owned())),
         KeyType::Uuid => uuid(&value).map_or(Decoded::Nothing, |bytes| Decoded::Value(KeyValue::Uuid(bytes))),
+        // Forms that depend on the session's settings are for the server.
+        KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz => {
+            time(&value, key).map_or(Decoded::Unknown, |value| Decoded::Value(KeyValue::Int(value)))
+        }
         KeyType::SmallInt | KeyType::Int | KeyType::BigInt => {
             let trimmed = value.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
             let (negative, digits) = match trimmed.as_bytes().first() {
@@ -178,7 +208,11 @@ pub(super) fn text(value: Cow<'_, str>, key: KeyType) -> Decoded {
                 Some(b'+') => (false, &trimmed[1..]),
                 Some(_) | None => (false, trimmed),
             };
-            if !digits.as_bytes().first().is_some_and(u8::is_ascii_digit) || digits.contains('.') {
+            // No integer, but beside numbers with a fraction, as in `key IN ('5.0', 2.5)`, it may be numeric.
+            if digits.contains('.') {
+                return Decoded::Unknown;
+            }
+            if !digits.as_bytes().first().is_some_and(u8::is_ascii_digit) {
                 return Decoded::Nothing;
             }
             match whole(digits) {
@@ -186,6 +220,25 @@ pub(super) fn text(value: Cow<'_, str>, key: KeyType) -> Decoded {
                 Some(None) | None => Decoded::Nothing,
             }
         }
+    }
+}
+
+/// Reads a date or time in a form that means the same in every session.
+pub(super) fn time(value: &str, key: KeyType) -> Option<i64> {
+    match key {
+        KeyType::Date => moment::date_days(value),
+        KeyType::Timestamp => moment::timestamp_micros(value),
+        KeyType::TimestampTz => moment::timestamptz_micros(value),
+        KeyType::SmallInt | KeyType::Int | KeyType::BigInt | KeyType::Text | KeyType::Varchar | KeyType::Uuid => None,
+    }
+}
+
+/// Days on the wire are 32 bits wide, and so are their infinities.
+pub(super) fn binary_days(days: i32) -> i64 {
+    match days {
+        i32::MAX => i64::MAX,
+        i32::MIN => i64::MIN,
+        days => days.into(),
     }
 }
 
@@ -212,12 +265,7 @@ fn parameter(index: usize, shared: bool, key: KeyType, values: &Values<'_>) -> D
     let Some(value) = values.parameters.values.get(index) else { return Decoded::Unknown };
     let Some(bytes) = value else { return Decoded::Nothing };
     let declared = values.parameters.type_of(index);
-    let known = match key {
-        KeyType::SmallInt | KeyType::Int | KeyType::BigInt => oid::INTEGERS.contains(&declared),
-        KeyType::Text | KeyType::Varchar => oid::TEXTS.contains(&declared),
-        KeyType::Uuid => declared == oid::UUID,
-    };
-    if !known && (shared || !oid::UNKNOWN.contains(&declared)) {
+    if !binary_fits(key, declared) && (shared || !oid::UNKNOWN.contains(&declared)) {
         return Decoded::Unknown;
     }
     if values.parameters.is_binary(index) {
@@ -240,10 +288,20 @@ pub(super) fn binary(bytes: &[u8], key: KeyType) -> Decoded {
             Err(_) => Decoded::Unknown,
         },
         KeyType::Uuid => <[u8; 16]>::try_from(bytes).map_or(Decoded::Unknown, |b| Decoded::Value(KeyValue::Uuid(b))),
+        KeyType::Date => <[u8; 4]>::try_from(bytes)
+            .map_or(Decoded::Unknown, |bytes| Decoded::Value(KeyValue::Int(binary_days(i32::from_be_bytes(bytes))))),
+        KeyType::Timestamp | KeyType::TimestampTz => <[u8; 8]>::try_from(bytes)
+            .map_or(Decoded::Unknown, |bytes| Decoded::Value(KeyValue::Int(i64::from_be_bytes(bytes)))),
     }
 }
 
 /// Tells whether an array parameter's declared type can be told from the key.
-pub(super) fn is_array_type(declared: u32) -> bool {
-    oid::UNKNOWN.contains(&declared) || oid::ARRAYS.contains(&declared)
+pub(super) fn is_array_type(declared: u32, key: KeyType) -> bool {
+    let times = oid::TIME_ARRAYS.iter().any(|(array, element)| *array == declared && binary_fits(key, *element));
+    oid::UNKNOWN.contains(&declared) || times || (!key.is_time() && oid::ARRAYS.contains(&declared))
+}
+
+/// Tells whether the elements of an array in binary format are of the key's type; other types are told by their length.
+pub(super) fn is_element_type(element: u32, key: KeyType) -> bool {
+    !key.is_time() || binary_fits(key, element)
 }

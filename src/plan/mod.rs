@@ -32,7 +32,7 @@ pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::describe;
 pub use insert::{MakeIds, Parameters};
-pub use key::{key_from_binary, key_from_text};
+pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
     CopyOut, CopyPlan, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo,
     ReturningOrder, Scatter, Statement, WriteEffect,

@@ -9,7 +9,7 @@ use super::plan_types::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, St
 use super::read;
 use crate::rules::{Distribution, OnMissingKey, RuleMode, RuleSet};
 use crate::sql::{Facts, StatementKind, TableName};
-use crate::types::{Refusal, ShardId, ShardSet, WriteMode};
+use crate::types::{KeyType, KeyValue, Refusal, ShardId, ShardSet, WriteMode};
 
 /// An UPDATE or DELETE that was read.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Modify {
     fn sharded(&self, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
         let needed = self.needed(context, values);
         if let Some(shards) = needed.filter(|shards| shards.len() <= 1) {
-            let shard = shards.only().unwrap_or(context.rules.home);
+            let shard = shards.only().unwrap_or_else(|| self.located.spare(context.rules));
             let own = target.shards(context.rules, values).unwrap_or_default();
             self.check_key(target, own.only(), context, values)?;
             read::check_home(&self.facts, shard, context)?;
@@ -195,6 +195,8 @@ impl Modify {
         for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
             let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
             let stays = match new {
+                // The column may keep less of it than stands here.
+                Some(Decoded::Value(value)) if is_cut(&value, target.key_type) => false,
                 Some(Decoded::Value(value)) => shard.is_some() && shard == context.rules.shard_of(target.group, &value),
                 Some(Decoded::Nothing | Decoded::Unknown) | None => false,
             };
@@ -223,6 +225,19 @@ impl Modify {
         let redo = redo_with(&self.effect.redo, values.text, values.literals);
         WriteEffect { redo, ..self.effect.clone() }
     }
+}
+
+/// Tells whether a column with a length or precision may keep another value: spaces of a varchar, parts of a second.
+fn is_cut(value: &KeyValue, key: KeyType) -> bool {
+    match value {
+        KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
+        KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),
+        KeyValue::Uuid(_) => false,
+    }
+}
+
+fn is_fractional(micros: i64) -> bool {
+    micros != i64::MAX && micros != i64::MIN && micros % 1_000_000 != 0
 }
 
 fn keyed_at(located: &Located, relation: usize) -> usize {

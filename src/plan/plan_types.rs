@@ -223,6 +223,8 @@ pub struct CopyPlan {
     pub group: crate::rules::GroupId,
     /// The key's type.
     pub key_type: crate::types::KeyType,
+    /// The `n` of a key's type `varchar(n)` or `timestamp(n)`.
+    pub key_modifier: Option<usize>,
     /// Whether the rows are in binary format.
     pub binary: bool,
     /// Column separator of the text format.

@@ -164,7 +164,7 @@ pub(super) fn direct(
             Some(_) | None => Ok(None),
         };
     }
-    let shard = needed.only().unwrap_or(context.rules.home);
+    let shard = needed.only().unwrap_or_else(|| located.spare(context.rules));
     check_home(facts, shard, context)?;
     let free = needed.is_empty() && located.fixed.is_empty() && located.keyed.is_empty();
     let writes = facts.locks || facts.nested_write || !calls_nothing_else(facts, located);
@@ -250,7 +250,7 @@ pub(super) fn scatter(
     }
     let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
-        shards.insert(context.rules.home);
+        shards.insert(located.spare(context.rules));
     }
     if !calls_nothing_else(facts, located) {
         let unknown = facts.functions.iter().find(|function| !is_known(std::slice::from_ref(*function)));
@@ -277,7 +277,7 @@ pub(super) fn scatter(
 /// All rows that matter are on one shard after all.
 fn one(shards: ShardSet, located: &Located, facts: &Facts, context: &Context<'_>) -> Plan {
     Plan::Direct(Direct {
-        shard: shards.only().unwrap_or(context.rules.home),
+        shard: shards.only().unwrap_or_else(|| located.spare(context.rules)),
         statement: Statement::Original,
         effect: effect(facts, located, context),
         anywhere: false,

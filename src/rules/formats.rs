@@ -1,5 +1,6 @@
 //! Texts with a form of their own: addresses, bucket ranges, times.
 
+use crate::types::moment;
 use crate::yaml::Format;
 
 /// `host:port`, `[v6]:port` or `/directory:port`.
@@ -33,6 +34,32 @@ pub const EPOCH: Format = Format {
     bare_number: false,
     holds: |text| epoch_ms(text).is_some(),
 };
+
+/// A day of the calendar.
+pub const DAY: Format = Format {
+    expected: "a day such as \"2026-01-31\"",
+    pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    bare_number: false,
+    holds: |text| day(text).is_some(),
+};
+
+/// An offset from UTC.
+pub const UTC_OFFSET: Format = Format {
+    expected: "an offset from UTC such as \"+00:00\" or \"-03:30\"",
+    pattern: "^[+-][0-9]{2}:[0-9]{2}$",
+    bare_number: false,
+    holds: |text| utc_offset(text).is_some(),
+};
+
+/// Reads a day as days since 2000-01-01.
+fn day(text: &str) -> Option<i64> {
+    moment::date_days(text).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Reads `+08:00` as microseconds.
+pub fn utc_offset(text: &str) -> Option<i64> {
+    moment::offset_micros(text).filter(|_| text.len() == 6)
+}
 
 /// Splits an address into host (without brackets) and port.
 pub fn address(text: &str) -> Option<(String, u16)> {

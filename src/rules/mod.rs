@@ -22,7 +22,7 @@ mod topology;
 #[cfg(test)]
 mod tests;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, Interval, KeyBounds, List, Span, Unit};
 pub use hash::partition_hash;
 pub use ids::standard_layout;
 pub use parse::{Parsed, RuleFile};

@@ -1,6 +1,6 @@
 //! What each kind of rule file looks like: the keys, checked by [`crate::yaml::check`] and published as JSON Schema.
 
-use super::formats::{ADDRESS, BUCKETS, EPOCH, ERROR_WORD};
+use super::formats::{ADDRESS, BUCKETS, DAY, EPOCH, ERROR_WORD, UTC_OFFSET};
 use crate::types::ShardSet;
 use crate::yaml::{Field, Record, Shape};
 
@@ -99,10 +99,13 @@ const TABLE_GROUP: Record = Record {
         Field::required("key", Shape::Record(&KEY), "The sharding key that all tables of the group share."),
         Field::optional(
             "algorithm",
-            Shape::Choice { words: &["hash", "mod"], later: &["range", "list", "interval", "composite", "lookup"] },
+            Shape::Choice { words: &["hash", "mod", "list", "range", "interval"], later: &["composite", "lookup"] },
             "How a key finds its shard; hash (PostgreSQL's partition hash) by default.",
         ),
         Field::optional("mod", Shape::Record(&MOD), "Parameters of algorithm: mod."),
+        Field::optional("list", Shape::Record(&LIST), "Parameters of algorithm: list."),
+        Field::optional("range", Shape::List(&Shape::Record(&SPAN)), "Parameters of algorithm: range."),
+        Field::optional("interval", Shape::Record(&INTERVAL), "Parameters of algorithm: interval."),
         Field::required("tables", Shape::Map(&Shape::Record(&TABLE)), "The tables of the group, by name."),
         Field::optional("missing_key", Shape::Record(&MISSING_KEY), "What statements without the key do."),
         Field::optional("multi_shard", Shape::Record(&MULTI_SHARD), "How writes over several shards commit."),
@@ -119,11 +122,59 @@ const MOD: Record = Record {
     )],
 };
 
+const LIST: Record = Record {
+    what: "list",
+    fields: &[
+        Field::required(
+            "placement",
+            Shape::Map(&Shape::List(&Shape::Nullable(&Shape::Text))),
+            "The values of each shard; null stands for rows without a key.",
+        ),
+        Field::optional(
+            "default",
+            Shape::Name,
+            "The shard of values that are not listed; they are refused without it.",
+        ),
+    ],
+};
+
+const SPAN: Record = Record {
+    what: "a range",
+    fields: &[
+        Field::optional("from", Shape::Text, "The least key; without it there is no bound."),
+        Field::optional("to", Shape::Text, "The first key beyond the range; without it there is no bound."),
+        Field::required("shard", Shape::Name, "The shard of the keys between them."),
+    ],
+};
+
+const INTERVAL: Record = Record {
+    what: "interval",
+    fields: &[
+        Field::required("unit", choice(&["day", "week", "month", "year"]), "What is counted."),
+        // A century of days.
+        Field::optional("every", Shape::Integer { min: 1, max: 36_525 }, "Units of one interval; 1 by default."),
+        Field::required("origin", Shape::Format(&DAY), "The first day of the first interval."),
+        Field::optional("offset", Shape::Format(&UTC_OFFSET), "Whose days count for keys of type timestamptz."),
+        Field::required("shards", Shape::List(&Shape::Name), "The shards of the intervals, in turn from the origin."),
+    ],
+};
+
 const KEY: Record = Record {
     what: "a key",
     fields: &[Field::required(
         "type",
-        choice(&["smallint", "int", "integer", "bigint", "text", "varchar", "uuid"]),
+        choice(&[
+            "smallint",
+            "int",
+            "integer",
+            "bigint",
+            "text",
+            "varchar",
+            "uuid",
+            "date",
+            "timestamp",
+            "timestamptz",
+        ]),
         "The type of the key column in every table of the group.",
     )],
 };

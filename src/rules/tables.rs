@@ -147,6 +147,9 @@ fn key_type(document: &Node) -> KeyType {
         Some("text") => KeyType::Text,
         Some("varchar") => KeyType::Varchar,
         Some("uuid") => KeyType::Uuid,
+        Some("date") => KeyType::Date,
+        Some("timestamp") => KeyType::Timestamp,
+        Some("timestamptz") => KeyType::TimestampTz,
         Some(_) | None => KeyType::BigInt,
     }
 }

@@ -1,10 +1,13 @@
 //! Which conjuncts restrict which columns. Only what stands under AND counts: never an arm of OR, NOT or CASE.
 
-use sqlparser::ast::{BinaryOperator, CharacterLength, DataType, Expr, UnaryOperator, Value, ValueWithSpan};
+use sqlparser::ast::{
+    BinaryOperator, CharacterLength, DataType, Expr, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
+};
 
-use super::facts::{Binding, Column, Edge, RelationIndex, Slot, SlotCast, SlotSource};
+use super::facts::{Binding, Bound, Column, Edge, RelationIndex, Slot, SlotCast, SlotSource};
 use super::read::fold;
 use super::scope::Reader;
+use crate::types::Comparison;
 
 impl Reader<'_> {
     /// Reads a condition that restricts the relations in `reach`, and walks all of it for subqueries.
@@ -17,6 +20,17 @@ impl Reader<'_> {
             }
             Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
                 self.equality(left, right, scope, reach);
+                self.expression(expr, scope);
+            }
+            Expr::BinaryOp { left, op, right } if comparison(op).is_some() => {
+                if let Some(comparison) = comparison(op) {
+                    self.ordered(left, comparison, right, scope, reach);
+                }
+                self.expression(expr, scope);
+            }
+            Expr::Between { expr: left, negated: false, low, high } => {
+                self.ordered(left, Comparison::GreaterOrEqual, low, scope, reach);
+                self.ordered(left, Comparison::LessOrEqual, high, scope, reach);
                 self.expression(expr, scope);
             }
             Expr::InList { expr: left, list, negated: false } => {
@@ -48,6 +62,21 @@ impl Reader<'_> {
             (Some(column), None) => self.bind(column, self.slot(right).map(|slot| vec![slot]), reach),
             (None, Some(column)) => self.bind(column, self.slot(left).map(|slot| vec![slot]), reach),
             (None, None) => {}
+        }
+    }
+
+    /// `column < constant`; of rows, `(x, y) < (1, 2)` says `x <= 1`.
+    fn ordered(&mut self, left: &Expr, comparison: Comparison, right: &Expr, scope: usize, reach: &[RelationIndex]) {
+        if let (Some([left, _, ..]), Some([right, _, ..])) = (tuple(left), tuple(right)) {
+            return self.ordered(left, comparison.or_equal(), right, scope, reach);
+        }
+        let found = match (self.column(left, scope), self.column(right, scope)) {
+            (Some(column), None) => self.slot(right).map(|slot| (column, comparison, slot)),
+            (None, Some(column)) => self.slot(left).map(|slot| (column, comparison.turned(), slot)),
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        if let Some((column, comparison, slot)) = found {
+            self.facts.bounds.push(Bound { column, comparison, slot, reach: reach.to_vec() });
         }
     }
 
@@ -195,6 +224,16 @@ fn tuple(expr: &Expr) -> Option<&[Expr]> {
     }
 }
 
+fn comparison(operator: &BinaryOperator) -> Option<Comparison> {
+    match operator {
+        BinaryOperator::Lt => Some(Comparison::Less),
+        BinaryOperator::LtEq => Some(Comparison::LessOrEqual),
+        BinaryOperator::Gt => Some(Comparison::Greater),
+        BinaryOperator::GtEq => Some(Comparison::GreaterOrEqual),
+        _ => None,
+    }
+}
+
 fn cast(data_type: &DataType) -> Option<SlotCast> {
     match data_type {
         DataType::SmallInt(_)
@@ -209,6 +248,9 @@ fn cast(data_type: &DataType) -> Option<SlotCast> {
             Some(SlotCast::Text)
         }
         DataType::Uuid => Some(SlotCast::Uuid),
+        DataType::Date => Some(SlotCast::Date),
+        DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Some(SlotCast::Timestamp),
+        DataType::Timestamp(None, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Some(SlotCast::TimestampTz),
         _ => None,
     }
 }

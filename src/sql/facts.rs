@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::name::TableName;
+use crate::types::Comparison;
 
 /// An index into [`Facts::relations`].
 pub type RelationIndex = usize;
@@ -18,6 +19,8 @@ pub struct Facts {
     pub relations: Vec<Relation>,
     /// `column = constant`, `column IN (constants)`, each restricting the relations of its scope.
     pub bindings: Vec<Binding>,
+    /// `column < constant` and its like, each restricting the relations of its scope.
+    pub bounds: Vec<Bound>,
     /// `column = column`, directed: rows of the target matter only where they equal the source.
     pub edges: Vec<Edge>,
     /// The functions called, lower case, without schema.
@@ -88,6 +91,19 @@ pub struct Binding {
     pub reach: Vec<RelationIndex>,
 }
 
+/// A column compared with a constant by order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The column.
+    pub column: Column,
+    /// How it stands to the value.
+    pub comparison: Comparison,
+    /// The value.
+    pub slot: Slot,
+    /// Which relations it restricts.
+    pub reach: Vec<RelationIndex>,
+}
+
 /// `target = source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge {
@@ -142,6 +158,12 @@ pub enum SlotCast {
     Text,
     /// `uuid`
     Uuid,
+    /// `date`
+    Date,
+    /// `timestamp` without a precision
+    Timestamp,
+    /// `timestamptz` without a precision
+    TimestampTz,
 }
 
 /// The top query block of a plain SELECT: byte ranges and what stands in them.

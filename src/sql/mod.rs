@@ -41,7 +41,7 @@ pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
 pub use database_name::deserted_database;
 pub use facts::{
-    Binding, Block, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
+    Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
 };
 pub use hint::{Hint, hints};

@@ -54,6 +54,7 @@ impl<'a> Reader<'a> {
             kind: StatementKind::Select,
             relations: Vec::new(),
             bindings: Vec::new(),
+            bounds: Vec::new(),
             edges: Vec::new(),
             functions: Vec::new(),
             locks: false,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The types that a hash sharding key may have.
+/// The types that a sharding key may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// `smallint`
@@ -17,12 +17,23 @@ pub enum KeyType {
     Varchar,
     /// `uuid`
     Uuid,
+    /// `date`
+    Date,
+    /// `timestamp without time zone`
+    Timestamp,
+    /// `timestamp with time zone`
+    TimestampTz,
 }
 
 impl KeyType {
     /// Tells whether the type is one of the integers.
     pub fn is_integer(self) -> bool {
         matches!(self, Self::SmallInt | Self::Int | Self::BigInt)
+    }
+
+    /// Tells whether the type is a date or a time.
+    pub fn is_time(self) -> bool {
+        matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
     }
 
     /// Returns PostgreSQL's name of the type.
@@ -34,6 +45,9 @@ impl KeyType {
             Self::Text => "text",
             Self::Varchar => "varchar",
             Self::Uuid => "uuid",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz => "timestamptz",
         }
     }
 }
@@ -41,7 +55,8 @@ impl KeyType {
 /// A sharding key's value, never NULL: a NULL key is refused before it becomes one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyValue {
-    /// Any of the integer types, in range of the column's type.
+    /// Any of the integer types, in range of the column's type; days or microseconds since 2000-01-01 of dates and times,
+    /// whose infinities are the ends.
     Int(i64),
     /// `text` and `varchar`, in the server's encoding (UTF-8).
     Text(String),

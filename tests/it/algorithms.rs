@@ -1,7 +1,10 @@
 //! Groups with other algorithms than hash: every row lives where its rule says, and what a client sees is what one
 //! PostgreSQL would show.
 
+mod list;
 mod modulo;
+mod range;
+mod times;
 
 use crate::support::{Differential, Pipeline, Proxy, ProxyOptions, Reply, TestDatabase};
 

@@ -1,7 +1,8 @@
 //! A sharding key's value from a cell, typed as the column would coerce it. What only a server can evaluate is refused.
 
+use crate::plan::key::{binary_days, time};
 use crate::sql::insert::{Cell, CellValue};
-use crate::types::{KeyType, KeyValue, Refusal};
+use crate::types::{KeyType, KeyValue, Refusal, stored};
 
 use super::parameters::{Parameter, Parameters};
 use super::refuse;
@@ -15,7 +16,7 @@ pub struct KeyColumn {
     pub name: String,
     /// Its type.
     pub key_type: KeyType,
-    /// The `n` of `varchar(n)`.
+    /// The `n` of `varchar(n)` and `timestamp(n)`.
     pub length: Option<usize>,
 }
 
@@ -30,6 +31,8 @@ enum Raw {
     Int(i64),
     /// A uuid.
     Uuid([u8; 16]),
+    /// A date or time of this type.
+    Time(KeyType, i64),
 }
 
 /// Why there is no value.
@@ -46,12 +49,21 @@ impl KeyColumn {
     /// # Errors
     /// 23502 for NULL and DEFAULT, 22P02 and 22003 as the server would, 0A000 for what is computed.
     pub fn value(&self, cell: &Cell, parameters: &Parameters<'_>) -> Result<KeyValue, Refusal> {
-        self.evaluate(cell, parameters).map_err(|lack| match lack {
-            Lack::Null => refuse::null_key(&self.table, &self.name),
-            Lack::Default => refuse::missing_key(&self.table, &self.name),
-            Lack::Computed => refuse::computed_key(&self.table, &self.name),
-            Lack::Refused(refusal) => refusal,
-        })
+        self.value_or_null(cell, parameters)?.ok_or_else(|| refuse::null_key(&self.table, &self.name))
+    }
+
+    /// Returns the value that `cell` gives the column, `None` for NULL.
+    ///
+    /// # Errors
+    /// As [`KeyColumn::value`] but for NULL.
+    pub fn value_or_null(&self, cell: &Cell, parameters: &Parameters<'_>) -> Result<Option<KeyValue>, Refusal> {
+        match self.evaluate(cell, parameters) {
+            Ok(value) => Ok(Some(value)),
+            Err(Lack::Null) => Ok(None),
+            Err(Lack::Default) => Err(refuse::missing_key(&self.table, &self.name)),
+            Err(Lack::Computed) => Err(refuse::computed_key(&self.table, &self.name)),
+            Err(Lack::Refused(refusal)) => Err(refusal),
+        }
     }
 
     /// Returns the value of a generated id in this column.
@@ -83,16 +95,11 @@ impl KeyColumn {
     fn coerce(&self, value: Raw) -> Result<KeyValue, Lack> {
         match convert(value, self.key_type)? {
             Raw::Int(value) => Ok(KeyValue::Int(value)),
+            Raw::Time(_, value) => Ok(stored(KeyValue::Int(value), self.key_type, self.length)),
             Raw::Uuid(bytes) => Ok(KeyValue::Uuid(bytes)),
-            Raw::Text(text) => Ok(KeyValue::Text(self.trimmed(text))),
+            Raw::Text(text) => Ok(stored(KeyValue::Text(text), KeyType::Varchar, self.length)),
             Raw::Number(_) => Err(Lack::Computed),
         }
-    }
-
-    /// `varchar(n)` drops spaces beyond its length; anything else too long is the server's error.
-    fn trimmed(&self, text: String) -> String {
-        let Some((end, _)) = self.length.and_then(|length| text.char_indices().nth(length)) else { return text };
-        if text[end..].bytes().all(|byte| byte == b' ') { text[..end].to_owned() } else { text }
     }
 
     fn parameter(&self, index: usize, casts: &[String], parameters: &Parameters<'_>) -> Result<Raw, Lack> {
@@ -133,6 +140,12 @@ fn binary(bytes: &[u8], parameter: &Parameter<'_>, declared: KeyType) -> Result<
         }
         KeyType::Int => <[u8; 4]>::try_from(bytes).map(|b| Raw::Int(i32::from_be_bytes(b).into())).map_err(|_| bad()),
         KeyType::BigInt => <[u8; 8]>::try_from(bytes).map(|b| Raw::Int(i64::from_be_bytes(b))).map_err(|_| bad()),
+        KeyType::Date => <[u8; 4]>::try_from(bytes)
+            .map(|b| Raw::Time(declared, binary_days(i32::from_be_bytes(b))))
+            .map_err(|_| bad()),
+        KeyType::Timestamp | KeyType::TimestampTz => {
+            <[u8; 8]>::try_from(bytes).map(|b| Raw::Time(declared, i64::from_be_bytes(b))).map_err(|_| bad())
+        }
     }
 }
 
@@ -146,6 +159,9 @@ fn type_of_oid(oid: u32, undeclared: KeyType) -> Option<KeyType> {
         25 | 705 => Some(KeyType::Text),
         1043 => Some(KeyType::Varchar),
         2950 => Some(KeyType::Uuid),
+        1082 => Some(KeyType::Date),
+        1114 => Some(KeyType::Timestamp),
+        1184 => Some(KeyType::TimestampTz),
         _ => None,
     }
 }
@@ -159,6 +175,9 @@ pub fn type_named(name: &str) -> Option<KeyType> {
         "text" => Some(KeyType::Text),
         "varchar" | "character varying" => Some(KeyType::Varchar),
         "uuid" => Some(KeyType::Uuid),
+        "date" => Some(KeyType::Date),
+        "timestamp" | "timestamp without time zone" => Some(KeyType::Timestamp),
+        "timestamptz" | "timestamp with time zone" => Some(KeyType::TimestampTz),
         _ => None,
     }
 }
@@ -174,7 +193,14 @@ fn convert(value: Raw, to: KeyType) -> Result<Raw, Lack> {
         KeyType::Uuid => match value {
             Raw::Uuid(bytes) => Ok(Raw::Uuid(bytes)),
             Raw::Text(text) => uuid(&text).map(Raw::Uuid).ok_or_else(|| Lack::Refused(refuse::bad_text("uuid", &text))),
-            Raw::Int(_) | Raw::Number(_) => Err(Lack::Computed),
+            Raw::Int(_) | Raw::Number(_) | Raw::Time(..) => Err(Lack::Computed),
+        },
+        KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz => match value {
+            Raw::Time(of, value) if of == to => Ok(Raw::Time(of, value)),
+            Raw::Text(text) => time(&text, to)
+                .map(|value| Raw::Time(to, value))
+                .ok_or_else(|| Lack::Refused(refuse::unclear_time(to.name(), &text))),
+            Raw::Time(..) | Raw::Int(_) | Raw::Number(_) | Raw::Uuid(_) => Err(Lack::Computed),
         },
     }
 }
@@ -185,14 +211,18 @@ fn integer(value: Raw, to: KeyType) -> Result<i64, Lack> {
         Raw::Int(value) => i128::from(value),
         Raw::Number(number) => rounded(&number).ok_or(Lack::Computed)?,
         Raw::Text(text) => parsed(&text).ok_or_else(|| Lack::Refused(refuse::bad_text(label, &text)))?,
-        Raw::Uuid(_) => return Err(Lack::Computed),
+        Raw::Uuid(_) | Raw::Time(..) => return Err(Lack::Computed),
     };
     let range = match to {
         KeyType::SmallInt => i128::from(i16::MIN)..=i128::from(i16::MAX),
         KeyType::Int => i128::from(i32::MIN)..=i128::from(i32::MAX),
-        KeyType::BigInt | KeyType::Text | KeyType::Varchar | KeyType::Uuid => {
-            i128::from(i64::MIN)..=i128::from(i64::MAX)
-        }
+        KeyType::BigInt
+        | KeyType::Text
+        | KeyType::Varchar
+        | KeyType::Uuid
+        | KeyType::Date
+        | KeyType::Timestamp
+        | KeyType::TimestampTz => i128::from(i64::MIN)..=i128::from(i64::MAX),
     };
     if range.contains(&wide) { Ok(wide as i64) } else { Err(Lack::Refused(refuse::out_of_range(label))) }
 }
@@ -235,6 +265,7 @@ fn text(value: Raw) -> Result<String, Lack> {
             Some(_) | None => Err(Lack::Computed),
         },
         Raw::Uuid(bytes) => Ok(KeyValue::Uuid(bytes).to_string()),
+        Raw::Time(..) => Err(Lack::Computed),
     }
 }
 

@@ -21,14 +21,17 @@ impl Placing {
     /// Returns the shard of a row with this cell in the key's column.
     ///
     /// # Errors
-    /// As [`KeyColumn::value`], and 23514 for a key without a place.
+    /// As [`KeyColumn::value`] – NULL may have a place – and 23514 for a key without one.
     pub(super) fn of_cell(
         &self,
         cell: &Cell,
         rules: &RuleSet,
         parameters: &Parameters<'_>,
     ) -> Result<ShardId, Refusal> {
-        self.of_value(&self.key.value(cell, parameters)?, rules)
+        match self.key.value_or_null(cell, parameters)? {
+            Some(value) => self.of_value(&value, rules),
+            None => rules.shard_of_null(self.group).ok_or_else(|| refuse::null_key(&self.key.table, &self.key.name)),
+        }
     }
 
     /// Returns the shard of a row with this key.

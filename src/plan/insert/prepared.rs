@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::plan::catalog::Catalog;
+use crate::plan::binary_fits;
+use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::Values;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
 use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::types::{Refusal, ShardId, SqlState, type_modifier};
 
 use super::effect::{Judge, target_table};
 use super::key::KeyColumn;
@@ -78,8 +79,9 @@ impl PreparedInsert {
                     table: target_table(rule, &name),
                     name: key.clone(),
                     key_type: rules.group(*group).key_type,
-                    length: table.and_then(|table| varchar_length(&table.column(key)?.type_name)),
+                    length: table.and_then(|table| type_modifier(&table.column(key)?.type_name)),
                 };
+                check_type(&key, table)?;
                 let position = key_position(&layout, &key)?;
                 Target::Sharded { placing: Placing { group: *group, key }, position }
             }
@@ -356,6 +358,24 @@ impl Moved<'_> {
     }
 }
 
+/// Dates and times are read as the rules say; a column of another type would take another value.
+fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
+    let column = table.and_then(|table| table.column(&key.name));
+    match column.filter(|column| key.key_type.is_time() && !binary_fits(key.key_type, column.type_oid)) {
+        Some(column) => Err(Refusal::unsupported(
+            format!(
+                "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",
+                key.name,
+                key.table,
+                column.type_name,
+                key.key_type.name()
+            ),
+            "Give the column or the rules the other's type.",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {
     let columns = layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&key.table))?;
     columns.iter().position(|column| *column == key.name).ok_or_else(|| refuse::missing_key(&key.table, &key.name))
@@ -371,8 +391,4 @@ pub(in crate::plan) fn unlisted(table: &TableName, rules: &RuleSet) -> Result<Sh
                 .with_hint("Name the table in the rules, or set unlisted_tables: home."))
         }
     }
-}
-
-fn varchar_length(type_name: &str) -> Option<usize> {
-    type_name.strip_prefix("character varying(")?.strip_suffix(')')?.parse().ok()
 }

@@ -44,6 +44,13 @@ pub(super) fn computed_key(table: &str, key: &str) -> Refusal {
     with_reason(Refusal::unsupported(message, hint), COMPUTED_SHARDING_KEY)
 }
 
+/// A form of a date or time that means one thing or another by the session's settings.
+pub(super) fn unclear_time(type_name: &str, value: &str) -> Refusal {
+    let message = format!("the sharding key \"{value}\" of type {type_name} is not in a form that is read here");
+    let hint = "Write it as 2026-01-31, a timestamp as 2026-01-31 08:00:00, with time zone as 2026-01-31 08:00:00+00.";
+    with_reason(Refusal::unsupported(message, hint), COMPUTED_SHARDING_KEY)
+}
+
 pub(super) fn bad_text(type_name: &str, value: &str) -> Refusal {
     let message = format!("invalid input syntax for type {type_name}: \"{value}\"");
     Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, message)

@@ -1,6 +1,10 @@
 //! Golden routes of groups with other algorithms than hash.
 
+mod interval;
+mod list;
 mod modulo;
+mod property;
+mod range;
 
 use super::*;
 use crate::rules::RuleFile;

@@ -41,6 +41,8 @@ fn a_key_that_no_row_can_have_goes_anywhere() {
         "
         select * from orders where user_id = null => direct s0
         select * from orders where user_id = 1.5 => direct s0
+        select * from orders where user_id in ('{a}.0', 2.5) => scatter s0+s1+s2: =
+        select * from orders where user_id in ('x', 2.5) => direct s0
         select * from orders where user_id = 99999999999999999999 => direct s0
         select * from orders where user_id = 'abc' => direct s0
         select * from orders where user_id = '{}' => direct s0

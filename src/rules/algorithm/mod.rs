@@ -1,12 +1,17 @@
 //! How a key finds its shard: `algorithm` of a group. `kinds` has the types, `read` makes them from a rule file, `place`
-//! answers for keys. Pure; nothing here converts a client's values.
+//! answers for keys, `bounds` for comparisons by order. Pure; nothing here converts a client's values.
 
+mod bounds;
+mod interval;
 mod kinds;
 mod place;
 mod read;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use kinds::Algorithm;
+pub use bounds::KeyBounds;
+pub use interval::{Interval, Unit};
+pub use kinds::{Algorithm, List, Span};
 pub(super) use read::algorithm;

@@ -1,8 +1,8 @@
 //! From a key to its shard, by the algorithm of its group.
 
-use super::Algorithm;
+use super::{Algorithm, KeyBounds, Span};
 use crate::rules::{GroupId, Placement, RuleSet};
-use crate::types::{BucketId, KeyValue, ShardId, ShardSet};
+use crate::types::{BucketId, KeyType, KeyValue, ShardId, ShardSet};
 
 impl RuleSet {
     /// Returns the shard of rows with this key, `None` where the group's algorithm has no place for it.
@@ -13,6 +13,38 @@ impl RuleSet {
         match &group.algorithm {
             Algorithm::Hash => Some(self.placement.owner(self.bucket(group.key_type, value))),
             Algorithm::Mod(shards) => modulo(shards, &self.placement, value),
+            Algorithm::List(list) => list.places.get(value).copied().or(list.default),
+            Algorithm::Range(spans) => span_of(spans, value).map(|span| span.shard),
+            Algorithm::Interval(interval) => interval.shard_of(group.key_type, value),
+        }
+    }
+
+    /// Returns the shard of rows whose key is NULL, `None` where the group refuses them.
+    pub fn shard_of_null(&self, group: GroupId) -> Option<ShardId> {
+        match &self.group(group).algorithm {
+            Algorithm::List(list) => list.null,
+            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::Range(_) | Algorithm::Interval(_) => None,
+        }
+    }
+
+    /// Tells whether comparisons by order say on which shards keys can be.
+    ///
+    /// Ranges of texts are those of their bytes, whereas `<` on a server goes by the column's collation.
+    pub fn is_ordered(&self, group: GroupId) -> bool {
+        let group = self.group(group);
+        match &group.algorithm {
+            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) => false,
+            Algorithm::Interval(_) => true,
+            Algorithm::Range(_) => !matches!(group.key_type, KeyType::Text | KeyType::Varchar),
+        }
+    }
+
+    /// Returns the shards that can have keys within these bounds.
+    pub fn shards_within(&self, group: GroupId, bounds: &KeyBounds) -> ShardSet {
+        match &self.group(group).algorithm {
+            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) => self.shards_of_group(group),
+            Algorithm::Range(spans) => spans.iter().filter(|span| bounds.meets(span)).map(|span| span.shard).collect(),
+            Algorithm::Interval(interval) => interval.within(self.group(group).key_type, bounds),
         }
     }
 
@@ -22,6 +54,9 @@ impl RuleSet {
             Algorithm::Hash => self.placement.shards(),
             Algorithm::Mod(shards) if shards.is_empty() => self.placement.shards(),
             Algorithm::Mod(shards) => shards.iter().copied().collect(),
+            Algorithm::List(list) => list.places.values().copied().chain(list.null).chain(list.default).collect(),
+            Algorithm::Range(spans) => spans.iter().map(|span| span.shard).collect(),
+            Algorithm::Interval(interval) => interval.shards.iter().copied().collect(),
         }
     }
 }
@@ -34,4 +69,11 @@ fn modulo(shards: &[ShardId], placement: &Placement, value: &KeyValue) -> Option
         return Some(placement.owner(BucketId(of(placement.buckets() as usize) as u32)));
     }
     shards.get(of(shards.len())).copied()
+}
+
+/// Returns the span that holds the value, of spans in order.
+fn span_of<'a>(spans: &'a [Span], value: &KeyValue) -> Option<&'a Span> {
+    let begun = spans.partition_point(|span| span.from.as_ref().is_none_or(|from| from <= value));
+    let span = &spans[begun.checked_sub(1)?];
+    span.to.as_ref().is_none_or(|to| value < to).then_some(span)
 }

@@ -1,12 +1,15 @@
 //! `algorithm` and its parameters, read from a TableGroup whose shape was checked.
 
-use super::Algorithm;
+use super::value::value;
+use super::{Algorithm, Interval, List, Span, Unit};
 use crate::rules::Topology;
-use crate::types::{KeyType, ShardId};
-use crate::yaml::{Findings, Node};
+use crate::rules::formats::utc_offset;
+use crate::types::moment::{date_days, year_and_month};
+use crate::types::{KeyType, KeyValue, ShardId};
+use crate::yaml::{Findings, Node, Place, Value};
 
 /// The keys of a TableGroup that hold an algorithm's parameters; each is named like its algorithm.
-const PARAMETERS: [&str; 1] = ["mod"];
+const PARAMETERS: [&str; 4] = ["mod", "list", "range", "interval"];
 
 /// Reads the algorithm of a group with keys of this type; hash where something was found against it.
 pub(in crate::rules) fn algorithm(
@@ -26,7 +29,13 @@ pub(in crate::rules) fn algorithm(
     let reader = Reader { document, key_type, topology };
     match word {
         "mod" => reader.modulo(findings),
-        _ => Algorithm::Hash,
+        "list" => Algorithm::List(reader.list(findings)),
+        "range" => Algorithm::Range(reader.range(findings)),
+        "interval" => reader.interval(findings).map_or(Algorithm::Hash, Algorithm::Interval),
+        _ => {
+            reader.expect_hashed(findings);
+            Algorithm::Hash
+        }
     }
 }
 
@@ -45,6 +54,124 @@ impl Reader<'_> {
         Algorithm::Mod(shards.map(|list| self.shards(list, findings)).unwrap_or_default())
     }
 
+    fn list(&self, findings: &mut Findings) -> List {
+        let mut list = List::default();
+        let Some(node) = self.parameters("list", findings) else { return list };
+        list.default = node.get("default").map(|node| self.shard(node, findings));
+        let Some(placement) = node.get("placement") else { return list };
+        for entry in placement.entries() {
+            let shard = self.named(&entry.key, &entry.place, findings);
+            for item in entry.node.items() {
+                if !self.claim(&mut list, item, shard, findings) {
+                    findings.report(&item.place, format!("{} is listed twice", item.text().unwrap_or("null")));
+                }
+            }
+        }
+        if placement.entries().iter().all(|entry| entry.node.items().is_empty()) {
+            findings.report(&placement.place, "no value is listed");
+        }
+        list
+    }
+
+    /// Gives a listed value to `shard`; tells whether nobody had it.
+    fn claim(&self, list: &mut List, item: &Node, shard: ShardId, findings: &mut Findings) -> bool {
+        match item.value {
+            Value::Null => list.null.replace(shard).is_none(),
+            Value::Scalar { .. } | Value::List(_) | Value::Map(_) => {
+                value(item, self.key_type, findings).is_none_or(|value| list.places.insert(value, shard).is_none())
+            }
+        }
+    }
+
+    fn range(&self, findings: &mut Findings) -> Vec<Span> {
+        let Some(node) = self.parameters("range", findings) else { return Vec::new() };
+        if node.items().is_empty() {
+            findings.report(&node.place, "the list of ranges is empty");
+        }
+        let mut read: Vec<(Span, &Node)> = node.items().iter().map(|item| (self.span(item, findings), item)).collect();
+        read.sort_by(|(one, _), (other, _)| one.from.cmp(&other.from));
+        for pair in read.windows(2) {
+            let [(before, first), (after, second)] = pair else { continue };
+            if before.to.is_none() || after.from.is_none() || before.to > after.from {
+                let message = format!("the range overlaps with that on line {}", first.place.line);
+                findings.report(&second.place, message);
+            }
+        }
+        read.into_iter().map(|(span, _)| span).collect()
+    }
+
+    fn span(&self, node: &Node, findings: &mut Findings) -> Span {
+        let mut bound = |key| -> Option<KeyValue> { value(node.get(key)?, self.key_type, findings) };
+        let (from, to) = (bound("from"), bound("to"));
+        if from.is_some() && to.is_some() && from >= to {
+            findings.report(&node.place, "a range ends after it begins: \"to\" is the first key beyond it");
+        }
+        let shard = node.get("shard").map_or(ShardId(0), |node| self.shard(node, findings));
+        Span { from, to, shard }
+    }
+
+    fn interval(&self, findings: &mut Findings) -> Option<Interval> {
+        self.expect_type("interval", self.key_type.is_time(), "a key of type date, timestamp or timestamptz", findings);
+        let node = self.parameters("interval", findings)?;
+        let unit = match node.get("unit").and_then(Node::text)? {
+            "day" => Unit::Day,
+            "week" => Unit::Week,
+            "month" => Unit::Month,
+            "year" => Unit::Year,
+            _ => return None,
+        };
+        let every = node.get("every").and_then(Node::integer).and_then(|every| i64::try_from(every).ok());
+        let origin_node = node.get("origin")?;
+        let origin = date_days(origin_node.text()?)?;
+        let first = match unit {
+            Unit::Day | Unit::Week => true,
+            Unit::Month => year_and_month(origin) != year_and_month(origin - 1),
+            Unit::Year => year_and_month(origin).0 != year_and_month(origin - 1).0,
+        };
+        if !first {
+            findings.report(&origin_node.place, "intervals of this unit begin with its first day");
+        }
+        let offset = self.offset(node, findings);
+        let shards = node.get("shards").map(|list| self.shards(list, findings))?;
+        Some(Interval { unit, every: every.unwrap_or(1).max(1), origin, offset, shards })
+    }
+
+    /// Reads `offset`, which keys with a time zone need and others must not have.
+    fn offset(&self, node: &Node, findings: &mut Findings) -> i64 {
+        match (node.get("offset"), self.key_type == KeyType::TimestampTz) {
+            (Some(offset), true) => offset.text().and_then(utc_offset).unwrap_or(0),
+            (None, true) => {
+                findings.report(&node.place, "keys of type timestamptz need the key \"offset\", such as \"+00:00\"");
+                0
+            }
+            (Some(offset), false) => {
+                let found = self.key_type.name();
+                findings.report(&offset.place, format!("\"offset\" is for keys of type timestamptz, found {found}"));
+                0
+            }
+            (None, false) => 0,
+        }
+    }
+
+    /// Returns the parameters of an algorithm that needs some; their absence is reported.
+    fn parameters(&self, key: &str, findings: &mut Findings) -> Option<&Node> {
+        let found = self.document.get(key);
+        if let (None, Some(node)) = (found, self.document.get("algorithm")) {
+            findings.report(&node.place, format!("algorithm {key} needs the key {key:?} beside it"));
+        }
+        found
+    }
+
+    fn named(&self, name: &str, place: &Place, findings: &mut Findings) -> ShardId {
+        let Some(topology) = self.topology else { return ShardId(0) };
+        let found = topology.shard(name);
+        if found.is_none() {
+            let known = topology.shards.iter().map(|shard| shard.name.as_str());
+            findings.report_word(place, format!("no shard is named {name:?}"), name, known);
+        }
+        found.unwrap_or(ShardId(0))
+    }
+
     /// Reads a list of shards; a shard may stand there more than once.
     fn shards(&self, list: &Node, findings: &mut Findings) -> Vec<ShardId> {
         if list.items().is_empty() {
@@ -56,6 +183,15 @@ impl Reader<'_> {
     /// Returns the shard that `node` names, the first when there is none of that name, which is reported.
     fn shard(&self, node: &Node, findings: &mut Findings) -> ShardId {
         self.topology.and_then(|topology| topology.named_shard(node, findings)).unwrap_or(ShardId(0))
+    }
+
+    fn expect_hashed(&self, findings: &mut Findings) {
+        let node = self.document.get("key").and_then(|key| key.get("type"));
+        if let Some(node) = node.filter(|_| self.key_type.is_time()) {
+            let found = self.key_type.name();
+            findings
+                .report(&node.place, format!("keys of type {found} need algorithm: interval, range or list, not hash"));
+        }
     }
 
     fn expect_type(&self, word: &str, fits: bool, expected: &str, findings: &mut Findings) {

@@ -1,6 +1,9 @@
 //! What rule files say of algorithms, and where keys go by them.
 
+mod interval;
+mod list;
 mod modulo;
+mod range;
 
 use crate::rules::{GroupId, RuleFile, RuleSet};
 use crate::types::{Diagnostic, KeyValue, ShardId};
