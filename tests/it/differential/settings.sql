@@ -56,18 +56,12 @@ SET DateStyle = 'German, DMY'
 
 SELECT d FROM facts WHERE id = 1
 
---: simple
---: refused 0A000
 SELECT id, d FROM facts WHERE id IN (1, 2, 9) ORDER BY d
 
 SELECT id, d, ts FROM facts ORDER BY id
 
---: simple
---: refused 0A000
 SELECT d, count(*) FROM facts WHERE id IN (1, 2, 6, 9) GROUP BY d ORDER BY d
 
---: simple
---: refused 0A000
 SELECT min(d), max(d) FROM facts WHERE id IN (1, 2, 9)
 
 SHOW DateStyle
