@@ -20,16 +20,26 @@ needs apt-get apt
 
 found() { find "$folder" -maxdepth 1 -type d -name "postgresql-$major.*" | sort -V | tail -n 1; }
 
+sources_of() { # FOLDER: copies the machine's package sources to it, as sources of source packages
+    local file
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        if [[ -e "$file" ]]; then sed -nE 's/^deb(-src)? /deb-src /p' "$file" | sort -u >"$1/$(basename "$file" .list).list"; fi
+    done
+    for file in /etc/apt/sources.list.d/*.sources; do
+        if [[ -e "$file" ]]; then sed -E 's/^Types:.*/Types: deb-src/' "$file" >"$1/$(basename "$file")"; fi
+    done
+}
+
 if [[ -z "$(found)" ]]; then
-    # Lists of its own: the machine's need not have sources, and are not touched.
-    # shellcheck source=/dev/null
-    release="$(. /etc/os-release && echo "$VERSION_CODENAME")"
-    keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    echo "deb-src [signed-by=$keys] http://deb.debian.org/debian $release main" >"$folder/apt/sources.list"
-    options=(-q -o "Dir::Etc::SourceList=$folder/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    # Lists of its own, from where the machine's packages come: the machine's need not have sources, and are not touched.
+    # Of the version that is installed, if it came as a package.
+    version="$(dpkg-query --show --showformat='=${Version}' "postgresql-$major" 2>/dev/null || true)"
+    mkdir -p "$folder/apt/parts"
+    sources_of "$folder/apt/parts"
+    options=(-q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$folder/apt/parts"
         -o "Dir::State::Lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache" -o APT::Sandbox::User=root)
     apt-get "${options[@]}" update >&2
-    (cd "$folder/apt" && apt-get "${options[@]}" source --download-only "postgresql-$major" >&2)
+    (cd "$folder/apt" && apt-get "${options[@]}" source --download-only "postgresql-$major$version" >&2)
     tar -xjf "$(find "$folder/apt" -name "postgresql-$major*.orig.tar.bz2" | sort -V | tail -n 1)" -C "$folder"
 fi
 sources="$(found)"

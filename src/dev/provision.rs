@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::cluster::Cluster;
@@ -26,7 +27,7 @@ impl Provision {
     pub fn apply(&self, cluster: &Cluster) -> Result<(), Error> {
         run(cluster, async |client| {
             if !exists(client, "SELECT 1 FROM pg_roles WHERE rolname = $1", &self.user).await? {
-                let (user, password) = (identifier(&self.user), literal(&self.password));
+                let (user, password) = (escape_identifier(&self.user), escape_literal(&self.password));
                 client.batch_execute(&format!("CREATE ROLE {user} LOGIN CREATEDB PASSWORD {password}")).await?;
             }
             for database in &self.databases {
@@ -56,12 +57,12 @@ pub(crate) fn recreate_database(cluster: &Cluster, database: &str, owner: &str) 
         client.batch_execute(END_SESSIONS).await?;
         for row in client.query(PREPARED, &[]).await? {
             let gid: &str = row.get(0);
-            client.batch_execute(&format!("ROLLBACK PREPARED {}", literal(gid))).await?;
+            client.batch_execute(&format!("ROLLBACK PREPARED {}", escape_literal(gid))).await?;
         }
         Ok(())
     })?;
     run(cluster, async |client| {
-        client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(database))).await?;
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", escape_identifier(database))).await?;
         create(client, database, owner).await
     })
 }
@@ -70,7 +71,7 @@ async fn create(client: &Client, database: &str, owner: &str) -> Result<(), toki
     if exists(client, "SELECT 1 FROM pg_database WHERE datname = $1", database).await? {
         return Ok(());
     }
-    let (database, owner) = (identifier(database), identifier(owner));
+    let (database, owner) = (escape_identifier(database), escape_identifier(owner));
     client.batch_execute(&format!("CREATE DATABASE {database} OWNER {owner}")).await
 }
 
@@ -113,24 +114,4 @@ fn run_in(
 
 fn explain(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Returns `text` as a literal; `E''` makes it independent of `standard_conforming_strings`.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_passwords_are_quoted() {
-        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
-        assert_eq!(literal("it's\\"), "E'it\\'s\\\\'");
-    }
 }

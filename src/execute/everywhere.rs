@@ -1,5 +1,7 @@
 //! The same statement on several shards: DDL, TRUNCATE, VACUUM, ANALYZE.
 
+use postgres_protocol::escape::escape_identifier;
+
 use crate::plan::{Direct, Statement, WriteEffect};
 use crate::sql::{self, DdlObject, DdlVerb, TableName, Utility};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
@@ -190,7 +192,7 @@ fn which_holds(utility: &Utility) -> Option<String> {
     }
     let held = |table: &TableName| {
         let parts = table.schema.iter().chain([&table.name]);
-        let name: Vec<String> = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+        let name: Vec<String> = parts.map(|part| escape_identifier(part)).collect();
         format!("pg_catalog.to_regclass({}) IS NOT NULL", quoted_value(&name.join(".")))
     };
     Some(format!("SELECT {}", ddl.tables.iter().map(held).collect::<Vec<_>>().join(" OR ")))

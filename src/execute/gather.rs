@@ -3,6 +3,9 @@
 //! The copies are temporary tables of the same names on a connection of its own, in a transaction that is rolled back
 //! at the end, so that nothing of them is left there. Rows stream from server to server and are never held here.
 
+use bytes::Bytes;
+use postgres_protocol::escape::escape_identifier;
+
 use crate::backend::{BackendError, Server};
 use crate::plan::{Fetch, Gather};
 use crate::proxy::Pinned;
@@ -35,13 +38,14 @@ struct Copies<'a> {
 impl Link {
     /// Copies what the plan says to home and runs the statement there.
     pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
-        self.check_gather(plan)?;
+        let own_writes = self.sees_own();
+        self.check_gather(plan, own_writes)?;
         self.check_own_tables(plan.home).await?;
         if plan.reads_reference {
             self.wait_for_own_writes(plan.home).await?;
         }
         let mut scratch = self.borrow(plan.home).await?;
-        let done = self.gather_on(&mut scratch, call, plan).await;
+        let done = self.gather_on(&mut scratch, call, plan, own_writes).await;
         if scratch.is_in_step() {
             // The copies go with the transaction. A connection on which that fails is closed.
             let _ = scratch.simple("ROLLBACK").await;
@@ -58,7 +62,7 @@ impl Link {
         done
     }
 
-    fn check_gather(&self, plan: &Gather) -> Result<(), Refusal> {
+    fn check_gather(&self, plan: &Gather, own_writes: bool) -> Result<(), Refusal> {
         if self.transaction.snapshot_isolation {
             let message = "a read over several shards has no snapshot that REPEATABLE READ and SERIALIZABLE could keep";
             return Err(Refusal::unsupported(message, "Use READ COMMITTED, or bind the sharding key to one value."));
@@ -73,7 +77,6 @@ impl Link {
                 "Send the time as a parameter, or read outside of the transaction.",
             ));
         }
-        let own_writes = self.sees_own();
         if own_writes && plan.names_in_place {
             return Err(Refusal::unsupported(
                 "a table on home is named with its schema in a transaction that may have written it",
@@ -106,9 +109,14 @@ impl Link {
         }
     }
 
-    async fn gather_on(&mut self, scratch: &mut Server, call: &Call, plan: &Gather) -> Result<(), Failure> {
+    async fn gather_on(
+        &mut self,
+        scratch: &mut Server,
+        call: &Call,
+        plan: &Gather,
+        own_writes: bool,
+    ) -> Result<(), Failure> {
         let room = self.worker.limits().gather_rows as u64;
-        let own_writes = self.sees_own();
         let mut copies = Copies { plan, room, own_writes };
         scratch.simple(&self.opening()).await?;
         for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {
@@ -123,6 +131,11 @@ impl Link {
     /// What opens the transaction of the copies, with what the client's own has set for itself.
     fn opening(&self) -> String {
         let mut opening = String::from("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        if self.transaction.is_open() && self.settings.get("lock_timeout").is_none() {
+            // A lock of the session's own transaction would be waited for without end: no server sees that deadlock.
+            let bound = self.worker.limits().cross_shard_lock_timeout.as_millis();
+            opening.push_str(&format!(";SET LOCAL lock_timeout = {bound}"));
+        }
         for statement in &self.transaction.local_statements {
             // On a line of its own: the statement may end in a comment.
             opening.push_str("\n;");
@@ -130,17 +143,12 @@ impl Link {
         }
         // The copies come first, whatever the session's path says; it may have no other schemas.
         opening.push_str("\n;SET LOCAL search_path = pg_temp, \"$user\", public");
-        if self.transaction.is_open() {
-            // A lock of the session's own transaction would be waited for without end: no server sees that deadlock.
-            let bound = self.worker.limits().cross_shard_lock_timeout.as_millis();
-            opening.push_str(&format!(";SET LOCAL lock_timeout = {bound}"));
-        }
         opening
     }
 
     /// Fails if the table has other columns by now than the proxy knows: a statement may mean all of them.
     async fn check_columns(&self, scratch: &mut Server, fetch: &Fetch) -> Result<(), Failure> {
-        let name = quoted(&fetch.table).replace('\'', "''");
+        let name = escape_identifier(&fetch.table).replace('\'', "''");
         let reply = scratch
             .simple(&format!(
                 "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = 'public.{name}'::pg_catalog.regclass \
@@ -162,7 +170,7 @@ impl Link {
         fetch: &Fetch,
         copies: &mut Copies<'_>,
     ) -> Result<(), Failure> {
-        let (name, columns) = (quoted(&fetch.table), list(&fetch.columns));
+        let (name, columns) = (escape_identifier(&fetch.table), list(&fetch.columns));
         self.check_columns(scratch, fetch).await?;
         scratch
             .simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM public.{name} WITH NO DATA"))
@@ -200,7 +208,7 @@ impl Link {
         shard: ShardId,
         bound: u64,
     ) -> Result<u64, Failure> {
-        let (name, columns) = (quoted(&fetch.table), list(&fetch.columns));
+        let (name, columns) = (escape_identifier(&fetch.table), list(&fetch.columns));
         // Text would depend on both sides' settings. What has no binary form, or one that differs by server, is an error.
         let out = format!("COPY (SELECT {columns} FROM public.{name} LIMIT {bound}) TO STDOUT (FORMAT binary)");
         let into = format!("COPY pg_temp.{name} ({columns}) FROM STDIN (FORMAT binary)");
@@ -280,7 +288,7 @@ async fn pipe(
     from.flush().await?;
     frontend::write_query(to.out(), into);
     to.flush().await?;
-    let mut error = awaited_copy(client, to).await?;
+    let mut error = turn(client, to).await?;
     let refused = error.is_some();
     let mut sent_error = None;
     let mut rows = 0;
@@ -310,7 +318,7 @@ async fn pipe(
             None => frontend::write_copy_done(to.out()),
         }
         to.flush().await?;
-        error = ended(client, to).await?;
+        error = turn(client, to).await?;
     }
     match sent_error.or(error) {
         Some(frame) => Err(Failure::Shard { frame }),
@@ -318,8 +326,8 @@ async fn pipe(
     }
 }
 
-/// Waits until a server asks for rows; returns its error if it does not, after which it is at rest.
-async fn awaited_copy(client: &mut Client, to: &mut Server) -> Result<Option<bytes::Bytes>, Failure> {
+/// Waits until a server asks for rows or has ended its COPY; returns its error, after which it is at rest.
+async fn turn(client: &mut Client, to: &mut Server) -> Result<Option<Bytes>, Failure> {
     let mut error = None;
     loop {
         let (kind, frame) = forward::next_frame(client, to).await?;
@@ -335,26 +343,6 @@ async fn awaited_copy(client: &mut Client, to: &mut Server) -> Result<Option<byt
     }
 }
 
-/// Reads to the end of a COPY; returns the server's error.
-async fn ended(client: &mut Client, to: &mut Server) -> Result<Option<bytes::Bytes>, Failure> {
-    let mut error = None;
-    loop {
-        let (kind, frame) = forward::next_frame(client, to).await?;
-        match kind {
-            b'E' => error = Some(frame),
-            b'Z' => {
-                forward::note_ready(to, &frame)?;
-                return Ok(error);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn list(columns: &[String]) -> String {
-    columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")
+    columns.iter().map(|column| escape_identifier(column)).collect::<Vec<_>>().join(", ")
 }

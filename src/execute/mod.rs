@@ -16,6 +16,7 @@ mod date_style;
 mod direct;
 mod everywhere;
 mod failure;
+mod fan_out;
 mod forward;
 mod function_call;
 mod gather;

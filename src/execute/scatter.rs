@@ -1,40 +1,25 @@
 //! A read over several shards: rows stream through the merge, the first error stops all.
 
-use std::rc::Rc;
-
 use bytes::{Bytes, BytesMut};
 
-use crate::backend::Server;
 use crate::merge::{Column, MergeContext, Merger, Step};
 use crate::plan::Scatter;
 use crate::sql;
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::types::{Refusal, SqlState};
 use crate::wire::backend::{self, Field};
+use crate::wire::frame::HEADER_BYTES;
 
 use super::call::Call;
 use super::client::Client;
 use super::failure::Failure;
-use super::forward;
+use super::fan_out::{Stream, Task};
 use super::link::{Link, Role};
-use super::worker::Worker;
 
-/// What is to be done, and by whom.
+/// What the merge needs.
 struct Job<'a> {
     call: &'a Call,
     plan: &'a Scatter,
     context: MergeContext,
-    worker: Rc<Worker>,
-    /// The process number of this session's own cancel key: when one shard fails, the others are stopped by it.
-    cancel: i32,
-}
-
-/// One shard's stream of rows.
-struct Stream<'a> {
-    server: &'a mut Server,
-    /// Whether its last row has come.
-    ended: bool,
-    /// Whether its ReadyForQuery has come.
-    ready: bool,
 }
 
 impl Link {
@@ -46,48 +31,19 @@ impl Link {
             }
         }
         if plan.locks && self.open_implicit() {
-            let done = self.scatter_in_transaction(call, plan).await;
+            let done = self.scatter_rows(call, plan).await;
             return self.end_implicit_read(done).await;
         }
-        if self.transaction.is_open() {
-            return self.scatter_in_transaction(call, plan).await;
-        }
-        let mut servers = Vec::with_capacity(plan.shards.len());
-        for shard in plan.shards.iter() {
-            servers.push(self.borrow(shard).await?);
-        }
-        let keys: Vec<_> = servers.iter().map(|server| server.cancel_key()).collect();
-        self.cancel.set_active(&keys);
-        let job = self.job(call, plan);
-        let done = run(&mut self.client, servers.iter_mut().collect(), &job).await;
-        if servers.iter().any(|server| !server.is_in_step()) {
-            self.stop_running().await;
-        }
-        for server in servers {
-            self.give_back(server);
-        }
-        done
+        self.scatter_rows(call, plan).await
     }
 
-    async fn scatter_in_transaction(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
-        let mut positions = Vec::with_capacity(plan.shards.len());
-        for shard in plan.shards.iter() {
-            positions.push(self.enlist(shard, if plan.locks { Role::Locker } else { Role::Reader }).await?);
-        }
-        for position in &positions {
-            self.flush_member(*position).await?;
-        }
-        let job = self.job(call, plan);
-        let order: Vec<ShardId> = plan.shards.iter().collect();
-        let mut members: Vec<_> = self
-            .transaction
-            .members
-            .iter_mut()
-            .map(|member| &mut member.server)
-            .filter(|server| plan.shards.contains(server.shard()))
-            .collect();
-        members.sort_by_key(|server| order.iter().position(|shard| *shard == server.shard()));
-        run(&mut self.client, members, &job).await
+    async fn scatter_rows(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
+        let job = Job { call, plan, context: self.merge_context(&call.text) };
+        let role = if plan.locks { Role::Locker } else { Role::Reader };
+        let task = Task { call, statement: &plan.statement, shards: plan.shards, role };
+        let rows = self.fan_out(task, async |client, streams| merge(client, streams, &job).await).await?;
+        backend::write_command_complete(self.client.output(), &format!("SELECT {rows}"));
+        Ok(())
     }
 
     /// Ends the transaction that locking reads over several shards need, with which their locks go.
@@ -101,11 +57,6 @@ impl Link {
         }
     }
 
-    fn job<'a>(&self, call: &'a Call, plan: &'a Scatter) -> Job<'a> {
-        let cancel = self.cancel.process();
-        Job { call, plan, context: self.merge_context(&call.text), worker: Rc::clone(&self.worker), cancel }
-    }
-
     /// Returns what the merge must know of the session.
     pub(super) fn merge_context(&self, text: &str) -> MergeContext {
         MergeContext {
@@ -114,27 +65,6 @@ impl Link {
             group_rows_max: self.worker.limits().group_rows,
         }
     }
-}
-
-/// Sends the statement everywhere, merges, and leaves every server at rest.
-async fn run(client: &mut Client, servers: Vec<&mut Server>, job: &Job<'_>) -> Result<(), Failure> {
-    let mut streams: Vec<Stream<'_>> =
-        servers.into_iter().map(|server| Stream { server, ended: false, ready: false }).collect();
-    for stream in &mut streams {
-        job.call.write(stream.server.out(), &job.plan.statement);
-        stream.server.flush().await?;
-    }
-    let merged = merge(client, &mut streams, job).await;
-    if matches!(merged, Err(Failure::Client(_) | Failure::Server(_))) {
-        return merged.map(|_| ());
-    }
-    if merged.is_err() && streams.iter().any(|stream| !stream.ended && !stream.ready) {
-        job.worker.proxy.cancels.cancel_process(job.cancel).await;
-    }
-    drain(client, &mut streams).await?;
-    let rows = merged?;
-    backend::write_command_complete(client.output(), &format!("SELECT {rows}"));
-    Ok(())
 }
 
 async fn merge(client: &mut Client, streams: &mut [Stream<'_>], job: &Job<'_>) -> Result<u64, Failure> {
@@ -169,19 +99,12 @@ async fn merge(client: &mut Client, streams: &mut [Stream<'_>], job: &Job<'_>) -
 /// Reads up to a shard's RowDescription.
 async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec<Field>, Failure> {
     loop {
-        let (kind, frame) = forward::next_frame(client, stream.server).await?;
-        match kind {
-            b'T' => return backend::row_description(&frame[5..]).map_err(|error| Failure::Refused(error.into())),
-            b'E' => return Err(Failure::Shard { frame }),
-            b'N' | b'S' | b'A' => {
-                forward::note_parameter(stream.server, &frame);
-                client.output().extend_from_slice(&frame);
+        match stream.next(client).await? {
+            (b'T', frame) => {
+                return backend::row_description(&frame[HEADER_BYTES..])
+                    .map_err(|error| Failure::Refused(error.into()));
             }
-            b'Z' => {
-                stream.ready = true;
-                forward::note_ready(stream.server, &frame)?;
-                return Err(no_rows().into());
-            }
+            (b'Z', _) => return Err(no_rows().into()),
             _ => {}
         }
     }
@@ -189,39 +112,14 @@ async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec
 
 /// Returns a shard's next DataRow body, `None` after its last.
 async fn next_row(client: &mut Client, stream: &mut Stream<'_>) -> Result<Option<Bytes>, Failure> {
-    if stream.ended {
-        return Ok(None);
-    }
-    loop {
-        let (kind, frame) = forward::next_frame(client, stream.server).await?;
-        match kind {
-            b'D' => return Ok(Some(frame.slice(5..))),
-            b'C' => {
-                stream.ended = true;
-                return Ok(None);
-            }
-            b'E' => return Err(Failure::Shard { frame }),
-            b'N' | b'S' | b'A' => {
-                forward::note_parameter(stream.server, &frame);
-                client.output().extend_from_slice(&frame);
-            }
+    while !stream.has_ended() {
+        match stream.next(client).await? {
+            (b'D', frame) => return Ok(Some(frame.slice(HEADER_BYTES..))),
+            (b'Z', _) => return Err(no_rows().into()),
             _ => {}
         }
     }
-}
-
-/// Brings every server to rest: what it still sends is read and dropped.
-async fn drain(client: &mut Client, streams: &mut [Stream<'_>]) -> Result<(), Failure> {
-    for stream in streams {
-        while !stream.ready {
-            let (kind, frame) = forward::next_frame(client, stream.server).await?;
-            if kind == b'Z' {
-                stream.ready = true;
-                forward::note_ready(stream.server, &frame)?;
-            }
-        }
-    }
-    Ok(())
+    Ok(None)
 }
 
 /// Returns the columns that the client gets of what the shards send.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use postgres_protocol::escape::escape_identifier;
+
 use super::date_style::combined;
 
 /// A session's settings as SQL text, by lower-case name.
@@ -170,7 +172,7 @@ fn push_statement(sql: &mut String, name: &str, value: &str) {
 
 /// Quotes a setting's name part by part: `my.setting` is two identifiers.
 pub(super) fn quoted_name(name: &str) -> String {
-    let parts: Vec<String> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+    let parts: Vec<String> = name.split('.').map(escape_identifier).collect();
     parts.join(".")
 }
 
@@ -183,10 +185,7 @@ pub(super) fn set_value(name: &str, value: &str) -> String {
     let list = if is_name_list(name) { names_in(value) } else { None };
     match list.as_deref() {
         Some([]) | None => quoted_value(value),
-        Some(names) => {
-            let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
-            names.iter().map(quoted).collect::<Vec<_>>().join(", ")
-        }
+        Some(names) => names.iter().map(|name| escape_identifier(name)).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::{GenericClient, Transaction};
+use postgres_protocol::escape::escape_identifier;
 use serde::de::IgnoredAny;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState as PgState;
 
 use super::error::Error;
-use super::literal::identifier;
 
 /// One captured statement's rows, as `shardloom.capture` wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +214,7 @@ async fn write(
 ) -> Result<Missing, tokio_postgres::Error> {
     let key = list(&target.key, "");
     let matches =
-        target.key.iter().map(|k| format!("t.{0} = last.{0}", identifier(k))).collect::<Vec<_>>().join(" AND ");
+        target.key.iter().map(|k| format!("t.{0} = last.{0}", escape_identifier(k))).collect::<Vec<_>>().join(" AND ");
     let images = format!(
         "WITH typed AS MATERIALIZED (SELECT e.n AS shardloom_n, e.dead AS shardloom_dead, r.* \
          FROM unnest($1::bigint[], $2::bool[], $3::text[]) AS e (n, dead, image) \
@@ -236,7 +236,7 @@ async fn write(
     let sets: Vec<String> = columns
         .iter()
         .filter(|column| !target.key.contains(column) && !target.identity.contains(*column))
-        .map(|column| format!("{0} = excluded.{0}", identifier(column)))
+        .map(|column| format!("{0} = excluded.{0}", escape_identifier(column)))
         .collect();
     let on_conflict = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
     let upsert = format!(
@@ -250,7 +250,7 @@ async fn write(
 }
 
 fn list(columns: &[String], prefix: &str) -> String {
-    columns.iter().map(|column| format!("{prefix}{}", identifier(column))).collect::<Vec<_>>().join(", ")
+    columns.iter().map(|column| format!("{prefix}{}", escape_identifier(column))).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the events that make the copies of these rows what home has now: home wins.

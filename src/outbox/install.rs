@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use postgres_protocol::escape::escape_identifier;
+
 use super::error::Error;
 use super::handle::Outbox;
-use super::literal::identifier;
 use crate::rules::IdLayout;
 use crate::types::ShardId;
 
@@ -74,7 +75,7 @@ impl Outbox {
                 tracing::warn!(shard = self.store.name(shard), role, "role does not exist, nothing granted");
                 continue;
             }
-            let role = identifier(role);
+            let role = escape_identifier(role);
             let grants = format!(
                 "GRANT USAGE ON SCHEMA shardloom TO {role}; GRANT INSERT ({LEDGER_COLUMNS}) ON shardloom.ledger TO {role}; \
                  GRANT INSERT (txid, home) ON shardloom.inbox TO {role}; \

@@ -1,4 +1,4 @@
-//! Literals and identifiers for SQL that is sent over a client's connection: right in any `search_path`, with
+//! Literals for SQL that is sent over a client's connection: right in any `search_path`, with
 //! `standard_conforming_strings` on or off, and in any `client_encoding`, because they are ASCII only.
 
 use std::fmt::Write;
@@ -32,11 +32,6 @@ pub(super) fn text_array<'a>(items: impl IntoIterator<Item = &'a str>) -> String
     format!("ARRAY[{}]::pg_catalog.text[]", items.join(","))
 }
 
-/// Returns `name` as a quoted identifier.
-pub(super) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,11 +44,6 @@ mod tests {
     #[test]
     fn every_character_becomes_ascii() {
         assert_eq!(literal("ü😀"), r"E'\u00FC\U0001F600'");
-    }
-
-    #[test]
-    fn identifiers_double_their_quotes() {
-        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What operators do: try again, skip, copy again; each change is audited with its reason.
 
+use postgres_protocol::escape::escape_identifier;
+
 use super::error::Error;
 use super::handle::Outbox;
 use super::marks::Verdict;
@@ -75,7 +77,7 @@ impl Outbox {
         actor: &str,
     ) -> Result<usize, Error> {
         let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-        let relation = format!("{}.{}", super::literal::identifier(schema), super::literal::identifier(name));
+        let relation = format!("{}.{}", escape_identifier(schema), escape_identifier(name));
         self.audit(home, actor, "resync", &format!("{table} on {}", self.store.name(target)), "", "", reason).await?;
         self.resync_whole(home, target, &relation).await
     }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use postgres_protocol::escape::escape_identifier;
+
 use super::error::Error;
 use super::handle::Outbox;
-use super::literal::{identifier, literal};
+use super::literal::literal;
 use crate::rules::{IdLayout, OnDead};
 use crate::types::ShardId;
 
@@ -94,7 +96,7 @@ impl Outbox {
         let rows = transaction.query(INSTALLED, &[]).await.map_err(&at)?;
         let installed: BTreeSet<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         for (relation, trigger) in installed.iter().filter(|key| !desired.contains_key(*key)) {
-            let drop = format!("DROP TRIGGER {} ON {relation}", identifier(trigger));
+            let drop = format!("DROP TRIGGER {} ON {relation}", escape_identifier(trigger));
             transaction.batch_execute(&drop).await.map_err(&at)?;
         }
         for (_, create) in desired.iter().filter(|(key, _)| !installed.contains(*key)) {

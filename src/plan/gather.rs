@@ -12,7 +12,7 @@ use super::plan_types::{Fetch, Gather, Plan, Statement};
 use super::read;
 use crate::rules::{Distribution, OnMissingKey};
 use crate::sql::{Facts, Scanner, TableName, Token, TokenKind, identifier, splice};
-use crate::types::{Refusal, ShardId, ShardSet};
+use crate::types::{Refusal, ShardSet};
 
 /// Refusals of the other ways that gathering can mend.
 const MENDED: [&str; 9] = [
@@ -48,12 +48,10 @@ const NOT_OF_COPIES: [&str; 16] = [
 ];
 
 /// PostgreSQL's functions beyond the immutable ones that look at no table and at nothing that a shard has of its own.
-const BESIDES_IMMUTABLE: [&str; 19] = [
+const BESIDES_IMMUTABLE: [&str; 17] = [
     "grouping",
     "array_to_json",
     "clock_timestamp",
-    "concat",
-    "concat_ws",
     "gen_random_uuid",
     "json_agg",
     "json_object_agg",
@@ -345,10 +343,5 @@ impl Gather {
     pub fn shards(&self) -> ShardSet {
         let fetched = self.fetches.iter().flat_map(|fetch| fetch.shards.iter());
         fetched.chain([self.home]).collect::<ShardSet>()
-    }
-
-    /// Tells whether a shard's rows of a table have to be brought to home.
-    pub fn brings(fetch: &Fetch, shard: ShardId, home: ShardId) -> bool {
-        shard != home && fetch.shards.contains(shard)
     }
 }

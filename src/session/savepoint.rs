@@ -1,5 +1,7 @@
 //! Savepoints, on every shard of the transaction; a shard that joins later gets those that are open.
 
+use postgres_protocol::escape::escape_identifier;
+
 use crate::execute::{Block, Failure};
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
@@ -9,7 +11,7 @@ use super::conversation::Session;
 impl Session {
     pub(super) async fn savepoint(&mut self, name: &str) -> Result<(), Failure> {
         self.need_block("SAVEPOINT")?;
-        let quoted = quoted(name);
+        let quoted = escape_identifier(name);
         self.on_members(&format!("SAVEPOINT {quoted}")).await?;
         let settings = self.link.settings.clone();
         if !self.link.transaction.savepoint(&quoted, settings) {
@@ -24,7 +26,7 @@ impl Session {
     pub(super) async fn release(&mut self, name: &str) -> Result<(), Failure> {
         self.need_block("RELEASE SAVEPOINT")?;
         let position = self.find_savepoint(name)?;
-        self.on_members(&format!("RELEASE SAVEPOINT {}", quoted(name))).await?;
+        self.on_members(&format!("RELEASE SAVEPOINT {}", escape_identifier(name))).await?;
         self.link.transaction.release(position);
         self.extended.release_portals(position);
         backend::write_command_complete(self.link.client.output(), "RELEASE");
@@ -34,7 +36,7 @@ impl Session {
     pub(super) async fn rollback_to(&mut self, name: &str) -> Result<(), Failure> {
         self.need_block("ROLLBACK TO SAVEPOINT")?;
         let position = self.find_savepoint(name)?;
-        self.on_members(&format!("ROLLBACK TO SAVEPOINT {}", quoted(name))).await?;
+        self.on_members(&format!("ROLLBACK TO SAVEPOINT {}", escape_identifier(name))).await?;
         self.link.settings = self.link.transaction.rollback_to(position);
         self.link.forget_applied_settings();
         self.extended.forget_portals_inside(position);
@@ -51,7 +53,7 @@ impl Session {
     }
 
     fn find_savepoint(&self, name: &str) -> Result<usize, Failure> {
-        self.link.transaction.find_savepoint(&quoted(name)).ok_or_else(|| {
+        self.link.transaction.find_savepoint(&escape_identifier(name)).ok_or_else(|| {
             Refusal::new(SqlState::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")).into()
         })
     }
@@ -62,9 +64,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// Quotes a name that was folded already.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

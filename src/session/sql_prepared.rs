@@ -18,12 +18,10 @@ use crate::wire::{backend, frame};
 
 use super::control::not_yet;
 use super::conversation::Session;
-use super::extended::{Held, row_part, with_formats};
+use super::extended::{Held, USER_TYPES, row_part, with_formats};
 
 /// The name of the statement that lets a server evaluate values; clients' statements have other names there.
 const EVALUATION: &str = "shardloom_arguments";
-/// Types that users made begin here; their numbers differ from shard to shard, so each server finds them out itself.
-const USER_TYPES: u32 = 16_384;
 /// The longest description that is read; a statement has 65,535 parameters at most.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -103,18 +103,18 @@ pub(super) fn is_shallow(text: &str) -> bool {
     true
 }
 
+/// Returns a parser for PostgreSQL's SQL that keeps within the stack.
+pub(super) fn parser() -> Parser<'static> {
+    recursive::set_minimum_stack_size(STACK_LEFT);
+    let options = ParserOptions::new().with_unescape(false);
+    Parser::new(&PostgreSqlDialect {}).with_recursion_limit(RECURSION_LIMIT).with_options(options)
+}
+
 fn parse(text: &str) -> Result<Statement, Unreadable> {
     if !is_shallow(text) {
         return Err(Unreadable::Syntax(format!("more than {OPERATORS_MAX} operators")));
     }
-    recursive::set_minimum_stack_size(STACK_LEFT);
-    let options = ParserOptions::new().with_unescape(false);
-    let parsed = Parser::new(&PostgreSqlDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .with_options(options)
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_statements());
-    match parsed {
+    match parser().try_with_sql(text).and_then(|mut parser| parser.parse_statements()) {
         Ok(mut statements) if statements.len() == 1 => statements.pop().ok_or(Unreadable::Statement),
         Ok(_) => Err(Unreadable::Statement),
         Err(error) => Err(Unreadable::Syntax(error.to_string())),

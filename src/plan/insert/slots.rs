@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use postgres_protocol::escape::escape_identifier;
+
 use crate::plan::catalog::Table;
 use crate::rules::{IdRule, RuleSet, TableRule};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source};
@@ -221,5 +223,5 @@ pub fn quoted(name: &str) -> String {
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && !name.starts_with("current_")
         && name != "session_user";
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if plain { name.to_owned() } else { escape_identifier(name) }
 }

@@ -23,7 +23,7 @@ use super::cursors::OpenCursor;
 pub(super) use describe::{row_part, with_formats};
 use pipeline::Step;
 use portal::Portal;
-pub(super) use told::Held;
+pub(super) use told::{Held, USER_TYPES};
 use undo::Undo;
 
 /// The most portals that one client may hold in a transaction.

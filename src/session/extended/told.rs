@@ -46,8 +46,8 @@ pub(in super::super) struct Told {
 const UNTOLD: u64 = 0;
 /// The client was told what holds in a transaction that changed tables, and perhaps nowhere else.
 const UNSURE: u64 = u64::MAX;
-/// Types that users made begin here; their numbers differ from shard to shard.
-const USER_TYPES: u32 = 16_384;
+/// Types that users made begin here; their numbers differ from shard to shard, so that each server finds them out.
+pub(in crate::session) const USER_TYPES: u32 = 16_384;
 
 impl Told {
     /// Notes the answer to Describe; what is still to come of a pipeline with an unnamed statement needs no note.

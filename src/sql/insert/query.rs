@@ -5,14 +5,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{ObjectName, ObjectNamePart, Query, Statement, Visit, Visitor};
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Tokenizer;
 
 use super::cell::cell;
 use super::cursor::{Cursor, split, split_commas};
 use super::facts::{Cell, CellValue, SelectItem, SimpleSelect};
 use crate::sql::name::{TableName, identifier};
-use crate::sql::read::is_shallow;
+use crate::sql::read::{is_shallow, parser};
 use crate::sql::scan::{Token, TokenKind};
 
 /// Words that make a SELECT more than plain, wherever they stand outside parentheses.
@@ -51,7 +50,7 @@ pub fn relations(text: &str, tokens: &[Token], target: &TableName) -> Option<(Ve
     }
     let masked = mask_overriding(text, tokens);
     let parsed = Tokenizer::new(&PostgreSqlDialect {}, &masked).with_unescape(false).tokenize_with_location().ok()?;
-    let statements = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(parsed).parse_statements().ok()?;
+    let statements = parser().with_tokens_with_locations(parsed).parse_statements().ok()?;
     let [statement] = statements.as_slice() else { return None };
     let mut found = Relations::default();
     let visited: ControlFlow<()> = statement.visit(&mut found);
