@@ -112,6 +112,7 @@ fn catalog() -> &'static Catalog {
             ("regions".to_owned(), table(&["id", "name"])),
         ]),
         functions: HashMap::new(),
+        routines: HashMap::new(),
     })
 }
 
@@ -135,6 +136,10 @@ fn table(names: &[&str]) -> Table {
         checks: Vec::new(),
         user_triggers: false,
         kind: TableKind::Table,
+        reads: Vec::new(),
+        calls: Vec::new(),
+        parents: Vec::new(),
+        definition: None,
     }
 }
 

@@ -34,7 +34,7 @@ pub fn compare(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
 fn holds(rules: &RuleSet, rule: &TableRule, shard: &str) -> bool {
     let Some(id) = rules.shard_by_name(shard) else { return false };
     match &rule.distribution {
-        Distribution::Sharded { .. } => rules.placement.shards().contains(id),
+        Distribution::Sharded { group, .. } => rules.shards_of_group(*group).contains(id),
         Distribution::Reference { .. } => true,
         Distribution::Single { shard } => *shard == id,
     }

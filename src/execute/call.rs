@@ -27,7 +27,7 @@ pub struct Call {
 }
 
 /// What Parse and Bind said.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Arguments {
     /// Parameter types as declared in Parse; may be shorter than `values`, 0 means undeclared.
     pub types: Vec<u32>,
@@ -59,6 +59,11 @@ impl Call {
             Statement::Original => &self.text,
             Statement::Rewritten { sql, .. } => sql,
         }
+    }
+
+    /// Returns the types of the parameters that `statement` has, as far as they are declared.
+    pub fn types(&self, statement: &Statement) -> Vec<u32> {
+        self.resolve(statement).types
     }
 
     /// Appends the messages that run `statement` on a server, up to the ReadyForQuery they cause.

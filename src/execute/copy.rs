@@ -105,7 +105,7 @@ impl Link {
 
     async fn copy_split(&mut self, call: &Call, plan: &CopyPlan) -> Result<String, Failure> {
         let mut split = Split { plan, parts: Vec::new(), columns: 0, begun: false, ended: false, done: false };
-        let shards = self.snapshot.rules.placement.shards();
+        let shards = self.snapshot.rules.shards_of_group(plan.group);
         for shard in shards.iter() {
             split.parts.push((shard, self.enlist(shard, Role::Part).await?, 0));
         }

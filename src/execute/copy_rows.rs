@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 
 use crate::plan::{CopyPlan, key_from_binary, key_from_text};
+use crate::rules::RuleSet;
 use crate::types::{KeyValue, Refusal, ShardId, SqlState};
 use crate::wire::copy_binary::{self, CopyBinaryError, Next};
 use crate::wire::{copy_text, frontend};
@@ -98,9 +99,10 @@ impl Link {
     }
 
     async fn send_row(&mut self, split: &mut Split<'_>, key: &KeyValue, row: &[u8]) -> Result<(), Failure> {
-        let shard = self.snapshot.rules.shard_of(split.plan.key_type, key);
+        let shard = self.snapshot.rules.shard_of(split.plan.group, key);
+        let shard = shard.ok_or_else(|| split.placed(no_place(split.plan, &self.snapshot.rules)))?;
         let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
-        let (_, position, rows) = part.expect("the parts are all shards of the placement");
+        let (_, position, rows) = part.expect("the parts are all shards of the group");
         *rows += 1;
         let server = &mut self.transaction.members[*position].server;
         frontend::write_copy_data(server.out(), row);
@@ -151,6 +153,10 @@ fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<KeyValue, Refusal> {
 
 fn null_key(plan: &CopyPlan) -> Refusal {
     Refusal::new(SqlState::NOT_NULL_VIOLATION, format!("NULL sharding key for table \"{}\"", plan.table))
+}
+
+fn no_place(plan: &CopyPlan, rules: &RuleSet) -> Refusal {
+    crate::plan::insert::no_place(&plan.table, &plan.key, &rules.group(plan.group).name)
 }
 
 fn misread(error: CopyBinaryError) -> Refusal {

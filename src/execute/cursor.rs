@@ -17,7 +17,7 @@ use super::call::Call;
 use super::failure::Failure;
 use super::forward;
 use super::link::{Link, Role};
-use super::scatter::visible;
+use super::scatter::{for_shards, visible};
 
 /// The most rows that one shard is asked for at once; fewer where the client wants fewer.
 const PORTION_ROWS_MAX: usize = 1_000;
@@ -58,7 +58,7 @@ impl Link {
         }
         for shard in plan.shards.iter() {
             let server = self.server_of(shard)?;
-            call.write_bound(server.out(), &plan.statement, &portal);
+            for_shards(call, plan).write_bound(server.out(), &plan.statement, &portal);
             frontend::write_sync(server.out());
             server.flush().await?;
         }

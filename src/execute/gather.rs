@@ -20,7 +20,7 @@ use super::forward::{self, Passing, Tag};
 use super::link::{Link, Role};
 
 /// Rows wait for home up to this much before they are sent; 64 KiB is where larger writes stop paying.
-const FORWARD_BYTES: usize = 64 * 1024;
+pub(super) const FORWARD_BYTES: usize = 64 * 1024;
 /// Copies from so many rows on get statistics: a wrong plan costs more than ANALYZE.
 const ANALYZED_ROWS: u64 = 1_000;
 /// Asks whether the session has made something of its own on a connection.
@@ -44,8 +44,19 @@ impl Link {
         if plan.reads_reference {
             self.wait_for_own_writes(plan.home).await?;
         }
-        let mut scratch = self.borrow(plan.home).await?;
-        let done = self.gather_on(&mut scratch, call, plan, own_writes).await;
+        self.on_scratch(async |link, scratch| link.gather_on(scratch, call, plan, own_writes).await).await
+    }
+
+    /// Works on a connection of home that is not the transaction's, in a transaction of its own that is rolled back.
+    pub(super) async fn on_scratch<W>(&mut self, work: W) -> Result<(), Failure>
+    where
+        W: AsyncFnOnce(&mut Self, &mut Server) -> Result<(), Failure>,
+    {
+        let mut scratch = self.borrow(self.snapshot.rules.home).await?;
+        let done = match scratch.simple(&self.opening()).await {
+            Ok(_) => work(self, &mut scratch).await,
+            Err(error) => Err(error.into()),
+        };
         if scratch.is_in_step() {
             // The copies go with the transaction. A connection on which that fails is closed.
             let _ = scratch.simple("ROLLBACK").await;
@@ -118,7 +129,6 @@ impl Link {
     ) -> Result<(), Failure> {
         let room = self.worker.limits().gather_rows as u64;
         let mut copies = Copies { plan, room, own_writes };
-        scratch.simple(&self.opening()).await?;
         for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {
             self.copy_table(scratch, fetch, &mut copies).await?;
         }
@@ -327,7 +337,7 @@ async fn pipe(
 }
 
 /// Waits until a server asks for rows or has ended its COPY; returns its error, after which it is at rest.
-async fn turn(client: &mut Client, to: &mut Server) -> Result<Option<Bytes>, Failure> {
+pub(super) async fn turn(client: &mut Client, to: &mut Server) -> Result<Option<Bytes>, Failure> {
     let mut error = None;
     loop {
         let (kind, frame) = forward::next_frame(client, to).await?;

@@ -21,6 +21,7 @@ mod forward;
 mod function_call;
 mod gather;
 mod harmless;
+mod home_merge;
 mod link;
 mod lock_wait;
 mod meanings;

@@ -1,5 +1,8 @@
 //! A read over several shards: rows stream through the merge, the first error stops all.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::merge::{Column, MergeContext, Merger, Step};
@@ -7,9 +10,9 @@ use crate::plan::Scatter;
 use crate::sql;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend::{self, Field};
-use crate::wire::frame::HEADER_BYTES;
+use crate::wire::frame::{self, HEADER_BYTES};
 
-use super::call::Call;
+use super::call::{Arguments, Call};
 use super::client::Client;
 use super::failure::Failure;
 use super::fan_out::{Stream, Task};
@@ -38,12 +41,50 @@ impl Link {
     }
 
     async fn scatter_rows(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
-        let job = Job { call, plan, context: self.merge_context(&call.text) };
+        let context = self.merge_context(&call.text);
+        if plan.merge.compares() && (self.transaction.is_open() || !context.text_is_bytewise) {
+            // Asked before: a read that is cut short would fail the transaction.
+            let fields = self.columns(call, plan).await?;
+            if let Err(refusal) = merger(plan, &fields, context) {
+                return Box::pin(self.merge_on_home(call, plan, &fields, refusal)).await;
+            }
+        }
+        self.scatter_now(call, plan, context).await
+    }
+
+    async fn scatter_now(&mut self, call: &Call, plan: &Scatter, context: MergeContext) -> Result<(), Failure> {
+        let job = Job { call, plan, context };
         let role = if plan.locks { Role::Locker } else { Role::Reader };
-        let task = Task { call, statement: &plan.statement, shards: plan.shards, role };
-        let rows = self.fan_out(task, async |client, streams| merge(client, streams, &job).await).await?;
-        backend::write_command_complete(self.client.output(), &format!("SELECT {rows}"));
-        Ok(())
+        let sent = for_shards(call, plan);
+        let task = Task { call: &sent, statement: &plan.statement, shards: plan.shards, role };
+        let mut unmerged = None;
+        let work =
+            async |client: &mut Client, streams: &mut [Stream<'_>]| merge(client, streams, &job, &mut unmerged).await;
+        match (self.fan_out(task, work).await, unmerged) {
+            (Ok(rows), _) => {
+                backend::write_command_complete(self.client.output(), &format!("SELECT {rows}"));
+                Ok(())
+            }
+            (Err(Failure::Refused(refusal)), Some(fields)) if !self.transaction.is_open() => {
+                Box::pin(self.merge_on_home(call, plan, &fields, refusal)).await
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    /// Asks a shard for the columns that it will send.
+    async fn columns(&mut self, call: &Call, plan: &Scatter) -> Result<Vec<Field>, Failure> {
+        let shard = plan.shards.least().unwrap_or(self.snapshot.rules.home);
+        let (sql, types) = (call.sql(&plan.statement), call.types(&plan.statement));
+        let described = self.describe_on(shard, sql, &types, 0).await?;
+        let given = call.arguments.as_ref().map_or(&[][..], |arguments| &arguments.result_formats);
+        let formats = plan.merge.shard_formats(given);
+        let mut fields = described_fields(&described)?;
+        for (at, field) in fields.iter_mut().enumerate() {
+            let one_for_all = if formats.len() == 1 { 0 } else { at };
+            field.format = formats.get(one_for_all).copied().unwrap_or(0);
+        }
+        Ok(fields)
     }
 
     /// Ends the transaction that locking reads over several shards need, with which their locks go.
@@ -67,15 +108,51 @@ impl Link {
     }
 }
 
-async fn merge(client: &mut Client, streams: &mut [Stream<'_>], job: &Job<'_>) -> Result<u64, Failure> {
+/// Returns the columns that ParameterDescription and RowDescription, one after the other, speak of.
+fn described_fields(frames: &[u8]) -> Result<Vec<Field>, Refusal> {
+    let parameters = frame::header(frames, frames.len())?.map_or(0, |header| header.length);
+    let rows = frames.get(parameters + HEADER_BYTES..).ok_or_else(no_rows)?;
+    Ok(backend::row_description(rows)?)
+}
+
+/// Returns the call as the shards get it: with a result format for each column that they send.
+pub(super) fn for_shards<'a>(call: &'a Call, plan: &Scatter) -> Cow<'a, Call> {
+    match &call.arguments {
+        Some(own) if own.result_formats.len() > 1 => {
+            let result_formats = plan.merge.shard_formats(&own.result_formats);
+            let arguments = Arguments { result_formats, ..Arguments::clone(own) };
+            Cow::Owned(Call { arguments: Some(Rc::new(arguments)), ..call.clone() })
+        }
+        Some(_) | None => Cow::Borrowed(call),
+    }
+}
+
+/// Makes the merge of what the shards send; refuses what cannot be compared here.
+fn merger(plan: &Scatter, fields: &[Field], context: MergeContext) -> Result<Merger, Refusal> {
+    let columns: Vec<Column> =
+        fields.iter().map(|field| Column { type_oid: field.type_oid, format: field.format }).collect();
+    let merge = plan.merge.clone().resolved(columns.len());
+    Merger::new(&merge, &columns, plan.shards.len(), context)
+}
+
+/// Merges the rows; `unmerged` gets the columns if they cannot be compared here.
+async fn merge(
+    client: &mut Client,
+    streams: &mut [Stream<'_>],
+    job: &Job<'_>,
+    unmerged: &mut Option<Vec<Field>>,
+) -> Result<u64, Failure> {
     let mut fields = Vec::new();
     for stream in streams.iter_mut() {
         fields = description(client, stream).await?;
     }
-    let columns: Vec<Column> =
-        fields.iter().map(|field| Column { type_oid: field.type_oid, format: field.format }).collect();
-    let merge = job.plan.merge.clone().resolved(columns.len());
-    let mut merger = Merger::new(&merge, &columns, streams.len(), job.context)?;
+    let mut merger = match merger(job.plan, &fields, job.context) {
+        Ok(merger) => merger,
+        Err(refusal) => {
+            *unmerged = Some(fields);
+            return Err(refusal.into());
+        }
+    };
     if job.call.describe {
         backend::write_row_description(client.output(), &visible(&merger, &fields));
     }

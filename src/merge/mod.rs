@@ -18,6 +18,7 @@ mod number;
 mod ordered;
 mod row;
 mod spec;
+mod sql;
 #[cfg(test)]
 mod tests;
 

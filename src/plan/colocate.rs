@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::context::{Context, Values};
+use super::hidden::{self, Called};
 use super::key::each_value;
 use crate::rules::{Distribution, GroupId, RuleSet, UnlistedTables};
 use crate::sql::{Binding, Column, Edge, Facts, Relation, RelationIndex, TableName};
@@ -59,6 +60,8 @@ pub(super) struct Located {
     /// Tables that live on one shard.
     pub(super) fixed: Vec<(String, ShardId)>,
     pub(super) references: Vec<String>,
+    /// What its functions do.
+    pub(super) called: Called,
 }
 
 type Node = (RelationIndex, String);
@@ -66,8 +69,8 @@ type Node = (RelationIndex, String);
 /// The deepest nesting of subqueries through which a key's type is followed; deeper ones are not told.
 const NESTING_MAX: usize = 8;
 
-/// Places every relation of `facts` and finds what binds the sharded ones.
-pub(super) fn locate(facts: &Facts, context: &Context<'_>) -> Result<Located, Refusal> {
+/// Places every relation of `facts`, what `called` functions need, and finds what binds the sharded ones.
+pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Result<Located, Refusal> {
     let mut located = Located::default();
     let mut keys: HashMap<RelationIndex, (GroupId, &str)> = HashMap::new();
     for (index, relation) in facts.relations.iter().enumerate() {
@@ -75,9 +78,15 @@ pub(super) fn locate(facts: &Facts, context: &Context<'_>) -> Result<Located, Re
         match place(context.rules, table)? {
             Place::Sharded { group, key } => drop(keys.insert(index, (group, key))),
             Place::Reference => located.references.push(table.to_string()),
-            Place::On(shard) => located.fixed.push((table.to_string(), shard)),
+            Place::On(shard) => {
+                located.fixed.push((table.to_string(), shard));
+                if context.rules.table(&table.rule_key()).is_none() {
+                    hidden::locate(table, context, &mut located)?;
+                }
+            }
         }
     }
+    located.call(called);
     let mut order: Vec<_> = keys.iter().map(|(relation, (group, key))| (*relation, *group, *key)).collect();
     order.sort_by_key(|(relation, ..)| *relation);
     let graph = Graph { facts, keys };
@@ -96,6 +105,16 @@ pub(super) fn locate(facts: &Facts, context: &Context<'_>) -> Result<Located, Re
         });
     }
     Ok(located)
+}
+
+impl Located {
+    /// Adds what the functions need to the tables.
+    fn call(&mut self, called: Called) {
+        self.fixed.extend(called.fixed);
+        self.references.extend(called.references);
+        self.called.writes |= called.writes;
+        self.called.acts = self.called.acts.take().or(called.acts);
+    }
 }
 
 struct Graph<'a> {
@@ -194,7 +213,7 @@ impl Keyed {
         for binding in &self.bindings {
             let mut set = ShardSet::new();
             let mut add = |value| {
-                set.insert(rules.shard_of(self.key_type, &value));
+                set.extend(rules.shard_of(self.group, &value));
             };
             let mut all = binding.slots.iter();
             if all.all(|slot| each_value(slot, self.key_type, values, &mut add)) {

@@ -1,10 +1,12 @@
 //! COPY: rows for a sharded table are split by key in a stream; everything else goes to the one shard that it names.
 
-use crate::rules::{Distribution, OnMissingKey, RuleSet, TableRule};
+use crate::rules::{Distribution, GroupId, OnMissingKey, RuleSet, TableRule};
 use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode};
 
 use super::catalog::Catalog;
+use super::context::Context;
+use super::hidden;
 use super::insert::{missing_key, quoted, reference_mode, target_table, unlisted, unnamed_columns};
 use super::key::binary_fits;
 use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
@@ -13,28 +15,35 @@ use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 ///
 /// # Errors
 /// 0A000 for what is not available over shards, 23502 if the sharding key is not among the columns.
-pub fn plan(text: &str, head: &CopyHead, rules: &RuleSet, catalog: &Catalog) -> Result<Plan, Refusal> {
-    let Some(table) = &head.table else { return query(text, head, rules) };
+pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let Context { rules, catalog } = *context;
+    let Some(table) = &head.table else { return query(text, head, context) };
     let name = table.rule_key();
     let rule = rules.table(&name);
     match rule.map(|rule| &rule.distribution) {
         Some(Distribution::Sharded { group, key }) => {
-            let group = rules.group(*group);
+            let group_id = *group;
+            let group = rules.group(group_id);
             if head.direction == CopyDirection::ToStdout {
                 if group.missing_key.read == OnMissingKey::Reject {
                     return Err(super::read::missing_key(&name, key));
                 }
                 let CopyOptions { format, header, .. } = head.options;
-                return Ok(Plan::CopyOut(CopyOut { shards: rules.placement.shards(), format, header }));
+                return Ok(Plan::CopyOut(CopyOut { shards: rules.shards_of_group(group_id), format, header }));
             }
-            sharded(&Sharded { text, head, rule, name: &name, key, key_type: group.key_type, catalog }).map(Plan::Copy)
+            let key_type = group.key_type;
+            let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
+            sharded(&copy).map(Plan::Copy)
         }
         Some(Distribution::Reference { home, multi_shard }) => {
             let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
             Ok(Plan::Direct(direct(*home, head, rule, &name, Some(mode))))
         }
         Some(Distribution::Single { shard }) => Ok(Plan::Direct(direct(*shard, head, rule, &name, None))),
-        None => Ok(Plan::Direct(direct(unlisted(table, rules)?, head, rule, &name, None))),
+        None => {
+            hidden::relation(table, context)?;
+            Ok(Plan::Direct(direct(unlisted(table, rules)?, head, rule, &name, None)))
+        }
     }
 }
 
@@ -76,6 +85,7 @@ struct Sharded<'a> {
     rule: Option<&'a TableRule>,
     name: &'a str,
     key: &'a str,
+    group: GroupId,
     key_type: KeyType,
     catalog: &'a Catalog,
 }
@@ -90,7 +100,9 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     let (statement, id_tag) = with_id(copy, &columns)?;
     Ok(CopyPlan {
         statement,
+        key: copy.key.to_owned(),
         key_position,
+        group: copy.group,
         key_type: copy.key_type,
         binary: copy.head.options.format == CopyFormat::Binary,
         delimiter: delimiter(copy.head)?,
@@ -181,12 +193,13 @@ fn delimiter(head: &CopyHead) -> Result<u8, Refusal> {
 }
 
 /// `COPY (query) TO`: on home, if no name in the query is a table of the rules.
-fn query(text: &str, head: &CopyHead, rules: &RuleSet) -> Result<Plan, Refusal> {
+fn query(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let rules = context.rules;
     let inner = head.query.clone().and_then(|span| text.get(span)).unwrap_or("");
     let names: Vec<String> = Scanner::new(inner).filter_map(|token| identifier(inner, token)).collect();
     let is_listed = |name: &&String| {
         let ruled = |listed: &String| listed == *name || listed.ends_with(&format!(".{name}"));
-        rules.tables.keys().any(ruled)
+        rules.tables.keys().any(ruled) || hidden::named(name, context)
     };
     if let Some(name) = names.iter().find(is_listed) {
         return Err(Refusal::unsupported(
@@ -219,7 +232,7 @@ mod tests {
 
     fn planned(text: &str, catalog: &Catalog) -> Result<Plan, Refusal> {
         let Some(Utility::Copy(head)) = utility(text) else { panic!("{text}") };
-        plan(text, &head, &fixture::rules(), catalog)
+        plan(text, &head, &Context { rules: &fixture::rules(), catalog })
     }
 
     fn copy(text: &str) -> CopyPlan {

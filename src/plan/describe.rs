@@ -43,7 +43,7 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines
         }
         Plan::Copy(copy) => {
-            let mut lines = vec![format!("Copy split by key over {}", names(rules.placement.shards(), rules))];
+            let mut lines = vec![format!("Copy split by key over {}", names(rules.shards_of_group(copy.group), rules))];
             lines.extend(statement(&copy.statement));
             lines.extend(effect(&copy.effect));
             lines

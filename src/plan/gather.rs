@@ -107,7 +107,9 @@ pub(super) fn plan(
     values: &Values<'_>,
     refusal: Refusal,
 ) -> Result<Plan, Refusal> {
-    if !MENDED.contains(&refusal.reason) || facts.locks || facts.nested_write || !runs_anywhere(facts, context) {
+    let acts = located.called.acts.is_some();
+    if !MENDED.contains(&refusal.reason) || facts.locks || facts.nested_write || acts || !runs_anywhere(facts, context)
+    {
         return Err(refusal);
     }
     let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
@@ -155,7 +157,7 @@ fn fetches(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Option<Ve
             continue;
         }
         let shards = match &rule.distribution {
-            Distribution::Sharded { .. } => context.rules.placement.shards(),
+            Distribution::Sharded { group, .. } => context.rules.shards_of_group(*group),
             Distribution::Reference { .. } => [context.rules.home].into_iter().collect(),
             Distribution::Single { shard } => [*shard].into_iter().collect(),
         };

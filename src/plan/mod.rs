@@ -12,6 +12,7 @@ mod describe;
 mod explain;
 mod gather;
 mod grouped;
+mod hidden;
 pub mod insert;
 mod key;
 mod limit;

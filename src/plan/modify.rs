@@ -3,6 +3,7 @@
 use super::classify::{redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
+use super::hidden::Called;
 use super::key::{Decoded, decode};
 use super::plan_types::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect};
 use super::read;
@@ -34,8 +35,8 @@ enum Home {
 
 impl Modify {
     /// Places the tables and refuses what no values can make right.
-    pub(super) fn read(text: &str, facts: Facts, context: &Context<'_>) -> Result<Self, Refusal> {
-        let located = locate(&facts, context)?;
+    pub(super) fn read(text: &str, facts: Facts, called: Called, context: &Context<'_>) -> Result<Self, Refusal> {
+        let located = locate(&facts, called, context)?;
         let target = facts.relations.iter().position(|relation| relation.target);
         let table = target.and_then(|index| facts.relations[index].table.clone());
         let (Some(index), Some(target)) = (target, table) else {
@@ -138,7 +139,7 @@ impl Modify {
             None if group.missing_key.write == OnMissingKey::Reject => {
                 return Err(read::missing_key(&target.table, &target.key));
             }
-            None => context.rules.placement.shards(),
+            None => context.rules.shards_of_group(target.group),
         };
         self.check_key(target, shards.only(), context, values)?;
         self.many(target, shards, context, values)
@@ -158,7 +159,7 @@ impl Modify {
             )
             .with_reason("multi_shard_rejected"));
         }
-        if !read::is_known(&self.facts.functions) {
+        if !read::is_known(&self.facts.functions) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
                 format!("Bind the sharding key \"{}\" to one value.", target.key),
@@ -194,7 +195,7 @@ impl Modify {
         for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
             let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
             let stays = match new {
-                Some(Decoded::Value(value)) => shard == Some(context.rules.shard_of(target.key_type, &value)),
+                Some(Decoded::Value(value)) => shard.is_some() && shard == context.rules.shard_of(target.group, &value),
                 Some(Decoded::Nothing | Decoded::Unknown) | None => false,
             };
             if !stays {

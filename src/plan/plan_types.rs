@@ -215,8 +215,12 @@ pub struct CopyPlan {
     pub table: String,
     /// What each shard runs.
     pub statement: Statement,
+    /// The sharding key's column.
+    pub key: String,
     /// Position of the sharding key among the copied columns.
     pub key_position: usize,
+    /// The table's group, whose algorithm has the shards.
+    pub group: crate::rules::GroupId,
     /// The key's type.
     pub key_type: crate::types::KeyType,
     /// Whether the rows are in binary format.

@@ -1,12 +1,13 @@
 //! `prepare` reads a statement once; `Prepared::plan` answers each execution.
 
-use super::colocate::{Located, locate};
+use super::colocate::{Located, Place, locate, place};
 use super::context::{Context, Values};
 use super::explain::Explain;
+use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::{copy, gather, modify, read, utility};
-use crate::sql::insert::ReadError;
+use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
 };
@@ -63,8 +64,9 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     }
     match sql::utility(text) {
         Some(Utility::Copy(head)) => {
-            let plan = copy::plan(text, &head, context.rules, context.catalog).map_err(named)?;
-            return Ok(fixed(text, plan));
+            let called = hidden::called(text, context)?;
+            let plan = copy::plan(text, &head, context).map_err(named)?;
+            return Ok(fixed(text, with_called(plan, &called, context)?));
         }
         Some(utility) => return Ok(fixed(text, utility::plan(text, &utility, context)?)),
         None => {}
@@ -73,7 +75,8 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
         let explain = Explain::read(text, inner, analyze, context)?;
         return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain) });
     }
-    if let Some(insert) = insertion(text, context) {
+    let called = hidden::called(text, context)?;
+    if let Some(insert) = insertion(text, &called, context) {
         return insert;
     }
     let facts = match sql::read(text) {
@@ -82,14 +85,14 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     };
     let body = match facts.kind {
         StatementKind::Insert => return unreadable(text, context),
-        StatementKind::Merge => return merge(text, &facts, context),
+        StatementKind::Merge => return merge(text, &facts, &called, context),
         StatementKind::Select => {
-            let located = locate(&facts, context)?;
+            let located = locate(&facts, called, context)?;
             read::check(&facts, &located, context)?;
             Body::Read(Box::new(located), Box::new(facts))
         }
         StatementKind::Update | StatementKind::Delete => {
-            Body::Modify(Box::new(modify::Modify::read(text, facts, context)?))
+            Body::Modify(Box::new(modify::Modify::read(text, facts, called, context)?))
         }
     };
     Ok(Prepared { text: text.to_owned(), body })
@@ -157,7 +160,7 @@ fn pass(shard: ShardId, effect: Option<WriteEffect>) -> Plan {
 }
 
 /// Reads an INSERT; `None` if the text is none.
-fn insertion(text: &str, context: &Context<'_>) -> Option<Result<Prepared, PrepareError>> {
+fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Result<Prepared, PrepareError>> {
     let first = Scanner::new(text).next()?;
     if !first.is_word(text, "insert") && !first.is_word(text, "with") {
         return None;
@@ -173,6 +176,9 @@ fn insertion(text: &str, context: &Context<'_>) -> Option<Result<Prepared, Prepa
             });
         }
     };
+    if let Err(refusal) = check_hidden(&facts, called, context) {
+        return Some(Err(refusal.into()));
+    }
     let insert = PreparedInsert::new(text, facts, context.rules, context.catalog);
     Some(match insert {
         Ok(insert) => Ok(Prepared { text: text.to_owned(), body: Body::Insert(Box::new(insert)) }),
@@ -180,9 +186,37 @@ fn insertion(text: &str, context: &Context<'_>) -> Option<Result<Prepared, Prepa
     })
 }
 
+/// Refuses an INSERT into or from what is more than it says.
+fn check_hidden(facts: &InsertFacts, called: &Called, context: &Context<'_>) -> Result<(), Refusal> {
+    for table in facts.relations.iter().chain([&facts.table]) {
+        if context.rules.table(&table.rule_key()).is_none() {
+            hidden::relation(table, context)?;
+        }
+    }
+    let shard = match place(context.rules, &facts.table)? {
+        Place::Sharded { .. } => None,
+        Place::Reference => Some(modify::reference_home(context.rules, &facts.table)),
+        Place::On(shard) => Some(shard),
+    };
+    called.check(shard, context.rules)
+}
+
+/// Adds what functions do to a plan whose text nobody reads closely.
+fn with_called(plan: Plan, called: &Called, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let Plan::Direct(mut direct) = plan else {
+        called.check(None, context.rules)?;
+        return Ok(plan);
+    };
+    called.check(Some(direct.shard), context.rules)?;
+    if called.writes && direct.effect.is_none() {
+        direct.effect = Some(modify::hinted_effect(context.rules));
+    }
+    Ok(Plan::Direct(direct))
+}
+
 /// Takes over the reason code of a refusal of INSERT or COPY.
 fn named(refusal: Refusal) -> Refusal {
-    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY];
+    let known = [insert::MISSING_SHARDING_KEY, insert::COMPUTED_SHARDING_KEY, insert::UNMAPPED_SHARDING_KEY];
     match known.into_iter().find(|code| insert::reason(&refusal) == Some(code)) {
         Some(code) => refusal.with_reason(code),
         None => refusal,
@@ -213,7 +247,10 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
 /// What cannot be read goes to home as it is if no token names a table of the rules.
 fn unreadable(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     match named_table(text, context) {
-        None => Ok(fixed(text, pass(context.rules.home, Some(modify::hinted_effect(context.rules))))),
+        None => {
+            hidden::called(text, context)?.check(Some(context.rules.home), context.rules)?;
+            Ok(fixed(text, pass(context.rules.home, Some(modify::hinted_effect(context.rules)))))
+        }
         Some(table) => Err(PrepareError::Unreadable(
             Refusal::unsupported(
                 format!("this syntax cannot be routed for table \"{table}\""),
@@ -226,14 +263,15 @@ fn unreadable(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErro
 
 /// Returns the first word that may be a table of the rules; a name in Unicode escapes may be any.
 fn named_table(text: &str, context: &Context<'_>) -> Option<String> {
-    let listed = |name: &str| context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name));
+    let ruled = |name: &str| context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name));
+    let listed = |name: &str| ruled(name) || hidden::named(name, context);
     Scanner::new(text).find_map(|token| match token.kind {
         TokenKind::UnicodeIdentifier => Some(token.text(text).to_owned()),
         _ => identifier(text, token).filter(|name| listed(name)),
     })
 }
 
-fn merge(text: &str, facts: &Facts, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+fn merge(text: &str, facts: &Facts, called: &Called, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
     let named = tables.iter().find(|table| context.rules.table(&table.rule_key()).is_some());
     if let Some(table) = named {
@@ -241,6 +279,10 @@ fn merge(text: &str, facts: &Facts, context: &Context<'_>) -> Result<Prepared, P
         let refusal = Refusal::unsupported(format!("MERGE is not available for table \"{table}\""), hint);
         return Err(refusal.with_reason("merge").into());
     }
+    for table in &tables {
+        hidden::relation(table, context)?;
+    }
+    called.check(Some(context.rules.home), context.rules)?;
     let effect = modify::effect(text, context, tables.iter().map(ToString::to_string).collect(), None);
     Ok(fixed(text, pass(context.rules.home, Some(effect))))
 }

@@ -2,7 +2,8 @@
 
 use super::colocate::Located;
 use super::context::{Context, Values};
-use super::plan_types::{Direct, Plan, Scatter, Statement};
+use super::hidden;
+use super::plan_types::{Direct, Plan, Scatter, Statement, WriteEffect};
 use super::scatter;
 use crate::rules::OnMissingKey;
 use crate::sql::Facts;
@@ -115,15 +116,9 @@ pub(super) fn is_known(functions: &[String]) -> bool {
     functions.iter().all(|function| KNOWN_FUNCTIONS.contains(&function.as_str()))
 }
 
-/// Functions whose state lives on home alone: sequences, advisory locks, notifications.
-const HOME_FUNCTIONS: [&str; 5] = ["nextval", "setval", "currval", "lastval", "pg_notify"];
-
 /// Refuses functions whose state lives on home where the statement runs on another shard.
 pub(super) fn check_home(facts: &Facts, shard: ShardId, context: &Context<'_>) -> Result<(), Refusal> {
-    let homely = |name: &&String| {
-        let lock = name.starts_with("pg_advisory") || name.starts_with("pg_try_advisory");
-        lock || HOME_FUNCTIONS.contains(&name.as_str())
-    };
+    let homely = |name: &&String| hidden::is_of_home(name, context.catalog);
     match facts.functions.iter().find(homely) {
         Some(name) if shard != context.rules.home => Err(Refusal::unsupported(
             format!("{name}() works on {} only", context.rules.shard(context.rules.home).name),
@@ -167,9 +162,8 @@ pub(super) fn direct(
     let shard = needed.only().unwrap_or(context.rules.home);
     check_home(facts, shard, context)?;
     let free = needed.is_empty() && located.fixed.is_empty() && located.keyed.is_empty();
-    let writes = facts.locks || facts.nested_write || !is_known(&facts.functions);
-    let holds = facts.locks || facts.nested_write;
-    let effect = holds.then(|| super::modify::lock_effect(located, context.rules));
+    let writes = facts.locks || facts.nested_write || !calls_nothing_else(facts, located);
+    let effect = effect(facts, located, context);
     Ok(Some(Plan::Direct(Direct {
         shard,
         statement: Statement::Original,
@@ -177,6 +171,18 @@ pub(super) fn direct(
         anywhere: free && !writes,
         reads_reference: !located.references.is_empty(),
     })))
+}
+
+/// Tells whether all functions are harmless on any shard: known, and not hidden by one of the user's that acts.
+fn calls_nothing_else(facts: &Facts, located: &Located) -> bool {
+    is_known(&facts.functions) && located.called.acts.is_none()
+}
+
+/// What a read holds or writes: row locks, what functions do.
+fn effect(facts: &Facts, located: &Located, context: &Context<'_>) -> Option<WriteEffect> {
+    let writes = located.called.writes.then(|| super::modify::hinted_effect(context.rules));
+    let holds = facts.locks || facts.nested_write;
+    writes.or_else(|| holds.then(|| super::modify::lock_effect(located, context.rules)))
 }
 
 /// Returns the shards whose rows matter; `None` if some sharded table is not bound.
@@ -237,13 +243,13 @@ pub(super) fn scatter(
     if bound.is_none() && context.rules.group(keyed.group).missing_key.read == OnMissingKey::Reject {
         return Err(missing_key(&keyed.table, &keyed.key));
     }
-    let mut shards = bound.unwrap_or_else(|| context.rules.placement.shards());
+    let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
         shards.insert(context.rules.home);
     }
-    if !is_known(&facts.functions) {
+    if !calls_nothing_else(facts, located) {
         let unknown = facts.functions.iter().find(|function| !is_known(std::slice::from_ref(*function)));
-        let name = unknown.map_or("", String::as_str);
+        let name = unknown.or(located.called.acts.as_ref()).map_or("", String::as_str);
         return Err(Refusal::unsupported(
             format!("function {name}() is not known to be the same on every shard of table \"{}\"", keyed.table),
             format!("Bind the sharding key \"{}\" to one value.", keyed.key),
@@ -268,7 +274,7 @@ fn one(shards: ShardSet, located: &Located, facts: &Facts, context: &Context<'_>
     Plan::Direct(Direct {
         shard: shards.only().unwrap_or(context.rules.home),
         statement: Statement::Original,
-        effect: facts.locks.then(|| super::modify::lock_effect(located, context.rules)),
+        effect: effect(facts, located, context),
         anywhere: false,
         reads_reference: !located.references.is_empty(),
     })

@@ -23,7 +23,7 @@ fn shards(plan: &Plan) -> ShardSet {
 /// Returns the names of the shards that a plan asks, in the order of the topology.
 pub fn shard_names(plan: &Plan, rules: &RuleSet) -> Vec<String> {
     let asked = match plan {
-        Plan::Copy(_) => rules.placement.shards(),
+        Plan::Copy(copy) => rules.shards_of_group(copy.group),
         Plan::Direct(_)
         | Plan::Scatter(_)
         | Plan::Gather(_)
@@ -75,7 +75,7 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
         Plan::Scatter(scatter) => scatter.shards.iter().map(|shard| on(shard, &scatter.statement)).collect(),
         Plan::Gather(gather) => vec![on(gather.home, &gather.statement)],
         Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
-        Plan::Copy(copy) => rules.placement.shards().iter().map(|shard| on(shard, &copy.statement)).collect(),
+        Plan::Copy(copy) => rules.shards_of_group(copy.group).iter().map(|shard| on(shard, &copy.statement)).collect(),
         Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &Statement::Original)).collect(),
         Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),
     }

@@ -2,6 +2,7 @@
 //!
 //! `{a}` and `{c}` are keys on s1, `{b}` is one on s2; home is s0, and no key of the cases lives there.
 
+mod algorithms;
 mod cases;
 mod deep;
 mod values;
@@ -11,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::*;
 use crate::merge::{Combine, MergeSpec, Output};
 use crate::rules::{
-    Distribution, GroupId, IdRules, MissingKey, MultiShardRule, OnDead, OnMissingKey, Placement, RuleMode, RuleSet,
-    Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    Algorithm, Distribution, GroupId, IdRules, MissingKey, MultiShardRule, OnDead, OnMissingKey, Placement, RuleMode,
+    RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
 };
 use crate::sql::literals;
 use crate::types::{KeyType, KeyValue, Refusal, ShardId};
@@ -23,6 +24,7 @@ pub(super) fn rules() -> RuleSet {
     let group = |name: &str, key_type, read, write, mode| TableGroup {
         name: name.into(),
         key_type,
+        algorithm: Algorithm::Hash,
         missing_key: MissingKey { read, write },
         multi_shard: multi_shard(mode),
     };
@@ -62,7 +64,8 @@ pub(super) fn rules() -> RuleSet {
 
 /// Finds the keys that the cases name.
 fn keys(rules: &RuleSet) -> [i64; 3] {
-    let on = |shard| (1..).filter(move |key| rules.shard_of(KeyType::BigInt, &KeyValue::Int(*key)) == ShardId(shard));
+    let shard_of = |key| rules.shard_of(GroupId(0), &KeyValue::Int(key));
+    let on = |shard| (1..).filter(move |key| shard_of(*key) == Some(ShardId(shard)));
     let mut first = on(1);
     [first.next().expect("a key"), on(2).next().expect("a key"), first.next().expect("a key")]
 }

@@ -2,6 +2,7 @@
 
 use super::colocate::{Place, place};
 use super::context::Context;
+use super::hidden;
 use super::modify::{hinted_effect, mode_of, reference_home};
 use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
 use crate::rules::RuleSet;
@@ -16,7 +17,14 @@ pub(super) fn plan(text: &str, utility: &Utility, context: &Context<'_>) -> Resu
         Utility::Vacuum { tables } | Utility::Analyze { tables } => on_tables(tables, false, context),
         Utility::Lock { tables, .. } => on_tables(tables, true, context),
         Utility::Ddl(ddl) => schema(text, ddl, context),
-        Utility::Do | Utility::Call => code(text, context),
+        Utility::Do | Utility::Call => {
+            let bodies = sql::literals(text);
+            let bodies = bodies.iter().filter_map(|body| sql::literal_value(text, body));
+            for part in bodies.chain([text.into()]) {
+                hidden::called(&part, context)?.check(Some(context.rules.home), context.rules)?;
+            }
+            code(text, context)
+        }
         Utility::Server => Ok(at(context.rules.home, None)),
     }
 }
@@ -60,6 +68,9 @@ fn whereabouts(tables: &[TableName], context: &Context<'_>) -> Result<Whereabout
     let mut shared: Option<&TableName> = None;
     let mut fixed: Option<(&TableName, ShardId)> = None;
     for table in tables {
+        if context.rules.table(&table.rule_key()).is_none() {
+            hidden::part(table, context)?;
+        }
         match place(context.rules, table)? {
             Place::Sharded { .. } | Place::Reference => shared = shared.or(Some(table)),
             Place::On(shard) => match fixed {
@@ -88,6 +99,10 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
     let rules = context.rules;
     if let Some(query) = ddl.query {
         check_query(text, query, ddl, context)?;
+        hidden::called(text.get(query..).unwrap_or(""), context)?.check(Some(rules.home), rules)?;
+    }
+    if ddl.verb == DdlVerb::Refresh {
+        ddl.tables.iter().try_for_each(|view| hidden::relation(view, context).map(|_| ()))?;
     }
     if ddl.temporary {
         check_hidden(ddl, rules)?;
@@ -146,6 +161,7 @@ fn check_query(text: &str, query: usize, ddl: &Ddl, context: &Context<'_>) -> Re
     let names = sql::Scanner::new(part).filter_map(|token| sql::identifier(part, token));
     let facts: Option<Facts> = sql::read(part).ok();
     let known = |name: &str| match rules.tables.iter().find(|(table, _)| table.rsplit('.').next() == Some(name)) {
+        None if hidden::named(name, context) => true,
         Some((_, rule)) => {
             !matches!(rule.distribution, crate::rules::Distribution::Single { shard } if shard == rules.home)
         }
@@ -183,7 +199,7 @@ fn in_transaction(ddl: &Ddl) -> bool {
 fn code(text: &str, context: &Context<'_>) -> Result<Plan, Refusal> {
     let known = |word: &str| {
         let named = |table: &String| table.rsplit('.').next() == Some(word);
-        context.rules.tables.keys().any(named)
+        !word.is_empty() && (context.rules.tables.keys().any(named) || hidden::named(word, context))
     };
     let word = |byte: char| !(byte.is_alphanumeric() || byte == '_');
     let lower = text.to_lowercase();

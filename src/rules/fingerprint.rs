@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::{Distribution, RuleSet, TableRule};
+use super::{Algorithm, Distribution, RuleSet, TableRule};
 
 /// Bytes of the SHA-256 that the version keeps: enough to tell rule sets apart, short enough for a ledger row.
 const VERSION_BYTES: usize = 8;
@@ -43,7 +43,12 @@ fn canonical(rules: &RuleSet) -> String {
 
 fn groups(rules: &RuleSet) -> Vec<String> {
     let line = |group: &super::TableGroup| {
-        format!("group {:?} {:?} {:?} {:?}", group.name, group.key_type, group.missing_key, group.multi_shard)
+        let settings = (&group.missing_key, &group.multi_shard);
+        let line = format!("group {:?} {:?} {:?} {:?}", group.name, group.key_type, settings.0, settings.1);
+        match &group.algorithm {
+            Algorithm::Hash => line,
+            other => format!("{line} {other:?}"),
+        }
     };
     rules.groups.iter().map(line).collect()
 }

@@ -1,8 +1,10 @@
 //! Rule files: text in, one checked [`RuleSet`] or all diagnostics out. Pure: reading files is the caller's work.
 //!
 //! `shapes` declares the keys, `parse` reads the documents, `topology`, `ids` and `tables` turn them into the types of
-//! `ruleset`, `hash` finds the shard of a key.
+//! `ruleset`, `algorithm` finds the shard of a key, `hash`
+//! its bucket.
 
+mod algorithm;
 mod fingerprint;
 mod formats;
 mod golden;
@@ -20,6 +22,7 @@ mod topology;
 #[cfg(test)]
 mod tests;
 
+pub use algorithm::Algorithm;
 pub use hash::partition_hash;
 pub use ids::standard_layout;
 pub use parse::{Parsed, RuleFile};

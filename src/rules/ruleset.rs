@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::types::{BucketId, KeyType, ShardId};
+use super::Algorithm;
+use crate::types::{BucketId, KeyType, ShardId, ShardSet};
 
 /// One immutable snapshot of the sharding truth.
 #[derive(Debug, Clone)]
@@ -46,6 +47,7 @@ pub struct Shard {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     owners: Vec<ShardId>,
+    shards: ShardSet,
 }
 
 /// An index into [`RuleSet::groups`].
@@ -59,6 +61,8 @@ pub struct TableGroup {
     pub name: String,
     /// The type of the sharding key in every table of the group.
     pub key_type: KeyType,
+    /// How a key finds its shard.
+    pub algorithm: Algorithm,
     /// What a statement without a key does.
     pub missing_key: MissingKey,
     /// How writes over several shards commit.
@@ -240,7 +244,8 @@ impl Placement {
     /// Makes a placement; `owners[bucket]` is the owner. The caller has checked that it is not empty.
     pub fn new(owners: Vec<ShardId>) -> Self {
         assert!(!owners.is_empty(), "a topology has at least one bucket");
-        Self { owners }
+        let shards = owners.iter().copied().collect();
+        Self { owners, shards }
     }
 
     /// Returns the number of buckets.
@@ -254,8 +259,8 @@ impl Placement {
     }
 
     /// Returns the shards that own at least one bucket.
-    pub fn shards(&self) -> crate::types::ShardSet {
-        self.owners.iter().copied().collect()
+    pub fn shards(&self) -> ShardSet {
+        self.shards
     }
 }
 

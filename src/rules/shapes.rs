@@ -99,14 +99,24 @@ const TABLE_GROUP: Record = Record {
         Field::required("key", Shape::Record(&KEY), "The sharding key that all tables of the group share."),
         Field::optional(
             "algorithm",
-            Shape::Choice { words: &["hash"], later: &["mod", "range", "list", "interval", "composite", "lookup"] },
-            "How a key finds its bucket; hash (PostgreSQL's partition hash) by default.",
+            Shape::Choice { words: &["hash", "mod"], later: &["range", "list", "interval", "composite", "lookup"] },
+            "How a key finds its shard; hash (PostgreSQL's partition hash) by default.",
         ),
+        Field::optional("mod", Shape::Record(&MOD), "Parameters of algorithm: mod."),
         Field::required("tables", Shape::Map(&Shape::Record(&TABLE)), "The tables of the group, by name."),
         Field::optional("missing_key", Shape::Record(&MISSING_KEY), "What statements without the key do."),
         Field::optional("multi_shard", Shape::Record(&MULTI_SHARD), "How writes over several shards commit."),
         Field::optional("tests", TESTS, "Golden routing cases."),
     ],
+};
+
+const MOD: Record = Record {
+    what: "mod",
+    fields: &[Field::optional(
+        "shards",
+        Shape::List(&Shape::Name),
+        "The shard of each remainder from 0; without it the key modulo the buckets is a bucket.",
+    )],
 };
 
 const KEY: Record = Record {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::algorithm::algorithm;
 use super::settings::{Owner, missing_key, multi_shard};
 use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, ids, names};
 use crate::types::{KeyType, ShardId};
@@ -53,9 +54,11 @@ impl<'a> Tables<'a> {
         for entry in tables.map(Node::entries).unwrap_or_default() {
             self.add_sharded(entry, group, findings);
         }
+        let key_type = key_type(document);
         self.groups.push(TableGroup {
             name: name.to_owned(),
-            key_type: key_type(document),
+            key_type,
+            algorithm: algorithm(document, key_type, self.topology, findings),
             missing_key: missing_key(document.get("missing_key")),
             multi_shard: multi_shard(document.get("multi_shard"), Owner::Group, findings),
         });

@@ -61,6 +61,11 @@ impl ShardSet {
         (self.len() == 1).then(|| ShardId(self.0.trailing_zeros() as u16))
     }
 
+    /// Returns the shard with the least number; `None` if there is none.
+    pub fn least(&self) -> Option<ShardId> {
+        self.iter().next()
+    }
+
     /// Returns the shards that are in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
         Self(self.0 & other.0)

@@ -30,6 +30,7 @@ statement_files! {
     merged_reads
     gathered_reads
     known_wrong_answers
+    hidden
     inserts
     changes
     schema_changes

@@ -3,6 +3,7 @@
 //! Each area is a file here or in `tests/parts/`; `support/` has the servers, databases, the proxy and the clients.
 
 mod admin;
+mod algorithms;
 mod cancel_keys;
 mod changed_columns;
 mod chaos;
@@ -22,6 +23,7 @@ mod encryption;
 mod function_calls;
 mod fuzz;
 mod gather;
+mod home_merge;
 mod hostile;
 mod ledger;
 mod lent;

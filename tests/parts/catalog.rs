@@ -23,6 +23,12 @@ create unique index on orders (lower(region::text), user_id);
 create function touch() returns trigger language plpgsql as 'begin return new; end';
 create trigger touch before insert on orders for each row execute function touch();
 create view shown as select order_id from orders;
+create table parts(like orders) partition by range (order_id);
+create table parts_one partition of parts default;
+create function looks(o catalog_part.orders) returns bigint language sql stable as 'select count(*) from orders';
+create function standard() returns bigint stable begin atomic select count(*) from orders; end;
+create aggregate own_sum(int) (sfunc = int4pl, stype = int);
+create materialized view counted as select catalog_part.standard() as n;
 create function steady(int) returns int language sql immutable as 'select 1';
 create function steady(text) returns int language sql stable as 'select 1';
 reset search_path;
@@ -63,6 +69,20 @@ pub async fn the_catalog_is_read_as_it_was_created(client: &Client) {
     let regions = catalog.table("catalog_part.regions").expect("the table is listed");
     assert!(!regions.column("name").expect("listed").collation_is_default && !regions.user_triggers);
     assert_eq!(catalog.table("catalog_part.shown").expect("the view is listed").kind, TableKind::View);
+    assert_eq!(catalog.table("catalog_part.shown").expect("listed").reads, ["catalog_part.orders"]);
+    assert!(
+        catalog.table("catalog_part.shown").expect("listed").definition.as_deref().unwrap_or("").contains("order_id")
+    );
+    assert_eq!(catalog.table("catalog_part.counted").expect("listed").calls, ["standard"]);
+    assert_eq!(catalog.table("catalog_part.parts").expect("listed").reads, ["catalog_part.parts_one"]);
+    assert_eq!(catalog.table("catalog_part.parts_one").expect("listed").parents, ["catalog_part.parts"]);
+    let routine = |name: &str| &catalog.routines[&format!("catalog_part.{name}")];
+    assert_eq!(
+        (routine("looks").names.as_slice(), routine("looks").of_row),
+        ([String::from("orders")].as_slice(), true)
+    );
+    assert_eq!(routine("standard").names, ["orders"]);
+    assert!(!catalog.routines.contains_key("catalog_part.touch") && routine("own_sum").names.is_empty());
     assert_eq!(catalog.volatility("steady"), Volatility::Stable);
     assert_eq!(catalog.volatility("upper"), Volatility::Immutable);
     assert_eq!(catalog.volatility("now"), Volatility::Stable);

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use super::routine::{Source, routines};
 use super::{Catalog, Check, Column, ForeignKey, Table, TableKind, Volatility};
 
-/// Returns rows of two text columns, `kind` and `value` (JSON): one `database` row, one `functions` row, one `table`
-/// row per user table. Temporary tables, extension members' schemas and `shardloom` are left out as far as they are
+/// Returns rows of two text columns, `kind` and `value` (JSON): one `database` row, one `functions` row, one `routine`
+/// row per function of the user's that has a body to read, one `table` row per user table. Temporary tables, extension members' schemas and `shardloom` are left out as far as they are
 /// not user schemas.
 pub const CATALOG_QUERY: &str = r#"
 with relation as (
@@ -28,6 +29,28 @@ from (select p.proname::text, case max(case p.provolatile when 'v' then 2 when '
                           when 2 then 'v' when 1 then 's' else 'i' end as worst
       from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where n.nspname <> 'shardloom' group by p.proname) f
+union all
+select 'routine', json_build_object(
+  'name', case when n.nspname = 'public' then p.proname::text else n.nspname || '.' || p.proname end,
+  'language', l.lanname,
+  'source', case when p.prokind = 'a' then (select concat_ws(' ', g.aggtransfn, g.aggfinalfn, g.aggcombinefn,
+                                              g.aggmtransfn, g.aggmfinalfn)
+                                            from pg_catalog.pg_aggregate g where g.aggfnoid = p.oid)
+                 when p.prosrc = '' then pg_catalog.pg_get_functiondef(p.oid)
+                 else p.prosrc end,
+  'uses', case when p.prosrc = '' then (select coalesce(json_agg(distinct coalesce(r.relname, q.proname)), '[]')
+      from pg_catalog.pg_depend d
+      left join pg_catalog.pg_class r on d.refclassid = 'pg_catalog.pg_class'::regclass and r.oid = d.refobjid
+      left join pg_catalog.pg_proc q on d.refclassid = 'pg_catalog.pg_proc'::regclass and q.oid = d.refobjid
+      where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid
+        and coalesce(r.oid, q.oid) is not null) end,
+  'volatile', p.provolatile = 'v',
+  'of_row', p.pronargs = 1 and (select t.typtype = 'c' from pg_catalog.pg_type t where t.oid = p.proargtypes[0]))::text
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+join pg_catalog.pg_language l on l.oid = p.prolang
+where n.nspname not in ('pg_catalog', 'information_schema', 'shardloom')
+  and (p.prokind = 'a' or l.lanname not in ('c', 'internal'))
+  and p.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
 union all
 select 'table', json_build_object(
   'name', r.name,
@@ -62,6 +85,20 @@ select 'table', json_build_object(
                      join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.number),
       'definition', case when c.contype = 'c' then pg_catalog.pg_get_constraintdef(c.oid) end)), '[]')
     from pg_catalog.pg_constraint c where c.conrelid = r.oid and c.contype in ('p', 'u', 'x', 'f', 'c')),
+  'reads', (select coalesce(json_agg(f.name), '[]') from relation f where f.oid in (
+      select d.refobjid from pg_catalog.pg_rewrite w
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = w.oid
+      where w.ev_class = r.oid and r.relkind in ('v', 'm') and d.refobjid <> r.oid
+        and d.refclassid = 'pg_catalog.pg_class'::regclass
+      union select h.inhrelid from pg_catalog.pg_inherits h where h.inhparent = r.oid)),
+  'calls', (select coalesce(json_agg(distinct p.proname), '[]') from pg_catalog.pg_rewrite w
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = w.oid
+      join pg_catalog.pg_proc p on d.refclassid = 'pg_catalog.pg_proc'::regclass and p.oid = d.refobjid
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname <> 'pg_catalog'
+      where w.ev_class = r.oid and r.relkind in ('v', 'm')),
+  'parents', (select coalesce(json_agg(f.name), '[]') from pg_catalog.pg_inherits h
+      join relation f on f.oid = h.inhparent where h.inhrelid = r.oid),
+  'definition', case r.relkind when 'v' then pg_catalog.pg_get_viewdef(r.oid) end,
   'user_triggers', exists (select 1 from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where t.tgrelid = r.oid and not t.tgisinternal and n.nspname <> 'shardloom')
@@ -97,6 +134,10 @@ struct TableRow {
     columns: Vec<ColumnRow>,
     unique: Vec<Vec<String>>,
     constraints: Vec<ConstraintRow>,
+    reads: Vec<String>,
+    calls: Vec<String>,
+    parents: Vec<String>,
+    definition: Option<String>,
     user_triggers: bool,
 }
 
@@ -130,6 +171,7 @@ impl Catalog {
     /// Names the first row that does not decode.
     pub fn from_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, CatalogError> {
         let mut catalog = Self::empty();
+        let mut sources: Vec<Source> = Vec::new();
         for (kind, value) in rows {
             let wrong = |source| CatalogError::Value { kind: kind.to_owned(), source };
             match kind {
@@ -137,6 +179,7 @@ impl Catalog {
                     catalog.database_collation_is_c = serde_json::from_str::<DatabaseRow>(value).map_err(wrong)?.c;
                 }
                 "functions" => catalog.functions = functions(serde_json::from_str(value).map_err(wrong)?),
+                "routine" => sources.push(serde_json::from_str(value).map_err(wrong)?),
                 "table" => {
                     let row: TableRow = serde_json::from_str(value).map_err(wrong)?;
                     catalog.tables.insert(row.name.clone(), table(row));
@@ -144,6 +187,7 @@ impl Catalog {
                 other => return Err(CatalogError::Kind(other.to_owned())),
             }
         }
+        catalog.routines = routines(sources, &catalog.tables);
         Ok(catalog)
     }
 }
@@ -162,6 +206,10 @@ fn table(row: TableRow) -> Table {
         checks: Vec::new(),
         user_triggers: row.user_triggers,
         kind: table_kind(&row.kind),
+        reads: row.reads,
+        calls: row.calls,
+        parents: row.parents,
+        definition: row.definition,
     };
     for constraint in row.constraints {
         add_constraint(&mut table, constraint);
@@ -220,7 +268,7 @@ mod tests {
         {"name":"x","type":"x","columns":["order_id"],"table":null,"referenced":[],"definition":null},
         {"name":"fk","type":"f","columns":["region"],"table":"regions","referenced":["id"],"definition":null},
         {"name":"ck","type":"c","columns":["order_id"],"table":null,"referenced":[],"definition":"CHECK (true)"}],
-        "user_triggers":true}"#;
+        "reads":["old"],"calls":["f"],"parents":["all"],"definition":null,"user_triggers":true}"#;
 
     #[test]
     fn rows_become_tables() {
@@ -228,6 +276,7 @@ mod tests {
         let catalog = Catalog::from_rows(rows).unwrap();
         let table = catalog.table("orders").unwrap();
         assert!(catalog.database_collation_is_c && table.user_triggers && table.exclusion);
+        assert_eq!((&table.reads[0][..], &table.calls[0][..], &table.parents[0][..]), ("old", "f", "all"));
         assert_eq!(table.unique, [["order_id", ""]]);
         assert_eq!(table.foreign_keys[0].table, "regions");
         assert_eq!(table.checks[0].definition, "CHECK (true)");

@@ -2,9 +2,11 @@
 //! [`CATALOG_QUERY`] and hand the rows to [`Catalog::from_rows`].
 
 mod load;
+mod routine;
 mod types;
 mod volatility;
 
 pub use load::{CATALOG_QUERY, CatalogError};
+pub use routine::{Routine, is_of_one_server};
 pub use types::{Catalog, Check, Column, ForeignKey, Table, TableKind};
 pub use volatility::Volatility;

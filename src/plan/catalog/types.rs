@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Volatility;
+use super::{Routine, Volatility};
 
 /// The user tables and functions of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Catalog {
     pub tables: HashMap<String, Table>,
     /// The worst volatility of all functions of a name; empty when nothing was loaded.
     pub functions: HashMap<String, Volatility>,
+    /// Functions that users wrote in SQL or a procedural language, by the name that rules would use.
+    pub routines: HashMap<String, Routine>,
 }
 
 /// One table.
@@ -35,6 +37,14 @@ pub struct Table {
     pub user_triggers: bool,
     /// What it is.
     pub kind: TableKind,
+    /// The relations whose rows it shows: what a view reads, the partitions and children of a table.
+    pub reads: Vec<String>,
+    /// The users' functions that a view calls, without schema.
+    pub calls: Vec<String>,
+    /// The tables that it is a partition or child of.
+    pub parents: Vec<String>,
+    /// A view's query.
+    pub definition: Option<String>,
 }
 
 /// One column.

@@ -26,9 +26,10 @@ impl PreparedInsert {
 
     /// A conflict must be found on the shard that the row goes to.
     pub(super) fn check_conflict(&self, rule: Option<&TableRule>, catalog: &Catalog) -> Result<(), Refusal> {
-        let (Some(conflict), Target::Sharded { key, .. }) = (&self.facts.conflict, &self.target) else {
+        let (Some(conflict), Target::Sharded { placing, .. }) = (&self.facts.conflict, &self.target) else {
             return Ok(());
         };
+        let key = &placing.key;
         let id = rule.and_then(|rule| rule.id.as_ref()).map(|id| id.column.as_str());
         let local =
             |columns: &[String]| columns.iter().any(|column| *column == key.name || Some(column.as_str()) == id);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::catalog::{Catalog, Column, ForeignKey, Table, TableKind};
 use crate::rules::{
-    Distribution, GroupId, IdRule, IdRules, MissingKey, MultiShardRule, OnDead, OnMissingKey, Placement, RuleMode,
-    RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    Algorithm, Distribution, GroupId, IdRule, IdRules, MissingKey, MultiShardRule, OnDead, OnMissingKey, Placement,
+    RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
 };
 use crate::types::{KeyType, ShardId};
 
@@ -15,7 +15,7 @@ fn multi_shard(mode: RuleMode) -> MultiShardRule {
 
 fn group(name: &str, key_type: KeyType, mode: RuleMode, write: OnMissingKey) -> TableGroup {
     let missing_key = MissingKey { read: OnMissingKey::Scatter, write };
-    TableGroup { name: name.into(), key_type, missing_key, multi_shard: multi_shard(mode) }
+    TableGroup { name: name.into(), key_type, algorithm: Algorithm::Hash, missing_key, multi_shard: multi_shard(mode) }
 }
 
 fn id(column: &str, tag: &str, tag_code: u16) -> Option<IdRule> {
@@ -82,6 +82,10 @@ fn table(columns: &[&str], unique: &[&[&str]]) -> Table {
         checks: Vec::new(),
         user_triggers: false,
         kind: TableKind::Table,
+        reads: Vec::new(),
+        calls: Vec::new(),
+        parents: Vec::new(),
+        definition: None,
     }
 }
 
@@ -128,5 +132,5 @@ pub(in crate::plan) fn catalog() -> Catalog {
         ("tickets", table(&["ticket_id bigint !", "title text"], &[&["ticket_id"]])),
     ];
     let tables = tables.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
-    Catalog { database_collation_is_c: false, tables, functions: HashMap::new() }
+    Catalog { database_collation_is_c: false, tables, functions: HashMap::new(), routines: HashMap::new() }
 }

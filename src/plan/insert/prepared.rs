@@ -8,11 +8,12 @@ use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statemen
 use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
-use crate::types::{KeyValue, Refusal, ShardId, SqlState};
+use crate::types::{Refusal, ShardId, SqlState};
 
 use super::effect::{Judge, target_table};
 use super::key::KeyColumn;
 use super::parameters::Parameters;
+use super::placing::Placing;
 use super::refuse;
 use super::render::{IdForm, Rendering};
 use super::slots::{Layout, layout};
@@ -47,7 +48,7 @@ pub(super) struct Moved<'a> {
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     /// By key; the key's position among the columns of the layout.
-    Sharded { key: KeyColumn, position: usize },
+    Sharded { placing: Placing, position: usize },
     /// All of them to one shard.
     Home(ShardId),
 }
@@ -80,7 +81,7 @@ impl PreparedInsert {
                     length: table.and_then(|table| varchar_length(&table.column(key)?.type_name)),
                 };
                 let position = key_position(&layout, &key)?;
-                Target::Sharded { key, position }
+                Target::Sharded { placing: Placing { group: *group, key }, position }
             }
             Some(Distribution::Reference { home, .. }) => Target::Home(*home),
             Some(Distribution::Single { shard }) => Target::Home(*shard),
@@ -256,7 +257,7 @@ impl PreparedInsert {
         made: &[i64],
         moved: Moved<'_>,
     ) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
-        let Target::Sharded { key, position } = &self.target else {
+        let Target::Sharded { placing, position } = &self.target else {
             let Target::Home(shard) = &self.target else { return Ok(Vec::new()) };
             return Ok(vec![(*shard, Vec::new())]);
         };
@@ -268,11 +269,10 @@ impl PreparedInsert {
         };
         let mut shards: Vec<(ShardId, Vec<u32>)> = Vec::new();
         for (number, row) in rows.iter().enumerate() {
-            let value = match generated.get(number).copied().flatten() {
-                Some(id) => key.generated(id)?,
-                None => key_of_row(key, *position, row, parameters, moved)?,
+            let shard = match generated.get(number).copied().flatten() {
+                Some(id) => placing.of_value(&placing.key.generated(id)?, rules)?,
+                None => shard_of_row(placing, *position, row, rules, (parameters, moved))?,
             };
-            let shard = rules.shard_of(key.key_type, &value);
             match shards.iter_mut().find(|(known, _)| *known == shard) {
                 Some((_, rows)) => rows.push(number as u32),
                 None => shards.push((shard, vec![number as u32])),
@@ -331,16 +331,16 @@ pub(super) fn reject_if_ruled(judge: &Judge<'_>) -> Result<(), Refusal> {
     ))
 }
 
-fn key_of_row(
-    key: &KeyColumn,
+fn shard_of_row(
+    placing: &Placing,
     position: usize,
     row: &Row,
-    parameters: &Parameters<'_>,
-    moved: Moved<'_>,
-) -> Result<KeyValue, Refusal> {
+    rules: &RuleSet,
+    (parameters, moved): (&Parameters<'_>, Moved<'_>),
+) -> Result<ShardId, Refusal> {
     match row.cells.get(position) {
-        Some(cell) => key.value(&moved.cell(cell), parameters),
-        None => Err(refuse::missing_key(&key.table, &key.name)),
+        Some(cell) => placing.of_cell(&moved.cell(cell), rules, parameters),
+        None => Err(refuse::missing_key(&placing.key.table, &placing.key.name)),
     }
 }
 

@@ -7,6 +7,9 @@ pub const MISSING_SHARDING_KEY: &str = "missing_sharding_key";
 /// The key is an expression that only a server can evaluate.
 pub const COMPUTED_SHARDING_KEY: &str = "computed_sharding_key";
 
+/// The group's algorithm has no place for the key.
+pub const UNMAPPED_SHARDING_KEY: &str = "unmapped_sharding_key";
+
 /// Returns the reason code of a refusal made here.
 pub fn reason(refusal: &Refusal) -> Option<&str> {
     refusal.detail.as_deref()?.strip_prefix("Reason: ")?.strip_suffix('.')
@@ -24,7 +27,15 @@ pub(in crate::plan) fn missing_key(table: &str, key: &str) -> Refusal {
 
 pub(super) fn null_key(table: &str, key: &str) -> Refusal {
     let message = format!("null value for the sharding key \"{key}\" of table \"{table}\"");
-    with_reason(Refusal::new(SqlState::NOT_NULL_VIOLATION, message), MISSING_SHARDING_KEY)
+    let hint = format!("Give \"{key}\" a value: it says on which shard the row lives.");
+    with_reason(Refusal::new(SqlState::NOT_NULL_VIOLATION, message).with_hint(hint), MISSING_SHARDING_KEY)
+}
+
+/// The refusal of a row whose key the algorithm of its group has no place for: 23514, as of a row without a partition.
+pub fn no_place(table: &str, key: &str, group: &str) -> Refusal {
+    let message = format!("no shard is declared for this value of the sharding key \"{key}\" of table \"{table}\"");
+    let hint = format!("Send another value, or give it a place in the rules of group \"{group}\".");
+    with_reason(Refusal::new(SqlState::CHECK_VIOLATION, message).with_hint(hint), UNMAPPED_SHARDING_KEY)
 }
 
 pub(super) fn computed_key(table: &str, key: &str) -> Refusal {

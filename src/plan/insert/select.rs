@@ -4,10 +4,11 @@ use crate::plan::catalog::Catalog;
 use crate::plan::{Direct, MultiWrite, Part, Plan, ReturningOrder, Statement};
 use crate::rules::{Distribution, OnMissingKey, RuleSet, TableRule};
 use crate::sql::insert::{SelectItem, SimpleSelect, Source};
-use crate::types::{Refusal, ShardId};
+use crate::types::{Refusal, ShardId, ShardSet};
 
 use super::key::KeyColumn;
 use super::parameters::Parameters;
+use super::placing::Placing;
 use super::prepared::{PreparedInsert, Target, reject_if_ruled};
 use super::refuse;
 
@@ -15,8 +16,8 @@ use super::refuse;
 enum From {
     /// One shard.
     One { shard: ShardId, reads_reference: bool },
-    /// Each shard inserts its own rows.
-    Each,
+    /// Each of these shards inserts its own rows.
+    Each(ShardSet),
 }
 
 impl PreparedInsert {
@@ -51,7 +52,7 @@ impl PreparedInsert {
     ) -> Result<Plan, Refusal> {
         let from = match &self.target {
             Target::Home(shard) => From::One { shard: *shard, reads_reference: self.check_subqueries(rules)? },
-            Target::Sharded { key, position } => self.source_of_sharded(rules, key, *position, parameters)?,
+            Target::Sharded { placing, position } => self.source_of_sharded(rules, placing, *position, parameters)?,
         };
         let judge = self.judge(rules, catalog, parameters, self.itself());
         let effect = judge.effect()?;
@@ -63,10 +64,10 @@ impl PreparedInsert {
                 anywhere: false,
                 reads_reference,
             })),
-            From::Each => {
+            From::Each(shards) => {
                 reject_if_ruled(&judge)?;
                 let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
-                let parts = rules.placement.shards().iter().map(part).collect();
+                let parts = shards.iter().map(part).collect();
                 let ordered = self.facts.returning.is_some();
                 let returning = if ordered { ReturningOrder::ByShard } else { ReturningOrder::None };
                 Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
@@ -77,19 +78,20 @@ impl PreparedInsert {
     fn source_of_sharded(
         &self,
         rules: &RuleSet,
-        key: &KeyColumn,
+        placing: &Placing,
         position: usize,
         parameters: &Parameters<'_>,
     ) -> Result<From, Refusal> {
         let Source::Query(query) = &self.facts.source else { return Err(self.not_proved()) };
         let simple = query.simple.as_ref().filter(|_| !self.facts.with && !self.facts.subquery);
         let simple = simple.ok_or_else(|| self.not_proved())?;
-        let item = simple.items.get(position).ok_or_else(|| refuse::missing_key(&key.table, &key.name))?;
-        let Some(table) = &simple.table else { return self.constant(rules, key, item, parameters, false) };
+        let item =
+            simple.items.get(position).ok_or_else(|| refuse::missing_key(&placing.key.table, &placing.key.name))?;
+        let Some(table) = &simple.table else { return self.constant(rules, placing, item, parameters, false) };
         match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
-            Some(Distribution::Reference { .. }) => self.constant(rules, key, item, parameters, true),
+            Some(Distribution::Reference { .. }) => self.constant(rules, placing, item, parameters, true),
             Some(Distribution::Sharded { group, key: source_key }) if self.is_of_group(rules, group) => {
-                self.colocated(rules, key, item, simple, source_key, parameters)
+                self.colocated(rules, placing, item, simple, source_key, parameters)
             }
             Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => Err(self.not_proved()),
         }
@@ -106,20 +108,19 @@ impl PreparedInsert {
     fn constant(
         &self,
         rules: &RuleSet,
-        key: &KeyColumn,
+        placing: &Placing,
         item: &SelectItem,
         parameters: &Parameters<'_>,
         reads_reference: bool,
     ) -> Result<From, Refusal> {
-        let value = key.value(&item.value, parameters)?;
-        Ok(From::One { shard: rules.shard_of(key.key_type, &value), reads_reference })
+        Ok(From::One { shard: placing.of_cell(&item.value, rules, parameters)?, reads_reference })
     }
 
     /// The source is sharded by the same key: the key must be passed through, or be a constant of the same shard.
     fn colocated(
         &self,
         rules: &RuleSet,
-        key: &KeyColumn,
+        placing: &Placing,
         item: &SelectItem,
         simple: &SimpleSelect,
         source_key: &str,
@@ -127,17 +128,17 @@ impl PreparedInsert {
     ) -> Result<From, Refusal> {
         let bound = simple.bindings.iter().find(|(column, _)| column == source_key);
         let bound = match bound {
-            Some((_, cell)) => Some(rules.shard_of(key.key_type, &key.value(cell, parameters)?)),
+            Some((_, cell)) => Some(placing.of_cell(cell, rules, parameters)?),
             None => None,
         };
         let passed = item.column.as_deref() == Some(source_key);
         match bound {
             Some(shard) if passed => Ok(From::One { shard, reads_reference: false }),
-            Some(shard) => match self.constant(rules, key, item, parameters, false)? {
+            Some(shard) => match self.constant(rules, placing, item, parameters, false)? {
                 From::One { shard: target, .. } if target == shard => Ok(From::One { shard, reads_reference: false }),
-                From::One { .. } | From::Each => Err(self.not_proved()),
+                From::One { .. } | From::Each(_) => Err(self.not_proved()),
             },
-            None if passed => self.each(rules, key),
+            None if passed => self.each(rules, &placing.key),
             None => Err(self.not_proved()),
         }
     }
@@ -147,7 +148,7 @@ impl PreparedInsert {
             return Err(self.not_proved());
         };
         match rules.group(*group).missing_key.write {
-            OnMissingKey::Scatter => Ok(From::Each),
+            OnMissingKey::Scatter => Ok(From::Each(rules.shards_of_group(*group))),
             OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name)
                 .with_hint(format!("Add a condition on \"{}\", or set missing_key.write: scatter.", key.name))),
         }

@@ -1,8 +1,8 @@
-//! From a key's value to PostgreSQL's partition hash, its bucket and its shard.
+//! From a key's value to PostgreSQL's partition hash and its bucket.
 
 use super::jenkins::{hash_bytes, hash_word};
 use crate::rules::RuleSet;
-use crate::types::{BucketId, KeyType, KeyValue, ShardId};
+use crate::types::{BucketId, KeyType, KeyValue};
 
 /// PostgreSQL's `HASH_PARTITION_SEED`, the same in every version and cluster.
 const SEED: u64 = 0x7A5B_2236_7996_DCFD;
@@ -40,17 +40,12 @@ fn fits(key_type: KeyType, value: &KeyValue) -> bool {
 }
 
 impl RuleSet {
-    /// Returns the bucket of a key: the remainder for which `satisfies_hash_partition` holds with modulus `buckets`.
+    /// Returns the bucket of a key of a group with `algorithm: hash`: the remainder for which `satisfies_hash_partition` holds with modulus `buckets`.
     ///
     /// `value` is of the column's type `key_type`; the caller has converted it.
     pub fn bucket(&self, key_type: KeyType, value: &KeyValue) -> BucketId {
         debug_assert!(fits(key_type, value), "a {} key arrived as {value:?}", key_type.name());
         let remainder = partition_hash(value) % u64::from(self.placement.buckets());
         BucketId(remainder as u32)
-    }
-
-    /// Returns the shard that owns a key's bucket.
-    pub fn shard_of(&self, key_type: KeyType, value: &KeyValue) -> ShardId {
-        self.placement.owner(self.bucket(key_type, value))
     }
 }

@@ -17,7 +17,7 @@ const MISTAKES: &[(&str, &str)] = &[
 const GROUP_MISTAKES: &[(&str, &str)] = &[
     (
         "key: {type: bigint}, tabels: {t: {key: k}}, tables: {t: {key: k}}",
-        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, tables, missing_key, multi_shard, tests; did you mean \"tables\"?",
+        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, tables, missing_key, multi_shard, tests; did you mean \"tables\"?",
     ),
     ("key: {type: bigint}", "2:1: a TableGroup needs the key \"tables\""),
     ("key: {type: bigint}, tables: {}", "2:30: the group \"g\" has no tables"),
@@ -26,10 +26,13 @@ const GROUP_MISTAKES: &[(&str, &str)] = &[
         "2:13: expected smallint | int | integer | bigint | text | varchar | uuid, found \"bigin\"; did you mean \"bigint\"?",
     ),
     ("key: bigint, tables: {t: {key: k}}", "2:6: expected a key (a mapping), found \"bigint\""),
-    ("key: {type: bigint}, algorithm: range, tables: {t: {key: k}}", "2:33: \"range\" is not available yet, only hash"),
+    (
+        "key: {type: bigint}, algorithm: range, tables: {t: {key: k}}",
+        "2:33: \"range\" is not available yet, only hash | mod",
+    ),
     (
         "key: {type: bigint}, algorithm: hsah, tables: {t: {key: k}}",
-        "2:33: expected hash, found \"hsah\"; did you mean \"hash\"?",
+        "2:33: expected hash | mod, found \"hsah\"; did you mean \"hash\"?",
     ),
     (
         "key: {type: bigint}, tables: {t: {key: yes}}",

@@ -148,8 +148,8 @@ fn a_key_goes_to_the_owner_of_its_bucket() {
     let rules = rules();
     // 42 leaves 2658 modulo 4096 on a live server, hence 2658 modulo 16.
     assert_eq!(rules.bucket(KeyType::BigInt, &KeyValue::Int(42)), BucketId(2658 % 16));
-    assert_eq!(rules.shard_of(KeyType::BigInt, &KeyValue::Int(42)), ShardId(0));
-    assert_eq!(rules.shard_of(KeyType::Text, &KeyValue::Text("a".into())), ShardId(1));
+    assert_eq!(rules.shard_of(GroupId(0), &KeyValue::Int(42)), Some(ShardId(0)));
+    assert_eq!(rules.shard_of(GroupId(0), &KeyValue::Int(43)), Some(ShardId(1)));
 }
 
 #[test]

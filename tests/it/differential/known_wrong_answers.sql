@@ -81,13 +81,11 @@ SELECT customer_id, age FROM customers ORDER BY age DESC, customer_id
 
 SELECT name FROM customers ORDER BY name COLLATE "C", customer_id
 
---: refused 0A000
 SELECT name FROM customers ORDER BY name COLLATE "und-x-icu", customer_id
 
 --: refused 0A000
 SELECT name, count(*) FROM customers GROUP BY name ORDER BY name COLLATE "und-x-icu"
 
---: refused 0A000
 SELECT max(name COLLATE "und-x-icu") FROM customers
 
 SELECT name FROM customers ORDER BY name, customer_id

@@ -30,13 +30,19 @@ impl Pipeline {
 
     /// Binds text values and asks for text results.
     pub fn bind(self, portal: &str, statement: &str, values: &[Option<&str>]) -> Self {
+        self.bind_for(portal, statement, values, &[])
+    }
+
+    /// Binds text values and asks for results in these formats.
+    pub fn bind_for(self, portal: &str, statement: &str, values: &[Option<&str>], formats: &[i16]) -> Self {
         let mut body = [text(portal), text(statement), vec![0, 0]].concat();
         body.extend((values.len() as u16).to_be_bytes());
         for value in values {
             body.extend(value.map_or(-1, |value| value.len() as i32).to_be_bytes());
             body.extend(value.unwrap_or_default().as_bytes());
         }
-        body.extend([0, 0]);
+        body.extend((formats.len() as u16).to_be_bytes());
+        body.extend(formats.iter().flat_map(|format| format.to_be_bytes()));
         self.message(b'B', &body)
     }
 
