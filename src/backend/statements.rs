@@ -27,13 +27,17 @@ pub struct Borrowers {
 }
 
 impl Borrowers {
-    /// Says to which client it is lent. What another one drew before is the last that was drawn no longer, as far as
-    /// is known: functions, triggers and defaults draw unseen.
+    /// Says to which client it is lent.
     pub(super) fn lend(&mut self, client: i32) {
-        if self.last != client {
-            self.others |= self.last != 0;
+        self.others |= self.last != 0 && self.last != client;
+        self.last = client;
+    }
+
+    /// Says that the client that has it may have drawn unseen: functions, triggers and defaults do. What another one drew
+    /// before is the last that was drawn no longer.
+    pub fn obscure(&mut self) {
+        if self.drawer != self.last {
             self.drawer = 0;
-            self.last = client;
         }
     }
 
@@ -131,9 +135,10 @@ mod tests {
         assert!(!borrowers.are_others());
         borrowers.lend(7);
         assert!(borrowers.are_others());
-        borrowers.draw();
+        borrowers.lend(8);
         assert!(!borrowers.are_others());
-        // The other one may have drawn unseen.
+        borrowers.lend(7);
+        borrowers.obscure();
         borrowers.lend(8);
         assert!(borrowers.are_others());
         borrowers.lend(7);

@@ -86,6 +86,8 @@ pub struct Reading {
     pub meanings: Meanings,
     /// The databases that nobody may be connected to for it.
     pub deserted: Box<[String]>,
+    /// The databases whose sessions begin with other settings after it; `None` is all of them.
+    pub redefined: Box<[Option<String>]>,
 }
 
 /// `pg_proc.dat`: pg_advisory_lock, its shared and its try forms, for one key and for two.
@@ -188,9 +190,13 @@ fn read(text: &str) -> Reading {
     let begins = matches!(ranges.as_slice(), [one] if is_plain_begin(&text[one.clone()]));
     let statements: Vec<_> = ranges.iter().map(|range| consequence(&text[range.clone()])).collect();
     let harmless = statements.iter().all(|consequence| *consequence == Consequence::Nothing);
-    let meanings = Meanings::of(text, &ranges);
+    let mut meanings = Meanings::of(text, &ranges);
+    let redefined: Box<[_]> = ranges.iter().filter_map(|range| sql::redefined_defaults(&text[range.clone()])).collect();
+    // One of them may be `search_path`.
+    meanings.schema |= !redefined.is_empty();
     let deserted = ranges.into_iter().filter_map(|range| sql::deserted_database(&text[range])).collect();
-    Reading { statements: if harmless { Box::default() } else { statements.into() }, begins, meanings, deserted }
+    let statements = if harmless { Box::default() } else { statements.into() };
+    Reading { statements, begins, meanings, deserted, redefined }
 }
 
 /// Tells whether what a text leaves depends on its constants, which texts remembered by skeleton have in common.

@@ -88,8 +88,13 @@ impl Proxy {
 
     /// Has the connections to a database closed that nobody uses, for a statement that waits until they are.
     pub fn desert(&self, database: &str) {
-        if self.allowance.open(Some(database)) > 0 {
-            self.allowance.orders().renew(Some(database));
+        self.renew(Some(database));
+    }
+
+    /// Has the connections to a database, or to all for `None`, made anew, each as soon as nobody uses it.
+    pub fn renew(&self, database: Option<&str>) {
+        if self.allowance.open(database) > 0 {
+            self.allowance.orders().renew(database);
             self.allowance.ring();
         }
     }

@@ -1,4 +1,4 @@
-//! Which database nobody may be connected to while a statement runs.
+//! Which database nobody may be connected to while a statement runs, and which one's sessions begin otherwise after it.
 
 use super::cursor::Cursor;
 use super::insert::string_value;
@@ -23,6 +23,28 @@ pub fn deserted_database(statement: &str) -> Option<String> {
         return (cursor.is_word("rename") || cursor.words(&["set", "tablespace"])).then_some(name);
     }
     first.is_word(statement, "create").then(|| template(&mut cursor)).flatten()
+}
+
+/// Returns the database whose new sessions begin with other settings after `ALTER DATABASE … SET`, or `ALTER ROLE … SET`
+/// with its RESET; `None` inside stands for every database.
+pub fn redefined_defaults(statement: &str) -> Option<Option<String>> {
+    let mut cursor = Cursor::new(statement);
+    if !cursor.word("alter") {
+        return None;
+    }
+    let database = if cursor.word("database") {
+        Some(cursor.name()?)
+    } else if cursor.word("role") || cursor.word("user") {
+        cursor.name()?;
+        match cursor.words(&["in", "database"]) {
+            true => Some(cursor.name()?),
+            false => None,
+        }
+    } else {
+        return None;
+    };
+    let sets = cursor.is_word("reset") || cursor.word("set") && !cursor.is_word("tablespace");
+    sets.then_some(database)
 }
 
 fn template(cursor: &mut Cursor<'_>) -> Option<String> {
@@ -58,6 +80,29 @@ mod tests {
             ["ALTER DATABASE a SET work_mem = 1", "DROP TABLE a", "COMMENT ON DATABASE a IS 'b'", "SELECT 1"]
         {
             assert_eq!(deserted_database(statement), None, "{statement}");
+        }
+    }
+
+    #[test]
+    fn new_defaults_of_sessions_are_known() {
+        for (statement, database) in [
+            ("ALTER DATABASE a SET work_mem = 1", Some("a")),
+            ("alter database \"A b\" reset all", Some("A b")),
+            ("ALTER ROLE kim IN DATABASE a SET work_mem TO '1MB'", Some("a")),
+            ("ALTER ROLE kim SET work_mem = 1", None),
+            ("ALTER USER ALL RESET ALL", None),
+        ] {
+            assert_eq!(redefined_defaults(statement), Some(database.map(str::to_owned)), "{statement}");
+        }
+        for statement in [
+            "ALTER DATABASE a SET TABLESPACE t",
+            "ALTER DATABASE a OWNER TO b",
+            "ALTER ROLE kim PASSWORD 'x'",
+            "ALTER USER MAPPING FOR kim SERVER s OPTIONS (SET a 'b')",
+            "ALTER TABLE a SET LOGGED",
+            "SET work_mem = 1",
+        ] {
+            assert_eq!(redefined_defaults(statement), None, "{statement}");
         }
     }
 }

@@ -39,7 +39,7 @@ pub use argument::{Argument, argument};
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
-pub use database_name::deserted_database;
+pub use database_name::{deserted_database, redefined_defaults};
 pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,

@@ -128,6 +128,40 @@ async fn idle_connections_keep_no_database_from_being_dropped() {
 }
 
 #[tokio::test]
+async fn new_sessions_have_new_defaults() {
+    let (sharded, database) = (TestDatabase::new("defaults"), TestDatabase::new("defaults"));
+    let proxy = start(&sharded, 1).await;
+    let name = &database.name;
+    let session = || Differential::through(&proxy, &database);
+    let role = format!("{name}_role");
+    session().same(&format!("CREATE ROLE {role}"));
+    let database_s = format!("ALTER DATABASE {name} SET work_mem = '7MB'");
+    let role_s = format!("ALTER ROLE {APP_USER} IN DATABASE {name} SET work_mem = '8MB'");
+    for (change, extended) in [(&database_s, false), (&role_s, true)] {
+        let mut changer = session();
+        changer.same("SHOW work_mem");
+        ask(&mut changer, change, extended);
+        drop(changer);
+        session().same("SHOW work_mem");
+    }
+    let mut changer = session();
+    changer.same(&format!("BEGIN; ALTER DATABASE {name} SET search_path = pg_catalog"));
+    changer.same(&format!("ALTER ROLE {APP_USER} IN DATABASE {name} RESET ALL; COMMIT"));
+    drop(changer);
+    let mut after = session();
+    after.same("SHOW work_mem");
+    after.same("SHOW search_path");
+    // Of other roles and of what was rolled back nothing is seen.
+    after.same(&format!("ALTER ROLE {role} SET work_mem = '9MB'"));
+    after.same(&format!("BEGIN; ALTER DATABASE {name} RESET ALL; ROLLBACK"));
+    drop(after);
+    let mut last = session();
+    last.same("SHOW work_mem");
+    last.same("SHOW search_path");
+    last.same(&format!("DROP ROLE {role}"));
+}
+
+#[tokio::test]
 async fn lists_of_a_start_up_packet_are_lists() {
     let (sharded, database) = (TestDatabase::new("lists"), TestDatabase::new("lists"));
     let proxy = start(&sharded, 1).await;

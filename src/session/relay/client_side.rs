@@ -359,6 +359,9 @@ impl Relay {
         if reading.meanings.schema && !(reading.meanings.drops_tables && self.link.pin == Pinned::TemporaryTable) {
             self.note_schema_change();
         }
+        if reading.meanings.schema {
+            self.effects.redefined.extend_from_slice(&reading.redefined);
+        }
         for database in &reading.deserted {
             self.link.worker.proxy.desert(database);
         }

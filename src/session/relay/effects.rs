@@ -82,7 +82,14 @@ impl Relay {
         if self.effects.schema {
             self.link.worker.proxy.schema_changes.note(self.schema);
         }
+        // Servers that began before are no server for who comes now.
+        for database in &self.effects.redefined {
+            self.link.worker.proxy.renew(database.as_deref());
+        }
         let goes_on = self.ends_due() > 0;
+        if !goes_on {
+            self.effects.redefined.clear();
+        }
         self.effects.schema &= goes_on;
         self.effects.local &= goes_on;
     }

@@ -19,20 +19,28 @@ pub(super) struct Numbers {
     pub ran: bool,
     /// It may have drawn numbers since.
     pub drew: bool,
+    /// It has run what may draw numbers without a word of it.
+    pub unseen: bool,
 }
 
 impl Numbers {
     /// Notes that a statement is complete: INSERT, MERGE, COPY and CALL may draw numbers that their client asks for.
     #[inline]
     pub fn note(&mut self, kind: u8, frame: &[u8]) {
-        self.drew |= kind == b'C' && matches!(frame.get(HEADER_BYTES), Some(b'I' | b'M' | b'C'));
+        let tag = frame.get(HEADER_BYTES..).unwrap_or_default();
+        self.drew |= kind == b'C' && matches!(tag.first(), Some(b'I' | b'M' | b'C'));
+        // Of everything but SET and SHOW.
+        self.unseen |= !tag.starts_with(b"SET\0") && !tag.starts_with(b"SHOW\0");
     }
 
     /// Says to the server what was done there, before it is given back.
     pub fn leave(&mut self, borrowers: &mut Borrowers) {
         if std::mem::take(&mut self.drew) {
             borrowers.draw();
+        } else if self.unseen {
+            borrowers.obscure();
         }
+        self.unseen = false;
         self.ran = false;
     }
 }

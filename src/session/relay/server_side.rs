@@ -252,6 +252,8 @@ impl Relay {
         self.dying |= matches!(severity, Some("FATAL" | "PANIC"));
         self.copies = false;
         self.effects.failed = true;
+        // What failed may have drawn before.
+        self.numbers.unseen = true;
         match self.expected.front() {
             Some(Expect::Query { renamed, .. }) => match (self.effects.unprepared.take(), renamed) {
                 (Some(unprepared), _) => Pass::Instead(unprepared),

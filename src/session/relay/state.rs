@@ -110,6 +110,8 @@ pub(super) struct Effects {
     pub failed: bool,
     /// Whether it has changed the schema.
     pub schema: bool,
+    /// The databases whose sessions begin with other settings when it is over; `None` is all of them.
+    pub redefined: Vec<Option<String>>,
     /// Whether it has settings of its own under which texts mean something else.
     pub local: bool,
     /// The fingerprint of the settings that the server at hand has, if it is not the one it came with.
