@@ -102,17 +102,41 @@ pub(super) fn named(word: &str, context: &Context<'_>) -> bool {
 /// Refuses a function that names a table of which each shard has a part, or that may write a reference table.
 pub(super) fn called(text: &str, context: &Context<'_>) -> Result<Called, Refusal> {
     let mut called = Called::default();
-    let routines = &context.catalog.routines;
-    if routines.is_empty() {
-        return Ok(called);
-    }
     let tokens: Vec<Token> = Scanner::new(text).collect();
     for at in 0..tokens.len() {
+        reads_by_text(text, &tokens, at)?;
         if let Some((name, routine)) = call(text, &tokens, at, context.catalog) {
             called.add(&name, routine, context)?;
         }
     }
     Ok(called)
+}
+
+/// Refuses PostgreSQL's own functions that read tables named in a text: they would read home's rows only.
+fn reads_by_text(text: &str, tokens: &[Token], at: usize) -> Result<(), Refusal> {
+    const OF_TEXT: [&str; 12] = [
+        "query_to_xml",
+        "query_to_xmlschema",
+        "query_to_xml_and_xmlschema",
+        "table_to_xml",
+        "table_to_xmlschema",
+        "table_to_xml_and_xmlschema",
+        "schema_to_xml",
+        "schema_to_xml_and_xmlschema",
+        "database_to_xml",
+        "database_to_xml_and_xmlschema",
+        "ts_stat",
+        "ts_rewrite",
+    ];
+    let is_called = tokens.get(at + 1).is_some_and(|next| next.is_mark(text, "("));
+    match OF_TEXT.iter().find(|name| is_called && tokens[at].is_word(text, name)) {
+        Some(name) => Err(Refusal::unsupported(
+            format!("function {name}() reads tables that only its argument names"),
+            "Send the query itself, or ask one shard: /* shardloom: shard=NAME */.",
+        )
+        .with_reason("hidden_table")),
+        None => Ok(()),
+    }
 }
 
 /// Returns the user's function that is called at a token.

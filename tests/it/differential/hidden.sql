@@ -430,3 +430,14 @@ INSERT INTO later (id, number, what) VALUES (1, 10, 'a'), (2, 11, 'b')
 SELECT * FROM later ORDER BY id
 
 INSERT INTO loose VALUES (nextval('s') + 400, 'numbered') RETURNING id
+
+--: refused 0A000
+SELECT query_to_xml('SELECT count(*) FROM customers', true, false, '')
+
+--: refused 0A000
+SELECT word FROM ts_stat('SELECT to_tsvector(note) FROM orders')
+
+--: refused 0A000
+SELECT customer_id, table_to_xml('orders', true, false, '') FROM customers WHERE customer_id = 1
+
+SELECT 'query_to_xml(' AS query_to_xml
