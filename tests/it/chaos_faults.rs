@@ -2,6 +2,8 @@
 //!
 //! Each test is one row of "If we die here" in `docs/multi-shard-writes.md`, for the modes that it concerns.
 
+use std::time::{Duration, Instant};
+
 use crate::chaos_invariants::Inspector;
 use crate::support::{Proxy, ProxyOptions, TestDatabase};
 
@@ -181,7 +183,11 @@ async fn a_proxy_that_slept_through_its_lease_changes_nothing() {
         // The lease of the one that sleeps ends after 3 s; only then the second delivers.
         crash.inspector.settled().await;
         signal(crash.proxy.pid(), "CONT");
-        assert!(write(&first_client, Way::Reference, 0).await, "round {round}");
+        // It may find its shards silent at first; what it refuses has not happened.
+        let awake = Instant::now();
+        while !write(&first_client, Way::Reference, 0).await {
+            assert!(awake.elapsed() < AWAKE_MAX, "round {round}");
+        }
         assert!(write(&second_client, Way::Reference, 0).await, "round {round}");
         crash.inspector.settled().await;
         crash.inspector.ledger_agrees().await;
@@ -191,6 +197,9 @@ async fn a_proxy_that_slept_through_its_lease_changes_nothing() {
     assert_eq!(crash.written(Way::Eager).await, 20 * ACCOUNTS);
     crash.proxy.kill9();
 }
+
+/// How soon a proxy that slept writes again.
+const AWAKE_MAX: Duration = Duration::from_secs(30);
 
 fn signal(pid: u32, name: &str) {
     let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
