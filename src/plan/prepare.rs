@@ -62,7 +62,7 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
         return hinted(text, &hint, context);
     }
     if Scanner::new(text).any(|token| token.kind == TokenKind::UnicodeIdentifier) {
-        return unreadable(text, context);
+        return unreadable(text, context, &Unreadable::Statement);
     }
     match sql::utility(text) {
         Some(Utility::Copy(head)) => {
@@ -83,10 +83,10 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     }
     let facts = match sql::read(text) {
         Ok(facts) => facts,
-        Err(Unreadable::Syntax(_) | Unreadable::Statement) => return unreadable(text, context),
+        Err(error) => return unreadable(text, context, &error),
     };
     let body = match facts.kind {
-        StatementKind::Insert => return unreadable(text, context),
+        StatementKind::Insert => return unreadable(text, context, &Unreadable::Statement),
         StatementKind::Merge => return merge(text, &facts, &called, context),
         StatementKind::Select => {
             if let Some(expanded) = view::read(text, &facts, context)? {
@@ -174,11 +174,11 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
     let facts = match sql::insert::read(text) {
         Ok(facts) => facts,
         Err(ReadError::NotInsert) => return None,
-        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context)),
+        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context, &Unreadable::Statement)),
         Err(error @ ReadError::Unsupported(_)) => {
             return Some(match named_table(text, context) {
                 Some(_) => Err(PrepareError::Refused(Refusal::from(error).with_reason("insert_shape"))),
-                None => unreadable(text, context),
+                None => unreadable(text, context, &Unreadable::Statement),
             });
         }
     };
@@ -254,19 +254,27 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
 }
 
 /// What cannot be read goes to home as it is if no token names a table of the rules.
-fn unreadable(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+fn unreadable(text: &str, context: &Context<'_>, error: &Unreadable) -> Result<Prepared, PrepareError> {
     match named_table(text, context) {
         None => {
             hidden::called(text, context)?.check(Some(context.rules.home), context.rules)?;
             Ok(fixed(text, pass(context.rules.home, Some(modify::hinted_effect(context.rules)))))
         }
-        Some(table) => Err(PrepareError::Unreadable(
-            Refusal::unsupported(
-                format!("this syntax cannot be routed for table \"{table}\""),
-                "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
-            )
-            .with_reason("unreadable"),
-        )),
+        Some(table) => Err(PrepareError::Unreadable(not_read(&table, error).with_reason("unreadable"))),
+    }
+}
+
+fn not_read(table: &str, error: &Unreadable) -> Refusal {
+    match error {
+        Unreadable::TooDeep => Refusal::new(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            format!("the statement on table \"{table}\" has too long a chain of operators, or nests too deep"),
+        )
+        .with_hint("Send lists of values as column = ANY (array), or several statements."),
+        Unreadable::Syntax(_) | Unreadable::Statement => Refusal::unsupported(
+            format!("this syntax cannot be routed for table \"{table}\""),
+            "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
+        ),
     }
 }
 
