@@ -6,6 +6,7 @@ use super::explain::Explain;
 use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::steer::Steered;
 use super::{copy, gather, modify, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
@@ -35,6 +36,8 @@ pub(super) enum Body {
     Explain(Explain),
     /// A read of views.
     Expanded(view::Expanded),
+    /// One that has a sharding key beside it.
+    Steered(Box<Steered>),
 }
 
 /// Why there is no plan.
@@ -61,6 +64,11 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     if let Some(hint) = sql::hints(text) {
         return hinted(text, &hint, context);
     }
+    plain(text, context)
+}
+
+/// Reads a statement for what it says itself.
+fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     if Scanner::new(text).any(|token| token.kind == TokenKind::UnicodeIdentifier) {
         return unreadable(text, context, &Unreadable::Statement);
     }
@@ -121,6 +129,7 @@ impl Prepared {
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
             Body::Expanded(expanded) => expanded.plan(context, values, ids),
+            Body::Steered(steered) => steered.plan(context, values, ids),
             Body::Insert(insert) => match insert.plan(context.rules, context.catalog, values, ids).map_err(named)? {
                 Some(plan) => Ok(plan),
                 None => self.again(context, values, ids),
@@ -132,7 +141,7 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) => false,
+            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
             Body::Insert(insert) => insert.is_template(),
             Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
@@ -151,6 +160,7 @@ impl Prepared {
     pub fn insert(&self) -> Option<&PreparedInsert> {
         match &self.body {
             Body::Insert(insert) => Some(insert),
+            Body::Steered(steered) => steered.inner.insert(),
             Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) | Body::Expanded(_) => None,
         }
     }
@@ -240,8 +250,11 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
         return Err(wrong(format!("unknown word \"{word}\" in a shardloom comment"), "unknown_hint").into());
     }
     let Some(name) = &hint.shard else {
-        let refusal = Refusal::unsupported("sharding_key in a comment is not available", "Say shard=NAME instead.");
-        return Err(refusal.with_reason("hint_sharding_key").into());
+        let inner = plain(text, context)?;
+        return Ok(match &hint.sharding_key {
+            Some(key) => Prepared { text: text.to_owned(), body: Body::Steered(Box::new(Steered::new(inner, key))) },
+            None => inner,
+        });
     };
     let Some(shard) = rules.shard_by_name(name) else {
         return Err(wrong(format!("no shard is named \"{name}\""), "unknown_shard").into());
