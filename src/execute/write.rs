@@ -36,7 +36,8 @@ impl Link {
 
     /// Tells whether the parts for other shards may follow by replay.
     fn may_defer(&self, plan: &MultiWrite) -> bool {
-        plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
+        let asked = self.settings.steering.is_two_phase();
+        !asked && plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
     }
 
     /// Runs the first part on home and leaves the others to the relay.
@@ -130,7 +131,7 @@ impl Link {
         let affected: u64 = replies.iter().map(Collected::affected).sum();
         let tag = total_tag(replies.first().map_or("", |reply| &reply.tag), affected);
         self.describe(call, replies.iter().find_map(|reply| reply.description.as_ref()));
-        self.pass_notices(&replies);
+        self.pass_write_notices(&replies);
         match plan.returning {
             ReturningOrder::None => {}
             ReturningOrder::ByRow if every_row_came(&plan.parts, &replies) => {
@@ -151,7 +152,7 @@ impl Link {
     }
 
     /// Passes what the parts noticed; each physical table may notice the same, which is said once.
-    fn pass_notices(&mut self, replies: &[Collected]) {
+    fn pass_write_notices(&mut self, replies: &[Collected]) {
         let mut said: Vec<bytes::Bytes> = Vec::new();
         for notice in replies.iter().flat_map(|reply| &reply.notices) {
             let Position::Physical(rules) = &self.client.position else {

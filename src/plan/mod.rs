@@ -24,6 +24,7 @@ mod read;
 mod route_json;
 mod scatter;
 mod split;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod utility;
@@ -31,7 +32,7 @@ mod view;
 
 pub use catalog::Catalog;
 pub use context::{Context, Values};
-pub use describe::describe;
+pub use describe::{describe, tables_named, why_not_direct};
 pub use insert::{MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
@@ -39,4 +40,4 @@ pub use plan_types::{
     Redo, ReturningOrder, Scatter, Statement, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
-pub use route_json::{route_json, shard_names};
+pub use route_json::{merge_steps, route_json, shard_names};
