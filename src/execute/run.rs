@@ -1,6 +1,7 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -52,7 +53,9 @@ impl Link {
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
-            self.client.position = Position::Unknown;
+            let rules = &self.snapshot.rules;
+            self.client.position =
+                if rules.physical.is_empty() { Position::Unknown } else { Position::Physical(Arc::clone(rules)) };
         }
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
@@ -181,7 +184,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
-        Plan::CopyOut(_) => false,
+        Plan::CopyOut(copy) => rewritten(&copy.statement),
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }

@@ -42,6 +42,7 @@ mod prepared;
 mod protocol;
 mod sessions;
 mod slow_clients;
+mod split;
 mod sql_prepared;
 mod state;
 mod steering;
