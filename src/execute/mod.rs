@@ -34,6 +34,7 @@ mod pins;
 mod position;
 mod prepared;
 mod readable;
+mod routes;
 mod run;
 mod scatter;
 mod set_config;

@@ -40,6 +40,7 @@ mod pooling_restart;
 mod portions;
 mod prepared;
 mod protocol;
+mod routes;
 mod sessions;
 mod slow_clients;
 mod sql_prepared;

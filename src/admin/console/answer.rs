@@ -29,6 +29,10 @@ pub async fn answer(proxy: &Proxy, sql: &str) -> Result<ConsoleReply, Refusal> {
         Command::KillClient(id) => verbs::kill_client(proxy, id).map(|()| "KILL_CLIENT")?,
         Command::Disable(database) => verbs::set_disabled(proxy, &database, true).map(|()| "DISABLE")?,
         Command::Enable(database) => verbs::set_disabled(proxy, &database, false).map(|()| "ENABLE")?,
+        Command::ResetRoutes => {
+            proxy.routes.reset();
+            "RESET"
+        }
         Command::Shutdown(how) => {
             proxy.requests.shut_down(how);
             "SHUTDOWN"
@@ -51,6 +55,7 @@ pub fn describe(sql: &str) -> Result<Option<&'static [&'static str]>, Refusal> {
         | Command::KillClient(_)
         | Command::Disable(_)
         | Command::Enable(_)
+        | Command::ResetRoutes
         | Command::Shutdown(_)
         | Command::Ignored(_) => Ok(None),
     }
@@ -75,6 +80,7 @@ async fn show(proxy: &Proxy, topic: Topic) -> Result<ConsoleReply, Refusal> {
         Topic::Config => table(columns, &views::config(proxy)),
         Topic::Version => table(columns, &[views::version()]),
         Topic::Stats => table(columns, &views::stats(proxy)),
+        Topic::Routes => table(columns, &views::routes(proxy)),
         Topic::Help => table(columns, &help()),
     }
 }
@@ -106,6 +112,7 @@ fn columns(topic: Topic) -> &'static [&'static str] {
         Topic::DeadLetters => views::DEAD_LETTER_COLUMNS,
         Topic::Ids => views::ID_COLUMNS,
         Topic::Config | Topic::Stats => &["name", "value"],
+        Topic::Routes => views::ROUTE_COLUMNS,
         Topic::Version => &["version", "commit", "features", "transports"],
         Topic::Help => &["command", "shows"],
     }

@@ -27,6 +27,8 @@ pub enum Command {
     Disable(String),
     /// `ENABLE database`
     Enable(String),
+    /// `RESET ROUTES`
+    ResetRoutes,
     /// `SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]`
     Shutdown(Shutdown),
     /// What drivers send by themselves and what means nothing here: SET of their own settings, BEGIN, COMMIT, ROLLBACK;
@@ -35,7 +37,7 @@ pub enum Command {
 }
 
 /// The commands besides SHOW, as `SHOW HELP` lists them.
-pub const VERBS: [(&str, &str); 11] = [
+pub const VERBS: [(&str, &str); 12] = [
     ("RELOAD", "reads configuration and rule files again"),
     ("PAUSE [database]", "lends no server connection any more, and waits until all are back and closed"),
     ("RESUME [database]", "ends PAUSE and KILL"),
@@ -45,6 +47,7 @@ pub const VERBS: [(&str, &str); 11] = [
     ("KILL_CLIENT id", "closes one client of SHOW CLIENTS"),
     ("DISABLE database", "takes no new clients"),
     ("ENABLE database", "ends DISABLE"),
+    ("RESET ROUTES", "begins to count anew what SHOW ROUTES shows"),
     ("SHUTDOWN", "ends the process at once"),
     ("SHUTDOWN WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS", "ends it after the last transaction, or the last client"),
 ];
@@ -83,6 +86,7 @@ impl Command {
             }),
             ["DISABLE", _] => Ok(Self::Disable(name(words[1]))),
             ["ENABLE", _] => Ok(Self::Enable(name(words[1]))),
+            ["RESET", "ROUTES"] => Ok(Self::ResetRoutes),
             ["SHUTDOWN"] => Ok(Self::Shutdown(Shutdown::Now)),
             ["SHUTDOWN", "WAIT_FOR_SERVERS"] => Ok(Self::Shutdown(Shutdown::WaitForServers)),
             ["SHUTDOWN", "WAIT_FOR_CLIENTS"] => Ok(Self::Shutdown(Shutdown::WaitForClients)),
@@ -115,6 +119,7 @@ fn takes_a_name(verb: &str) -> bool {
 fn argument(verb: &str) -> &'static str {
     match verb {
         "RELOAD" => "nothing",
+        "RESET" => "ROUTES",
         "DISABLE" | "ENABLE" => "the name of a database",
         "KILL_CLIENT" => "the number of a client",
         "SHUTDOWN" => "nothing, WAIT_FOR_SERVERS or WAIT_FOR_CLIENTS",
@@ -198,6 +203,7 @@ mod tests {
             ("ENABLE Shop", Command::Enable("Shop".to_owned())),
             ("SHUTDOWN", Command::Shutdown(Shutdown::Now)),
             ("shutdown wait_for_servers", Command::Shutdown(Shutdown::WaitForServers)),
+            ("reset routes", Command::ResetRoutes),
             ("SHUTDOWN WAIT_FOR_CLIENTS", Command::Shutdown(Shutdown::WaitForClients)),
             ("SET application_name = 'x'", Command::Ignored("SET")),
             ("SET client_encoding='UTF8'", Command::Ignored("SET")),
@@ -220,6 +226,7 @@ mod tests {
             "DISABLE",
             "KILL a b",
             "KILL_CLIENT x",
+            "RESET ALL",
         ]
         .into_iter()
         .chain([long.as_str()])

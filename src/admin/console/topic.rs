@@ -35,13 +35,15 @@ pub enum Topic {
     Version,
     /// Counters of this process.
     Stats,
+    /// Which way statements took.
+    Routes,
     /// This list.
     Help,
 }
 
 impl Topic {
     /// All topics, as `SHOW HELP` lists them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Shards,
         Self::Pools,
         Self::Clients,
@@ -58,6 +60,7 @@ impl Topic {
         Self::Config,
         Self::Version,
         Self::Stats,
+        Self::Routes,
         Self::Help,
     ];
 
@@ -80,6 +83,7 @@ impl Topic {
             Self::Config => "CONFIG",
             Self::Version => "VERSION",
             Self::Stats => "STATS",
+            Self::Routes => "ROUTES",
             Self::Help => "HELP",
         }
     }
@@ -103,6 +107,7 @@ impl Topic {
             Self::Config => "the settings of this process, without secrets",
             Self::Version => "the program's version",
             Self::Stats => "counters of this process",
+            Self::Routes => "statements without their constants: which way they took, how often, how long",
             Self::Help => "this list",
         }
     }

@@ -21,6 +21,7 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/shards", get(handlers::shards))
         .route("/pools", get(handlers::pools))
         .route("/clients", get(handlers::clients))
+        .route("/routes", get(handlers::routes))
         .route("/rules", get(handlers::rules))
         .route("/config", get(handlers::config))
         .route("/version", get(handlers::version))

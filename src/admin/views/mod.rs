@@ -10,6 +10,7 @@ mod ledger;
 mod memory;
 mod pools;
 mod ready;
+mod routes;
 mod rules;
 mod servers;
 mod shards;
@@ -28,6 +29,7 @@ pub use ledger::{
 pub use memory::{MemoryView, memory};
 pub use pools::{POOL_COLUMNS, PoolView, pools};
 pub use ready::{ReadyView, ready};
+pub use routes::{ROUTE_COLUMNS, RouteView, routes};
 pub use rules::{RulesView, rules};
 pub use servers::{SERVER_COLUMNS, ServerView, servers};
 pub use shards::{ShardView, shards};
