@@ -39,6 +39,7 @@ mod run;
 mod scatter;
 mod set_config;
 mod settings;
+mod shard_by_shard;
 mod statement_names;
 mod steering;
 mod stream;

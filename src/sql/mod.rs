@@ -42,6 +42,7 @@ pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
 pub use database_name::{deserted_database, redefined_defaults};
+pub use ddl::index_name;
 pub use explain::{ExplainFormat, explain_as_json};
 pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,

@@ -15,6 +15,7 @@ mod chaos_lost;
 mod chaos_reference;
 mod cli;
 mod copies;
+mod ddl;
 mod dev_command;
 mod differential;
 mod door;

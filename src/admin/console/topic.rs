@@ -37,13 +37,15 @@ pub enum Topic {
     Stats,
     /// Which way statements took.
     Routes,
+    /// Statements that run shard by shard.
+    Ddl,
     /// This list.
     Help,
 }
 
 impl Topic {
     /// All topics, as `SHOW HELP` lists them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Shards,
         Self::Pools,
         Self::Clients,
@@ -61,6 +63,7 @@ impl Topic {
         Self::Version,
         Self::Stats,
         Self::Routes,
+        Self::Ddl,
         Self::Help,
     ];
 
@@ -84,6 +87,7 @@ impl Topic {
             Self::Version => "VERSION",
             Self::Stats => "STATS",
             Self::Routes => "ROUTES",
+            Self::Ddl => "DDL",
             Self::Help => "HELP",
         }
     }
@@ -108,6 +112,7 @@ impl Topic {
             Self::Version => "the program's version",
             Self::Stats => "counters of this process",
             Self::Routes => "statements without their constants: which way they took, how often, how long",
+            Self::Ddl => "statements that run shard by shard, and how far each shard is",
             Self::Help => "this list",
         }
     }

@@ -5,6 +5,7 @@
 mod clients;
 mod config;
 mod databases;
+mod ddl;
 mod ids;
 mod ledger;
 mod memory;
@@ -21,6 +22,7 @@ mod version;
 pub use clients::{CLIENT_COLUMNS, ClientView, clients};
 pub use config::{SettingView, config};
 pub use databases::{DATABASE_COLUMNS, DatabaseView, ListView, USER_COLUMNS, UserView, databases, lists, users};
+pub use ddl::{DDL_COLUMNS, ddl, forget_ddl};
 pub use ids::{ID_COLUMNS, IdTagView, ids};
 pub use ledger::{
     ChangeView, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, LedgerChange, LedgerVerb, change, dead_letters,
