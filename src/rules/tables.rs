@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::algorithm::algorithm;
+use super::algorithm::{Algorithm, algorithm};
+use super::id_column::Around;
 use super::settings::{Owner, missing_key, multi_shard};
-use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, ids, names};
+use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, id_column, names};
 use crate::types::{KeyType, ShardId};
 use crate::yaml::{Entry, Findings, Node, Place};
 
@@ -47,18 +48,19 @@ impl<'a> Tables<'a> {
         if let Some(node) = document.get("name") {
             self.claim_group(name, &node.place, findings);
         }
+        let key_type = key_type(document);
+        let algorithm = algorithm(document, key_type, self.topology, findings);
         let tables = document.get("tables");
         if let Some(node) = tables.filter(|node| node.entries().is_empty()) {
             findings.report(&node.place, format!("the group {name:?} has no tables"));
         }
         for entry in tables.map(Node::entries).unwrap_or_default() {
-            self.add_sharded(entry, group, findings);
+            self.add_sharded(entry, group, &algorithm, findings);
         }
-        let key_type = key_type(document);
         self.groups.push(TableGroup {
             name: name.to_owned(),
             key_type,
-            algorithm: algorithm(document, key_type, self.topology, findings),
+            algorithm,
             missing_key: missing_key(document.get("missing_key")),
             multi_shard: multi_shard(document.get("multi_shard"), Owner::Group, findings),
         });
@@ -77,7 +79,7 @@ impl<'a> Tables<'a> {
         self.add_list(document, Distribution::Single { shard }, findings);
     }
 
-    fn add_sharded(&mut self, entry: &Entry, group: GroupId, findings: &mut Findings) {
+    fn add_sharded(&mut self, entry: &Entry, group: GroupId, algorithm: &Algorithm, findings: &mut Findings) {
         let key = entry.node.get("key").and_then(|node| match names::column(node.name()?) {
             Ok(name) => Some(name),
             Err(message) => {
@@ -85,7 +87,9 @@ impl<'a> Tables<'a> {
                 None
             }
         });
-        let id = entry.node.get("id").and_then(|node| ids::read_column(node, self.ids, findings));
+        let buckets = self.topology.map(|topology| topology.placement.buckets());
+        let around = Around { key: key.as_deref().unwrap_or_default(), algorithm, buckets };
+        let id = entry.node.get("id").and_then(|node| id_column::read(node, self.ids, around, findings));
         let distribution = Distribution::Sharded { group, key: key.unwrap_or_default() };
         if let Some(name) = entry.name() {
             self.add(name, &entry.place, distribution, id, findings);

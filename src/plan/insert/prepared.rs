@@ -12,15 +12,14 @@ use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{Refusal, ShardId, SqlState, type_modifier};
 
 use super::effect::{Judge, target_table};
+use super::given::RowKeys;
 use super::key::KeyColumn;
+use super::make::{IdValue, MakeIds};
 use super::parameters::Parameters;
 use super::placing::Placing;
 use super::refuse;
 use super::render::{IdForm, Rendering};
 use super::slots::{Layout, layout};
-
-/// Makes `count` ids of the tag with this code.
-pub type MakeIds<'a> = dyn FnMut(u16, usize) -> Result<Vec<i64>, Refusal> + 'a;
 
 /// An INSERT whose text was understood.
 #[derive(Debug, Clone)]
@@ -95,6 +94,7 @@ impl PreparedInsert {
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
         prepared.check_query(rule)?;
+        prepared.check_ids(rule)?;
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
         prepared.redo = prepared.judge(rules, catalog, &none, prepared.itself()).redo_of_shape();
@@ -151,7 +151,10 @@ impl PreparedInsert {
             return self.plan_query(rules, catalog, parameters);
         }
         let reads_reference = self.check_subqueries(rules)?;
-        let made = self.make_ids(ids)?;
+        let (mut made, keys) = self.make_ids(rules, parameters, moved, ids)?;
+        self.check_given(rules, parameters, moved, &keys)?;
+        let shards = self.shards_of_rows(rules, &keys)?;
+        self.prefix(rules, &shards, &mut made);
         let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
         let count = parameters.values.len();
         let rendering = Rendering {
@@ -164,7 +167,6 @@ impl PreparedInsert {
             parameters: count,
         };
         let judge = self.judge(rules, catalog, parameters, moved);
-        let shards = self.shards_of_rows(rules, parameters, &made, moved)?;
         match shards.as_slice() {
             [(shard, _)] => {
                 let statement = rendering.whole();
@@ -181,7 +183,7 @@ impl PreparedInsert {
         let constants = literals(text);
         let shift = self.moved(text, &constants)?.shift;
         let parameters = self.facts.parameters.iter().map(|used| used.index + 1).max().unwrap_or(0);
-        let ids = vec![0; self.layout.slots.len()];
+        let ids = vec![IdValue::Bigint(0); self.layout.slots.len()];
         let form = IdForm::Parameter;
         let rendering =
             Rendering { text, shift, facts: &self.facts, layout: &self.layout, ids: &ids, form, parameters };
@@ -230,53 +232,15 @@ impl PreparedInsert {
         }
     }
 
-    fn make_ids(&self, ids: &mut MakeIds<'_>) -> Result<Vec<i64>, Refusal> {
-        let slots = &self.layout.slots;
-        let mut made = vec![0; slots.len()];
-        let mut tags: Vec<u16> = slots.iter().map(|slot| slot.tag_code).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        for tag in tags {
-            let of_tag = |place: &usize| slots[*place].tag_code == tag;
-            let places: Vec<usize> = (0..slots.len()).filter(of_tag).collect();
-            let fresh = ids(tag, places.len())?;
-            if fresh.len() != places.len() {
-                return Err(Refusal::new(
-                    SqlState::INTERNAL_ERROR,
-                    "the id generator returned the wrong number of ids",
-                ));
-            }
-            for (place, id) in places.into_iter().zip(fresh) {
-                made[place] = id;
-            }
-        }
-        Ok(made)
-    }
-
     /// Groups the rows by shard, shards in the order of their first row.
-    fn shards_of_rows(
-        &self,
-        rules: &RuleSet,
-        parameters: &Parameters<'_>,
-        made: &[i64],
-        moved: Moved<'_>,
-    ) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
-        let Target::Sharded { placing, position } = &self.target else {
+    fn shards_of_rows(&self, rules: &RuleSet, keys: &RowKeys) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
+        let Target::Sharded { placing, .. } = &self.target else {
             let Target::Home(shard) = &self.target else { return Ok(Vec::new()) };
             return Ok(vec![(*shard, Vec::new())]);
         };
-        let generated = self.generated_keys(*position, made);
-        let one = [Row { span: 0..0, cells: Vec::new() }];
-        let rows = match &self.facts.source {
-            Source::Values(rows) => rows.as_slice(),
-            Source::DefaultValues(_) | Source::Query(_) => one.as_slice(),
-        };
         let mut shards: Vec<(ShardId, Vec<u32>)> = Vec::new();
-        for (number, row) in rows.iter().enumerate() {
-            let shard = match generated.get(number).copied().flatten() {
-                Some(id) => placing.of_value(&placing.key.generated(id)?, rules)?,
-                None => shard_of_row(placing, *position, row, rules, (parameters, moved))?,
-            };
+        for (number, key) in keys.iter().enumerate() {
+            let shard = placing.of(key.as_ref(), rules)?;
             match shards.iter_mut().find(|(known, _)| *known == shard) {
                 Some((_, rows)) => rows.push(number as u32),
                 None => shards.push((shard, vec![number as u32])),
@@ -285,16 +249,13 @@ impl PreparedInsert {
         Ok(shards)
     }
 
-    /// The ids that stand in the key column, by row.
-    fn generated_keys(&self, position: usize, made: &[i64]) -> Vec<Option<i64>> {
-        let mut keys = Vec::new();
-        for (slot, id) in self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == position) {
-            if keys.len() <= slot.row {
-                keys.resize(slot.row + 1, None);
-            }
-            keys[slot.row] = Some(*id);
+    /// The rows' cells; DEFAULT VALUES is one row without any.
+    pub(super) fn rows(&self) -> &[Row] {
+        const ONE: &[Row] = &[Row { span: 0..0, cells: Vec::new() }];
+        match &self.facts.source {
+            Source::Values(rows) => rows.as_slice(),
+            Source::DefaultValues(_) | Source::Query(_) => ONE,
         }
-        keys
     }
 
     fn split(
@@ -333,19 +294,6 @@ pub(super) fn reject_if_ruled(judge: &Judge<'_>) -> Result<(), Refusal> {
         ),
         "Insert the rows of one shard per transaction, or set multi_shard.mode of the group.",
     ))
-}
-
-fn shard_of_row(
-    placing: &Placing,
-    position: usize,
-    row: &Row,
-    rules: &RuleSet,
-    (parameters, moved): (&Parameters<'_>, Moved<'_>),
-) -> Result<ShardId, Refusal> {
-    match row.cells.get(position) {
-        Some(cell) => placing.of_cell(&moved.cell(cell), rules, parameters),
-        None => Err(refuse::missing_key(&placing.key.table, &placing.key.name)),
-    }
 }
 
 impl Moved<'_> {
