@@ -27,6 +27,7 @@ mod fuzz;
 mod gather;
 mod home_merge;
 mod hostile;
+mod ids;
 mod ledger;
 mod lent;
 mod lost_servers;
