@@ -129,6 +129,7 @@ impl Link {
     /// Answers for all parts as PostgreSQL would for the one statement.
     async fn answer(&mut self, call: &Call, plan: &MultiWrite, replies: Vec<Collected>) -> Result<(), Failure> {
         let affected: u64 = replies.iter().map(Collected::affected).sum();
+        self.rows = affected;
         let tag = total_tag(replies.first().map_or("", |reply| &reply.tag), affected);
         self.describe(call, replies.iter().find_map(|reply| reply.description.as_ref()));
         self.pass_write_notices(&replies);

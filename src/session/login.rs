@@ -247,6 +247,7 @@ async fn open_session(
         pin: Pinned::No,
         keeping: Keeping::default(),
         settings_before: None,
+        rows: 0,
         touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
