@@ -123,6 +123,13 @@ pub struct Fetch {
     pub in_place: bool,
 }
 
+impl Fetch {
+    /// Returns the tables that servers have its rows in: its own, or the physical ones of a split table.
+    pub fn tables(&self) -> Vec<String> {
+        if self.physical.is_empty() { vec![self.table.clone()] } else { self.physical.clone() }
+    }
+}
+
 /// A write over several shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiWrite {
