@@ -36,6 +36,7 @@ mod prepared;
 mod readable;
 mod routes;
 mod run;
+mod same_columns;
 mod scatter;
 mod set_config;
 mod settings;

@@ -55,6 +55,9 @@ impl Link {
         if is_rewritten(plan) {
             self.client.position = Position::Unknown;
         }
+        if !matches!(plan, Plan::Direct(_)) && self.worker.proxy.schemas.any() {
+            Box::pin(self.check_same_columns(&call.text, plan)).await?;
+        }
         let started = (!matches!(plan, Plan::Direct(_))).then(Instant::now);
         self.rows = 0;
         let done = match plan {
