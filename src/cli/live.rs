@@ -39,9 +39,10 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         let (mut tables, mut schemas) = (Vec::new(), Vec::new());
         for (index, shard) in rules.shards.iter().enumerate() {
             match read(shard, &role, &connector, &mut report).await {
-                Ok((catalog, rows)) => {
+                Ok((mut catalog, found)) => {
+                    catalog.adopt(rules);
                     tables.push(ShardTables { name: shard.name.clone(), catalog });
-                    schemas.push((ShardId(index as u16), rows));
+                    schemas.push((ShardId(index as u16), found));
                 }
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
             }

@@ -1,6 +1,7 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -53,7 +54,9 @@ impl Link {
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
-            self.client.position = Position::Unknown;
+            let rules = &self.snapshot.rules;
+            self.client.position =
+                if rules.physical.is_empty() { Position::Unknown } else { Position::Physical(Arc::clone(rules)) };
         }
         if !matches!(plan, Plan::Direct(_)) && self.worker.proxy.schemas.any() {
             Box::pin(self.check_same_columns(&call.text, plan)).await?;
@@ -215,7 +218,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
-        Plan::CopyOut(_) => false,
+        Plan::CopyOut(copy) => rewritten(&copy.statement),
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }

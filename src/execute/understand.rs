@@ -257,7 +257,9 @@ impl Understood {
         match &self.meaning {
             Meaning::Empty | Meaning::Control(_) => false,
             Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => true,
-            Meaning::Plan(Planned::Prepared(prepared)) => prepared.insert().is_some_and(PreparedInsert::injects),
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                prepared.is_split() || prepared.insert().is_some_and(PreparedInsert::injects)
+            }
         }
     }
 
@@ -265,12 +267,15 @@ impl Understood {
     /// the proxy's own.
     pub fn described_text(&self, text: &str) -> (String, usize) {
         match &self.meaning {
-            Meaning::Plan(Planned::Prepared(prepared)) => match prepared.insert() {
-                Some(insert) => insert
-                    .describe_text(text)
-                    .map_or_else(|| (text.to_owned(), 0), |described| (described.sql, described.injected)),
-                None => (text.to_owned(), 0),
-            },
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                let (sql, injected) = prepared
+                    .insert()
+                    .and_then(|insert| insert.describe_text(text))
+                    .map_or_else(|| (text.to_owned(), 0), |described| (described.sql, described.injected));
+                // What cannot be said of physical tables was refused when the text was read.
+                let parsed = prepared.parsed_text(&sql).ok().flatten();
+                (parsed.unwrap_or(sql), injected)
+            }
             Meaning::Plan(Planned::Issuing(calls)) => {
                 let parameters = self.parameters;
                 let edits = sql::next_id::edits(calls, &vec![0; calls.len()], IdArguments::ParametersAfter(parameters));

@@ -387,6 +387,7 @@ impl Snapshot {
         let mut rules = (*self.rules).clone();
         rules.database = database.to_owned();
         rules.tables.clear();
+        rules.physical.clear();
         rules.unlisted = crate::rules::UnlistedTables::Home;
         let home = rules.shards[rules.home.index()].clone();
         rules.shards = vec![home];

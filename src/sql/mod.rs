@@ -23,6 +23,7 @@ mod mask;
 mod name;
 pub mod next_id;
 mod next_ids;
+mod place;
 mod prepared_name;
 mod read;
 mod scan;

@@ -45,6 +45,7 @@ mod routes;
 mod schemas;
 mod sessions;
 mod slow_clients;
+mod split;
 mod sql_prepared;
 mod state;
 mod steering;
