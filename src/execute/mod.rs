@@ -40,6 +40,7 @@ mod readable;
 mod renamed;
 mod routes;
 mod run;
+mod same_columns;
 mod scatter;
 mod set_config;
 mod settings;

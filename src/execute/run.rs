@@ -71,6 +71,9 @@ impl Link {
             self.client.position =
                 if rules.physical.is_empty() { Position::Unknown } else { Position::Physical(Arc::clone(rules)) };
         }
+        if !matches!(plan, Plan::Direct(_)) && self.worker.proxy.schemas.any() {
+            Box::pin(self.check_same_columns(&call.text, plan)).await?;
+        }
         let started = (!matches!(plan, Plan::Direct(_))).then(Instant::now);
         self.rows = 0;
         let done = match plan {

@@ -17,6 +17,7 @@ mod pools;
 mod requests;
 mod routes;
 mod schema_changes;
+mod schemas;
 mod snapshot;
 mod strangers;
 
@@ -33,5 +34,6 @@ pub use pools::{PoolBoard, PoolFigures};
 pub use requests::{ReloadAnswer, Reloaded, Requests, Shutdown};
 pub use routes::{FINGERPRINT_BYTES_MAX, ROUTES_MAX, RouteBoard, RouteCounter, RouteFigures, RouteMode};
 pub use schema_changes::{SchemaChanges, SchemaPlace};
+pub use schemas::SchemaBoard;
 pub use snapshot::{ReloadError, Rules, Snapshot};
 pub use strangers::{Stranger, StrangerBounds, Strangers};

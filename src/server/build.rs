@@ -49,6 +49,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         schema_changes: SchemaChanges::default(),
         pools: PoolBoard::default(),
         routes: Arc::default(),
+        schemas: Default::default(),
         health: HealthBoard::default(),
         readiness: Readiness::default(),
         drain: Drain::default(),

@@ -43,6 +43,7 @@ mod portions;
 mod prepared;
 mod protocol;
 mod routes;
+mod schemas;
 mod sessions;
 mod slow_clients;
 mod split;
