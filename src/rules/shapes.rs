@@ -102,7 +102,11 @@ const BITS: Record = Record {
     fields: &[
         // 30 bits of milliseconds are 12 days, 48 are 8,900 years: what lies outside is a slip.
         Field::required("time", Shape::Integer { min: 30, max: 48 }, "Bits of the time in milliseconds."),
-        Field::optional("tag", Shape::Integer { min: 1, max: 16 }, "Bits of the business tag."),
+        Field::optional(
+            "tag",
+            Shape::Integer { min: 0, max: 16 },
+            "Bits of the business tag; 0 to read ids of others.",
+        ),
         Field::optional(
             "bucket",
             Shape::Integer { min: 1, max: 16 },

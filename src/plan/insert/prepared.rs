@@ -104,6 +104,7 @@ impl PreparedInsert {
         prepared.check_conflict(rule, catalog)?;
         prepared.check_query(rule)?;
         prepared.check_ids(rule)?;
+        prepared.check_width(rule, catalog)?;
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
         prepared.redo = prepared.judge(rules, catalog, &none, prepared.itself()).redo_of_shape();

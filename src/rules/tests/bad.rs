@@ -223,8 +223,8 @@ const ID_MISTAKES: &[(&str, &str)] = &[
         "2:52: a layout's bits needs the key \"tag\" or \"bucket\"",
     ),
     (
-        "layouts: {l: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 40, tag: 0, worker: 5, sequence: 6}}}",
-        "2:68: expected a whole number from 1 to 16, found \"0\"",
+        "layouts: {l: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 40, tag: 17, worker: 5, sequence: 1}}}",
+        "2:68: expected a whole number from 0 to 16, found \"17\"",
     ),
 ];
 
