@@ -28,7 +28,7 @@ impl Prepared {
             },
             Body::Read(_, facts) => single(facts, rules)?,
             Body::Modify(modify) => single(modify.facts(), rules)?,
-            Body::Insert(insert) => insert.parsing_shard(),
+            Body::Insert(insert) => insert.parsing_shard(rules),
         })
     }
 }

@@ -196,10 +196,15 @@ impl PreparedInsert {
         !self.layout.slots.is_empty()
     }
 
-    /// Returns the shard that must be asked to parse it, `None` where any shard knows the table.
-    pub fn parsing_shard(&self) -> Option<ShardId> {
+    /// Returns the shard that must be asked to parse it, `None` where any shard knows the tables.
+    pub fn parsing_shard(&self, rules: &RuleSet) -> Option<ShardId> {
+        let single = |table: &TableName| match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+            Some(Distribution::Single { shard }) => Some(*shard),
+            Some(Distribution::Sharded { .. } | Distribution::Reference { .. }) => None,
+            None => (!table.is_catalog()).then_some(rules.home),
+        };
         match &self.target {
-            Target::Sharded { .. } => None,
+            Target::Sharded { .. } => self.facts.relations.iter().find_map(single),
             Target::Home(shard) => Some(*shard),
         }
     }
