@@ -60,6 +60,7 @@ impl Link {
             // In the heap: it is rare, and every session would carry the room for it.
             Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
             Plan::MultiWrite(write) => self.multi_write(call, write).await,
+            Plan::Carry(carry) => Box::pin(self.carry(call, carry)).await,
             Plan::Copy(copy) => self.copy(call, copy).await,
             Plan::CopyOut(copy) => Box::pin(self.copy_out(call, copy)).await,
             Plan::Everywhere { shards, statement, effect } => {
@@ -181,7 +182,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
-        Plan::CopyOut(_) => false,
+        Plan::CopyOut(_) | Plan::Carry(_) => false,
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }
@@ -191,7 +192,7 @@ fn kind(plan: &Plan) -> QueryKind {
         Plan::Direct(_) => QueryKind::Direct,
         Plan::Scatter(_) => QueryKind::Scatter,
         Plan::Gather(_) => QueryKind::Gather,
-        Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
+        Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
         Plan::Copy(_) | Plan::CopyOut(_) => QueryKind::Copy,
     }
 }

@@ -3,7 +3,7 @@
 use crate::rules::RuleSet;
 use crate::types::ShardSet;
 
-use super::{Plan, Redo, Statement, WriteEffect};
+use super::{CarryForm, Plan, Redo, Statement, WriteEffect};
 
 /// Returns one line per fact: the way, the shards, what they run, how rows merge, how a write commits.
 pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
@@ -47,6 +47,18 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines.extend(statement(&copy.statement));
             lines.extend(effect(&copy.effect));
             lines
+        }
+        Plan::Carry(carry) => {
+            let verb = match &carry.form {
+                CarryForm::Rows { .. } => "The rows are inserted by key into",
+                CarryForm::Cells(_) => "The values are put into the rows of",
+                CarryForm::Move { .. } => "The rows are moved by key in",
+            };
+            vec![
+                "Carry what a first statement returns".to_owned(),
+                format!("  Runs: {}", carry.source),
+                format!("  {verb} {}", carry.table),
+            ]
         }
         Plan::CopyOut(copy) => vec![format!("Copy one after another from {}", names(copy.shards, rules))],
         Plan::Everywhere { shards, statement: runs, effect: writes } => {

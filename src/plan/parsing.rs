@@ -22,6 +22,7 @@ impl Prepared {
                 Plan::Scatter(_)
                 | Plan::Gather(_)
                 | Plan::MultiWrite(_)
+                | Plan::Carry(_)
                 | Plan::Copy(_)
                 | Plan::CopyOut(_)
                 | Plan::Everywhere { .. } => None,

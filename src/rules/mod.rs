@@ -28,7 +28,8 @@ pub use ids::standard_layout;
 pub use parse::{Parsed, RuleFile};
 pub use ruleset::{
     Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, MissingKey, MultiShardRule,
-    OnDead, OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables,
+    WhenTargetDown,
 };
 pub use schema::json_schema;
 pub use shapes::BUCKETS_MAX;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::algorithm::algorithm;
-use super::settings::{Owner, missing_key, multi_shard};
+use super::settings::{Owner, key_update, missing_key, multi_shard};
 use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, ids, names};
 use crate::types::{KeyType, ShardId};
 use crate::yaml::{Entry, Findings, Node, Place};
@@ -60,6 +60,7 @@ impl<'a> Tables<'a> {
             key_type,
             algorithm: algorithm(document, key_type, self.topology, findings),
             missing_key: missing_key(document.get("missing_key")),
+            key_update: key_update(document.get("key_update")),
             multi_shard: multi_shard(document.get("multi_shard"), Owner::Group, findings),
         });
     }

@@ -6,7 +6,7 @@ use crate::plan::binary_fits;
 use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::Values;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
-use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
+use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{Refusal, ShardId, SqlState, type_modifier};
@@ -30,6 +30,8 @@ pub struct PreparedInsert {
     pub(super) name: String,
     pub(super) layout: Layout,
     pub(super) target: Target,
+    /// Whether it is an INSERT of a query for whose rows ids have to be made.
+    pub(super) lacks_ids: bool,
     /// How a text of this shape can be redone; its constants may forbid it.
     redo: Redo,
     /// The text that was read, and its constants.
@@ -82,7 +84,11 @@ impl PreparedInsert {
                     length: table.and_then(|table| type_modifier(&table.column(key)?.type_name)),
                 };
                 check_type(&key, table)?;
-                let position = key_position(&layout, &key)?;
+                let position = match key_position(&layout, &key) {
+                    // Its rows get their keys when ids are made for them.
+                    Err(_) if is_made(&facts, rule, &key) => usize::MAX,
+                    position => position?,
+                };
                 Target::Sharded { placing: Placing { group: *group, key }, position }
             }
             Some(Distribution::Reference { home, .. }) => Target::Home(*home),
@@ -90,11 +96,19 @@ impl PreparedInsert {
             None => Target::Home(unlisted(&facts.table, rules)?),
         };
         let constants = literals(text).into_boxed_slice();
-        let mut prepared =
-            Self { facts, name, layout, target, redo: Redo::Exact, text: text.into(), literals: constants };
+        let mut prepared = Self {
+            facts,
+            name,
+            layout,
+            target,
+            lacks_ids: false,
+            redo: Redo::Exact,
+            text: text.into(),
+            literals: constants,
+        };
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
-        prepared.check_query(rule)?;
+        prepared.lacks_ids = prepared.lacks_ids(rule);
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
         prepared.redo = prepared.judge(rules, catalog, &none, prepared.itself()).redo_of_shape();
@@ -150,7 +164,10 @@ impl PreparedInsert {
         if matches!(self.facts.source, Source::Query(_)) {
             return self.plan_query(rules, catalog, parameters);
         }
-        let reads_reference = self.check_subqueries(rules)?;
+        let reads_reference = match self.check_subqueries(rules) {
+            Ok(reads_reference) => reads_reference,
+            Err(refusal) => return self.carry_cells(rules, catalog, (parameters, moved), refusal),
+        };
         let made = self.make_ids(ids)?;
         let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
         let count = parameters.values.len();
@@ -164,12 +181,23 @@ impl PreparedInsert {
             parameters: count,
         };
         let judge = self.judge(rules, catalog, parameters, moved);
-        let shards = self.shards_of_rows(rules, parameters, &made, moved)?;
+        let shards = match self.shards_of_rows(rules, parameters, &made, moved) {
+            Err(refusal) if refuse::is_computed(&refusal) => {
+                return self.carry_cells(rules, catalog, (parameters, moved), refusal);
+            }
+            shards => shards?,
+        };
         match shards.as_slice() {
             [(shard, _)] => {
                 let statement = rendering.whole();
                 let effect = Some(judge.effect()?);
                 Ok(Plan::Direct(Direct { shard: *shard, statement, effect, anywhere: false, reads_reference }))
+            }
+            parts if self.facts.with || self.facts.subquery => {
+                let refusal = self.with_subquery();
+                reject_if_ruled(&judge)?;
+                debug_assert!(parts.len() > 1, "one shard takes the whole statement");
+                self.carry_cells(rules, catalog, (parameters, moved), refusal)
             }
             parts => self.split(parts, &rendering, &judge),
         }
@@ -302,6 +330,13 @@ impl PreparedInsert {
         keys
     }
 
+    fn with_subquery(&self) -> Refusal {
+        Refusal::unsupported(
+            format!("an INSERT into \"{}\" with a subquery would write several shards", self.name),
+            "Insert the rows of one sharding key per statement.",
+        )
+    }
+
     fn split(
         &self,
         parts: &[(ShardId, Vec<u32>)],
@@ -309,19 +344,13 @@ impl PreparedInsert {
         judge: &Judge<'_>,
     ) -> Result<Plan, Refusal> {
         reject_if_ruled(judge)?;
-        if self.facts.with || self.facts.subquery {
-            return Err(Refusal::unsupported(
-                format!("an INSERT into \"{}\" with a subquery would write several shards", self.name),
-                "Insert the rows of one sharding key per statement.",
-            ));
-        }
         let parts: Vec<Part> = parts
             .iter()
             .map(|(shard, rows)| Part { shard: *shard, statement: rendering.part(rows), rows: rows.clone() })
             .collect();
         let effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
-        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false }))
     }
 }
 
@@ -379,6 +408,12 @@ fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
         )),
         None => Ok(()),
     }
+}
+
+/// Tells whether the key of a query's rows is a generated id.
+fn is_made(facts: &InsertFacts, rule: Option<&TableRule>, key: &KeyColumn) -> bool {
+    let id = rule.and_then(|rule| rule.id.as_ref());
+    matches!(facts.source, Source::Query(_)) && id.is_some_and(|id| id.column == key.name)
 }
 
 fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {

@@ -34,7 +34,10 @@ enum Way {
 #[tokio::test]
 async fn generated_writes_are_done_right_or_refused() {
     let database = TestDatabase::new("d_writes");
-    let proxy = Proxy::start(&database, RULES, patient()).await;
+    let moving = ["customers", "documents", "counters"].iter().fold(RULES.to_owned(), |rules, group| {
+        rules.replace(&format!("name: {group}\nkey:"), &format!("name: {group}\nkey_update: move\nkey:"))
+    });
+    let proxy = Proxy::start(&database, &moving, patient()).await;
     let mut sides = Differential::through(&proxy, &database);
     wait_until_writable(&mut sides.other);
     for sql in SCHEMA {
@@ -153,6 +156,11 @@ impl Counts {
         let plain = marked.call(&mut sides.plain, way);
         // Which of two errors comes first, and which of several rows it names, is not told.
         let expectation = if error_of(&plain).is_some() { Expectation::OwnWords } else { Expectation::Same };
+        let broken = |reply: &Reply| error_of(reply).is_some_and(|error| error[&'C'].starts_with("23"));
+        if broken(&plain) && broken(&proxy) && plain.status == proxy.status {
+            self.note(&plain);
+            return None;
+        }
         if let Some(wrong) = difference(&plain, &proxy, &marked.sql, &expectation) {
             return Some(wrong);
         }
