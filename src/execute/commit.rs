@@ -74,7 +74,11 @@ impl Link {
         }
         let home = self.home();
         let mode = self.commit_mode(home)?;
-        if mode == WriteMode::TwoPhase { self.commit_two_phase(home).await } else { self.commit_ledger(home).await }
+        // In the heap: a transaction of one shard would carry the room for it.
+        match mode {
+            WriteMode::TwoPhase => Box::pin(self.commit_two_phase(home)).await,
+            WriteMode::Eventual | WriteMode::Eager => Box::pin(self.commit_ledger(home)).await,
+        }
     }
 
     /// One shard at most was written: its COMMIT decides; those that were only read follow.
@@ -302,7 +306,8 @@ impl Link {
 
     /// Returns how this transaction commits: the strongest mode asked for, two-phase where nothing can be redone.
     fn commit_mode(&self, home: ShardId) -> Result<WriteMode, Failure> {
-        let mode = self.transaction.mode.unwrap_or(WriteMode::Eager);
+        let asked = self.settings.steering.is_two_phase().then_some(WriteMode::TwoPhase);
+        let mode = self.transaction.mode.max(asked).unwrap_or(WriteMode::Eager);
         let targets = self.transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
         if mode == WriteMode::TwoPhase || targets.clone().count() == 0 {
             return Ok(mode);
@@ -311,7 +316,7 @@ impl Link {
         if self.transaction.never_redo.is_some() || unfrozen { Ok(WriteMode::TwoPhase) } else { Ok(mode) }
     }
 
-    fn shard_name(&self, shard: ShardId) -> String {
+    pub(super) fn shard_name(&self, shard: ShardId) -> String {
         self.snapshot.rules.shard(shard).name.clone()
     }
 

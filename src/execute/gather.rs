@@ -38,6 +38,20 @@ struct Copies<'a> {
 impl Link {
     /// Copies what the plan says to home and runs the statement there.
     pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
+        self.over_copies(plan, async |link, scratch| {
+            call.write(scratch.out(), &plan.statement);
+            scratch.flush().await?;
+            let reply = forward::reply(&mut link.client, scratch, Passing::of(call), Tag::Pass).await?;
+            if reply.failed { Err(Failure::Told) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Copies what the plan says to home and works on the connection that has the copies.
+    pub(super) async fn over_copies<W>(&mut self, plan: &Gather, work: W) -> Result<(), Failure>
+    where
+        W: AsyncFnOnce(&mut Self, &mut Server) -> Result<(), Failure>,
+    {
         let own_writes = self.sees_own();
         self.check_gather(plan, own_writes)?;
         self.check_own_tables(plan.home).await?;
@@ -45,7 +59,11 @@ impl Link {
             self.wait_for_own_writes(plan.home).await?;
         }
         let path = ";SET LOCAL search_path = pg_temp, \"$user\", public";
-        self.on_scratch(path, async |link, scratch| link.gather_on(scratch, call, plan, own_writes).await).await
+        self.on_scratch(path, async |link, scratch| {
+            link.copy_all(scratch, plan, own_writes).await?;
+            work(link, scratch).await
+        })
+        .await
     }
 
     /// Works on a connection of home that is not the transaction's, in a transaction of its own that begins with `sets`
@@ -126,22 +144,13 @@ impl Link {
         }
     }
 
-    async fn gather_on(
-        &mut self,
-        scratch: &mut Server,
-        call: &Call,
-        plan: &Gather,
-        own_writes: bool,
-    ) -> Result<(), Failure> {
+    async fn copy_all(&mut self, scratch: &mut Server, plan: &Gather, own_writes: bool) -> Result<(), Failure> {
         let room = self.worker.limits().gather_rows as u64;
         let mut copies = Copies { plan, room, own_writes };
         for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {
             self.copy_table(scratch, fetch, &mut copies).await?;
         }
-        call.write(scratch.out(), &plan.statement);
-        scratch.flush().await?;
-        let reply = forward::reply(&mut self.client, scratch, Passing::of(call), Tag::Pass).await?;
-        if reply.failed { Err(Failure::Told) } else { Ok(()) }
+        Ok(())
     }
 
     /// What opens the scratch's transaction, with what the client's own has set for itself.

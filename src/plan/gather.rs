@@ -125,6 +125,7 @@ pub(super) fn plan(
     let home = context.rules.home;
     Ok(Plan::Gather(Gather {
         home,
+        because: refusal.message,
         statement: unqualified(values, &words, &fetches),
         reads_reference: !located.references.is_empty(),
         reads_clock: CLOCKS.iter().any(|word| words.has(word)),

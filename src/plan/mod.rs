@@ -25,6 +25,7 @@ mod prepare;
 mod read;
 mod route_json;
 mod scatter;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod utility;
@@ -33,7 +34,7 @@ mod view;
 pub use carry::{Carried, Carry, CarryForm, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
-pub use describe::describe;
+pub use describe::{describe, tables_named, why_not_direct};
 pub use insert::{MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
@@ -41,4 +42,4 @@ pub use plan_types::{
     ReturningOrder, Scatter, Statement, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
-pub use route_json::{route_json, shard_names};
+pub use route_json::{merge_steps, route_json, shard_names};
