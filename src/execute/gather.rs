@@ -42,6 +42,7 @@ impl Link {
             call.write(scratch.out(), &plan.statement);
             scratch.flush().await?;
             let reply = forward::reply(&mut link.client, scratch, Passing::of(call), Tag::Pass).await?;
+            link.rows = reply.rows;
             if reply.failed { Err(Failure::Told) } else { Ok(()) }
         })
         .await
@@ -178,7 +179,7 @@ impl Link {
 
     /// Fails if the table has other columns by now than the proxy knows: a statement may mean all of them.
     async fn check_columns(&self, scratch: &mut Server, fetch: &Fetch) -> Result<(), Failure> {
-        let name = escape_identifier(&fetch.table).replace('\'', "''");
+        let name = escape_identifier(fetch.physical.first().unwrap_or(&fetch.table)).replace('\'', "''");
         let reply = scratch
             .simple(&format!(
                 "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = 'public.{name}'::pg_catalog.regclass \
@@ -200,16 +201,14 @@ impl Link {
         fetch: &Fetch,
         copies: &mut Copies<'_>,
     ) -> Result<(), Failure> {
-        let (name, columns) = (escape_identifier(&fetch.table), list(&fetch.columns));
+        let (name, columns, source) = (escape_identifier(&fetch.table), list(&fetch.columns), source(fetch));
         self.check_columns(scratch, fetch).await?;
-        scratch
-            .simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM public.{name} WITH NO DATA"))
-            .await?;
+        scratch.simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM {source} WITH NO DATA")).await?;
         let before = copies.room;
         let home = copies.plan.home;
         if !copies.own_writes && fetch.shards.contains(home) {
             let sql = format!(
-                "INSERT INTO pg_temp.{name} ({columns}) SELECT {columns} FROM public.{name} LIMIT {}",
+                "INSERT INTO pg_temp.{name} ({columns}) SELECT {columns} FROM {source} LIMIT {}",
                 copies.room + 1
             );
             let reply = scratch.simple(&sql).await?;
@@ -238,9 +237,9 @@ impl Link {
         shard: ShardId,
         bound: u64,
     ) -> Result<u64, Failure> {
-        let (name, columns) = (escape_identifier(&fetch.table), list(&fetch.columns));
+        let (name, columns, source) = (escape_identifier(&fetch.table), list(&fetch.columns), source(fetch));
         // Text would depend on both sides' settings. What has no binary form, or one that differs by server, is an error.
-        let out = format!("COPY (SELECT {columns} FROM public.{name} LIMIT {bound}) TO STDOUT (FORMAT binary)");
+        let out = format!("COPY (SELECT {columns} FROM {source} LIMIT {bound}) TO STDOUT (FORMAT binary)");
         let into = format!("COPY pg_temp.{name} ({columns}) FROM STDIN (FORMAT binary)");
         if self.transaction.is_open() {
             let position = self.enlist(shard, Role::Reader).await?;
@@ -369,6 +368,19 @@ pub(super) async fn turn(client: &mut Client, to: &mut Server) -> Result<Option<
                 return Ok(error);
             }
             _ => {}
+        }
+    }
+}
+
+/// Returns what has the rows of a table on a server: the table, or its physical tables.
+fn source(fetch: &Fetch) -> String {
+    let columns = list(&fetch.columns);
+    match fetch.physical.as_slice() {
+        [] => format!("public.{}", escape_identifier(&fetch.table)),
+        [one] => format!("public.{}", escape_identifier(one)),
+        several => {
+            let each = several.iter().map(|name| format!("SELECT {columns} FROM public.{}", escape_identifier(name)));
+            format!("({}) AS physical", each.collect::<Vec<_>>().join(" UNION ALL "))
         }
     }
 }

@@ -15,6 +15,7 @@ mod ddl;
 mod decode;
 mod explain;
 mod facts;
+mod fingerprint;
 mod from;
 mod hint;
 pub mod insert;
@@ -43,11 +44,13 @@ pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
 pub use database_name::{deserted_database, redefined_defaults};
+pub use ddl::index_name;
 pub use explain::{ExplainFormat, explain_as_json};
 pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
 };
+pub use fingerprint::fingerprint;
 pub use hint::{Hint, hint_comment, hint_of, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};

@@ -20,7 +20,7 @@ impl PreparedInsert {
         let Source::Query(query) = &self.facts.source else { return Err(refusal) };
         let text = self.itself().text;
         let tail = text[query.span.end..].trim_end().trim_end_matches(';');
-        if self.facts.with_writes || has_query(tail) {
+        if self.facts.with_writes || has_query(tail) || self.is_split() {
             return Err(refusal);
         }
         let names = self.layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&self.name))?;
@@ -44,8 +44,8 @@ impl PreparedInsert {
         refusal: Refusal,
     ) -> Result<Plan, Refusal> {
         let Source::Values(rows) = &self.facts.source else { return Err(refusal) };
-        let Some(names) = self.layout.columns.as_ref().filter(|_| !self.facts.with && !self.layout.nests_calls())
-        else {
+        let alone = !self.facts.with && !self.layout.nests_calls() && !self.is_split();
+        let Some(names) = self.layout.columns.as_ref().filter(|_| alone) else {
             return Err(refusal);
         };
         let (mut items, mut spans, mut columns) = (Vec::new(), Vec::new(), Vec::new());

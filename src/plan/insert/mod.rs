@@ -15,6 +15,7 @@ mod refuse;
 mod render;
 mod select;
 mod slots;
+mod split;
 #[cfg(test)]
 mod tests;
 
