@@ -9,6 +9,7 @@ mod collect;
 mod commit;
 mod consequences;
 mod copy;
+mod copy_ids;
 mod copy_out;
 mod copy_physical;
 mod copy_rows;
@@ -24,6 +25,7 @@ mod function_call;
 mod gather;
 mod harmless;
 mod home_merge;
+mod id_wait;
 mod link;
 mod lock_wait;
 mod meanings;
@@ -61,6 +63,7 @@ pub use failure::Failure;
 pub use forward::{
     cut, fill, next_frame, note_parameter, note_ready, pass_reply, pass_rows, rows_of_tag, swallow, whole_frame,
 };
+pub use id_wait::is_awaited;
 pub use link::{Identity, Link, Role, Targets};
 pub use lock_wait::explained;
 pub use pinned::Keeping;

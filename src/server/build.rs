@@ -7,26 +7,22 @@ use tokio::sync::mpsc;
 use super::options::Options;
 use super::rules_text::{lines, load};
 use crate::backend::{Allowance, CancelRegistry, Roster};
-use crate::config::Relay;
+use crate::config::{Ids as IdSettings, Relay};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
 use crate::proxy::{
-    ClientRegistry, Drain, HealthBoard, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
+    ClientRegistry, Drain, HealthBoard, Ids, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
     SchemaChanges, Strangers,
 };
 use crate::rules::RuleSet;
-use crate::snowflake::{Generator, Layout};
 use crate::tls::{Acceptor, Connector};
 use crate::types::{Clock, ShardId, SystemClock};
-
-/// The layout of ids that a tag alone asks for; it is in every rule set.
-const STANDARD: &str = "standard";
 
 /// Builds the handles; fails with one line per finding.
 pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnswer>), Vec<String>> {
     let rules = load(&options.rules).map_err(lines)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let ids = Arc::new(Generator::new(layout(&rules).map_err(|error| vec![error])?, Arc::clone(&clock)));
+    let clock = clock();
+    let ids = Ids::new(&rules.ids, Arc::clone(&clock)).map_err(|error| vec![error.to_string()])?;
     let connector = Arc::new(Connector::default());
     connector.load(&options.config.server_tls).map_err(|error| vec![format!("server_tls: {error}")])?;
     let outbox = Outbox::new(outbox_settings(options, &rules, &connector), Arc::clone(&clock));
@@ -64,10 +60,13 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
     Ok((Arc::new(proxy), reloads))
 }
 
-fn layout(rules: &RuleSet) -> Result<Layout, String> {
-    let layout = rules.ids.layouts.get(STANDARD).ok_or("the rules have no id layout \"standard\"")?;
-    Layout::new(layout.epoch_ms, layout.time_bits, layout.tag_bits, layout.worker_bits, layout.sequence_bits)
-        .map_err(|error| error.to_string())
+/// The machine's clock; a debug build that a test asks for it adds an offset.
+fn clock() -> Arc<dyn Clock> {
+    #[cfg(debug_assertions)]
+    if let Some(clock) = super::test_clock::from_environment() {
+        return clock;
+    }
+    Arc::new(SystemClock::new())
 }
 
 fn outbox_settings(options: &Options, rules: &RuleSet, connector: &Arc<Connector>) -> OutboxSettings {
@@ -90,13 +89,15 @@ fn outbox_settings(options: &Options, rules: &RuleSet, connector: &Arc<Connector
         home: rules.home,
         shard_roles,
         connector: Arc::clone(connector),
-        bounds: bounds(&config.relay),
+        bounds: bounds(&config.relay, config.ids),
     }
 }
 
 /// The file's bounds of the relay; the others are the outbox's own.
-fn bounds(relay: &Relay) -> OutboxBounds {
+fn bounds(relay: &Relay, ids: IdSettings) -> OutboxBounds {
     OutboxBounds {
+        worker_lease: ids.lease,
+        worker_reserve: ids.reserve,
         poll_max: relay.poll,
         batch: i64::try_from(relay.batch).unwrap_or(i64::MAX),
         backoff_min: relay.retry_min,

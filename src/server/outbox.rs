@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::permit::follow_lease;
+use super::segments::keep_segments;
 use crate::outbox::{ReferenceTable, WorkerLease};
 use crate::proxy::Proxy;
-use crate::rules::{Distribution, RuleSet};
+use crate::rules::{Distribution, IdSource, RuleSet, TableRule};
 
 /// Pause between two attempts to install the schema on a home that does not answer.
 const INSTALL_PAUSE: Duration = Duration::from_millis(500);
@@ -24,16 +25,34 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
     let outbox = Arc::clone(&proxy.outbox);
     let rules = Arc::clone(&proxy.rules.load().rules);
     outbox.set_id_layouts(rules.ids.layouts.clone());
+    outbox.set_id_tags(rules.ids.tags.clone());
     install(&proxy, &rules).await;
-    let worker_bits = rules.ids.layouts.get("standard").map_or(0, |layout| layout.worker_bits);
-    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, None);
+    for (name, known) in outbox.changed_layouts() {
+        if let Some(layout) = rules.ids.layouts.get(&name) {
+            error!(layout = name, known, "the layout of ids was changed; no ids are made in it");
+            proxy.ids.block(*layout, &name, &known);
+        }
+    }
+    let worker_bits = worker_bits(&rules);
+    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, proxy.config.ids.worker);
     let permits = lease.permits();
     tokio::select! {
         () = Arc::clone(&outbox).run() => info!("the relay ended"),
         // It ends before the relay does: the relay still gives its own leases back.
         () = async { lease.keep().await; pending().await } => {}
         () = follow_lease(&proxy, permits) => {}
+        () = keep_segments(&proxy) => {}
     }
+}
+
+/// The worker id must fit every layout that is used: `standard` for transactions, the others by columns.
+fn worker_bits(rules: &RuleSet) -> u8 {
+    let of_column = |rule: &TableRule| match rule.id.as_ref()?.source {
+        IdSource::Snowflake { layout, .. } => Some(layout.worker_bits),
+        IdSource::Segment(_) | IdSource::Uuid { .. } => None,
+    };
+    let standard = rules.ids.layouts.get("standard").map_or(0, |layout| layout.worker_bits);
+    rules.tables.values().filter_map(of_column).chain([standard]).min().unwrap_or(0)
 }
 
 /// Installs the schema until home has it; the relay makes up for other shards when they are back.

@@ -27,6 +27,8 @@ mod fuzz;
 mod gather;
 mod home_merge;
 mod hostile;
+mod id_hunt;
+mod ids;
 mod ledger;
 mod lent;
 mod lost_servers;

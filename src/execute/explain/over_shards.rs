@@ -13,6 +13,7 @@ use crate::wire::backend::{self, DataRow, Field};
 use super::super::call::Call;
 use super::super::collect::{self, Collected};
 use super::super::failure::Failure;
+use super::super::gather::source;
 use super::super::link::{Link, Role};
 use super::super::position::Position;
 use super::tree::{PartPlan, Tree, Unreadable};
@@ -202,14 +203,11 @@ impl Link {
         let head = explaining.shard_head();
         for fetch in plan.fetches.iter().filter(|fetch| !fetch.in_place) {
             let columns: Vec<_> = fetch.columns.iter().map(|column| escape_identifier(column)).collect();
-            let own = std::slice::from_ref(&fetch.table);
-            // Where the rules split the table, its rows are in physical ones.
-            let tables = if fetch.physical.is_empty() { own } else { &fetch.physical };
-            for (shard, table) in fetch.shards.iter().flat_map(|shard| tables.iter().map(move |table| (shard, table))) {
-                let query = format!("{head}SELECT {} FROM public.{}", columns.join(", "), escape_identifier(table));
+            let query = format!("{head}SELECT {} FROM {}", columns.join(", "), source(fetch));
+            for shard in fetch.shards.iter() {
                 let reply = self.ask(shard, &query).await?;
                 let lines = reply.rows.iter().filter_map(|row| Some(lossy(row.first()?.as_ref()?))).collect();
-                let (shard, tables) = (self.shard_name(shard), vec![table.clone()]);
+                let (shard, tables) = (self.shard_name(shard), fetch.tables());
                 parts.push(PartPlan { node: "Fetch", shard, tables, lines, note: None });
             }
         }
