@@ -253,7 +253,7 @@ pub struct CopyPlan {
     /// The text that stands for NULL.
     pub null: String,
     /// How the table is split into physical ones, if it is.
-    pub split: Option<CopySplit>,
+    pub split: Option<Box<CopySplit>>,
     /// If the id column is left out: it is appended to every line as the last column, made from this source.
     pub id_source: Option<IdSource>,
     /// Position of ids that clients give and the rule that they are held against.
