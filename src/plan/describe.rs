@@ -28,6 +28,11 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 let columns =
                     if fetch.columns.is_empty() { "all columns".to_owned() } else { fetch.columns.join(", ") };
                 lines.push(format!("  Fetch {} ({columns}) from {}", fetch.table, names(fetch.shards, rules)));
+                let only = gather.restrictions(fetch);
+                lines.extend(only.iter().enumerate().map(|(at, line)| {
+                    let word = if at == 0 { "where" } else { "or" };
+                    format!("    {word} {line}")
+                }));
             }
             lines.extend(statement(&gather.statement));
             lines

@@ -34,8 +34,8 @@ pub use describe::describe;
 pub use insert::{MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
-    CopyOut, CopyPlan, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo,
-    ReturningOrder, Scatter, Statement, WriteEffect,
+    CopyOut, CopyPlan, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo,
+    ReturningOrder, Scatter, Statement, Use, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{route_json, shard_names};

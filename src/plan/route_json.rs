@@ -84,7 +84,12 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
 fn fetches(gather: &Gather, rules: &RuleSet) -> Value {
     let names = |shards: ShardSet| shards.iter().map(|shard| rules.shard(shard).name.clone()).collect::<Vec<_>>();
     let copied = gather.fetches.iter().filter(|fetch| !fetch.in_place);
-    copied.map(|fetch| json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards)})).collect()
+    copied
+        .map(|fetch| {
+            let only = gather.restrictions(fetch);
+            json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards), "where": only})
+        })
+        .collect()
 }
 
 fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {

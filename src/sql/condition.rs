@@ -197,7 +197,7 @@ impl Reader<'_> {
     }
 
     /// Returns the byte of a place that the parser crate gives in lines and characters, both from 1.
-    fn byte_of(&self, line: u64, column: u64) -> Option<usize> {
+    pub(super) fn byte_of(&self, line: u64, column: u64) -> Option<usize> {
         let start = *self.lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
         let characters = usize::try_from(column).ok()?.checked_sub(1)?;
         let rest = &self.text[start..];

@@ -14,6 +14,7 @@ mod database_name;
 mod ddl;
 mod decode;
 mod facts;
+mod filter;
 mod from;
 mod hint;
 pub mod insert;
@@ -44,6 +45,7 @@ pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
 };
+pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use hint::{Hint, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};

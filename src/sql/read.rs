@@ -11,6 +11,7 @@ use sqlparser::parser::{Parser, ParserOptions};
 
 use super::block;
 use super::facts::{Facts, StatementKind};
+use super::filter::Filters;
 use super::name::TableName;
 use super::scan::{Scanner, TokenKind};
 use super::scope::Reader;
@@ -84,6 +85,15 @@ pub fn read(text: &str) -> Result<Facts, Unreadable> {
         return Err(Unreadable::Statement);
     }
     Ok(reader.facts)
+}
+
+/// Finds the conditions on single relations of a SELECT; `None` for other statements.
+pub(super) fn filters(text: &str) -> Option<Filters> {
+    let Ok(Statement::Query(query)) = parse(text) else { return None };
+    let mut reader = Reader::new(text);
+    reader.filters = Some(Filters::default());
+    reader.top_query(&query);
+    Some(Filters { parents: reader.parents, ..reader.filters? })
 }
 
 /// Tells whether the text cannot make a tree deeper than the stack allows: words that chain are counted all together,

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::facts::{Column, Facts, Relation, RelationIndex, StatementKind};
+use super::filter::Filters;
 use super::mask::{Literal, literals};
 use super::name::TableName;
 use super::read::{count_factors, fold, function_name, table_name};
@@ -41,9 +42,11 @@ pub(super) struct Reader<'a> {
     pub(super) lines: Vec<usize>,
     pub(super) parameters: Vec<usize>,
     /// Parent of each scope.
-    parents: Vec<Option<usize>>,
+    pub(super) parents: Vec<Option<usize>>,
     pub(super) named: Vec<Named>,
     pub(super) factors: usize,
+    /// Conditions on single relations, where they are asked for.
+    pub(super) filters: Option<Filters>,
     /// A word stands for a table that PostgreSQL reserves: the parser crate read something else (`UPDATE ONLY t`).
     pub(super) misread: bool,
 }
@@ -78,6 +81,7 @@ impl<'a> Reader<'a> {
             parents: vec![None],
             named: Vec::new(),
             factors: 0,
+            filters: None,
             misread: false,
         }
     }
@@ -308,6 +312,7 @@ impl<'a> Reader<'a> {
     fn filter(&mut self, filter: Option<&Expr>, scope: usize) {
         if let Some(filter) = filter {
             let reach = self.relations_of(scope);
+            self.collect(filter, scope, &reach);
             self.condition(filter, scope, &reach);
         }
     }

@@ -30,6 +30,7 @@ statement_files! {
     direct_reads
     merged_reads
     gathered_reads
+    questions
     known_wrong_answers
     hidden
     inserts

@@ -45,3 +45,4 @@ mod sql_prepared;
 mod state;
 mod support;
 mod support_holds;
+mod tpch;
