@@ -74,7 +74,11 @@ impl Link {
         }
         let home = self.home();
         let mode = self.commit_mode(home)?;
-        if mode == WriteMode::TwoPhase { self.commit_two_phase(home).await } else { self.commit_ledger(home).await }
+        // In the heap: a transaction of one shard would carry the room for it.
+        match mode {
+            WriteMode::TwoPhase => Box::pin(self.commit_two_phase(home)).await,
+            WriteMode::Eventual | WriteMode::Eager => Box::pin(self.commit_ledger(home)).await,
+        }
     }
 
     /// One shard at most was written: its COMMIT decides; those that were only read follow.

@@ -21,9 +21,13 @@ impl Link {
         let shard = self.reading_shard(plan).await?;
         match &plan.effect {
             Some(effect) if effect.reference && !self.transaction.is_open() => {
-                self.open_implicit();
-                let done = self.in_transaction(call, shard, plan, Tag::Hold).await;
-                self.end_implicit(done).await
+                // In the heap: every statement would carry the room for it.
+                Box::pin(async move {
+                    self.open_implicit();
+                    let done = self.in_transaction(call, shard, plan, Tag::Hold).await;
+                    self.end_implicit(done).await
+                })
+                .await
             }
             _ if self.transaction.is_open() => self.in_transaction(call, shard, plan, Tag::Pass).await.map(|_| ()),
             effect => self.by_itself(call, shard, &plan.statement, effect.is_some()).await,

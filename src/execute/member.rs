@@ -45,7 +45,7 @@ impl Link {
         if gate.is_open() {
             return Ok(());
         }
-        Ok(gate.wait_open(self.worker.limits().gate_wait).await?)
+        Ok(Box::pin(gate.wait_open(self.worker.limits().gate_wait)).await?)
     }
 
     /// Notes what a statement that ran as the client wrote it means for the commit.

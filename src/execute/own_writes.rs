@@ -26,7 +26,7 @@ impl Link {
         }
         let wait = self.worker.limits().wait_timeout;
         for txid in self.unsettled.iter().take(UNSETTLED_MAX) {
-            if !self.worker.proxy.outbox.wait_applied(*txid, shard, wait).await {
+            if !Box::pin(self.worker.proxy.outbox.wait_applied(*txid, shard, wait)).await {
                 return Err(not_yet(*txid, &self.snapshot.rules.shard(shard).name).into());
             }
         }

@@ -26,7 +26,7 @@ impl Link {
                 Ok(())
             }
             Meaning::Plan(Planned::Unreadable(refusal)) => {
-                self.check_syntax(&call.text).await?;
+                Box::pin(self.check_syntax(&call.text)).await?;
                 Err(refusal.clone().into())
             }
             Meaning::Plan(Planned::Issuing(_)) => {
@@ -45,8 +45,8 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
-        let at_home = if understood.at_home { pinned::at_home(plan) } else { None };
-        let plan = at_home.as_ref().unwrap_or(plan);
+        let at_home = if understood.at_home { pinned::at_home(plan).map(Box::new) } else { None };
+        let plan = at_home.as_deref().unwrap_or(plan);
         self.expect_remains(understood, pinned::shards_of(plan));
         let sets = if understood.touches_settings { self.foresee_settings(call, plan)? } else { Vec::new() };
         self.touches_settings = understood.touches_settings;
@@ -56,24 +56,24 @@ impl Link {
         }
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
-            Plan::Scatter(scatter) => self.scatter(call, scatter).await,
-            // In the heap: it is rare, and every session would carry the room for it.
+            // In the heap: every message would carry the room for them, and nearly all are direct.
+            Plan::Scatter(scatter) => Box::pin(self.scatter(call, scatter)).await,
             Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
-            Plan::MultiWrite(write) => self.multi_write(call, write).await,
-            Plan::Copy(copy) => self.copy(call, copy).await,
+            Plan::MultiWrite(write) => Box::pin(self.multi_write(call, write)).await,
+            Plan::Copy(copy) => Box::pin(self.copy(call, copy)).await,
             Plan::CopyOut(copy) => Box::pin(self.copy_out(call, copy)).await,
             Plan::Everywhere { shards, statement, effect } => {
-                self.everywhere(call, *shards, statement, effect.as_ref()).await
+                Box::pin(self.everywhere(call, *shards, statement, effect.as_ref())).await
             }
         };
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
             if done.is_ok() {
-                self.note_settings(sets).await?;
+                Box::pin(self.note_settings(sets)).await?;
             }
         }
         if understood.changes_schema {
-            self.schema_changed().await;
+            Box::pin(self.schema_changed()).await;
         }
         done
     }

@@ -20,7 +20,8 @@ impl Session {
             Control::RollbackTo(name) => self.rollback_to(name).await,
             other => {
                 self.refuse_if_failed()?;
-                self.control_in_good_state(call, other).await
+                // In the heap: nearly all are BEGIN and COMMIT, and every message would carry the room for the others.
+                Box::pin(self.control_in_good_state(call, other)).await
             }
         }
     }
@@ -53,11 +54,9 @@ impl Session {
                 self.at_home(call, false).await
             }
             Control::NextIds(wanted) => self.next_ids(call, wanted).await,
-            // In the heap: they are rare, and every session would carry the room for them.
-            Control::Prepare { name, types, inner } => {
-                Box::pin(self.prepare_by_sql(call, name, types, inner.clone())).await
-            }
+            Control::Prepare { name, types, inner } => self.prepare_by_sql(call, name, types, inner.clone()).await,
             Control::Execute { name, arguments } => {
+                // In the heap: what it executes may be another control statement.
                 Box::pin(self.execute_by_sql(call, name, arguments.as_deref())).await
             }
             Control::PrepareTransaction | Control::CommitPrepared | Control::RollbackPrepared => Err(not_yet(

@@ -67,7 +67,11 @@ async fn serve(mut session: Box<Session>) {
         let handled = match message {
             Ok((b'X', _)) => break,
             // In the heap only while there is work, for the same reason.
-            Ok((kind, body)) => Box::pin(session.handle(kind, body)).await,
+            Ok((kind, body)) => match session.gathers(kind, &body) {
+                Ok(true) => Ok(()),
+                Ok(false) => Box::pin(session.handle(kind, body)).await,
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         if let Err(error) = handled {
@@ -121,15 +125,26 @@ impl Session {
         self.link.worker.proxy.metrics.latency(self.moment.duration_since(begun));
     }
 
-    async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
+    /// Takes a message that needs no work yet, as most of the extended protocol's; tells whether it was one.
+    fn gathers(&mut self, kind: u8, body: &Bytes) -> Result<bool, ClientError> {
         // They may have changed while the client was silent.
         if !self.link.transaction.is_open() && self.extended.is_between_pipelines() {
             self.take_rules();
         }
         match kind {
+            b'P' | b'B' | b'D' | b'E' | b'C' => Ok(!self.gather_step(kind, body)?),
+            _ => Ok(false),
+        }
+    }
+
+    async fn handle(&mut self, kind: u8, body: Bytes) -> Result<(), ClientError> {
+        match kind {
             b'Q' => self.query(&body).await,
-            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_message(kind, &body).await,
-            b'F' => self.function_call(&body).await,
+            // The last of them was gathered before.
+            b'P' | b'B' | b'D' | b'E' | b'C' => self.run_gathered().await,
+            b'H' => self.flush_pipeline().await,
+            b'S' => self.sync().await,
+            b'F' => Box::pin(self.function_call(&body)).await,
             // What is left of a COPY that failed; PostgreSQL ignores it too.
             b'd' | b'c' | b'f' => Ok(()),
             _ => Err(ClientError::Protocol(FrameError::UnknownType(kind))),

@@ -1,5 +1,7 @@
 //! The simple protocol: one Query message, one or more statements.
 
+use std::ops::Range;
+
 use crate::execute::{Block, Call, ClientError, Failure, Meaning, Position, Understood};
 use crate::sql;
 use crate::types::{Refusal, SqlState};
@@ -16,22 +18,25 @@ impl Session {
             return self.simple_one(text).await;
         }
         let statements = sql::split(text);
-        match statements.as_slice() {
-            [] | [_] => self.simple_one(text).await,
-            _ => {
-                for range in statements {
-                    if !self.link.transaction.is_open() {
-                        self.link.transaction.open(Block::Implicit, "", false);
-                    }
-                    self.link.client.position = Position::Behind(text[..range.start].chars().count());
-                    let call = Call::simple(text[range].into());
-                    if let Err(failure) = self.statement(call).await {
-                        return self.stop_string(failure).await;
-                    }
-                }
-                Ok(())
+        match statements.len() {
+            0 | 1 => Box::pin(self.simple_one(text)).await,
+            _ => Box::pin(self.simple_string(text, statements)).await,
+        }
+    }
+
+    /// Runs the statements of a string, one after another.
+    async fn simple_string(&mut self, text: &str, statements: Vec<Range<usize>>) -> Result<(), ClientError> {
+        for range in statements {
+            if !self.link.transaction.is_open() {
+                self.link.transaction.open(Block::Implicit, "", false);
+            }
+            self.link.client.position = Position::Behind(text[..range.start].chars().count());
+            let call = Call::simple(text[range].into());
+            if let Err(failure) = self.statement(call).await {
+                return self.stop_string(failure).await;
             }
         }
+        Ok(())
     }
 
     async fn simple_one(&mut self, text: &str) -> Result<(), ClientError> {

@@ -43,16 +43,10 @@ pub(super) enum End {
 }
 
 impl Session {
-    /// Takes one message of the extended protocol.
-    pub(in super::super) async fn extended_message(&mut self, kind: u8, body: &Bytes) -> Result<(), ClientError> {
-        match kind {
-            b'S' => return self.sync().await,
-            _ if self.extended.skipping => return Ok(()),
-            b'H' => {
-                self.run_pipeline(End::Flush).await?;
-                return self.link.client.flush().await;
-            }
-            _ => {}
+    /// Takes one of the extended protocol's messages that only add to the pipeline; tells whether that is to run now.
+    pub(in super::super) fn gather_step(&mut self, kind: u8, body: &Bytes) -> Result<bool, ClientError> {
+        if self.extended.skipping {
+            return Ok(false);
         }
         let step = match self.read_step(kind, body) {
             Ok(Ok(step)) => step,
@@ -62,18 +56,33 @@ impl Session {
         };
         let runs = runs_at_once(&step) || self.extended.pipeline.len() + 1 >= STEPS_MAX;
         self.extended.pipeline.push(step);
-        if runs { self.run_pipeline(End::Flush).await } else { Ok(()) }
+        Ok(runs)
+    }
+
+    /// Runs what has gathered.
+    pub(in super::super) async fn run_gathered(&mut self) -> Result<(), ClientError> {
+        self.run_pipeline(End::Flush).await
+    }
+
+    /// Runs what has gathered and sends the answers.
+    pub(in super::super) async fn flush_pipeline(&mut self) -> Result<(), ClientError> {
+        if self.extended.skipping {
+            return Ok(());
+        }
+        self.run_pipeline(End::Flush).await?;
+        self.link.client.flush().await
     }
 
     /// Runs what has gathered ahead of a Query or FunctionCall; tells whether that is to run, in the same transaction.
     pub(in super::super) async fn finish_pipeline(&mut self) -> Result<bool, ClientError> {
         if !self.extended.skipping && !self.extended.pipeline.is_empty() {
-            self.run_pipeline(End::Flush).await?;
+            Box::pin(self.run_pipeline(End::Flush)).await?;
         }
         Ok(!self.extended.skipping)
     }
 
-    async fn sync(&mut self) -> Result<(), ClientError> {
+    /// Runs what has gathered and ends the transaction that the proxy opened for it.
+    pub(in super::super) async fn sync(&mut self) -> Result<(), ClientError> {
         if !self.extended.skipping {
             self.run_pipeline(End::Sync).await?;
             // A Sync that came ahead of COPY data is ignored; the one behind the data counts.

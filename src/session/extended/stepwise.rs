@@ -215,8 +215,9 @@ impl Session {
         match step {
             Step::Fail(failure) => Err(failure),
             Step::Parse(statement) => self.check_parse(&statement).await,
-            Step::DescribeStatement(held) => self.describe_statement(&held).await,
-            Step::DescribeCursor(name, shard) => self.describe_cursor(&name, shard).await,
+            // These in the heap: every message would carry the room for them.
+            Step::DescribeStatement(held) => Box::pin(self.describe_statement(&held)).await,
+            Step::DescribeCursor(name, shard) => Box::pin(self.describe_cursor(&name, shard)).await,
             Step::Bind(_) => {
                 backend::write_bind_complete(self.link.client.output());
                 Ok(())
@@ -227,15 +228,15 @@ impl Session {
                     steps.pop_front();
                     self.execute(&portal, rows, true).await
                 }
-                _ => self.describe_portal(&portal).await,
+                _ => Box::pin(self.describe_portal(&portal)).await,
             },
             Step::Execute(portal, rows) => self.execute(&portal, rows, false).await,
             Step::CloseStatement | Step::ClosePortal(_) => {
                 if let Step::ClosePortal(Some(portal)) = &step
-                    && let Some(cursor) = portal.cursor.take()
+                    && let Some(cursor) = portal.cursor.take().map(Box::new)
                     && !self.link.transaction.is_failed()
                 {
-                    self.link.close_cursor(&cursor).await?;
+                    Box::pin(self.link.close_cursor(&cursor)).await?;
                 }
                 backend::write_close_complete(self.link.client.output());
                 Ok(())
@@ -248,7 +249,7 @@ impl Session {
         let understood = Rc::clone(&statement.meaning.borrow());
         if let Meaning::Plan(Planned::Unreadable(refusal)) = &understood.meaning {
             self.refuse_if_failed()?;
-            self.link.check_syntax(&statement.sql).await?;
+            Box::pin(self.link.check_syntax(&statement.sql)).await?;
             return Err(refusal.clone().into());
         }
         backend::write_parse_complete(self.link.client.output());
@@ -274,7 +275,7 @@ impl Session {
         }
         let executes = matches!(understood.meaning, Meaning::Control(Control::Execute { .. }));
         if executes && describe {
-            self.describe_portal(portal).await?;
+            Box::pin(self.describe_portal(portal)).await?;
         }
         let describe = describe && !executes;
         let mut call = call_of(portal, describe);
@@ -283,7 +284,7 @@ impl Session {
         }
         if portal.is_suspended() || rows > 0 && gives_rows(portal, &understood) {
             let limit = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
-            return self.execute_limited(portal, &call, limit).await;
+            return Box::pin(self.execute_limited(portal, &call, limit)).await;
         }
         portal.done.set(true);
         match &portal.plan {
