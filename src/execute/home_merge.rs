@@ -19,7 +19,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::forward::{self, Passing, Tag};
-use super::gather::{self, Desk, FORWARD_BYTES};
+use super::gather::{self, Desk, FORWARD_BYTES, Reads};
 use super::link::{Link, Role};
 use super::position::Position;
 use super::{member, scatter};
@@ -63,7 +63,7 @@ impl Link {
         }
         self.client.position = Position::Unknown;
         let merge = HomeMerge { call, plan, fields, refusal };
-        self.on_desk("", plan.shards, async |link, desk| merge.run(link, desk).await).await
+        self.on_desk("", (plan.shards, Reads::One), async |link, desk| merge.run(link, desk).await).await
     }
 }
 

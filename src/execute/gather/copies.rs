@@ -160,7 +160,7 @@ impl<'a> Copies<'a> {
 
     /// Brings the rows, of tables with few first: what they have restricts the others.
     pub(super) async fn fill(&mut self, link: &mut Link, desk: &mut Desk, call: &Call) -> Result<(), Failure> {
-        let mut known = Known::new(self.plan, self.own_writes, self.large);
+        let mut known = Known::new(self.plan, self.own_writes, self.large, !link.transaction.is_open());
         let mut order: Vec<(f64, &Fetch)> = Vec::new();
         for fetch in self.copied() {
             let restriction = known.restriction(&mut link.client, &mut desk.scratch, call, fetch).await?;

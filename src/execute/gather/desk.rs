@@ -17,17 +17,28 @@ pub(in crate::execute) struct Desk {
     pub others: Vec<Server>,
 }
 
+/// How often a shard is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::execute) enum Reads {
+    /// By one statement.
+    One,
+    /// By several: what one of them leaves out by what it sees of another table, that table's rows must agree with.
+    Several,
+}
+
 impl Link {
     /// Works on a connection of home that is not the transaction's, in a transaction of its own that begins with `sets`
-    /// and is rolled back; `shards` are those that will be read.
+    /// and is rolled back; `shards` are those that will be read, outside of a transaction each by the view of one moment
+    /// if it is read by several statements.
     pub(in crate::execute) async fn on_desk<W>(&mut self, sets: &str, shards: ShardSet, work: W) -> Result<(), Failure>
     where
         W: AsyncFnOnce(&mut Self, &mut Desk) -> Result<(), Failure>,
     {
         let mut desk = self.lay(shards).await?;
-        let done = match desk.scratch.simple(&self.opening(sets)).await {
-            Ok(_) => work(self, &mut desk).await,
-            Err(error) => Err(error.into()),
+        let several = reads == Reads::Several && !self.transaction.is_open();
+        let done = match self.open(&mut desk, sets, several).await {
+            Ok(()) => work(self, &mut desk).await,
+            Err(failure) => Err(failure),
         };
         let in_step = desk.scratch.is_in_step();
         if !in_step || desk.others.iter().any(|server| !server.is_in_step()) {
@@ -37,8 +48,20 @@ impl Link {
             // The copies go with the transaction. A connection on which that fails is closed.
             let _ = desk.scratch.simple("ROLLBACK").await;
         }
+        for server in desk.others.iter_mut().filter(|server| several && server.is_in_step()) {
+            let _ = server.simple("ROLLBACK").await;
+        }
         self.clear(desk);
         done
+    }
+
+    /// Opens the transactions.
+    async fn open(&self, desk: &mut Desk, sets: &str, several: bool) -> Result<(), Failure> {
+        desk.scratch.simple(&self.opening(sets, several)).await?;
+        for server in desk.others.iter_mut().filter(|_| several) {
+            server.simple("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        }
+        Ok(())
     }
 
     /// Takes the servers.
@@ -85,8 +108,9 @@ impl Link {
     }
 
     /// What opens the scratch's transaction, with what the client's own has set for itself.
-    fn opening(&self, sets: &str) -> String {
-        let mut opening = String::from("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+    fn opening(&self, sets: &str, several: bool) -> String {
+        let level = if several { "REPEATABLE READ" } else { "READ COMMITTED" };
+        let mut opening = format!("BEGIN ISOLATION LEVEL {level} READ WRITE");
         for statement in &self.transaction.local_statements {
             // On a line of its own: the statement may end in a comment.
             opening.push_str("\n;");

@@ -9,5 +9,5 @@ mod passing;
 mod restrict;
 mod run;
 
-pub(super) use desk::Desk;
+pub(super) use desk::{Desk, Reads};
 pub(super) use passing::{FORWARD_BYTES, execute, turn};

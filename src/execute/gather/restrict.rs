@@ -32,6 +32,8 @@ pub(super) struct Known<'a> {
     lists: HashMap<(usize, &'a str), Option<String>>,
     /// Whether lists are worth their queries.
     lists_pay: bool,
+    /// Whether a shard shows all its tables as of one moment, so that rows can be left out by what partners it shows.
+    one_moment: bool,
 }
 
 /// A condition, and whether it has parameters.
@@ -42,10 +44,10 @@ pub(super) struct Restriction {
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(plan: &'a Gather, own_writes: bool, lists_pay: bool) -> Self {
+    pub(super) fn new(plan: &'a Gather, own_writes: bool, lists_pay: bool, one_moment: bool) -> Self {
         let whole = plan.fetches.iter().filter(|fetch| fetch.in_place && !own_writes);
         let in_place: HashSet<&str> = whole.map(|fetch| fetch.table.as_str()).collect();
-        Self { plan, copied: HashMap::new(), in_place, busy: Vec::new(), lists: HashMap::new(), lists_pay }
+        Self { plan, copied: HashMap::new(), in_place, busy: Vec::new(), lists: HashMap::new(), lists_pay, one_moment }
     }
 
     /// Notes that a table has been copied.
@@ -81,7 +83,8 @@ impl<'a> Known<'a> {
         used: &'a Use,
     ) -> Result<Option<Restriction>, Failure> {
         let mut all = self.alone(client, scratch, call, used, ROW).await?;
-        for (at, partner) in used.partners.iter().enumerate() {
+        let partners = if self.one_moment { used.partners.as_slice() } else { &[] };
+        for (at, partner) in partners.iter().enumerate() {
             let Some((fetch, other)) = self.plan.use_of(partner.relation) else { continue };
             let row = format!("shardloom_row_{at}");
             let conditions = self.alone(client, scratch, call, other, &row).await?;
@@ -102,12 +105,22 @@ impl<'a> Known<'a> {
         row: &str,
     ) -> Result<Vec<Restriction>, Failure> {
         let mut all: Vec<Restriction> = used.filters.iter().map(|filter| written(filter, row)).collect();
-        for link in &used.links {
+        // Several lists for one column say much the same: the shortest says most.
+        let mut shortest: HashMap<&str, (String, &str)> = HashMap::new();
+        let one_moment = self.one_moment;
+        for link in used.links.iter().filter(|link| !one_moment || !is_partner(used, link)) {
             if let Some(list) = self.list(client, scratch, call, link).await? {
-                let column = escape_identifier(&link.column);
-                let sql = format!("{row}.{column} = ANY ({list}::{}[])", link.type_name);
-                all.push(Restriction { sql, parameters: false });
+                let known = shortest.entry(&link.column).or_insert_with(|| (list.clone(), &link.type_name));
+                if list.len() < known.0.len() {
+                    *known = (list, &link.type_name);
+                }
             }
+        }
+        let mut columns: Vec<_> = shortest.into_iter().collect();
+        columns.sort_unstable();
+        for (column, (list, type_name)) in columns {
+            let sql = format!("{row}.{} = ANY ({list}::{type_name}[])", escape_identifier(column));
+            all.push(Restriction { sql, parameters: false });
         }
         Ok(all)
     }
@@ -154,6 +167,12 @@ impl<'a> Known<'a> {
         self.lists.insert(key, list.clone());
         Ok(list)
     }
+}
+
+/// Tells whether the shard itself can see the other row: no list of its values is needed.
+fn is_partner(used: &Use, link: &Equal) -> bool {
+    let same = |partner: &Equal| (partner.relation, &partner.column) == (link.relation, &link.column);
+    used.partners.iter().any(|partner| same(partner) && partner.other == link.other)
 }
 
 /// Returns the call of another statement, with the client's values where it has parameters, and binary results.

@@ -14,7 +14,7 @@ use super::super::link::Link;
 use super::super::member;
 use super::super::position::Position;
 use super::copies::Copies;
-use super::desk::Desk;
+use super::desk::{Desk, Reads};
 
 /// Asks whether the session has made something of its own on a connection.
 const OWN_TABLES: &str = "SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() LIMIT 1";
@@ -35,7 +35,8 @@ impl Link {
         let shards: ShardSet = copied.flat_map(|fetch| fetch.shards.iter()).collect();
         let shards =
             if self.transaction.is_open() { shards } else { shards.iter().filter(|s| *s != plan.home).collect() };
-        self.on_desk(path, shards, async |link, desk| link.gather_on(desk, call, plan, own_writes).await).await
+        let read = (shards, Reads::Several);
+        self.on_desk(path, read, async |link, desk| link.gather_on(desk, call, plan, own_writes).await).await
     }
 
     fn check_gather(&self, plan: &Gather, own_writes: bool) -> Result<(), Refusal> {

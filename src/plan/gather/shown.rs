@@ -3,6 +3,9 @@
 use super::super::plan_types::{Equal, Fetch, Gather, Use};
 use crate::sql::{Condition, ConditionPart};
 
+/// The longest chain of equal columns that is told of.
+const CHAIN_MAX: usize = 4;
+
 impl Gather {
     /// Returns one line for each use of the table: its conditions, and whose columns' values its rows must have; none if
     /// all rows may matter. Values are asked for only where that is worth it, as the sizes of the tables say.
@@ -14,11 +17,18 @@ impl Gather {
     fn restriction(&self, used: &Use) -> String {
         let mut parts: Vec<String> = used.filters.iter().map(shown).collect();
         let mut equals: Vec<String> = Vec::new();
-        for equal in used.partners.iter().chain(&used.links) {
+        for equal in used.partners.iter().chain(&used.links).filter(|equal| self.is_restricted(equal, CHAIN_MAX)) {
             equals.extend(self.matching(equal).filter(|text| !equals.contains(text)));
         }
         parts.extend(equals);
         parts.join(" and ")
+    }
+
+    /// Tells whether some condition restricts what the column must equal.
+    fn is_restricted(&self, equal: &Equal, depth: usize) -> bool {
+        let Some((_, used)) = self.use_of(equal.relation) else { return false };
+        let mut others = used.partners.iter().chain(&used.links);
+        !used.filters.is_empty() || depth > 0 && others.any(|other| self.is_restricted(other, depth - 1))
     }
 
     fn matching(&self, equal: &Equal) -> Option<String> {

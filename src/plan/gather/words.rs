@@ -42,13 +42,16 @@ impl<'a> Words<'a> {
         for at in 0..tokens.len() {
             words.take(&tokens, at);
         }
+        // EXISTS counts rows, but not before a set operation has compared them.
+        let compared = ["union", "intersect", "except"].iter().any(|word| words.has(word));
+        words.star |= compared && (0..tokens.len()).any(|at| is_counted(text, &tokens, at));
         words
     }
 
     fn take(&mut self, tokens: &[Token], at: usize) {
         let text = self.text;
         if tokens[at].text(text) == "*" {
-            self.star |= selects_columns(text, tokens, at);
+            self.star |= selects_columns(text, tokens, at) && !is_counted(text, tokens, at);
         }
         let Some(name) = identifier(text, tokens[at]) else { return };
         // FETCH FIRST n ROWS ONLY says nothing of a table.
@@ -78,6 +81,12 @@ impl<'a> Words<'a> {
     pub(super) fn alone(&self, name: &str) -> usize {
         self.counts.get(name).map_or(0, |count| count.1)
     }
+}
+
+/// Tells whether a token is the `*` of `EXISTS (SELECT *`.
+fn is_counted(text: &str, tokens: &[Token], at: usize) -> bool {
+    let word = |back: usize, word: &str| at.checked_sub(back).is_some_and(|at| tokens[at].is_word(text, word));
+    tokens[at].text(text) == "*" && word(1, "select") && word(3, "exists")
 }
 
 /// Tells whether a `*` may stand for columns: in doubt it does. `count(*)` and a product do not.

@@ -33,8 +33,10 @@ SELECT a.id, r.name FROM audit a JOIN regions r ON r.region_id = a.id ORDER BY 1
 
 SELECT l.id, r.name FROM loose l JOIN regions r ON r.region_id = l.id ORDER BY 1
 
+--: simple
 SELECT a.id, l.id FROM audit a, loose l
 
+--: simple
 SELECT s.name FROM settings s, audit a
 
 SELECT c.customer_id, a.* FROM customers c LEFT JOIN audit a ON a.id = c.customer_id ORDER BY 1
@@ -45,6 +47,7 @@ BEGIN
 
 INSERT INTO audit VALUES (77, 'mine')
 
+--: simple
 SELECT a.what, l.what FROM audit a LEFT JOIN loose l ON l.id = a.id ORDER BY 1
 
 ROLLBACK

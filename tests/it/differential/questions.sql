@@ -200,6 +200,9 @@ SELECT customer_id, avg(age) OVER (ORDER BY customer_id ROWS BETWEEN 1 PRECEDING
 
 SELECT customer_id, count(*) OVER (ORDER BY age RANGE BETWEEN 5 PRECEDING AND 5 FOLLOWING) FROM customers WHERE age IS NOT NULL ORDER BY 1
 
+SELECT customer_id, count(*) OVER (ORDER BY age GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM customers WHERE age IS NOT NULL ORDER BY 1
+
+--: refused 0A000
 SELECT customer_id, count(*) OVER (ORDER BY age GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM customers WHERE age IS NOT NULL ORDER BY 1
 
 SELECT customer_id, ntile(3) OVER w, percent_rank() OVER w, cume_dist() OVER w FROM customers WINDOW w AS (ORDER BY customer_id) ORDER BY 1
@@ -298,3 +301,10 @@ SELECT row_to_json(t)::text FROM (SELECT region, count(*) AS n FROM customers GR
 SELECT upper(left(name, 1)) AS l, count(*) + 0 FROM customers WHERE name <> '' GROUP BY 1 ORDER BY 1
 
 SELECT string_agg(x, '') FROM (SELECT left(name, 1) AS x FROM customers WHERE name > 'B' ORDER BY customer_id) t
+
+-- What EXISTS selects does not matter, unless it is compared before
+SELECT customer_id FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o.product = c.region AND o.amount > 50) ORDER BY 1
+
+SELECT customer_id FROM customers c WHERE EXISTS (SELECT * FROM regions INTERSECT SELECT c.region, 'south') ORDER BY 1
+
+SELECT customer_id FROM customers c WHERE NOT EXISTS (SELECT * FROM (SELECT customer_id, product FROM orders) o EXCEPT SELECT c.customer_id, p.product_id FROM products p) ORDER BY 1
