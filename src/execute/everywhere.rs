@@ -2,6 +2,7 @@
 
 use postgres_protocol::escape::escape_identifier;
 
+use crate::backend::SimpleReply;
 use crate::plan::{Direct, Statement, WriteEffect};
 use crate::sql::{self, DdlObject, DdlVerb, TableName, Utility};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
@@ -61,17 +62,21 @@ impl Link {
         Ok(holders)
     }
 
-    async fn holds(&mut self, shard: ShardId, question: &str) -> Result<bool, Failure> {
-        let reply = if self.transaction.is_open() {
+    /// Asks one shard, in the transaction if one is open.
+    pub(super) async fn ask(&mut self, shard: ShardId, question: &str) -> Result<SimpleReply, Failure> {
+        if self.transaction.is_open() {
             let position = self.enlist(shard, Role::Reader).await?;
             self.flush_member(position).await?;
-            self.transaction.members[position].server.simple(question).await?
-        } else {
-            let mut server = self.borrow(shard).await?;
-            let reply = server.simple(question).await?;
-            self.give_back(server);
-            reply
-        };
+            return Ok(self.transaction.members[position].server.simple(question).await?);
+        }
+        let mut server = self.borrow(shard).await?;
+        let reply = server.simple(question).await;
+        self.give_back(server);
+        Ok(reply?)
+    }
+
+    async fn holds(&mut self, shard: ShardId, question: &str) -> Result<bool, Failure> {
+        let reply = self.ask(shard, question).await?;
         let value = reply.rows.first().and_then(|row| row.first().cloned().flatten());
         Ok(value.is_some_and(|value| value[..] == *b"t"))
     }

@@ -32,7 +32,8 @@ impl Link {
 
     /// Tells whether the parts for other shards may follow by replay.
     fn may_defer(&self, plan: &MultiWrite) -> bool {
-        plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
+        let asked = self.settings.steering.is_two_phase();
+        !asked && plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
     }
 
     /// Runs the first part on home and leaves the others to the relay.

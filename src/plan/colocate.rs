@@ -53,6 +53,8 @@ pub(super) struct Keyed {
     pub(super) bounds: Vec<Bound>,
     /// The sharded relations whose key this one's key must equal, itself included.
     pub(super) follows: HashSet<RelationIndex>,
+    /// The key that was said beside the statement; it holds where no condition binds.
+    pub(super) steered: Option<String>,
 }
 
 /// All relations of a statement, placed.
@@ -108,6 +110,7 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
             bindings: if fits { graph.bindings(&nodes, group) } else { Vec::new() },
             bounds: if fits && context.rules.is_ordered(group) { graph.bounds(&nodes, group) } else { Vec::new() },
             follows: graph.followed(&nodes, group),
+            steered: None,
         });
     }
     Ok(located)
@@ -252,7 +255,10 @@ impl Keyed {
         }
         match self.within(rules, values) {
             Some(set) => Some(shards.map_or(set, |before| before.intersection(&set))),
-            None => shards,
+            None => shards.or_else(|| {
+                let shard = super::steer::shard_of(self.steered.as_ref()?, self.group, rules).ok()?;
+                Some([shard].into_iter().collect())
+            }),
         }
     }
 

@@ -57,8 +57,8 @@ impl Explain {
             | Plan::Copy(_)
             | Plan::CopyOut(_)
             | Plan::Everywhere { .. } => Err(Refusal::unsupported(
-                "EXPLAIN of a statement over several shards is not available",
-                "Use EXPLAIN (ROUTE), or bind the sharding key to one value.",
+                "EXPLAIN of a statement over several shards asks each of them and is not routed as one statement",
+                "Ask for the route of the statement itself, or run the EXPLAIN through the proxy.",
             )
             .with_reason("explain_scatter")),
         }

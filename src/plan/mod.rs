@@ -23,6 +23,7 @@ mod prepare;
 mod read;
 mod route_json;
 mod scatter;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod utility;
@@ -30,7 +31,7 @@ mod view;
 
 pub use catalog::Catalog;
 pub use context::{Context, Values};
-pub use describe::describe;
+pub use describe::{describe, tables_named, why_not_direct};
 pub use insert::{MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
@@ -38,4 +39,4 @@ pub use plan_types::{
     ReturningOrder, Scatter, Statement, Use, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
-pub use route_json::{route_json, shard_names};
+pub use route_json::{merge_steps, route_json, shard_names};

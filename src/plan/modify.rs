@@ -59,6 +59,16 @@ impl Modify {
         Ok(Self { facts, located, target, home, effect })
     }
 
+    /// Returns its sharded tables.
+    pub(super) fn keyed(&self) -> &[Keyed] {
+        &self.located.keyed
+    }
+
+    /// Returns its sharded tables, to be bound.
+    pub(super) fn keyed_mut(&mut self) -> &mut Vec<Keyed> {
+        &mut self.located.keyed
+    }
+
     /// Returns what was read.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts

@@ -93,6 +93,8 @@ pub struct Gather {
     pub home: ShardId,
     /// What runs there.
     pub statement: Statement,
+    /// Why no merge can answer it.
+    pub because: String,
     /// What is copied before, by table.
     pub fetches: Vec<Fetch>,
     /// Whether reference tables are read.

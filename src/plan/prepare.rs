@@ -6,6 +6,7 @@ use super::explain::Explain;
 use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::steer::Steered;
 use super::{copy, gather, modify, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
@@ -35,6 +36,8 @@ pub(super) enum Body {
     Explain(Explain),
     /// A read of views.
     Expanded(view::Expanded),
+    /// One that has a sharding key beside it.
+    Steered(Box<Steered>),
 }
 
 /// Why there is no plan.
@@ -61,8 +64,13 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     if let Some(hint) = sql::hints(text) {
         return hinted(text, &hint, context);
     }
+    plain(text, context)
+}
+
+/// Reads a statement for what it says itself.
+fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     if Scanner::new(text).any(|token| token.kind == TokenKind::UnicodeIdentifier) {
-        return unreadable(text, context);
+        return unreadable(text, context, &Unreadable::Statement);
     }
     match sql::utility(text) {
         Some(Utility::Copy(head)) => {
@@ -83,10 +91,10 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     }
     let facts = match sql::read(text) {
         Ok(facts) => facts,
-        Err(Unreadable::Syntax(_) | Unreadable::Statement) => return unreadable(text, context),
+        Err(error) => return unreadable(text, context, &error),
     };
     let body = match facts.kind {
-        StatementKind::Insert => return unreadable(text, context),
+        StatementKind::Insert => return unreadable(text, context, &Unreadable::Statement),
         StatementKind::Merge => return merge(text, &facts, &called, context),
         StatementKind::Select => {
             if let Some(expanded) = view::read(text, &facts, context)? {
@@ -121,6 +129,7 @@ impl Prepared {
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
             Body::Expanded(expanded) => expanded.plan(context, values, ids),
+            Body::Steered(steered) => steered.plan(context, values, ids),
             Body::Insert(insert) => match insert.plan(context.rules, context.catalog, values, ids).map_err(named)? {
                 Some(plan) => Ok(plan),
                 None => self.again(context, values, ids),
@@ -132,7 +141,7 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) => false,
+            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
             Body::Insert(insert) => insert.is_template(),
             Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
@@ -151,6 +160,7 @@ impl Prepared {
     pub fn insert(&self) -> Option<&PreparedInsert> {
         match &self.body {
             Body::Insert(insert) => Some(insert),
+            Body::Steered(steered) => steered.inner.insert(),
             Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) | Body::Expanded(_) => None,
         }
     }
@@ -174,11 +184,11 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
     let facts = match sql::insert::read(text) {
         Ok(facts) => facts,
         Err(ReadError::NotInsert) => return None,
-        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context)),
+        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context, &Unreadable::Statement)),
         Err(error @ ReadError::Unsupported(_)) => {
             return Some(match named_table(text, context) {
                 Some(_) => Err(PrepareError::Refused(Refusal::from(error).with_reason("insert_shape"))),
-                None => unreadable(text, context),
+                None => unreadable(text, context, &Unreadable::Statement),
             });
         }
     };
@@ -240,8 +250,11 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
         return Err(wrong(format!("unknown word \"{word}\" in a shardloom comment"), "unknown_hint").into());
     }
     let Some(name) = &hint.shard else {
-        let refusal = Refusal::unsupported("sharding_key in a comment is not available", "Say shard=NAME instead.");
-        return Err(refusal.with_reason("hint_sharding_key").into());
+        let inner = plain(text, context)?;
+        return Ok(match &hint.sharding_key {
+            Some(key) => Prepared { text: text.to_owned(), body: Body::Steered(Box::new(Steered::new(inner, key))) },
+            None => inner,
+        });
     };
     let Some(shard) = rules.shard_by_name(name) else {
         return Err(wrong(format!("no shard is named \"{name}\""), "unknown_shard").into());
@@ -254,19 +267,27 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
 }
 
 /// What cannot be read goes to home as it is if no token names a table of the rules.
-fn unreadable(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+fn unreadable(text: &str, context: &Context<'_>, error: &Unreadable) -> Result<Prepared, PrepareError> {
     match named_table(text, context) {
         None => {
             hidden::called(text, context)?.check(Some(context.rules.home), context.rules)?;
             Ok(fixed(text, pass(context.rules.home, Some(modify::hinted_effect(context.rules)))))
         }
-        Some(table) => Err(PrepareError::Unreadable(
-            Refusal::unsupported(
-                format!("this syntax cannot be routed for table \"{table}\""),
-                "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
-            )
-            .with_reason("unreadable"),
-        )),
+        Some(table) => Err(PrepareError::Unreadable(not_read(&table, error).with_reason("unreadable"))),
+    }
+}
+
+fn not_read(table: &str, error: &Unreadable) -> Refusal {
+    match error {
+        Unreadable::TooDeep => Refusal::new(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            format!("the statement on table \"{table}\" has too long a chain of operators, or nests too deep"),
+        )
+        .with_hint("Send lists of values as column = ANY (array), or several statements."),
+        Unreadable::Syntax(_) | Unreadable::Statement => Refusal::unsupported(
+            format!("this syntax cannot be routed for table \"{table}\""),
+            "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
+        ),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::types::{ShardId, ShardSet};
 use serde_json::{Value, json};
 
 /// Returns the shards that a plan asks.
-fn shards(plan: &Plan) -> ShardSet {
+pub(super) fn shards(plan: &Plan) -> ShardSet {
     match plan {
         Plan::Direct(direct) => [direct.shard].into_iter().collect(),
         Plan::Scatter(scatter) => scatter.shards,
@@ -44,7 +44,10 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
             view["write"] = write(direct.effect.as_ref());
         }
         Plan::Scatter(scatter) => view["merge"] = json!(merge_steps(&scatter.merge)),
-        Plan::Gather(gather) => view["fetch"] = fetches(gather, rules),
+        Plan::Gather(gather) => {
+            view["because"] = json!(gather.because);
+            view["fetch"] = fetches(gather, rules);
+        }
         Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
         Plan::CopyOut(_) => {}
@@ -124,7 +127,8 @@ fn write(effect: Option<&WriteEffect>) -> Value {
     })
 }
 
-fn merge_steps(merge: &MergeSpec) -> Vec<String> {
+/// Returns what the proxy does with the shards' rows, step by step, in words.
+pub fn merge_steps(merge: &MergeSpec) -> Vec<String> {
     let mut steps = Vec::new();
     if merge.grouped {
         steps.push(format!("fold equal groups: {:?}", merge.combines));
@@ -135,7 +139,10 @@ fn merge_steps(merge: &MergeSpec) -> Vec<String> {
     if !merge.order.is_empty() {
         let keys = merge.order.iter().map(|key| {
             let direction = if key.descending { " descending" } else { "" };
-            format!("column {}{direction}", key.column + 1)
+            match key.column.checked_sub(MergeSpec::FROM_END) {
+                Some(back) => format!("column {} from the end{direction}", back + 1),
+                None => format!("column {}{direction}", key.column + 1),
+            }
         });
         steps.push(format!("order by {}", keys.collect::<Vec<_>>().join(", ")));
     }

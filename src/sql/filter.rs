@@ -107,8 +107,11 @@ impl Reader<'_> {
 
     /// Cuts the condition out of the text: the shortest run of tokens around its leaves that reads the same.
     fn cut(&self, expr: &Expr, leaves: &Leaves<'_>) -> Option<Condition> {
-        let places =
-            leaves.places.iter().map(|place| self.byte_of(place.line, place.column)).collect::<Option<Vec<_>>>()?;
+        let places = leaves
+            .places
+            .iter()
+            .map(|place| self.places.byte(self.text, place.line, place.column))
+            .collect::<Option<Vec<_>>>()?;
         let (first, last) = (*places.iter().min()?, *places.iter().max()?);
         let tokens: Vec<Token> = Scanner::new(self.text).collect();
         let at = |byte: usize| tokens.binary_search_by_key(&byte, |token| token.start).ok();
@@ -132,8 +135,8 @@ impl Reader<'_> {
             Expr::CompoundIdentifier(parts) => (parts.first()?, parts.last()?),
             _ => return None,
         };
-        let start = self.byte_of(first.span.start.line, first.span.start.column)?;
-        let last_start = self.byte_of(last.span.start.line, last.span.start.column)?;
+        let start = self.places.byte(self.text, first.span.start.line, first.span.start.column)?;
+        let last_start = self.places.byte(self.text, last.span.start.line, last.span.start.column)?;
         let end = tokens[tokens.binary_search_by_key(&last_start, |token| token.start).ok()?].end;
         Some((start..end, read::fold(last)))
     }

@@ -30,7 +30,12 @@ impl Link {
     /// Works on a connection of home that is not the transaction's, in a transaction of its own that begins with `sets`
     /// and is rolled back; `shards` are those that will be read, outside of a transaction each by the view of one moment
     /// if it is read by several statements.
-    pub(in crate::execute) async fn on_desk<W>(&mut self, sets: &str, shards: ShardSet, work: W) -> Result<(), Failure>
+    pub(in crate::execute) async fn on_desk<W>(
+        &mut self,
+        sets: &str,
+        (shards, reads): (ShardSet, Reads),
+        work: W,
+    ) -> Result<(), Failure>
     where
         W: AsyncFnOnce(&mut Self, &mut Desk) -> Result<(), Failure>,
     {

@@ -1,9 +1,10 @@
 //! The order of things: copies are made, the statement is described over them while they are empty, so that what is wrong
 //! with it is known before a row is copied; then the rows come, and it runs.
 
+use crate::backend::Server;
 use crate::plan::{Fetch, Gather};
 use crate::proxy::Pinned;
-use crate::types::{Refusal, ShardId, ShardSet};
+use crate::types::{Refusal, ShardId};
 use crate::wire::backend;
 use crate::wire::frame::{self, HEADER_BYTES};
 
@@ -24,6 +25,25 @@ const UNGROUPED: &[u8] = b"42803";
 impl Link {
     /// Copies what the plan says to home and runs the statement there.
     pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
+        self.over_copies(call, plan, async |link, scratch| {
+            call.write(scratch.out(), &plan.statement);
+            scratch.flush().await?;
+            let reply = forward::reply(&mut link.client, scratch, Passing::of(call), Tag::Pass).await?;
+            if reply.failed { Err(Failure::Told) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Copies what the plan says to home and works on the connection that has the copies.
+    pub(in crate::execute) async fn over_copies<W>(
+        &mut self,
+        call: &Call,
+        plan: &Gather,
+        work: W,
+    ) -> Result<(), Failure>
+    where
+        W: AsyncFnOnce(&mut Self, &mut Server) -> Result<(), Failure>,
+    {
         let own_writes = self.sees_own();
         self.check_gather(plan, own_writes)?;
         self.check_own_tables(plan.home).await?;
@@ -32,11 +52,13 @@ impl Link {
         }
         let path = ";SET LOCAL search_path = pg_temp, \"$user\", public";
         let copied = plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place);
-        let shards: ShardSet = copied.flat_map(|fetch| fetch.shards.iter()).collect();
-        let shards =
-            if self.transaction.is_open() { shards } else { shards.iter().filter(|s| *s != plan.home).collect() };
-        let read = (shards, Reads::Several);
-        self.on_desk(path, read, async |link, desk| link.gather_on(desk, call, plan, own_writes).await).await
+        let in_place = |shard: &ShardId| !self.transaction.is_open() && *shard == plan.home;
+        let shards = copied.flat_map(|fetch| fetch.shards.iter()).filter(|shard| !in_place(shard)).collect();
+        self.on_desk(path, (shards, Reads::Several), async |link, desk| {
+            link.copy_all(desk, call, plan, own_writes).await?;
+            work(link, &mut desk.scratch).await
+        })
+        .await
     }
 
     fn check_gather(&self, plan: &Gather, own_writes: bool) -> Result<(), Refusal> {
@@ -83,13 +105,7 @@ impl Link {
         }
     }
 
-    async fn gather_on(
-        &mut self,
-        desk: &mut Desk,
-        call: &Call,
-        plan: &Gather,
-        own_writes: bool,
-    ) -> Result<(), Failure> {
+    async fn copy_all(&mut self, desk: &mut Desk, call: &Call, plan: &Gather, own_writes: bool) -> Result<(), Failure> {
         let mut copies = Copies::new(plan, self.worker.limits().gather_rows as u64, own_writes);
         copies.make(self, desk).await?;
         let (described, by_key) = self.describe_copies(desk, call, &copies).await?;
@@ -100,11 +116,7 @@ impl Link {
             copies.add_keys(self, desk).await?;
         }
         self.client.position = position;
-        let scratch = &mut desk.scratch;
-        call.write(scratch.out(), &plan.statement);
-        scratch.flush().await?;
-        let reply = forward::reply(&mut self.client, scratch, Passing::of(call), Tag::Pass).await?;
-        if reply.failed { Err(Failure::Told) } else { Ok(()) }
+        Ok(())
     }
 
     /// Has the statement described over the empty copies: its errors come now, and the types of its parameters are known.

@@ -104,6 +104,7 @@ pub(in crate::plan) fn plan(
     let home = context.rules.home;
     Ok(Plan::Gather(Gather {
         home,
+        because: refusal.message,
         statement: unqualified(values, &words, &fetches),
         reads_reference: !located.references.is_empty(),
         reads_clock: CLOCKS.iter().any(|word| words.has(word)),

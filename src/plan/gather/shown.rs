@@ -14,6 +14,23 @@ impl Gather {
         if lines.iter().any(String::is_empty) { Vec::new() } else { lines }
     }
 
+    /// Returns the conditions on the table's own columns in SQL; `None` if there are none for some use, or with parameters.
+    pub fn conditions(&self, fetch: &Fetch) -> Option<String> {
+        let mut uses: Vec<String> = Vec::new();
+        for used in &fetch.uses {
+            let written: Option<Vec<String>> = used.filters.iter().map(written).collect();
+            let all = written.filter(|all| !all.is_empty())?.join(" AND ");
+            if !uses.contains(&all) {
+                uses.push(all);
+            }
+        }
+        match uses.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(format!("({})", several.join(") OR ("))),
+        }
+    }
+
     fn restriction(&self, used: &Use) -> String {
         let mut parts: Vec<String> = used.filters.iter().map(shown).collect();
         let mut equals: Vec<String> = Vec::new();
@@ -44,4 +61,13 @@ fn shown(condition: &Condition) -> String {
         ConditionPart::Parameter(index) => format!("${}", index + 1),
     };
     condition.parts.iter().map(part).collect()
+}
+
+fn written(condition: &Condition) -> Option<String> {
+    let part = |part: &ConditionPart| match part {
+        ConditionPart::Text(text) => Some(text.clone()),
+        ConditionPart::Column(name) => Some(format!("\"{}\"", name.replace('"', "\"\""))),
+        ConditionPart::Parameter(_) => None,
+    };
+    Some(format!("({})", condition.parts.iter().map(part).collect::<Option<String>>()?))
 }
