@@ -31,6 +31,7 @@ statement_files! {
     merged_reads
     gathered_reads
     questions
+    puzzles
     known_wrong_answers
     hidden
     inserts
