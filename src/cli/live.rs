@@ -38,7 +38,10 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         let mut tables = Vec::new();
         for shard in &rules.shards {
             match read(shard, &role, &connector, &mut report).await {
-                Ok(catalog) => tables.push(ShardTables { name: shard.name.clone(), catalog }),
+                Ok(mut catalog) => {
+                    catalog.adopt(rules);
+                    tables.push(ShardTables { name: shard.name.clone(), catalog });
+                }
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
             }
         }

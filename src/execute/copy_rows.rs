@@ -11,6 +11,7 @@ use crate::wire::copy_binary::{self, CopyBinaryError, Next};
 use crate::wire::{copy_text, frontend};
 
 use super::copy::SHARD_BUFFER_BYTES;
+use super::copy_physical::Waiting;
 use super::failure::Failure;
 use super::link::Link;
 
@@ -28,6 +29,8 @@ pub(super) struct Split<'a> {
     pub ended: bool,
     /// Whether the client has ended the data.
     pub done: bool,
+    /// Rows that wait for their physical tables, where the table is split.
+    pub waiting: Waiting,
 }
 
 impl Link {
@@ -107,6 +110,9 @@ impl Link {
         let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
         let (_, position, rows) = part.expect("the parts are all shards of the group");
         *rows += 1;
+        if split.plan.split.is_some() {
+            return self.keep_row(split, shard, row).await;
+        }
         let server = &mut self.transaction.members[*position].server;
         frontend::write_copy_data(server.out(), row);
         if server.out().len() >= SHARD_BUFFER_BYTES {
@@ -129,7 +135,7 @@ impl Link {
 
 impl Split<'_> {
     /// Says at which row something went wrong.
-    fn placed(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
         let number: u64 = self.parts.iter().map(|(_, _, rows)| rows).sum::<u64>() + 1;
         let (table, column) = (&self.plan.table, self.plan.key_position + 1);
         refusal.with_detail(format!("COPY {table}, line {number}, column {column}."))

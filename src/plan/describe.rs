@@ -28,7 +28,15 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             for fetch in gather.fetches.iter().filter(|fetch| !fetch.in_place) {
                 let columns =
                     if fetch.columns.is_empty() { "all columns".to_owned() } else { fetch.columns.join(", ") };
-                lines.push(format!("  Fetch {} ({columns}) from {}", fetch.table, names(fetch.shards, rules)));
+                let physical = match fetch.physical.as_slice() {
+                    [] => String::new(),
+                    tables => format!(": {}", tables.join(", ")),
+                };
+                lines.push(format!(
+                    "  Fetch {} ({columns}) from {}{physical}",
+                    fetch.table,
+                    names(fetch.shards, rules)
+                ));
                 let only = gather.restrictions(fetch);
                 lines.extend(only.iter().enumerate().map(|(at, line)| {
                     let word = if at == 0 { "where" } else { "or" };

@@ -23,6 +23,7 @@ mod prepare;
 mod read;
 mod route_json;
 mod scatter;
+mod split;
 mod steer;
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,8 @@ pub use describe::{describe, tables_named, why_not_direct};
 pub use insert::{MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
-    CopyOut, CopyPlan, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo,
-    ReturningOrder, Scatter, Statement, Use, WriteEffect,
+    CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part,
+    Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{merge_steps, route_json, shard_names};

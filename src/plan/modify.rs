@@ -59,6 +59,11 @@ impl Modify {
         Ok(Self { facts, located, target, home, effect })
     }
 
+    /// Returns where its tables are.
+    pub(super) fn located(&self) -> &Located {
+        &self.located
+    }
+
     /// Returns its sharded tables.
     pub(super) fn keyed(&self) -> &[Keyed] {
         &self.located.keyed
@@ -238,7 +243,7 @@ impl Modify {
 }
 
 /// Tells whether a column with a length or precision may keep another value: spaces of a varchar, parts of a second.
-fn is_cut(value: &KeyValue, key: KeyType) -> bool {
+pub(super) fn is_cut(value: &KeyValue, key: KeyType) -> bool {
     match value {
         KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
         KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),

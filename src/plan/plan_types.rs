@@ -114,6 +114,8 @@ pub struct Fetch {
     pub columns: Vec<String>,
     /// Where its rows are.
     pub shards: ShardSet,
+    /// The physical tables that hold them, in the same schema, where the rules split the table; else none.
+    pub physical: Vec<String>,
     /// Whether home has all of them: then only a transaction's own writes, seen by itself alone, are a reason to copy.
     pub in_place: bool,
     /// Which of its rows matter, for each use of the table; none where a use may have been overlooked, so that all do.
@@ -232,6 +234,8 @@ pub enum FreezeKind {
 pub struct CopyOut {
     /// The shards.
     pub shards: ShardSet,
+    /// What each of them runs.
+    pub statement: Statement,
     /// The format.
     pub format: CopyFormat,
     /// Whether a header line comes first.
@@ -261,8 +265,23 @@ pub struct CopyPlan {
     pub delimiter: u8,
     /// The text that stands for NULL.
     pub null: String,
+    /// How the table is split into physical ones, if it is.
+    pub split: Option<CopySplit>,
     /// If the id column is left out: it is appended to every line as the last column, made with this tag code.
     pub id_tag: Option<u16>,
     /// What it writes.
     pub effect: WriteEffect,
+}
+
+/// How a COPY's rows find their physical tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySplit {
+    /// The physical tables.
+    pub split: std::sync::Arc<crate::rules::Split>,
+    /// Position of the column by which the table is split among those that are sent.
+    pub position: usize,
+    /// The `n` of its type `varchar(n)`.
+    pub modifier: Option<usize>,
+    /// The COPY for each of them, by slot.
+    pub statements: Vec<String>,
 }

@@ -6,6 +6,7 @@ use super::explain::Explain;
 use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::split::{self, Splits};
 use super::steer::Steered;
 use super::{copy, gather, modify, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
@@ -19,6 +20,8 @@ use crate::types::{Refusal, ShardId, SqlState};
 pub struct Prepared {
     pub(super) text: String,
     pub(super) body: Body,
+    /// The split tables that it names, if there are any.
+    pub(super) splits: Option<Box<Splits>>,
 }
 
 /// What a prepared statement is.
@@ -78,12 +81,15 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
             let plan = copy::plan(text, &head, context).map_err(named)?;
             return Ok(fixed(text, with_called(plan, &called, context)?));
         }
-        Some(utility) => return Ok(fixed(text, utility::plan(text, &utility, context)?)),
+        Some(utility) => {
+            let plan = utility::plan(text, &utility, context)?;
+            return Ok(fixed(text, split::plan_schema(text, &utility, plan, context)?));
+        }
         None => {}
     }
     if let Some(Control::Explain { analyze, inner, .. }) = sql::control(text) {
         let explain = Explain::read(text, inner, analyze, context)?;
-        return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain) });
+        return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain), splits: None });
     }
     let called = hidden::called(text, context)?;
     if let Some(insert) = insertion(text, &called, context) {
@@ -93,22 +99,26 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
         Ok(facts) => facts,
         Err(error) => return unreadable(text, context, &error),
     };
+    let mut splits = None;
     let body = match facts.kind {
         StatementKind::Insert => return unreadable(text, context, &Unreadable::Statement),
         StatementKind::Merge => return merge(text, &facts, &called, context),
         StatementKind::Select => {
             if let Some(expanded) = view::read(text, &facts, context)? {
-                return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded) });
+                return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded), splits });
             }
             let located = locate(&facts, called, context)?;
             read::check(&facts, &located, context)?;
+            splits = Splits::of(text, &facts, &located, context)?.map(Box::new);
             Body::Read(Box::new(located), Box::new(facts))
         }
         StatementKind::Update | StatementKind::Delete => {
-            Body::Modify(Box::new(modify::Modify::read(text, facts, called, context)?))
+            let modify = modify::Modify::read(text, facts, called, context)?;
+            splits = Splits::of(text, modify.facts(), modify.located(), context)?.map(Box::new);
+            Body::Modify(Box::new(modify))
         }
     };
-    Ok(Prepared { text: text.to_owned(), body })
+    Ok(Prepared { text: text.to_owned(), body, splits })
 }
 
 impl Prepared {
@@ -117,6 +127,39 @@ impl Prepared {
     /// # Errors
     /// Refuses what cannot be right over shards, and passes on what `ids` refuses.
     pub fn plan(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
+        let plan = self.logical(context, values, ids)?;
+        match &self.splits {
+            None => Ok(plan),
+            Some(splits) => splits.plan(plan, context, values),
+        }
+    }
+
+    /// Tells whether the rules split a table that it names.
+    pub fn is_split(&self) -> bool {
+        match &self.body {
+            Body::Explain(explain) => explain.is_split(),
+            Body::Insert(insert) => insert.is_split(),
+            Body::Steered(steered) => steered.inner.is_split(),
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Expanded(_) => self.splits.is_some(),
+        }
+    }
+
+    /// Returns a text that any server can parse in the place of `text`, where the rules split its tables.
+    ///
+    /// # Errors
+    /// Refuses what cannot be said of physical tables.
+    pub fn parsed_text(&self, text: &str) -> Result<Option<String>, Refusal> {
+        match (&self.splits, &self.body) {
+            (Some(splits), _) => splits.parsed(text).map(Some),
+            (None, Body::Explain(explain)) => explain.parsed_text(text),
+            (None, Body::Insert(insert)) => insert.parsed_text(text),
+            (None, Body::Steered(steered)) => steered.inner.parsed_text(text),
+            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Expanded(_)) => Ok(None),
+        }
+    }
+
+    /// Returns the plan over logical tables.
+    fn logical(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
@@ -167,7 +210,7 @@ impl Prepared {
 }
 
 fn fixed(text: &str, plan: Plan) -> Prepared {
-    Prepared { text: text.to_owned(), body: Body::Fixed(Box::new(plan)) }
+    Prepared { text: text.to_owned(), body: Body::Fixed(Box::new(plan)), splits: None }
 }
 
 /// Sends a text as it is to one shard.
@@ -197,7 +240,7 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
     }
     let insert = PreparedInsert::new(text, facts, context.rules, context.catalog);
     Some(match insert {
-        Ok(insert) => Ok(Prepared { text: text.to_owned(), body: Body::Insert(Box::new(insert)) }),
+        Ok(insert) => Ok(Prepared { text: text.to_owned(), body: Body::Insert(Box::new(insert)), splits: None }),
         Err(refusal) => Err(PrepareError::Refused(named(refusal))),
     })
 }
@@ -252,7 +295,11 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
     let Some(name) = &hint.shard else {
         let inner = plain(text, context)?;
         return Ok(match &hint.sharding_key {
-            Some(key) => Prepared { text: text.to_owned(), body: Body::Steered(Box::new(Steered::new(inner, key))) },
+            Some(key) => Prepared {
+                text: text.to_owned(),
+                body: Body::Steered(Box::new(Steered::new(inner, key))),
+                splits: None,
+            },
             None => inner,
         });
     };
@@ -293,7 +340,10 @@ fn not_read(table: &str, error: &Unreadable) -> Refusal {
 
 /// Returns the first word that may be a table of the rules; a name in Unicode escapes may be any.
 fn named_table(text: &str, context: &Context<'_>) -> Option<String> {
-    let ruled = |name: &str| context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name));
+    let ruled = |name: &str| {
+        context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name))
+            || context.rules.names_physical(name)
+    };
     let listed = |name: &str| ruled(name) || hidden::named(name, context);
     Scanner::new(text).find_map(|token| match token.kind {
         TokenKind::UnicodeIdentifier => Some(token.text(text).to_owned()),

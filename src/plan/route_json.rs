@@ -1,5 +1,6 @@
 //! A plan as JSON, for `route --json` and EXPLAIN (ROUTE, FORMAT json): shards, texts, merge steps, write mode.
 
+use super::split;
 use super::{Gather, ParameterSource, Plan, Redo, Statement, WriteEffect};
 use crate::merge::MergeSpec;
 use crate::rules::RuleSet;
@@ -71,7 +72,12 @@ fn kind(plan: &Plan) -> &'static str {
 fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
     let on = |shard: ShardId, statement: &Statement| {
         let (text, parameters) = text(statement, sql);
-        json!({"shard": rules.shard(shard).name, "sql": text, "parameters": parameters})
+        let mut on = json!({"shard": rules.shard(shard).name, "sql": text, "parameters": parameters});
+        let physical = split::physical_tables(&text, rules);
+        if !physical.is_empty() {
+            on["tables"] = json!(physical);
+        }
+        on
     };
     match plan {
         Plan::Direct(direct) => vec![on(direct.shard, &direct.statement)],
@@ -79,7 +85,7 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
         Plan::Gather(gather) => vec![on(gather.home, &gather.statement)],
         Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
         Plan::Copy(copy) => rules.shards_of_group(copy.group).iter().map(|shard| on(shard, &copy.statement)).collect(),
-        Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &Statement::Original)).collect(),
+        Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &copy.statement)).collect(),
         Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),
     }
 }
@@ -87,12 +93,15 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
 fn fetches(gather: &Gather, rules: &RuleSet) -> Value {
     let names = |shards: ShardSet| shards.iter().map(|shard| rules.shard(shard).name.clone()).collect::<Vec<_>>();
     let copied = gather.fetches.iter().filter(|fetch| !fetch.in_place);
-    copied
-        .map(|fetch| {
-            let only = gather.restrictions(fetch);
-            json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards), "where": only})
-        })
-        .collect()
+    let view = |fetch: &super::Fetch| {
+        let mut view = json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards)});
+        view["where"] = json!(gather.restrictions(fetch));
+        if !fetch.physical.is_empty() {
+            view["tables"] = json!(fetch.physical);
+        }
+        view
+    };
+    copied.map(view).collect()
 }
 
 fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {

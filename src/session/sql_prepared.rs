@@ -273,10 +273,10 @@ impl Session {
     /// Where errors of a statement stand that has `head` before it in the text.
     fn behind(&self, head: &str) -> Position {
         let characters = head.chars().count();
-        match self.link.client.position {
+        match &self.link.client.position {
             Position::Same => Position::Behind(characters),
             Position::Behind(more) => Position::Behind(more + characters),
-            Position::Unknown => Position::Unknown,
+            Position::Unknown | Position::Physical(_) => Position::Unknown,
         }
     }
 }

@@ -16,6 +16,7 @@ mod decode;
 mod explain;
 mod facts;
 mod filter;
+mod fingerprint;
 mod from;
 mod hint;
 pub mod insert;
@@ -43,12 +44,14 @@ pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
 pub use database_name::{deserted_database, redefined_defaults};
+pub use ddl::index_name;
 pub use explain::{ExplainFormat, explain_as_json};
 pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
 };
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
+pub use fingerprint::fingerprint;
 pub use hint::{Hint, hint_comment, hint_of, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};

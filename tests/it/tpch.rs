@@ -118,7 +118,7 @@ async fn values_bound_reach_the_shards() {
         .rows();
     let lines: Vec<String> = rows.into_iter().filter_map(|row| row[0].clone()).collect();
     assert_eq!(
-        lines,
+        lines[..7],
         [
             "Gather on s0",
             "  Fetch customer (c_custkey, c_name, c_mktsegment) from s0, s1, s2",

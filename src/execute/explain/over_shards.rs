@@ -203,7 +203,8 @@ impl Link {
         for fetch in plan.fetches.iter().filter(|fetch| !fetch.in_place) {
             let columns: Vec<_> = fetch.columns.iter().map(|column| escape_identifier(column)).collect();
             let filter = plan.conditions(fetch).map(|conditions| format!(" WHERE {conditions}")).unwrap_or_default();
-            let table = escape_identifier(&fetch.table);
+            // Of several physical tables, the first stands for all.
+            let table = escape_identifier(fetch.physical.first().unwrap_or(&fetch.table));
             let query = format!("{head}SELECT {} FROM public.{table}{filter}", columns.join(", "));
             for shard in fetch.shards.iter() {
                 let reply = self.ask(shard, &query).await?;

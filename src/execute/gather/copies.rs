@@ -14,7 +14,7 @@ use super::super::failure::Failure;
 use super::super::link::Link;
 use super::desk::Desk;
 use super::passing::{self, Transfer, USER_TYPES, one_value};
-use super::restrict::{Known, ROW, Restriction, with_arguments};
+use super::restrict::{Known, ROW, Restriction, source, with_arguments};
 use super::run::unknown_columns;
 
 /// Copies from so many rows on get statistics: a wrong plan costs more than ANALYZE.
@@ -67,7 +67,10 @@ impl<'a> Copies<'a> {
                 sql.push_str(&format!("CREATE TEMP TABLE {name} ({columns});"));
             } else {
                 let columns = list(&fetch.columns);
-                sql.push_str(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM public.{name} WITH NO DATA;"));
+                sql.push_str(&format!(
+                    "CREATE TEMP TABLE {name} AS SELECT {columns} FROM {} AS {ROW} WITH NO DATA;",
+                    source(fetch)
+                ));
             }
         }
         sql.push_str("SAVEPOINT shardloom_described");
@@ -78,7 +81,7 @@ impl<'a> Copies<'a> {
     /// Fails if a table has other columns by now than the proxy knows: a statement may mean all of them. Notes whether
     /// one is large.
     async fn check_columns(&mut self, link: &Link, scratch: &mut Server) -> Result<(), Failure> {
-        let names: Vec<String> = self.copied().map(|fetch| escape_literal(&fetch.table)).collect();
+        let names: Vec<String> = self.copied().map(|fetch| escape_literal(looked_at(fetch))).collect();
         if names.is_empty() {
             return Ok(());
         }
@@ -91,7 +94,7 @@ impl<'a> Copies<'a> {
             ))
             .await?;
         for fetch in self.copied() {
-            let of_table = |row: &&Vec<Option<bytes::Bytes>>| row[0].as_deref() == Some(fetch.table.as_bytes());
+            let of_table = |row: &&Vec<Option<bytes::Bytes>>| row[0].as_deref() == Some(looked_at(fetch).as_bytes());
             let rows: Vec<_> = reply.rows.iter().filter(of_table).collect();
             let there = rows.iter().filter_map(|row| row[1].as_deref());
             let known = link.snapshot.catalog.table(&fetch.table).map(|table| table.columns.as_slice());
@@ -104,7 +107,7 @@ impl<'a> Copies<'a> {
             let text = |at: usize| rows.first().and_then(|row| std::str::from_utf8(row[at].as_deref()?).ok());
             let bytes: u64 = text(3).and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
             // What home has no part of, or no storage for, may be of any size.
-            let unknown = text(2) != Some("r") || !fetch.shards.contains(self.plan.home);
+            let unknown = text(2) != Some("r") || fetch.physical.len() > 1 || !fetch.shards.contains(self.plan.home);
             self.large |= unknown || bytes > SMALL_BYTES;
         }
         Ok(())
@@ -198,7 +201,7 @@ impl<'a> Copies<'a> {
             return Ok(f64::MAX);
         }
         let (filter, parameters) = filter(restriction.as_ref());
-        let sql = format!("EXPLAIN SELECT FROM public.{} AS {ROW}{filter}", escape_identifier(&fetch.table));
+        let sql = format!("EXPLAIN SELECT FROM {} AS {ROW}{filter}", source(fetch));
         let line = one_value(&mut link.client, &mut desk.scratch, &with_arguments(call, sql, parameters, &[])).await?;
         let rows = line.as_deref().and_then(|line| line.split_once(" rows=")?.1.split(' ').next()?.parse().ok());
         Ok(rows.unwrap_or(f64::MAX))
@@ -216,9 +219,9 @@ impl<'a> Copies<'a> {
         let (columns, types) = self.columns(link, fetch);
         let (name, columns) = (escape_identifier(&fetch.table), list(&columns));
         let (filter, parameters) = filter(restriction);
-        let before = self.room;
+        let (before, source) = (self.room, source(fetch));
         let home = self.plan.home;
-        let select = |bound: u64| format!("SELECT {columns} FROM public.{name} AS {ROW}{filter} LIMIT {bound}");
+        let select = |bound: u64| format!("SELECT {columns} FROM {source} AS {ROW}{filter} LIMIT {bound}");
         let mut shards = fetch.shards;
         if !link.transaction.is_open() && shards.contains(home) {
             shards = shards.iter().filter(|shard| *shard != home).collect();
@@ -259,6 +262,11 @@ impl<'a> Copies<'a> {
         }
         Ok(())
     }
+}
+
+/// The table whose columns are compared with what is known: of several physical ones, the first.
+fn looked_at(fetch: &Fetch) -> &str {
+    fetch.physical.first().unwrap_or(&fetch.table)
 }
 
 /// Returns the primary key's columns where no two shards can have the same: GROUP BY may rely on it.

@@ -157,8 +157,11 @@ impl<'a> Known<'a> {
         // The values of all rows leave out little.
         let list = match restriction.is_some() || copied == Some(true) {
             true => {
-                let schema = if in_place { "public" } else { "pg_temp" };
-                let sql = distinct(fetch, &link.other, schema, restriction.as_ref());
+                let table = match in_place {
+                    true => source(fetch),
+                    false => format!("pg_temp.{}", escape_identifier(&fetch.table)),
+                };
+                let sql = distinct(&table, &link.other, restriction.as_ref());
                 let parameters = restriction.is_some_and(|restriction| restriction.parameters);
                 one_value(client, scratch, &with_arguments(call, sql, parameters, &[])).await?
             }
@@ -203,22 +206,37 @@ fn written(condition: &Condition, row: &str) -> Restriction {
     restriction
 }
 
+/// Returns what has the rows of a table on a server: the table, or its physical tables.
+pub(super) fn source(fetch: &Fetch) -> String {
+    let named = |name: &String| format!("public.{}", escape_identifier(name));
+    match fetch.physical.as_slice() {
+        [] => named(&fetch.table),
+        [one] => named(one),
+        several => {
+            let columns: Vec<String> = fetch.columns.iter().map(|column| escape_identifier(column)).collect();
+            let columns = columns.join(", ");
+            let each = several.iter().map(|name| format!("SELECT {columns} FROM {}", named(name)));
+            format!("({})", each.collect::<Vec<_>>().join(" UNION ALL "))
+        }
+    }
+}
+
 fn exists(fetch: &Fetch, partner: &Equal, row: &str, inner: &str) -> String {
     format!(
-        "EXISTS (SELECT FROM public.{} AS {row} WHERE {row}.{} = {ROW}.{} AND {inner})",
-        escape_identifier(&fetch.table),
+        "EXISTS (SELECT FROM {} AS {row} WHERE {row}.{} = {ROW}.{} AND {inner})",
+        source(fetch),
         escape_identifier(&partner.other),
         escape_identifier(&partner.column),
     )
 }
 
-fn distinct(fetch: &Fetch, column: &str, schema: &str, restriction: Option<&Restriction>) -> String {
-    let (table, column) = (escape_identifier(&fetch.table), escape_identifier(column));
+fn distinct(table: &str, column: &str, restriction: Option<&Restriction>) -> String {
+    let column = escape_identifier(column);
     let filter = restriction.map(|restriction| format!(" WHERE {}", restriction.sql)).unwrap_or_default();
     format!(
         "SELECT CASE WHEN pg_catalog.count(*) <= {LISTED_VALUES_MAX} THEN \
          pg_catalog.quote_literal(coalesce(pg_catalog.array_agg(v), '{{}}')::pg_catalog.text) END \
-         FROM (SELECT DISTINCT {ROW}.{column} AS v FROM {schema}.{table} AS {ROW}{filter} LIMIT {}) AS listed",
+         FROM (SELECT DISTINCT {ROW}.{column} AS v FROM {table} AS {ROW}{filter} LIMIT {}) AS listed",
         LISTED_VALUES_MAX + 1
     )
 }

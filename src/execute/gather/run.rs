@@ -29,6 +29,7 @@ impl Link {
             call.write(scratch.out(), &plan.statement);
             scratch.flush().await?;
             let reply = forward::reply(&mut link.client, scratch, Passing::of(call), Tag::Pass).await?;
+            link.rows = reply.rows;
             if reply.failed { Err(Failure::Told) } else { Ok(()) }
         })
         .await
