@@ -11,6 +11,7 @@ pub mod copy;
 mod describe;
 mod explain;
 mod gather;
+pub mod given_id;
 mod grouped;
 mod hidden;
 pub mod insert;
@@ -33,7 +34,7 @@ mod view;
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};
-pub use insert::{MakeIds, Parameters};
+pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
     CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part,

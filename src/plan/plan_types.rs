@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::merge::MergeSpec;
+use crate::rules::{IdRule, IdSource};
 use crate::sql::{Condition, CopyFormat};
 use crate::types::{ShardId, ShardSet, WriteMode};
 
@@ -69,6 +70,8 @@ pub enum ParameterSource {
     Client(usize),
     /// A bigint made by the proxy (a generated id).
     Bigint(i64),
+    /// A uuid or text made by the proxy (a generated id); the server takes it for the column's type.
+    Text(String),
 }
 
 /// A read over several shards.
@@ -146,6 +149,13 @@ pub struct Equal {
     pub other: String,
     /// The other column's type, as `format_type` prints it.
     pub type_name: String,
+}
+
+impl Fetch {
+    /// Returns the tables that servers have its rows in: its own, or the physical ones of a split table.
+    pub fn tables(&self) -> Vec<String> {
+        if self.physical.is_empty() { vec![self.table.clone()] } else { self.physical.clone() }
+    }
 }
 
 /// A write over several shards.
@@ -267,8 +277,10 @@ pub struct CopyPlan {
     pub null: String,
     /// How the table is split into physical ones, if it is.
     pub split: Option<CopySplit>,
-    /// If the id column is left out: it is appended to every line as the last column, made with this tag code.
-    pub id_tag: Option<u16>,
+    /// If the id column is left out: it is appended to every line as the last column, made from this source.
+    pub id_source: Option<IdSource>,
+    /// Position of ids that clients give and the rule that they are held against.
+    pub checked_id: Option<(usize, IdRule)>,
     /// What it writes.
     pub effect: WriteEffect,
 }

@@ -11,3 +11,4 @@ mod run;
 
 pub(super) use desk::{Desk, Reads};
 pub(super) use passing::{FORWARD_BYTES, execute, turn};
+pub(super) use restrict::source;

@@ -207,7 +207,7 @@ fn written(condition: &Condition, row: &str) -> Restriction {
 }
 
 /// Returns what has the rows of a table on a server: the table, or its physical tables.
-pub(super) fn source(fetch: &Fetch) -> String {
+pub(in crate::execute) fn source(fetch: &Fetch) -> String {
     let named = |name: &String| format!("public.{}", escape_identifier(name));
     match fetch.physical.as_slice() {
         [] => named(&fetch.table),

@@ -17,6 +17,7 @@ fn table(columns: &[(&str, u32)]) -> Table {
     Table {
         columns: columns.iter().map(column).collect(),
         unique: Vec::new(),
+        indexes: Default::default(),
         constraint_columns: HashMap::new(),
         exclusion: false,
         foreign_keys: Vec::new(),
