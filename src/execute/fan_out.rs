@@ -70,6 +70,21 @@ impl Link {
         done
     }
 
+    /// Does the same over servers that were taken before; in an open transaction, over its own.
+    pub(super) async fn fan_out_lent<W>(&mut self, lent: &mut [Server], task: Task<'_>, work: W) -> Result<u64, Failure>
+    where
+        W: AsyncFnOnce(&mut Client, &mut [Stream<'_>]) -> Result<u64, Failure>,
+    {
+        if self.transaction.is_open() {
+            return self.fan_out(task, work).await;
+        }
+        let canceller = Canceller { worker: Rc::clone(&self.worker), process: self.cancel.process() };
+        let servers: Vec<_> = lent.iter_mut().filter(|server| task.shards.contains(server.shard())).collect();
+        let keys: Vec<_> = servers.iter().map(|server| server.cancel_key()).collect();
+        self.cancel.set_active(&keys);
+        run(&mut self.client, servers, &task, &canceller, work).await
+    }
+
     /// Takes all shards into the open transaction, and reads what they still have to answer.
     pub(super) async fn enlist_all(&mut self, shards: ShardSet, role: Role) -> Result<(), Failure> {
         let mut positions = Vec::with_capacity(shards.len());

@@ -19,7 +19,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::forward::{self, Passing, Tag};
-use super::gather::{self, FORWARD_BYTES};
+use super::gather::{self, Desk, FORWARD_BYTES, Reads};
 use super::link::{Link, Role};
 use super::position::Position;
 use super::same_columns::check_alike;
@@ -69,7 +69,7 @@ impl Link {
         self.check_answers(call, plan).await?;
         self.client.position = Position::Unknown;
         let merge = HomeMerge { call, plan, fields, refusal };
-        self.on_scratch("", async |link, scratch| merge.run(link, scratch).await).await
+        self.on_desk("", (plan.shards, Reads::One), async |link, desk| merge.run(link, desk).await).await
     }
 
     /// Refuses shards that answer with other columns than the first: rows are brought by place, not by name.
@@ -89,15 +89,15 @@ impl Link {
 }
 
 impl HomeMerge<'_> {
-    async fn run(&self, link: &mut Link, scratch: &mut Server) -> Result<(), Failure> {
-        let types = self.make_table(link, scratch).await?;
+    async fn run(&self, link: &mut Link, desk: &mut Desk) -> Result<(), Failure> {
+        let types = self.make_table(link, &mut desk.scratch).await?;
         let merge = self.plan.merge.clone().resolved(types.len());
         let Some(sql) = merge.sql(ROWS, &types) else { return Err(self.refusal.clone().into()) };
         let room = link.worker.limits().gather_rows as u64;
-        let own = if link.transaction.is_open() { 0 } else { self.own_rows(link, scratch, room).await? };
+        let own = if link.transaction.is_open() { 0 } else { self.own_rows(link, &mut desk.scratch, room).await? };
         let room = room.checked_sub(own).ok_or_else(too_many)?;
-        self.bring_rows(link, scratch, room, &types).await?;
-        self.answer(link, scratch, sql, &merge.visible(types.len())).await
+        self.bring_rows(link, desk, room, &types).await?;
+        self.answer(link, &mut desk.scratch, sql, &merge.visible(types.len())).await
     }
 
     /// Makes the table for the rows; returns the types of its columns.
@@ -147,24 +147,7 @@ impl HomeMerge<'_> {
             }
         };
         let call = Call { text: text.into(), ..self.binary() };
-        call.write(scratch.out(), &statement);
-        scratch.flush().await?;
-        let mut rows = 0;
-        let mut error = None;
-        loop {
-            let (kind, frame) = forward::next_frame(&mut link.client, scratch).await?;
-            match kind {
-                b'C' => rows = backend::command_tag(&frame[HEADER_BYTES..]).map_or(0, forward::rows_of_tag),
-                b'E' => error = Some(frame),
-                b'N' => link.client.output().extend_from_slice(&frame),
-                b'Z' => {
-                    forward::note_ready(scratch, &frame)?;
-                    break;
-                }
-                _ => {}
-            }
-        }
-        error.map_or(Ok(rows), |frame| Err(Failure::Shard { frame }))
+        gather::execute(&mut link.client, scratch, &call, &statement).await
     }
 
     /// Returns the call with all results in binary form.
@@ -180,7 +163,8 @@ impl HomeMerge<'_> {
     }
 
     /// Copies what the shards answer, at most `room` rows, into columns of these types.
-    async fn bring_rows(&self, link: &mut Link, scratch: &mut Server, room: u64, types: &[u32]) -> Result<(), Failure> {
+    async fn bring_rows(&self, link: &mut Link, desk: &mut Desk, room: u64, types: &[u32]) -> Result<(), Failure> {
+        let Desk { scratch, others } = desk;
         let in_place = |shard| !link.transaction.is_open() && shard == scratch.shard();
         let shards: ShardSet = self.plan.shards.iter().filter(|shard| !in_place(*shard)).collect();
         frontend::write_query(scratch.out(), &format!("COPY {ROWS} FROM STDIN (FORMAT binary)"));
@@ -191,8 +175,9 @@ impl HomeMerge<'_> {
         frontend::write_copy_data(scratch.out(), &copy_binary::HEADER);
         let call = self.binary();
         let task = Task { call: &call, statement: &self.plan.statement, shards, role: Role::Reader };
-        let copied =
-            link.fan_out(task, async |client, streams| pass(client, streams, scratch, (room, types)).await).await;
+        let work =
+            async |client: &mut Client, streams: &mut [Stream<'_>]| pass(client, streams, scratch, (room, types)).await;
+        let copied = link.fan_out_lent(others, task, work).await;
         match &copied {
             Ok(_) => {
                 frontend::write_copy_data(scratch.out(), &copy_binary::TRAILER);

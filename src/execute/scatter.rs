@@ -63,6 +63,18 @@ impl Link {
         self.scatter_now(call, plan, context).await
     }
 
+    /// Tells whether the rows can be merged here, one after the other as they are asked for.
+    pub async fn merges_here(&mut self, call: &Call, plan: &Scatter) -> Result<bool, Failure> {
+        let key = merge_key(self.snapshot.generation, &call.text);
+        if !plan.merge.compares() || !self.schema_dirty && self.worker.merges.known(key) == Some(true) {
+            return Ok(true);
+        }
+        let fields = self.columns(call, plan).await?;
+        let merges = merger(plan, &fields, self.merge_context(&call.text)).is_ok();
+        self.worker.merges.note(key, merges);
+        Ok(merges)
+    }
+
     async fn scatter_now(&mut self, call: &Call, plan: &Scatter, context: MergeContext) -> Result<(), Failure> {
         let job = Job { call, plan, context, snapshot: Arc::clone(&self.snapshot) };
         let sent = for_shards(call, plan)?;

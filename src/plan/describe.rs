@@ -37,6 +37,11 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                     fetch.table,
                     names(fetch.shards, rules)
                 ));
+                let only = gather.restrictions(fetch);
+                lines.extend(only.iter().enumerate().map(|(at, line)| {
+                    let word = if at == 0 { "where" } else { "or" };
+                    format!("    {word} {line}")
+                }));
             }
             lines.extend(statement(&gather.statement));
             lines.push(format!("  Because: {}", gather.because));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::carry::Carry;
 use crate::merge::MergeSpec;
 use crate::rules::{IdRule, IdSource};
-use crate::sql::CopyFormat;
+use crate::sql::{Condition, CopyFormat};
 use crate::types::{ShardId, ShardSet, WriteMode};
 
 /// What to do with one statement.
@@ -124,6 +124,34 @@ pub struct Fetch {
     pub physical: Vec<String>,
     /// Whether home has all of them: then only a transaction's own writes, seen by itself alone, are a reason to copy.
     pub in_place: bool,
+    /// Which of its rows matter, for each use of the table; none where a use may have been overlooked, so that all do.
+    pub uses: Vec<Use>,
+}
+
+/// One use of a table in a statement that is gathered: rows that one of these leaves out do not matter to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// Which relation of the statement it is.
+    pub relation: usize,
+    /// Conditions on its columns.
+    pub filters: Vec<Condition>,
+    /// Uses whose rows on the same shard must have the same value.
+    pub partners: Vec<Equal>,
+    /// Uses whose rows on any shard must have the same value.
+    pub links: Vec<Equal>,
+}
+
+/// A column that must equal one of another use.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Equal {
+    /// The column.
+    pub column: String,
+    /// The relation whose use the other is.
+    pub relation: usize,
+    /// Its column.
+    pub other: String,
+    /// The other column's type, as `format_type` prints it.
+    pub type_name: String,
 }
 
 impl Fetch {

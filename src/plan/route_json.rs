@@ -99,6 +99,7 @@ fn fetches(gather: &Gather, rules: &RuleSet) -> Value {
     let copied = gather.fetches.iter().filter(|fetch| !fetch.in_place);
     let view = |fetch: &super::Fetch| {
         let mut view = json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards)});
+        view["where"] = json!(gather.restrictions(fetch));
         if !fetch.physical.is_empty() {
             view["tables"] = json!(fetch.physical);
         }

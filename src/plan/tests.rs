@@ -5,6 +5,7 @@
 mod algorithms;
 mod cases;
 mod deep;
+mod gathered;
 mod hidden;
 mod split;
 mod values;

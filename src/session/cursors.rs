@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::execute::{Call, Cursor, Failure, write_row};
-use crate::plan::{Plan, Scatter, Statement};
+use crate::plan::{Plan, Statement};
 use crate::proxy::Pinned;
 use crate::sql::{self, Scanner, Token};
 use crate::types::{Refusal, SqlState};
@@ -34,11 +34,11 @@ impl Session {
         }
         let direct = match self.plan_inner(call, inner.clone())? {
             Plan::Direct(direct) => direct,
-            Plan::Scatter(scatter) if !hold => return self.declare_over_shards(call, name, inner, &scatter).await,
-            Plan::Gather(_) => {
-                return Err(not_yet("cursors over rows gathered from several shards", "Read it without a cursor."));
+            plan @ (Plan::Scatter(_) | Plan::Gather(_)) if !hold => {
+                return self.declare_over_shards(call, name, inner, &plan).await;
             }
             Plan::Scatter(_)
+            | Plan::Gather(_)
             | Plan::MultiWrite(_)
             | Plan::Carry(_)
             | Plan::Copy(_)
@@ -82,7 +82,7 @@ impl Session {
         call: &Call,
         name: &str,
         inner: Range<usize>,
-        plan: &Scatter,
+        plan: &Plan,
     ) -> Result<(), Failure> {
         if !self.link.transaction.is_open() {
             return Err(self.no_cursor_of(name).into());
@@ -98,9 +98,17 @@ impl Session {
             ));
         }
         let text = &call.text[inner];
-        let query = Call { text: text.into(), arguments: None, describe: false, literals: None };
+        let mut query = Call { text: text.into(), arguments: None, describe: false, literals: None };
         let number = self.extended.next_cursor();
-        let cursor = self.link.open_cursor(&query, plan, number).await?;
+        let cursor = match plan {
+            Plan::Scatter(scatter) if self.link.merges_here(&query, scatter).await? => {
+                self.link.open_cursor(&query, scatter, number).await?
+            }
+            plan => {
+                query.describe = true;
+                self.link.keep_cursor(&query, plan).await?
+            }
+        };
         let level = self.link.transaction.savepoints.len();
         self.extended.open_cursors.insert(name.to_owned(), OpenCursor { cursor, level });
         backend::write_command_complete(self.link.client.output(), "DECLARE CURSOR");

@@ -29,6 +29,9 @@ impl Reader<'_> {
             // No PostgreSQL: nothing is known of it, and nothing restricts.
             _ => (None, Vec::new(), both.clone()),
         };
+        if let Some(JoinConstraint::On(expr)) = constraint {
+            self.collect(expr, scope, &reach);
+        }
         for relation in nullable {
             self.facts.relations[relation].nullable = true;
         }

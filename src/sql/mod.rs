@@ -15,6 +15,7 @@ mod ddl;
 mod decode;
 mod explain;
 mod facts;
+mod filter;
 mod fingerprint;
 mod from;
 mod hint;
@@ -50,6 +51,7 @@ pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
 };
+pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;
 pub use hint::{Hint, hint_comment, hint_of, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};

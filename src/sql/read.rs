@@ -11,6 +11,7 @@ use sqlparser::parser::{Parser, ParserOptions};
 
 use super::block;
 use super::facts::{Facts, StatementKind};
+use super::filter::Filters;
 use super::name::TableName;
 use super::scan::{Scanner, TokenKind};
 use super::scope::Reader;
@@ -105,6 +106,19 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
         return Err(Unreadable::Statement);
     }
     Ok(reader.facts)
+}
+
+/// Finds the conditions on single relations of a SELECT; `None` for other statements.
+pub(super) fn filters(text: &str) -> Option<Filters> {
+    // What goes deeper has more than anybody would want to send ahead.
+    if !is_shallow(text) || nesting(text) >= NESTING_AT_HAND {
+        return None;
+    }
+    let Ok(Statement::Query(query)) = parse(text, NESTING_AT_HAND) else { return None };
+    let mut reader = Reader::new(text);
+    reader.filters = Some(Filters::default());
+    reader.top_query(&query);
+    Some(Filters { parents: reader.parents, ..reader.filters? })
 }
 
 /// Tells whether the text cannot make a tree deeper than the stack at hand allows.

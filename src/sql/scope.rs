@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 
 use super::facts::{Column, Facts, Relation, RelationIndex, StatementKind};
+use super::filter::Filters;
 use super::mask::{Literal, literals};
 use super::name::TableName;
 use super::place::Places;
@@ -44,9 +45,11 @@ pub(super) struct Reader<'a> {
     /// The numbers of parameters that stand in the text more than once.
     pub(super) shared: HashSet<usize>,
     /// Parent of each scope.
-    parents: Vec<Option<usize>>,
+    pub(super) parents: Vec<Option<usize>>,
     pub(super) named: Vec<Named>,
     pub(super) factors: usize,
+    /// Conditions on single relations, where they are asked for.
+    pub(super) filters: Option<Filters>,
     /// A word stands for a table that PostgreSQL reserves: the parser crate read something else (`UPDATE ONLY t`).
     pub(super) misread: bool,
 }
@@ -75,6 +78,7 @@ impl<'a> Reader<'a> {
             parents: vec![None],
             named: Vec::new(),
             factors: 0,
+            filters: None,
             misread: false,
         }
     }
@@ -305,6 +309,7 @@ impl<'a> Reader<'a> {
     fn filter(&mut self, filter: Option<&Expr>, scope: usize) {
         if let Some(filter) = filter {
             let reach = self.relations_of(scope);
+            self.collect(filter, scope, &reach);
             self.condition(filter, scope, &reach);
         }
     }

@@ -31,6 +31,8 @@ statement_files! {
     direct_reads
     merged_reads
     gathered_reads
+    questions
+    puzzles
     known_wrong_answers
     hidden
     inserts

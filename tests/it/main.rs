@@ -54,3 +54,4 @@ mod state;
 mod steering;
 mod support;
 mod support_holds;
+mod tpch;

@@ -98,6 +98,52 @@ async fn cursors_over_several_shards_walk_as_in_postgresql() {
     both.same("SELECT count(*) FROM customers");
 }
 
+/// What only home merges or answers is kept by the proxy, as it was when it was asked for.
+#[tokio::test]
+async fn cursors_and_portals_over_what_home_merges_walk_too() {
+    let (_database, _proxy, mut both) = both("kept_cursors", ProxyOptions::default()).await;
+    both.same("ALTER TABLE customers ADD COLUMN label text COLLATE \"en-x-icu\"");
+    both.same("UPDATE customers SET label = 'l' || customer_id WHERE customer_id IN (3, 8, 11)");
+    let merged = "SELECT label, customer_id FROM customers ORDER BY label, customer_id";
+    let gathered = "SELECT a.customer_id, count(b.name) + 1 AS n FROM customers a LEFT JOIN customers b ON \
+                    b.balance < a.balance AND b.name <> 'name 3' GROUP BY a.customer_id ORDER BY 1";
+    for query in [merged, gathered] {
+        both.same("BEGIN");
+        both.same(&format!("DECLARE c NO SCROLL CURSOR FOR {query}"));
+        both.same("FETCH 3 FROM c");
+        both.same("UPDATE customers SET name = 'late', label = 'zzz' WHERE customer_id = 30");
+        both.same("MOVE 5 FROM c");
+        both.same("FETCH c");
+        both.same("SAVEPOINT s");
+        both.same(&format!("DECLARE d CURSOR FOR {query}"));
+        both.same("FETCH 1 FROM d");
+        both.same("ROLLBACK TO s");
+        both.same("FETCH ALL FROM c");
+        both.same("FETCH 1 FROM c");
+        both.same("CLOSE c");
+        both.same("ROLLBACK");
+        both.same_error("FETCH 1 FROM c");
+        let new = Pipeline::new;
+        for (what, pipeline) in [
+            ("in one pipeline", new().run_limited(query, 5).execute("", 5).execute("", 0).execute("", 3).sync()),
+            ("exactly all", new().run_limited(query, 30).execute("", 30).sync()),
+            ("more than all", new().run_limited(query, 31).execute("", 31).sync()),
+            ("flushed", new().run_limited(query, 5).flush().execute("", 5).flush().execute("", 0).sync()),
+            ("closed", new().run_limited(query, 5).close_portal("").execute("", 5).sync()),
+        ] {
+            both.same_pipeline(what, &pipeline, 1);
+        }
+        both.same("BEGIN");
+        both.same_pipeline("opened", &new().parse("s", query).bind("p", "s", NONE).execute("p", 4).sync(), 1);
+        both.same("SELECT count(*) FROM customers");
+        both.same_pipeline("on", &new().execute("p", 4).execute("p", 0).close_statement("s").sync(), 1);
+        both.same("COMMIT");
+    }
+    both.same("BEGIN");
+    both.same_error("DECLARE c CURSOR FOR SELECT label, nobody FROM customers ORDER BY label");
+    both.same("ROLLBACK");
+}
+
 /// 96 MB of rows, of which the proxy holds what the client asks for.
 #[tokio::test]
 async fn portions_do_not_gather_in_memory() {

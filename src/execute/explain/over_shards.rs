@@ -210,7 +210,9 @@ impl Link {
         let head = explaining.shard_head();
         for fetch in plan.fetches.iter().filter(|fetch| !fetch.in_place) {
             let columns: Vec<_> = fetch.columns.iter().map(|column| escape_identifier(column)).collect();
-            let query = format!("{head}SELECT {} FROM {}", columns.join(", "), source(fetch));
+            let filter = plan.conditions(fetch).map(|conditions| format!(" WHERE {conditions}")).unwrap_or_default();
+            let alias = if fetch.physical.len() > 1 { " AS physical" } else { "" };
+            let query = format!("{head}SELECT {} FROM {}{alias}{filter}", columns.join(", "), source(fetch));
             for shard in fetch.shards.iter() {
                 let reply = self.ask(shard, &query).await?;
                 let lines = reply.rows.iter().filter_map(|row| Some(lossy(row.first()?.as_ref()?))).collect();
@@ -239,7 +241,7 @@ impl Link {
                 }
             }
         };
-        Box::pin(self.over_copies(plan, work)).await?;
+        Box::pin(self.over_copies(call, plan, work)).await?;
         Ok(plan_lines)
     }
 

@@ -230,7 +230,7 @@ fn aggregates_fold() {
         select lower(note) as n, count(*) from orders group by n => gather s0 orders() s0+s1+s2
         select region, count(*) n from orders group by region order by n desc limit 3 => scatter s0+s1+s2: select region, count(*) n from orders group by region order by n desc  | fold key,sum show 2 | by 1 desc nulls first | limit 3
         select region from orders group by region order by count(*) => scatter s0+s1+s2: select region, count(*) from orders group by region order by count(*) | fold key,sum show 1 | by 1 asc
-        select region, avg(total) from orders group by region order by 2 => refused merge_order
+        select region, avg(total) from orders group by region order by 2 => gather s0 orders() s0+s1+s2
         select region, count(*) from orders group by region having count(*) > 1 => gather s0 orders() s0+s1+s2
         select count(*) + 1 from orders => gather s0 orders() s0+s1+s2
         select round(avg(total), 2) from orders => gather s0 orders() s0+s1+s2

@@ -327,7 +327,10 @@ impl Session {
     /// Runs a portal to its end in memory and hands out its rows by the limit.
     async fn execute_limited(&mut self, portal: &Rc<Portal>, call: &Call, rows: usize) -> Result<(), Failure> {
         self.refuse_if_failed()?;
-        if let Some(Plan::Scatter(scatter)) = &portal.plan {
+        if let Some(Plan::Scatter(scatter)) = &portal.plan
+            && portal.rest.borrow().is_none()
+            && (portal.cursor.borrow().is_some() || self.link.merges_here(call, scatter).await?)
+        {
             return Box::pin(self.execute_in_portions(portal, call, scatter, rows)).await;
         }
         if portal.rest.borrow().is_none() {

@@ -83,7 +83,6 @@ SELECT name FROM customers ORDER BY name COLLATE "C", customer_id
 
 SELECT name FROM customers ORDER BY name COLLATE "und-x-icu", customer_id
 
---: refused 0A000
 SELECT name, count(*) FROM customers GROUP BY name ORDER BY name COLLATE "und-x-icu"
 
 SELECT max(name COLLATE "und-x-icu") FROM customers

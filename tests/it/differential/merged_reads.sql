@@ -687,10 +687,8 @@ SELECT count(*) FROM facts OFFSET 1
 
 SELECT b, count(*) FROM facts GROUP BY b ORDER BY count(*) DESC, b
 
---: refused 0A000
 SELECT b, count(*) FROM facts GROUP BY b ORDER BY count DESC, b
 
---: refused 0A000
 SELECT b, max(id) FROM facts GROUP BY b ORDER BY max
 
 SELECT b, count(*) AS c FROM facts GROUP BY b ORDER BY c DESC, b NULLS FIRST

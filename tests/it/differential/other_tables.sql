@@ -33,11 +33,24 @@ SELECT a.id, r.name FROM audit a JOIN regions r ON r.region_id = a.id ORDER BY 1
 
 SELECT l.id, r.name FROM loose l JOIN regions r ON r.region_id = l.id ORDER BY 1
 
---: refused 0A000
+--: simple
 SELECT a.id, l.id FROM audit a, loose l
 
---: refused 0A000
+--: simple
 SELECT s.name FROM settings s, audit a
+
+SELECT c.customer_id, a.* FROM customers c LEFT JOIN audit a ON a.id = c.customer_id ORDER BY 1
+
+SELECT a.what, count(c.customer_id) FROM audit a JOIN customers c ON c.region = a.id WHERE a.id < 5 GROUP BY a.what ORDER BY 1
+
+BEGIN
+
+INSERT INTO audit VALUES (77, 'mine')
+
+--: simple
+SELECT a.what, l.what FROM audit a LEFT JOIN loose l ON l.id = a.id ORDER BY 1
+
+ROLLBACK
 
 --: refused 0A000
 SELECT s.name FROM settings s JOIN ONLY audit a ON a.what = s.name

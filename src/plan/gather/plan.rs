@@ -1,0 +1,157 @@
+//! Whether a read can be gathered, and the plan.
+
+use super::super::catalog::Volatility;
+use super::super::colocate::Located;
+use super::super::context::{Context, Values};
+use super::super::plan_types::{Fetch, Gather, ParameterSource, Plan, Statement, Use};
+use super::super::read;
+use super::fetches::{fetches, narrow};
+use super::uses;
+use super::words::Words;
+use crate::sql::{Facts, TableName, splice};
+use crate::types::{Refusal, ShardSet};
+
+/// Refusals of the other ways that gathering can mend.
+const MENDED: [&str; 10] = [
+    "unknown_function",
+    "different_shards",
+    "not_colocated",
+    "sharded_subquery",
+    "merge_shape",
+    "merge_aggregate",
+    "merge_group",
+    "merge_having",
+    "merge_expression",
+    "merge_order",
+];
+
+/// Words in whose company a temporary copy is not what the table itself is: system columns, sampling, inheritance, oids.
+const NOT_OF_COPIES: [&str; 16] = [
+    "ctid",
+    "tableoid",
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
+    "only",
+    "tablesample",
+    "pg_temp",
+    "regclass",
+    "regtype",
+    "regrole",
+    "regnamespace",
+    "regcollation",
+    "regproc",
+    "regprocedure",
+];
+
+/// PostgreSQL's functions beyond the immutable ones that look at no table and at nothing that a shard has of its own.
+const BESIDES_IMMUTABLE: [&str; 17] = [
+    "grouping",
+    "array_to_json",
+    "clock_timestamp",
+    "gen_random_uuid",
+    "json_agg",
+    "json_object_agg",
+    "json_object",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "quote_literal",
+    "quote_nullable",
+    "random",
+    "row_to_json",
+    "statement_timestamp",
+    "to_json",
+    "to_jsonb",
+    "transaction_timestamp",
+];
+
+/// What says when the transaction began.
+const CLOCKS: [&str; 7] = [
+    "now",
+    "transaction_timestamp",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtimestamp",
+    "localtime",
+];
+
+/// Plans a read that `refusal` would refuse; returns that if it cannot be gathered either.
+pub(in crate::plan) fn plan(
+    facts: &Facts,
+    located: &Located,
+    context: &Context<'_>,
+    values: &Values<'_>,
+    refusal: Refusal,
+) -> Result<Plan, Refusal> {
+    let acts = located.called.acts.is_some();
+    if !MENDED.contains(&refusal.reason) || facts.locks || facts.nested_write || acts || !runs_anywhere(facts, context)
+    {
+        return Err(refusal);
+    }
+    let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
+    let words = Words::of(values.text);
+    // The catalogs would list the copies, too.
+    if catalogs || NOT_OF_COPIES.iter().any(|word| words.has(word)) {
+        return Err(refusal);
+    }
+    let Some(mut fetches) = fetches(facts, &words, context) else { return Err(refusal) };
+    for fetch in &mut fetches {
+        narrow(fetch, facts, located, &words, context, values)?;
+    }
+    uses::find(&mut fetches, facts, located, &words, context, values.text);
+    let home = context.rules.home;
+    Ok(Plan::Gather(Gather {
+        home,
+        because: refusal.message,
+        statement: unqualified(values, &words, &fetches),
+        reads_reference: !located.references.is_empty(),
+        reads_clock: CLOCKS.iter().any(|word| words.has(word)),
+        names_in_place: words
+            .qualified
+            .iter()
+            .any(|(_, table)| fetches.iter().any(|f| f.in_place && f.table == *table)),
+        fetches,
+    }))
+}
+
+/// Tells whether every function does on home, over all rows, what it would do in one database: it looks at no table by
+/// itself, and nothing it depends on lives elsewhere.
+fn runs_anywhere(facts: &Facts, context: &Context<'_>) -> bool {
+    facts.functions.iter().all(|function| {
+        read::is_known(std::slice::from_ref(function))
+            || BESIDES_IMMUTABLE.contains(&function.as_str())
+            || context.catalog.volatility(function) == Volatility::Immutable
+    })
+}
+
+/// Takes `public.` off the names of the copies.
+fn unqualified(values: &Values<'_>, words: &Words<'_>, fetches: &[Fetch]) -> Statement {
+    let copied = |name: &str| fetches.iter().any(|fetch| fetch.table == name && !fetch.in_place);
+    let edits: Vec<_> = words
+        .qualified
+        .iter()
+        .filter(|(_, table)| copied(table))
+        .map(|(span, _)| (span.clone(), "pg_temp".to_owned()))
+        .collect();
+    if edits.is_empty() {
+        return Statement::Original;
+    }
+    let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
+    Statement::Rewritten { sql: splice(values.text, &edits), parameters }
+}
+
+impl Gather {
+    /// Returns every shard that is asked.
+    pub fn shards(&self) -> ShardSet {
+        let fetched = self.fetches.iter().flat_map(|fetch| fetch.shards.iter());
+        fetched.chain([self.home]).collect::<ShardSet>()
+    }
+
+    /// Returns the table and the use of it that a relation of the statement is.
+    pub fn use_of(&self, relation: usize) -> Option<(&Fetch, &Use)> {
+        let own = |fetch: &'_ Fetch| fetch.uses.iter().position(|used| used.relation == relation);
+        self.fetches.iter().find_map(|fetch| own(fetch).map(|at| (fetch, &fetch.uses[at])))
+    }
+}
