@@ -130,6 +130,7 @@ fn table(names: &[&str]) -> Table {
     Table {
         columns: names.iter().map(column).collect(),
         unique: Vec::new(),
+        indexes: Vec::new(),
         constraint_columns: HashMap::new(),
         exclusion: false,
         foreign_keys: Vec::new(),

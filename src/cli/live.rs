@@ -44,8 +44,9 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         let mut tables = Vec::new();
         for shard in &rules.shards {
             match read(shard, &role, &connector, &mut report).await {
-                Ok((catalog, registered)) => {
+                Ok((mut catalog, registered)) => {
                     check_registered(rules, &shard.name, &registered, &mut report);
+                    catalog.adopt(rules);
                     tables.push(ShardTables { name: shard.name.clone(), catalog });
                 }
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),

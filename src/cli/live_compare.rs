@@ -25,8 +25,20 @@ pub fn compare(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
     for name in names {
         let rule = &rules.tables[name];
         let holders: Vec<&ShardTables> = shards.iter().filter(|shard| holds(rules, rule, &shard.name)).collect();
-        check_present(name, &holders, report);
-        check_equal(name, &holders, report);
+        let physical = rule.physical_keys(name);
+        match physical.as_slice() {
+            [] => {
+                check_present(name, &holders, report);
+                check_equal(name, &holders, report);
+            }
+            tables => {
+                for table in tables {
+                    check_present(table, &holders, report);
+                    check_equal(table, &holders, report);
+                }
+                check_alike(name, tables, &holders, report);
+            }
+        }
         check_unique(name, rule, &holders, report);
         check_key_type(name, rule, rules, &holders, report);
         live_ids::check_column(name, rule, &holders, report);
@@ -64,6 +76,22 @@ fn check_equal(name: &str, holders: &[&ShardTables], report: &mut Report) {
     }
 }
 
+/// The physical tables of one shard are read together, by position.
+fn check_alike(name: &str, tables: &[String], holders: &[&ShardTables], report: &mut Report) {
+    let order = |table: &Table| -> Vec<String> {
+        table.columns.iter().map(|column| format!("{} {}", column.name, column.type_name)).collect()
+    };
+    for shard in holders {
+        let mut found = tables.iter().filter_map(|table| Some((table, shard.catalog.table(table)?)));
+        let Some((first, model)) = found.next() else { continue };
+        for (table, _) in found.filter(|(_, table)| order(table) != order(model)) {
+            let message =
+                format!("table \"{table}\" of \"{name}\" does not have the columns of \"{first}\" in the same order");
+            report.findings.push(finding(&shard.name, message));
+        }
+    }
+}
+
 /// Columns by name, type and nullability; their order does not matter, statements name them.
 fn columns(table: &Table) -> BTreeSet<String> {
     let describe = |nullable: bool| if nullable { "" } else { " not null" };
@@ -88,14 +116,43 @@ fn check_unique(name: &str, rule: &TableRule, holders: &[&ShardTables], report: 
             report
                 .notices
                 .push(format!("table \"{name}\": unique ({columns}) holds per shard only, it lacks \"{key}\""));
+        } else if let Some(split) = rule
+            .split
+            .as_ref()
+            .filter(|split| !unique.contains(&split.by) && generated.is_none_or(|id| !unique.contains(id)))
+        {
+            let (columns, by) = (unique.join(", "), &split.by);
+            report
+                .notices
+                .push(format!("table \"{name}\": unique ({columns}) holds per physical table only, it lacks \"{by}\""));
         }
     }
+}
+
+/// The column by which a table is split is read as the rules say, too.
+fn check_split_type(name: &str, rule: &TableRule, holders: &[&ShardTables], report: &mut Report) {
+    let Some(split) = &rule.split else { return };
+    let Some((shard, table)) = holders.iter().find_map(|shard| Some((shard, shard.catalog.table(name)?))) else {
+        return;
+    };
+    let message = match table.column(&split.by) {
+        Some(column) if binary_fits(split.by_type, column.type_oid) => return,
+        Some(column) => format!(
+            "column \"{}\", by which table \"{name}\" is split, is of type {}, the rules say {}",
+            split.by,
+            column.type_name,
+            split.by_type.name()
+        ),
+        None => format!("table \"{name}\" has no column \"{}\", by which it is split", split.by),
+    };
+    report.findings.push(finding(&shard.name, message));
 }
 
 /// Keys are read as the rules say: a time of another type is another time, and other texts are equal in other ways.
 fn check_key_type(name: &str, rule: &TableRule, rules: &RuleSet, holders: &[&ShardTables], report: &mut Report) {
     let Distribution::Sharded { group, key } = &rule.distribution else { return };
     let key_type = rules.group(*group).key_type;
+    check_split_type(name, rule, holders, report);
     let column = |shard: &&ShardTables| Some((shard.name.clone(), shard.catalog.table(name)?.column(key)?.clone()));
     let Some((shard, column)) = holders.iter().find_map(column) else { return };
     if binary_fits(key_type, column.type_oid) {
@@ -114,13 +171,17 @@ fn list_unlisted(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
         let id = ShardId(index as u16);
         let Some(shard) = shards.iter().find(|shard| rules.shard(id).name == shard.name) else { continue };
         let mut unlisted: Vec<&String> =
-            shard.catalog.tables.keys().filter(|name| rules.table(name).is_none() && !is_ours(name)).collect();
+            shard.catalog.tables.keys().filter(|name| !is_ruled(rules, name) && !is_ours(name)).collect();
         unlisted.sort();
         for name in unlisted {
             let place = if id == rules.home { "lives on home" } else { "is not reached: unlisted tables live on home" };
             report.notices.push(format!("shard {}: table \"{name}\" is in no rule and {place}", shard.name));
         }
     }
+}
+
+fn is_ruled(rules: &RuleSet, name: &str) -> bool {
+    rules.table(name).is_some() || rules.logical_of(name).is_some()
 }
 
 fn is_ours(name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::backend::Server;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
 
@@ -42,10 +43,16 @@ impl Collected {
 pub async fn collect(client: &mut Client, member: &mut Member) -> Result<Collected, Failure> {
     let preamble = std::mem::take(&mut member.preamble);
     let opened = if preamble > 0 { forward::swallow(client, &mut member.server, preamble).await } else { Ok(()) };
+    let collected = from_server(client, &mut member.server).await?;
+    opened.map(|()| collected)
+}
+
+/// Reads a server's reply up to ReadyForQuery, or up to its request for COPY data.
+pub(super) async fn from_server(client: &mut Client, server: &mut Server) -> Result<Collected, Failure> {
     let mut collected = Collected::default();
     let mut bytes = 0;
     loop {
-        let (kind, frame) = forward::next_frame(client, &mut member.server).await?;
+        let (kind, frame) = forward::next_frame(client, server).await?;
         match kind {
             b'T' => collected.description = Some(frame),
             b'D' => {
@@ -55,19 +62,18 @@ pub async fn collect(client: &mut Client, member: &mut Member) -> Result<Collect
                 }
             }
             b'C' => collected.tag = backend::command_tag(&frame[5..]).unwrap_or_default().to_owned(),
-            b'E' => collected.error = collected.error.or(Some(lock_wait::explained(&member.server, frame))),
+            b'E' => collected.error = collected.error.or(Some(lock_wait::explained(server, frame))),
             b'N' => collected.notices.push(frame),
             b'S' | b'A' => {
-                forward::note_parameter(&mut member.server, &frame);
+                forward::note_parameter(server, &frame);
                 client.output().extend_from_slice(&frame);
             }
             b'G' => {
                 collected.copy_in = Some(frame);
-                return opened.map(|()| collected);
+                return Ok(collected);
             }
             b'Z' => {
-                forward::note_ready(&mut member.server, &frame)?;
-                opened?;
+                forward::note_ready(server, &frame)?;
                 return if bytes <= RETURNING_BYTES_MAX { Ok(collected) } else { Err(too_many_rows().into()) };
             }
             _ => {}

@@ -306,7 +306,8 @@ impl Link {
 
     /// Returns how this transaction commits: the strongest mode asked for, two-phase where nothing can be redone.
     fn commit_mode(&self, home: ShardId) -> Result<WriteMode, Failure> {
-        let mode = self.transaction.mode.unwrap_or(WriteMode::Eager);
+        let asked = self.settings.steering.is_two_phase().then_some(WriteMode::TwoPhase);
+        let mode = self.transaction.mode.max(asked).unwrap_or(WriteMode::Eager);
         let targets = self.transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
         if mode == WriteMode::TwoPhase || targets.clone().count() == 0 {
             return Ok(mode);
@@ -315,7 +316,7 @@ impl Link {
         if self.transaction.never_redo.is_some() || unfrozen { Ok(WriteMode::TwoPhase) } else { Ok(mode) }
     }
 
-    fn shard_name(&self, shard: ShardId) -> String {
+    pub(super) fn shard_name(&self, shard: ShardId) -> String {
         self.snapshot.rules.shard(shard).name.clone()
     }
 

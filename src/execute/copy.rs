@@ -10,6 +10,7 @@ use crate::wire::{FrameError, backend, copy_binary, frontend};
 use super::call::Call;
 use super::client::{Client, ClientError};
 use super::collect::{self, Collected};
+use super::copy_physical::Waiting;
 use super::copy_rows::Split;
 use super::failure::Failure;
 use super::link::{Link, Role};
@@ -104,7 +105,15 @@ impl Link {
     }
 
     async fn copy_split(&mut self, call: &Call, plan: &CopyPlan) -> Result<String, Failure> {
-        let mut split = Split { plan, parts: Vec::new(), columns: 0, begun: false, ended: false, done: false };
+        let mut split = Split {
+            plan,
+            parts: Vec::new(),
+            columns: 0,
+            begun: false,
+            ended: false,
+            done: false,
+            waiting: Waiting::default(),
+        };
         let shards = self.snapshot.rules.shards_of_group(plan.group);
         for shard in shards.iter() {
             split.parts.push((shard, self.enlist(shard, Role::Part).await?, 0));
@@ -113,12 +122,27 @@ impl Link {
             call.write(self.transaction.members[*position].server.out(), &plan.statement);
         }
         split.columns = self.start_copies(&split, call.arguments.is_some()).await?;
+        let probed = match plan.split {
+            // The first physical tables have been asked only whether they are there.
+            Some(_) => Some(self.end_copies(&split, call, None).await?),
+            None => None,
+        };
+        if let Some(frame) = probed.iter().flatten().find_map(|reply| reply.error.clone()) {
+            return Err(Failure::Shard { frame });
+        }
         self.describe(call, None);
         backend::write_copy_in_response(self.client.output(), u8::from(plan.binary), split.columns);
         if call.arguments.is_some() {
             self.client.note_copy_data();
         }
-        let fed = self.feed(&mut split).await;
+        let mut fed = self.feed(&mut split).await;
+        let mut copied = None;
+        if let (Some(_), Ok(None)) = (&probed, &fed) {
+            match self.send_all_waiting(&mut split).await {
+                Ok(rows) => copied = Some(rows),
+                Err(failure) => fed = Err(failure),
+            }
+        }
         let reason = match &fed {
             Ok(None) => None,
             Ok(Some(reason)) => Some(reason.clone()),
@@ -131,7 +155,13 @@ impl Link {
         if fed.is_err() && !split.done {
             while let DataPart::Data(_) = next_part(&mut self.client).await? {}
         }
-        let replies = self.end_copies(&split, call, reason.as_deref()).await?;
+        let replies = match probed {
+            Some(probed) => match &fed {
+                Ok(Some(reason)) => return Err(failed_by_client(reason).into()),
+                Ok(None) | Err(_) => probed,
+            },
+            None => self.end_copies(&split, call, reason.as_deref()).await?,
+        };
         fed?;
         if let Some(frame) = replies.iter().find_map(|reply| reply.error.clone()) {
             return Err(Failure::Shard { frame });
@@ -143,7 +173,8 @@ impl Link {
                 self.transaction.never_redo.get_or_insert_with(|| "COPY over several shards".to_owned());
             }
         }
-        Ok(total_tag(&replies[0].tag, replies.iter().map(Collected::affected).sum()))
+        let copied = copied.unwrap_or_else(|| replies.iter().map(Collected::affected).sum());
+        Ok(total_tag(&replies[0].tag, copied))
     }
 
     /// Waits until every shard asks for data; returns how many columns they expect.
@@ -238,6 +269,11 @@ impl Link {
         }
         replies.into_iter().collect()
     }
+}
+
+/// What a server says when the client ends its data so.
+fn failed_by_client(reason: &str) -> Refusal {
+    Refusal::new(SqlState::QUERY_CANCELED, format!("COPY from stdin failed: {reason}"))
 }
 
 fn line_too_long() -> Refusal {

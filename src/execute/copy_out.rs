@@ -5,7 +5,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::plan::{CopyOut, Statement};
+use crate::plan::CopyOut;
 use crate::sql::CopyFormat;
 use crate::types::{Refusal, SqlState};
 use crate::wire::frame::HEADER_BYTES;
@@ -21,7 +21,7 @@ use super::link::{Link, Role};
 impl Link {
     /// Runs `COPY table TO STDOUT` on all shards of the plan.
     pub async fn copy_out(&mut self, call: &Call, plan: &CopyOut) -> Result<(), Failure> {
-        let task = Task { call, statement: &Statement::Original, shards: plan.shards, role: Role::Reader };
+        let task = Task { call, statement: &plan.statement, shards: plan.shards, role: Role::Reader };
         let rows = self.fan_out(task, async |client, streams| pass(client, streams, call, plan).await).await?;
         backend::write_command_complete(self.client.output(), &format!("COPY {rows}"));
         Ok(())

@@ -12,6 +12,7 @@ use crate::wire::{copy_text, frontend};
 
 use super::copy::SHARD_BUFFER_BYTES;
 use super::copy_ids::with_id;
+use super::copy_physical::Waiting;
 use super::failure::Failure;
 use super::link::Link;
 
@@ -29,6 +30,8 @@ pub(super) struct Split<'a> {
     pub ended: bool,
     /// Whether the client has ended the data.
     pub done: bool,
+    /// Rows that wait for their physical tables, where the table is split.
+    pub waiting: Waiting,
 }
 
 impl Link {
@@ -106,6 +109,9 @@ impl Link {
         let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
         let (_, position, rows) = part.expect("the parts are all shards of the group");
         *rows += 1;
+        if split.plan.split.is_some() {
+            return self.keep_row(split, shard, row).await;
+        }
         let server = &mut self.transaction.members[*position].server;
         frontend::write_copy_data(server.out(), row);
         if server.out().len() >= SHARD_BUFFER_BYTES {

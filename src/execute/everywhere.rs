@@ -2,6 +2,7 @@
 
 use postgres_protocol::escape::escape_identifier;
 
+use crate::backend::SimpleReply;
 use crate::plan::{Direct, Statement, WriteEffect};
 use crate::sql::{self, DdlObject, DdlVerb, TableName, Utility};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
@@ -9,7 +10,6 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 use super::call::Call;
 use super::collect::{self, Collected};
 use super::failure::Failure;
-use super::forward::{self, Passing, Tag};
 use super::link::{Link, Role};
 use super::settings::quoted_value;
 use super::write::total_tag;
@@ -18,7 +18,7 @@ impl Link {
     /// Runs the statement on every shard of the set and answers once.
     ///
     /// With an effect it is one transaction over all of them; without (VACUUM, CREATE INDEX CONCURRENTLY) it runs
-    /// shard after shard and the first error stops it, naming the shard.
+    /// shard by shard.
     pub async fn everywhere(
         &mut self,
         call: &Call,
@@ -33,12 +33,14 @@ impl Link {
             )
             .into());
         }
+        let asked = shards.len();
         let shards = self.holders(call, shards).await?;
-        if let Some(shard) = shards.only() {
+        let alone = effect.is_none() && !self.transaction.is_open() && asked > 1;
+        if let Some(shard) = shards.only().filter(|_| !alone) {
             return self.on_one(call, shard, statement, effect).await;
         }
         match effect {
-            None if !self.transaction.is_open() => self.one_after_another(call, shards, statement).await,
+            None if alone => Box::pin(self.shard_by_shard(call, shards, statement)).await,
             _ => self.at_once(call, shards, statement, effect).await,
         }
     }
@@ -61,17 +63,21 @@ impl Link {
         Ok(holders)
     }
 
-    async fn holds(&mut self, shard: ShardId, question: &str) -> Result<bool, Failure> {
-        let reply = if self.transaction.is_open() {
+    /// Asks one shard, in the transaction if one is open.
+    pub(super) async fn ask(&mut self, shard: ShardId, question: &str) -> Result<SimpleReply, Failure> {
+        if self.transaction.is_open() {
             let position = self.enlist(shard, Role::Reader).await?;
             self.flush_member(position).await?;
-            self.transaction.members[position].server.simple(question).await?
-        } else {
-            let mut server = self.borrow(shard).await?;
-            let reply = server.simple(question).await?;
-            self.give_back(server);
-            reply
-        };
+            return Ok(self.transaction.members[position].server.simple(question).await?);
+        }
+        let mut server = self.borrow(shard).await?;
+        let reply = server.simple(question).await;
+        self.give_back(server);
+        Ok(reply?)
+    }
+
+    async fn holds(&mut self, shard: ShardId, question: &str) -> Result<bool, Failure> {
+        let reply = self.ask(shard, question).await?;
         let value = reply.rows.first().and_then(|row| row.first().cloned().flatten());
         Ok(value.is_some_and(|value| value[..] == *b"t"))
     }
@@ -91,24 +97,6 @@ impl Link {
             reads_reference: false,
         };
         self.direct(call, &plan).await
-    }
-
-    async fn one_after_another(&mut self, call: &Call, shards: ShardSet, statement: &Statement) -> Result<(), Failure> {
-        let mut held = None;
-        for shard in shards.iter() {
-            let mut server = self.borrow(shard).await?;
-            call.write(server.out(), statement);
-            server.flush().await?;
-            let passing = if held.is_none() { Passing::of(call) } else { Passing::Execution { describe: false } };
-            let reply = forward::reply(&mut self.client, &mut server, passing, Tag::Hold).await?;
-            self.give_back(server);
-            if reply.failed {
-                return Err(Failure::Told);
-            }
-            held = held.or(reply.held);
-        }
-        self.client.output().extend_from_slice(&held.unwrap_or_default());
-        Ok(())
     }
 
     async fn at_once(

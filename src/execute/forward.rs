@@ -149,7 +149,7 @@ pub async fn reply(client: &mut Client, server: &mut Server, passing: Passing, t
     let mut skip = 0;
     let mut flushed = false;
     loop {
-        let position = client.position;
+        let position = client.position.clone();
         if scan(client.output(), server, &mut skip, (passing, tag, position), &mut reply)? {
             return Ok(reply);
         }
@@ -298,7 +298,7 @@ impl Run {
 
     /// Returns an error with its position in the client's own text, if that differs from the shard's.
     fn mended(&self, error: &[u8]) -> Option<Bytes> {
-        (self.position != Position::Same).then(|| Bytes::copy_from_slice(&self.position.mend(error)))
+        (!matches!(self.position, Position::Same)).then(|| Bytes::copy_from_slice(&self.position.mend(error)))
     }
 
     fn copy(&mut self, input: &[u8], output: &mut BytesMut) {

@@ -38,6 +38,21 @@ struct Copies<'a> {
 impl Link {
     /// Copies what the plan says to home and runs the statement there.
     pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
+        self.over_copies(plan, async |link, scratch| {
+            call.write(scratch.out(), &plan.statement);
+            scratch.flush().await?;
+            let reply = forward::reply(&mut link.client, scratch, Passing::of(call), Tag::Pass).await?;
+            link.rows = reply.rows;
+            if reply.failed { Err(Failure::Told) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Copies what the plan says to home and works on the connection that has the copies.
+    pub(super) async fn over_copies<W>(&mut self, plan: &Gather, work: W) -> Result<(), Failure>
+    where
+        W: AsyncFnOnce(&mut Self, &mut Server) -> Result<(), Failure>,
+    {
         let own_writes = self.sees_own();
         self.check_gather(plan, own_writes)?;
         self.check_own_tables(plan.home).await?;
@@ -45,7 +60,11 @@ impl Link {
             self.wait_for_own_writes(plan.home).await?;
         }
         let path = ";SET LOCAL search_path = pg_temp, \"$user\", public";
-        self.on_scratch(path, async |link, scratch| link.gather_on(scratch, call, plan, own_writes).await).await
+        self.on_scratch(path, async |link, scratch| {
+            link.copy_all(scratch, plan, own_writes).await?;
+            work(link, scratch).await
+        })
+        .await
     }
 
     /// Works on a connection of home that is not the transaction's, in a transaction of its own that begins with `sets`
@@ -126,22 +145,13 @@ impl Link {
         }
     }
 
-    async fn gather_on(
-        &mut self,
-        scratch: &mut Server,
-        call: &Call,
-        plan: &Gather,
-        own_writes: bool,
-    ) -> Result<(), Failure> {
+    async fn copy_all(&mut self, scratch: &mut Server, plan: &Gather, own_writes: bool) -> Result<(), Failure> {
         let room = self.worker.limits().gather_rows as u64;
         let mut copies = Copies { plan, room, own_writes };
         for fetch in plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place) {
             self.copy_table(scratch, fetch, &mut copies).await?;
         }
-        call.write(scratch.out(), &plan.statement);
-        scratch.flush().await?;
-        let reply = forward::reply(&mut self.client, scratch, Passing::of(call), Tag::Pass).await?;
-        if reply.failed { Err(Failure::Told) } else { Ok(()) }
+        Ok(())
     }
 
     /// What opens the scratch's transaction, with what the client's own has set for itself.
@@ -169,7 +179,7 @@ impl Link {
 
     /// Fails if the table has other columns by now than the proxy knows: a statement may mean all of them.
     async fn check_columns(&self, scratch: &mut Server, fetch: &Fetch) -> Result<(), Failure> {
-        let name = escape_identifier(&fetch.table).replace('\'', "''");
+        let name = escape_identifier(fetch.physical.first().unwrap_or(&fetch.table)).replace('\'', "''");
         let reply = scratch
             .simple(&format!(
                 "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = 'public.{name}'::pg_catalog.regclass \
@@ -191,16 +201,14 @@ impl Link {
         fetch: &Fetch,
         copies: &mut Copies<'_>,
     ) -> Result<(), Failure> {
-        let (name, columns) = (escape_identifier(&fetch.table), list(&fetch.columns));
+        let (name, columns, source) = (escape_identifier(&fetch.table), list(&fetch.columns), source(fetch));
         self.check_columns(scratch, fetch).await?;
-        scratch
-            .simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM public.{name} WITH NO DATA"))
-            .await?;
+        scratch.simple(&format!("CREATE TEMP TABLE {name} AS SELECT {columns} FROM {source} WITH NO DATA")).await?;
         let before = copies.room;
         let home = copies.plan.home;
         if !copies.own_writes && fetch.shards.contains(home) {
             let sql = format!(
-                "INSERT INTO pg_temp.{name} ({columns}) SELECT {columns} FROM public.{name} LIMIT {}",
+                "INSERT INTO pg_temp.{name} ({columns}) SELECT {columns} FROM {source} LIMIT {}",
                 copies.room + 1
             );
             let reply = scratch.simple(&sql).await?;
@@ -229,9 +237,9 @@ impl Link {
         shard: ShardId,
         bound: u64,
     ) -> Result<u64, Failure> {
-        let (name, columns) = (escape_identifier(&fetch.table), list(&fetch.columns));
+        let (name, columns, source) = (escape_identifier(&fetch.table), list(&fetch.columns), source(fetch));
         // Text would depend on both sides' settings. What has no binary form, or one that differs by server, is an error.
-        let out = format!("COPY (SELECT {columns} FROM public.{name} LIMIT {bound}) TO STDOUT (FORMAT binary)");
+        let out = format!("COPY (SELECT {columns} FROM {source} LIMIT {bound}) TO STDOUT (FORMAT binary)");
         let into = format!("COPY pg_temp.{name} ({columns}) FROM STDIN (FORMAT binary)");
         if self.transaction.is_open() {
             let position = self.enlist(shard, Role::Reader).await?;
@@ -360,6 +368,19 @@ pub(super) async fn turn(client: &mut Client, to: &mut Server) -> Result<Option<
                 return Ok(error);
             }
             _ => {}
+        }
+    }
+}
+
+/// Returns what has the rows of a table on a server: the table, or its physical tables.
+fn source(fetch: &Fetch) -> String {
+    let columns = list(&fetch.columns);
+    match fetch.physical.as_slice() {
+        [] => format!("public.{}", escape_identifier(&fetch.table)),
+        [one] => format!("public.{}", escape_identifier(one)),
+        several => {
+            let each = several.iter().map(|name| format!("SELECT {columns} FROM public.{}", escape_identifier(name)));
+            format!("({}) AS physical", each.collect::<Vec<_>>().join(" UNION ALL "))
         }
     }
 }

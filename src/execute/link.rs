@@ -76,6 +76,8 @@ pub struct Link {
     pub keeping: Keeping,
     /// The settings to go back to if the transaction rolls back.
     pub settings_before: Option<Settings>,
+    /// How many rows the statement at hand has answered or written, where several shards had a part in it.
+    pub rows: u64,
     /// Whether the statement at hand changes settings past the proxy's book-keeping.
     pub touches_settings: bool,
 }

@@ -1,14 +1,17 @@
 //! Where an error stands in the client's own text: a shard counts in the text that it got.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::renamed::renamed;
+use crate::rules::RuleSet;
 use crate::wire::backend::ErrorFields;
 use crate::wire::frame;
 
 /// How positions in a shard's text relate to those in the client's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Position {
     /// They are the same.
     #[default]
@@ -17,15 +20,18 @@ pub enum Position {
     Behind(usize),
     /// The shard got another text: none is told.
     Unknown,
+    /// The shard got another text, which names physical tables: their logical names are told.
+    Physical(Arc<RuleSet>),
 }
 
 impl Position {
     /// Returns an ErrorResponse frame with the client's position in place of the shard's.
-    pub fn mend(self, error: &[u8]) -> Cow<'_, [u8]> {
+    pub fn mend<'a>(&self, error: &'a [u8]) -> Cow<'a, [u8]> {
         let behind = match self {
             Self::Same => return Cow::Borrowed(error),
-            Self::Behind(characters) => Some(characters),
+            Self::Behind(characters) => Some(*characters),
             Self::Unknown => None,
+            Self::Physical(rules) => return Cow::Owned(renamed(error, rules).to_vec()),
         };
         let Some(fields) = error.get(5..).and_then(|body| ErrorFields::read(body).ok()) else {
             return Cow::Borrowed(error);

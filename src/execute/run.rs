@@ -1,12 +1,14 @@
 //! A plan and the way it takes.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Statement, Values};
-use crate::proxy::IdWait;
+use crate::proxy::{IdWait, RouteMode};
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, ShardSet, SqlState};
@@ -50,7 +52,7 @@ impl Link {
                 if is_awaited(&plan) {
                     plan = Box::pin(self.plan_awaiting_ids(call, understood)).await;
                 }
-                let plan = plan.inspect_err(|_| self.worker.proxy.metrics.query(QueryKind::Refused))?;
+                let plan = plan?;
                 self.run_plan(call, understood, &plan).await
             }
         }
@@ -65,8 +67,12 @@ impl Link {
         self.touches_settings = understood.touches_settings;
         self.worker.proxy.metrics.query(kind(plan));
         if is_rewritten(plan) {
-            self.client.position = Position::Unknown;
+            let rules = &self.snapshot.rules;
+            self.client.position =
+                if rules.physical.is_empty() { Position::Unknown } else { Position::Physical(Arc::clone(rules)) };
         }
+        let started = (!matches!(plan, Plan::Direct(_))).then(Instant::now);
+        self.rows = 0;
         let done = match plan {
             Plan::Direct(direct) => self.direct(call, direct).await,
             // In the heap: every message would carry the room for them, and nearly all are direct.
@@ -79,6 +85,7 @@ impl Link {
                 Box::pin(self.everywhere(call, *shards, statement, effect.as_ref())).await
             }
         };
+        self.note_route(understood, plan, started);
         if std::mem::take(&mut self.touches_settings) {
             self.forget_applied_settings();
             if done.is_ok() {
@@ -91,6 +98,23 @@ impl Link {
         done
     }
 
+    /// Counts an execution; of what one shard answers neither time nor rows are taken.
+    fn note_route(&self, understood: &Understood, plan: &Plan, started: Option<Instant>) {
+        let Some(route) = &understood.route else { return };
+        let Some(started) = started else { return route.direct() };
+        let shards = match plan {
+            Plan::Copy(copy) => self.snapshot.rules.shards_of_group(copy.group),
+            Plan::Gather(gather) => gather.shards(),
+            Plan::Direct(_) | Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+                pinned::shards_of(plan)
+            }
+        };
+        route.note(mode(plan), shards.len(), self.rows, started.elapsed());
+        if let Plan::Gather(gather) = plan {
+            self.worker.plans.note_gathered(route, &gather.because);
+        }
+    }
+
     /// Keeps what a statement that is about to run on these shards may leave there, and doubts what it may take away.
     pub fn expect_remains(&mut self, understood: &Understood, shards: ShardSet) {
         self.keep_servers(understood.pins, shards);
@@ -99,8 +123,16 @@ impl Link {
         }
     }
 
-    /// Returns the plan of one execution.
+    /// Returns the plan of one execution; a refusal is counted.
     pub fn plan(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
+        self.planned(call, understood).inspect_err(|failure| {
+            if let (Failure::Refused(refusal), Some(route)) = (failure, &understood.route) {
+                self.worker.plans.note_refused(route, refusal);
+            }
+        })
+    }
+
+    fn planned(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
         let empty = Arguments::default();
         let arguments = call.arguments.as_deref().unwrap_or(&empty);
         match &understood.meaning {
@@ -142,7 +174,9 @@ impl Link {
         };
         let text = sql::splice(&call.text, &sql::next_id::edits(calls, &ids, form));
         let arguments = call.arguments.as_deref().map(|arguments| Rc::new(with_ids(arguments, &ids)));
-        let issued = Rc::new(understand::read_issued(&text, &self.snapshot)?);
+        let mut issued = understand::read_issued(&text, &self.snapshot)?;
+        issued.route = understood.route.clone();
+        let issued = Rc::new(issued);
         Ok(Some((Call { text: text.into(), arguments, describe: call.describe, literals: None }, issued)))
     }
 
@@ -194,7 +228,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
-        Plan::CopyOut(_) => false,
+        Plan::CopyOut(copy) => rewritten(&copy.statement),
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }
@@ -206,6 +240,17 @@ fn kind(plan: &Plan) -> QueryKind {
         Plan::Gather(_) => QueryKind::Gather,
         Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
         Plan::Copy(_) | Plan::CopyOut(_) => QueryKind::Copy,
+    }
+}
+
+fn mode(plan: &Plan) -> RouteMode {
+    match plan {
+        Plan::Direct(_) => RouteMode::Direct,
+        Plan::Scatter(_) => RouteMode::Scatter,
+        Plan::Gather(_) => RouteMode::Gather,
+        Plan::MultiWrite(_) => RouteMode::MultiWrite,
+        Plan::Copy(_) | Plan::CopyOut(_) => RouteMode::Copy,
+        Plan::Everywhere { .. } => RouteMode::Everywhere,
     }
 }
 

@@ -68,6 +68,7 @@ impl Link {
             async |client: &mut Client, streams: &mut [Stream<'_>]| merge(client, streams, &job, &mut unmerged).await;
         match (self.fan_out(task, work).await, unmerged) {
             (Ok(rows), _) => {
+                self.rows = rows;
                 backend::write_command_complete(self.client.output(), &format!("SELECT {rows}"));
                 Ok(())
             }

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use postgres_protocol::escape::escape_identifier;
 
 use super::date_style::combined;
+use super::steering::Steering;
 
 /// A session's settings as SQL text, by lower-case name.
 ///
@@ -16,6 +17,8 @@ pub struct Settings {
     /// What the start-up packet said: RESET goes back to these.
     defaults: BTreeMap<String, String>,
     tag: u64,
+    /// What the proxy itself is told; no server hears of it.
+    pub steering: Steering,
 }
 
 /// Names that are not run-time parameters but are replayed like them, and how they are said.
@@ -84,18 +87,20 @@ impl Settings {
         let special = std::mem::take(&mut self.values);
         self.values = self.defaults.clone();
         self.values.extend(special);
+        self.steering.clear();
         self.retag();
     }
 
     /// Takes everything back, as DISCARD ALL does.
     pub fn clear(&mut self) {
         self.values = self.defaults.clone();
+        self.steering.clear();
         self.retag();
     }
 
     /// Tells whether nothing differs from what the session started with.
     pub fn is_as_at_start(&self) -> bool {
-        self.values == self.defaults
+        self.values == self.defaults && self.steering == Steering::default()
     }
 
     /// Tells whether the session started with settings of its own.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use quick_cache::unsync::Cache;
 
-use crate::metrics::{CacheOutcome, Metrics};
+use crate::metrics::{CacheOutcome, Metrics, QueryKind};
 use crate::plan::insert::PreparedInsert;
 use crate::plan::{self, Context, PrepareError};
-use crate::proxy::{Pinned, Snapshot};
+use crate::proxy::{Pinned, RouteBoard, RouteCounter, Snapshot};
 use crate::sql::next_id::{IdArguments, NextIdCall};
 use crate::sql::{self, Control, CopyDirection, Ddl, Literal, Skeleton, Utility};
 use crate::types::{Refusal, ShardId};
@@ -20,6 +20,7 @@ use crate::types::{Refusal, ShardId};
 use super::failure::Failure;
 use super::pins::{calls, is_between_sessions, pins, unpins};
 use super::prepared::Prepared;
+use super::routes::Routes;
 
 /// What one text means under one generation of the rules.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Understood {
     pub changes_schema: bool,
     /// Whether it takes COPY data from the client.
     pub copies_in: bool,
+    /// Where its executions are counted; none for what concerns the session.
+    pub route: Option<Arc<RouteCounter>>,
     /// Where servers are asked to parse it, if not just anywhere.
     pub parsing_shard: Option<ShardId>,
     /// Why no server can parse it.
@@ -81,6 +84,7 @@ pub struct Plans {
     text_bytes_max: usize,
     next_id: Rc<Cell<u64>>,
     metrics: Arc<Metrics>,
+    routes: Routes,
 }
 
 /// What a text means, and its literals where that may be the meaning of another text.
@@ -100,7 +104,13 @@ impl Plans {
             text_bytes_max,
             next_id: Rc::new(Cell::new(1)),
             metrics,
+            routes: Routes::default(),
         }
+    }
+
+    /// Has executions counted on a board.
+    pub fn counting(self, board: Arc<RouteBoard>) -> Self {
+        Self { routes: Routes::on(board), ..self }
     }
 
     /// Returns what a text means under these rules, and its literals where the meaning may be that of another text with
@@ -115,16 +125,41 @@ impl Plans {
     /// Returns what a text means under these rules.
     pub fn understand(&self, text: &str, snapshot: &Snapshot) -> Result<Rc<Understood>, Failure> {
         if text.len() > self.text_bytes_max {
-            return Ok(Rc::new(read(text, snapshot, false)?));
+            return Ok(Rc::new(self.counted(text, read(text, snapshot, false))?));
         }
         if let Some(known) = self.remembered(text, snapshot.generation) {
             self.metrics.plan_cache(CacheOutcome::Hit);
             return Ok(known);
         }
         self.metrics.plan_cache(CacheOutcome::Miss);
-        let understood = Rc::new(read(text, snapshot, false)?);
+        let understood = Rc::new(self.counted(text, read(text, snapshot, false))?);
         self.remember(text, &understood);
         Ok(understood)
+    }
+
+    /// Finds the counter of what was read; what is refused whatever its values are is counted here.
+    fn counted(&self, text: &str, read: Result<Understood, Failure>) -> Result<Understood, Failure> {
+        match read {
+            Ok(understood) if !matches!(understood.meaning, Meaning::Plan(_)) => Ok(understood),
+            Ok(understood) => Ok(Understood { route: self.routes.counter(text), ..understood }),
+            Err(failure) => {
+                if let (Failure::Refused(refusal), Some(route)) = (&failure, self.routes.counter(text)) {
+                    self.note_refused(&route, refusal);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Counts a refusal, and logs it unless it was a moment ago.
+    pub fn note_refused(&self, route: &RouteCounter, refusal: &Refusal) {
+        self.metrics.query(QueryKind::Refused);
+        self.routes.refused(route, refusal);
+    }
+
+    /// Logs that a statement is gathered, unless it was a moment ago.
+    pub fn note_gathered(&self, route: &RouteCounter, because: &str) {
+        self.routes.gathered(route, because);
     }
 
     fn remembered(&self, text: &str, generation: u64) -> Option<Rc<Understood>> {
@@ -222,7 +257,9 @@ impl Understood {
         match &self.meaning {
             Meaning::Empty | Meaning::Control(_) => false,
             Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => true,
-            Meaning::Plan(Planned::Prepared(prepared)) => prepared.insert().is_some_and(PreparedInsert::injects),
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                prepared.is_split() || prepared.insert().is_some_and(PreparedInsert::injects)
+            }
         }
     }
 
@@ -230,12 +267,15 @@ impl Understood {
     /// the proxy's own.
     pub fn described_text(&self, text: &str) -> (String, usize) {
         match &self.meaning {
-            Meaning::Plan(Planned::Prepared(prepared)) => match prepared.insert() {
-                Some(insert) => insert
-                    .describe_text(text)
-                    .map_or_else(|| (text.to_owned(), 0), |described| (described.sql, described.injected)),
-                None => (text.to_owned(), 0),
-            },
+            Meaning::Plan(Planned::Prepared(prepared)) => {
+                let (sql, injected) = prepared
+                    .insert()
+                    .and_then(|insert| insert.describe_text(text))
+                    .map_or_else(|| (text.to_owned(), 0), |described| (described.sql, described.injected));
+                // What cannot be said of physical tables was refused when the text was read.
+                let parsed = prepared.parsed_text(&sql).ok().flatten();
+                (parsed.unwrap_or(sql), injected)
+            }
             Meaning::Plan(Planned::Issuing(calls)) => {
                 let parameters = self.parameters;
                 let edits = sql::next_id::edits(calls, &vec![0; calls.len()], IdArguments::ParametersAfter(parameters));
@@ -273,6 +313,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         touches_settings: calls(text, "set_config"),
         changes_schema: false,
         copies_in: false,
+        route: None,
         parsing_shard: None,
         unpreparable: None,
         literals: sql::literals(text),

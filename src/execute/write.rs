@@ -1,13 +1,17 @@
 //! A write over several shards: one statement each, all in one transaction.
 
-use crate::outbox::LedgerTarget;
+use std::collections::HashMap;
+
+use crate::outbox::{LedgerTarget, RedoCommand};
 use crate::plan::{MultiWrite, Part, Redo, ReturningOrder};
-use crate::types::WriteMode;
+use crate::types::{ShardId, WriteMode};
 
 use super::call::Call;
 use super::collect::{self, Collected};
 use super::failure::Failure;
 use super::link::{Link, Role};
+use super::position::Position;
+use super::renamed::renamed;
 
 impl Link {
     /// Runs the parts and answers for them as one statement; without a block of its own it commits by itself.
@@ -32,32 +36,57 @@ impl Link {
 
     /// Tells whether the parts for other shards may follow by replay.
     fn may_defer(&self, plan: &MultiWrite) -> bool {
-        plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
+        let asked = self.settings.steering.is_two_phase();
+        !asked && plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
     }
 
     /// Runs the first part on home and leaves the others to the relay.
     async fn defer_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
-        let Some((first, others)) = plan.parts.split_first() else { return Ok(Vec::new()) };
+        let Some(home) = plan.parts.first().map(|part| part.shard) else { return Ok(Vec::new()) };
+        // A split table has several parts on one shard.
+        let (first, others): (Vec<&Part>, Vec<&Part>) = plan.parts.iter().partition(|part| part.shard == home);
         others.iter().try_for_each(|part| self.worker.proxy.outbox.check_backlog(part.shard))?;
-        let mut replies = self.start_and_collect(call, plan, std::slice::from_ref(first)).await?;
+        let mut replies = Vec::with_capacity(plan.parts.len());
+        for part in first {
+            replies.extend(self.start_and_collect(call, plan, &[part]).await?);
+        }
         for part in others {
             let rows = part.rows.len() as u64;
-            self.transaction.deferred.push(LedgerTarget {
-                shard: self.snapshot.rules.shard(part.shard).name.clone(),
-                expected_rows: rows as i64,
-                commands: vec![call.freeze(&part.statement, rows)],
-            });
+            self.defer(part.shard, rows, call.freeze(&part.statement, rows));
             replies.push(Collected { tag: format!("INSERT 0 {rows}"), ..Collected::default() });
         }
         self.transaction.mode = Some(WriteMode::Eventual);
         Ok(replies)
     }
 
+    /// Leaves a command to the relay, behind those of the same shard.
+    fn defer(&mut self, shard: ShardId, rows: u64, command: RedoCommand) {
+        let name = &self.snapshot.rules.shard(shard).name;
+        match self.transaction.deferred.iter_mut().find(|target| target.shard == *name) {
+            Some(target) => {
+                target.expected_rows += rows as i64;
+                target.commands.push(command);
+            }
+            None => self.transaction.deferred.push(LedgerTarget {
+                shard: name.clone(),
+                expected_rows: rows as i64,
+                commands: vec![command],
+            }),
+        }
+    }
+
     async fn run_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
         if plan.effect.deferrable {
             self.transaction.mode = self.transaction.mode.max(Some(WriteMode::Eager));
         }
-        self.start_and_collect(call, plan, &plan.parts).await
+        let mut replies: Vec<Option<Collected>> = plan.parts.iter().map(|_| None).collect();
+        for round in rounds(&plan.parts) {
+            let parts: Vec<&Part> = round.iter().map(|index| &plan.parts[*index]).collect();
+            for (index, reply) in round.into_iter().zip(self.start_and_collect(call, plan, &parts).await?) {
+                replies[index] = Some(reply);
+            }
+        }
+        Ok(replies.into_iter().flatten().collect())
     }
 
     /// Sends every part, then reads every reply; all shards work at the same time.
@@ -65,7 +94,7 @@ impl Link {
         &mut self,
         call: &Call,
         plan: &MultiWrite,
-        parts: &[Part],
+        parts: &[&Part],
     ) -> Result<Vec<Collected>, Failure> {
         // All shards join, and the time is asked for, before the first statement is queued: a failure in between must
         // not leave a statement without a reader.
@@ -100,13 +129,10 @@ impl Link {
     /// Answers for all parts as PostgreSQL would for the one statement.
     async fn answer(&mut self, call: &Call, plan: &MultiWrite, replies: Vec<Collected>) -> Result<(), Failure> {
         let affected: u64 = replies.iter().map(Collected::affected).sum();
+        self.rows = affected;
         let tag = total_tag(replies.first().map_or("", |reply| &reply.tag), affected);
         self.describe(call, replies.iter().find_map(|reply| reply.description.as_ref()));
-        for reply in &replies {
-            for notice in &reply.notices {
-                self.client.output().extend_from_slice(notice);
-            }
-        }
+        self.pass_write_notices(&replies);
         match plan.returning {
             ReturningOrder::None => {}
             ReturningOrder::ByRow if every_row_came(&plan.parts, &replies) => {
@@ -126,6 +152,22 @@ impl Link {
         Ok(())
     }
 
+    /// Passes what the parts noticed; each physical table may notice the same, which is said once.
+    fn pass_write_notices(&mut self, replies: &[Collected]) {
+        let mut said: Vec<bytes::Bytes> = Vec::new();
+        for notice in replies.iter().flat_map(|reply| &reply.notices) {
+            let Position::Physical(rules) = &self.client.position else {
+                self.client.output().extend_from_slice(notice);
+                continue;
+            };
+            let notice = renamed(notice, rules);
+            if !said.contains(&notice) {
+                self.client.output().extend_from_slice(&notice);
+                said.push(notice);
+            }
+        }
+    }
+
     /// Sends a RowDescription, or NoData, where the client's protocol wants one.
     pub(super) fn describe(&mut self, call: &Call, description: Option<&bytes::Bytes>) {
         match description {
@@ -136,6 +178,22 @@ impl Link {
             Some(_) | None => {}
         }
     }
+}
+
+/// Groups the parts so that each shard has one at a time, by their positions: those of a split table's physical tables
+/// follow each other. A server that waits for its replies to be read would not read the next statement.
+fn rounds(parts: &[Part]) -> Vec<Vec<usize>> {
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    let mut turns: HashMap<ShardId, usize> = HashMap::new();
+    for (index, part) in parts.iter().enumerate() {
+        let turn = turns.entry(part.shard).or_default();
+        match rounds.get_mut(*turn) {
+            Some(round) => round.push(index),
+            None => rounds.push(vec![index]),
+        }
+        *turn += 1;
+    }
+    rounds
 }
 
 /// Puts the sum in place of the count of one shard's command tag.

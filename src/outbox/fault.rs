@@ -18,6 +18,8 @@ pub enum FaultPoint {
     BeforeApplyCommit,
     /// The relay's transaction on the target has committed, the ledger was not told.
     AfterApplyCommit,
+    /// A statement that runs shard by shard is done on one, and the next one is not touched.
+    BetweenShards,
 }
 
 impl FaultPoint {
@@ -31,6 +33,7 @@ impl FaultPoint {
             Self::AfterTargetCommit => "after_target_commit",
             Self::BeforeApplyCommit => "before_apply_commit",
             Self::AfterApplyCommit => "after_apply_commit",
+            Self::BetweenShards => "between_shards",
         }
     }
 }

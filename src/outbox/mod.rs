@@ -7,6 +7,7 @@
 
 mod apply;
 mod classify;
+mod ddl;
 mod error;
 pub mod fault;
 mod flight;
@@ -34,6 +35,7 @@ mod triggers;
 mod worker_lease;
 
 pub use classify::FailureClass;
+pub use ddl::{DdlRow, ShardRun, ShardRunState};
 pub use error::Error;
 pub use flight::Flight;
 pub use gate::Gate;

@@ -152,7 +152,7 @@ impl Outbox {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of the audit table")]
-    async fn audit(
+    pub(super) async fn audit(
         &self,
         home: ShardId,
         actor: &str,

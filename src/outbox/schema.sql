@@ -93,6 +93,20 @@ CREATE TABLE IF NOT EXISTS shardloom.dead_letter (
     resolved_at timestamptz,
     resolution text,
     PRIMARY KEY (txid, target));
+-- Statements that run shard by shard, each shard by itself: written before the first one is touched.
+CREATE TABLE IF NOT EXISTS shardloom.ddl (
+    id bigint NOT NULL,
+    shard text NOT NULL,
+    statement text NOT NULL,
+    username text NOT NULL,
+    proxy text NOT NULL,
+    state text NOT NULL CHECK (state IN ('PENDING', 'RUNNING', 'DONE', 'FAILED')),
+    sqlstate text,
+    error text,
+    leftover text[] NOT NULL DEFAULT '{}',
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (id, shard));
 CREATE TABLE IF NOT EXISTS shardloom.audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),

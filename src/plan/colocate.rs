@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::context::{Context, Values};
 use super::hidden::{self, Called};
 use super::key::{Decoded, binary_fits, decode, each_value};
+use super::split;
 use crate::rules::{Distribution, GroupId, IdLayout, IdSource, KeyBounds, RuleSet, UnlistedTables};
 use crate::sql::{Binding, Bound, Column, Edge, Facts, Relation, RelationIndex, TableName};
 use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId, ShardSet, SqlState};
@@ -23,6 +24,7 @@ pub(super) enum Place<'a> {
 /// Returns where a table lives.
 pub(super) fn place<'a>(rules: &'a RuleSet, table: &TableName) -> Result<Place<'a>, Refusal> {
     match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+        None if rules.logical_of(&table.rule_key()).is_some() => Err(split::named(table, rules)),
         Some(Distribution::Sharded { group, key }) => Ok(Place::Sharded { group: *group, key }),
         Some(Distribution::Reference { .. }) => Ok(Place::Reference),
         Some(Distribution::Single { shard }) => Ok(Place::On(*shard)),
@@ -55,6 +57,8 @@ pub(super) struct Keyed {
     pub(super) follows: HashSet<RelationIndex>,
     /// Conditions on ids that carry the bucket of a row with the same key, each with its layout.
     pub(super) genes: Vec<(Binding, IdLayout)>,
+    /// The key that was said beside the statement; it holds where no condition binds.
+    pub(super) steered: Option<String>,
 }
 
 /// All relations of a statement, placed.
@@ -111,9 +115,47 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
             bounds: if fits && context.rules.is_ordered(group) { graph.bounds(&nodes, group) } else { Vec::new() },
             genes: graph.genes(&nodes, group, context),
             follows: graph.followed(&nodes, group),
+            steered: None,
         });
     }
     Ok(located)
+}
+
+/// A relation of a split table, and what binds the column by which it is split.
+#[derive(Debug, Clone)]
+pub(super) struct SlotUse {
+    /// The table, as the rules name it.
+    pub(super) table: String,
+    /// The conditions, each of which restricts the column.
+    pub(super) bindings: Vec<Binding>,
+    /// The relations of split tables whose column this one's must equal, itself included.
+    pub(super) follows: HashSet<RelationIndex>,
+}
+
+/// Finds the relations of split tables, and what binds the columns by which they are split.
+pub(super) fn slot_uses(facts: &Facts, context: &Context<'_>) -> Vec<SlotUse> {
+    // Columns of one type compare as the sharding keys of one group do: the type stands for the group.
+    let class = |key_type: KeyType| GroupId(key_type as u16);
+    let mut order = Vec::new();
+    for (relation, found) in facts.relations.iter().enumerate() {
+        let Some(table) = &found.table else { continue };
+        let Some(split) = context.rules.split_of(&table.rule_key()) else { continue };
+        order.push((relation, table.rule_key().into_owned(), split));
+    }
+    let keys =
+        order.iter().map(|(relation, _, split)| (*relation, (class(split.by_type), split.by.as_str()))).collect();
+    let graph = Graph { facts, keys };
+    let uses = order.iter().map(|(relation, table, split)| {
+        let group = class(split.by_type);
+        let nodes = graph.sources(*relation, group, &split.by, split.by_type);
+        let fits = is_as_ruled(&facts.relations[*relation], &split.by, split.by_type, context);
+        SlotUse {
+            table: table.clone(),
+            bindings: if fits { graph.bindings(&nodes, group) } else { Vec::new() },
+            follows: graph.followed(&nodes, group),
+        }
+    });
+    uses.collect()
 }
 
 /// Tells whether constants beside the key may be read as the rules say: a time means another where the column is of
@@ -281,7 +323,10 @@ impl Keyed {
         let shards = shards.or_else(|| self.by_gene(rules, values));
         match self.within(rules, values) {
             Some(set) => Some(shards.map_or(set, |before| before.intersection(&set))),
-            None => shards,
+            None => shards.or_else(|| {
+                let shard = super::steer::shard_of(self.steered.as_ref()?, self.group, rules).ok()?;
+                Some([shard].into_iter().collect())
+            }),
         }
     }
 

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::hidden;
 use super::insert::{missing_key, numbered, quoted, reference_mode, target_table, unlisted, unnamed_columns};
 use super::key::binary_fits;
+use super::split;
 use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 
 /// Plans a COPY; `text` is the one that `head` was read from.
@@ -29,11 +30,15 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
                     return Err(super::read::missing_key(&name, key));
                 }
                 let CopyOptions { format, header, .. } = head.options;
-                return Ok(Plan::CopyOut(CopyOut { shards: rules.shards_of_group(group_id), format, header }));
+                let shards = rules.shards_of_group(group_id);
+                let statement = split::copy_out(text, head, context)?;
+                return Ok(Plan::CopyOut(CopyOut { shards, statement, format, header }));
             }
             let key_type = group.key_type;
             let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
-            sharded(&copy).map(Plan::Copy)
+            let mut plan = sharded(&copy)?;
+            split::copy_in(text, head, &mut plan, context)?;
+            Ok(Plan::Copy(plan))
         }
         Some(Distribution::Reference { home, multi_shard }) => {
             let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
@@ -118,6 +123,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         null: copy.head.options.null.clone().unwrap_or_else(|| String::from("\\N")),
         id_source,
         checked_id: checked_id(copy, &columns)?,
+        split: None,
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
         table,
     })
@@ -244,7 +250,7 @@ fn query(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, Ref
     let names: Vec<String> = Scanner::new(inner).filter_map(|token| identifier(inner, token)).collect();
     let is_listed = |name: &&String| {
         let ruled = |listed: &String| listed == *name || listed.ends_with(&format!(".{name}"));
-        rules.tables.keys().any(ruled) || hidden::named(name, context)
+        rules.tables.keys().any(ruled) || rules.names_physical(name) || hidden::named(name, context)
     };
     if let Some(name) = names.iter().find(is_listed) {
         return Err(Refusal::unsupported(

@@ -1,6 +1,7 @@
 //! A plan in words, for EXPLAIN (ROUTE) and `shardloom route`.
 
-use crate::rules::RuleSet;
+use crate::rules::{Distribution, RuleSet};
+use crate::sql;
 use crate::types::ShardSet;
 
 use super::{Plan, Redo, Statement, WriteEffect};
@@ -27,9 +28,18 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             for fetch in gather.fetches.iter().filter(|fetch| !fetch.in_place) {
                 let columns =
                     if fetch.columns.is_empty() { "all columns".to_owned() } else { fetch.columns.join(", ") };
-                lines.push(format!("  Fetch {} ({columns}) from {}", fetch.table, names(fetch.shards, rules)));
+                let physical = match fetch.physical.as_slice() {
+                    [] => String::new(),
+                    tables => format!(": {}", tables.join(", ")),
+                };
+                lines.push(format!(
+                    "  Fetch {} ({columns}) from {}{physical}",
+                    fetch.table,
+                    names(fetch.shards, rules)
+                ));
             }
             lines.extend(statement(&gather.statement));
+            lines.push(format!("  Because: {}", gather.because));
             lines
         }
         Plan::MultiWrite(write) => {
@@ -56,6 +66,37 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines
         }
     }
+}
+
+/// Says why a read takes several shards: which keys its conditions leave open. `None` for other plans.
+pub fn why_not_direct(plan: &Plan, text: &str, rules: &RuleSet) -> Option<String> {
+    let shards = match plan {
+        Plan::Scatter(scatter) => scatter.shards.len(),
+        Plan::Gather(gather) => gather.shards().len(),
+        Plan::Direct(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+            return None;
+        }
+    };
+    let key = |table: &String| match &rules.table(table)?.distribution {
+        Distribution::Sharded { key, .. } => Some(format!("{table}.{key}")),
+        Distribution::Reference { .. } | Distribution::Single { .. } => None,
+    };
+    let keys: Vec<String> = tables_named(text, rules).iter().filter_map(key).collect();
+    match keys.as_slice() {
+        [] => None,
+        keys => Some(format!("the conditions on {} leave {shards} of {} shards", keys.join(", "), rules.shards.len())),
+    }
+}
+
+/// Lists the tables of the rules, in schema public, whose names stand in a statement.
+pub fn tables_named(text: &str, rules: &RuleSet) -> Vec<String> {
+    let mut tables: Vec<String> = Vec::new();
+    for name in sql::Scanner::new(text).filter_map(|token| sql::identifier(text, token)) {
+        if rules.table(&name).is_some() && !tables.contains(&name) {
+            tables.push(name);
+        }
+    }
+    tables
 }
 
 fn names(shards: ShardSet, rules: &RuleSet) -> String {

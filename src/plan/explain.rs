@@ -34,6 +34,17 @@ impl Explain {
         Ok(Self { inner, span, analyze })
     }
 
+    /// Tells whether the rules split a table of the statement.
+    pub(super) fn is_split(&self) -> bool {
+        self.inner.is_split()
+    }
+
+    /// Returns what servers can parse in the place of `text`, as the statement explained is parsed.
+    pub(super) fn parsed_text(&self, text: &str) -> Result<Option<String>, Refusal> {
+        let (before, inside) = text.split_at_checked(self.span.start).unwrap_or(("", text));
+        Ok(self.inner.parsed_text(inside)?.map(|parsed| format!("{before}{parsed}")))
+    }
+
     /// Sends the EXPLAIN where the statement would go.
     pub(super) fn plan(
         &self,
@@ -57,8 +68,8 @@ impl Explain {
             | Plan::Copy(_)
             | Plan::CopyOut(_)
             | Plan::Everywhere { .. } => Err(Refusal::unsupported(
-                "EXPLAIN of a statement over several shards is not available",
-                "Use EXPLAIN (ROUTE), or bind the sharding key to one value.",
+                "EXPLAIN of a statement over several shards asks each of them and is not routed as one statement",
+                "Ask for the route of the statement itself, or run the EXPLAIN through the proxy.",
             )
             .with_reason("explain_scatter")),
         }

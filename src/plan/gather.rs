@@ -125,6 +125,7 @@ pub(super) fn plan(
     let home = context.rules.home;
     Ok(Plan::Gather(Gather {
         home,
+        because: refusal.message,
         statement: unqualified(values, &words, &fetches),
         reads_reference: !located.references.is_empty(),
         reads_clock: CLOCKS.iter().any(|word| words.has(word)),
@@ -168,7 +169,8 @@ fn fetches(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Option<Ve
         let columns = context.catalog.table(key).map(|table| needed(table, name, facts, words)).unwrap_or_default();
         let in_place =
             shards.only() == Some(context.rules.home) && !matches!(rule.distribution, Distribution::Sharded { .. });
-        fetches.push(Fetch { table: name.to_owned(), columns, shards, in_place });
+        let physical = rule.split.as_ref().map(|split| split.names.clone()).unwrap_or_default();
+        fetches.push(Fetch { table: name.to_owned(), columns, shards, physical, in_place });
     }
     fetches.extend(unlisted(facts, words, context));
     let schemas = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
@@ -195,7 +197,7 @@ fn unlisted(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Vec<Fetc
         let known = context.catalog.table(&key).filter(|_| *key == table.name);
         let columns = known.map(|known| needed(known, &table.name, facts, words)).unwrap_or_default();
         let shards = [context.rules.home].into_iter().collect();
-        fetches.push(Fetch { table: key.into_owned(), columns, shards, in_place: true });
+        fetches.push(Fetch { table: key.into_owned(), columns, shards, physical: Vec::new(), in_place: true });
     }
     fetches
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::catalog::{Catalog, Routine, Table, TableKind, is_of_one_server};
 use super::colocate::Located;
 use super::context::Context;
+use super::split;
 use crate::rules::{Distribution, RuleSet};
 use crate::sql::{Scanner, TableName, Token, identifier};
 use crate::types::{Refusal, ShardId};
@@ -57,6 +58,9 @@ pub(super) fn relation(table: &TableName, context: &Context<'_>) -> Result<Optio
 
 /// Refuses a partition or child of a table of the rules: it is where that is.
 pub(super) fn part(table: &TableName, context: &Context<'_>) -> Result<(), Refusal> {
+    if context.rules.logical_of(&table.rule_key()).is_some() {
+        return Err(split::named(table, context.rules));
+    }
     let mut open = vec![table.rule_key().into_owned()];
     let mut seen = HashSet::new();
     while let Some(name) = open.pop() {
@@ -205,6 +209,9 @@ impl Behind {
             Some(Distribution::Sharded { .. }) => self.sharded = self.sharded.take().or_else(|| Some(name.to_owned())),
             Some(Distribution::Reference { .. }) => self.references.push(name.to_owned()),
             Some(Distribution::Single { shard }) => self.fixed.push((name.to_owned(), *shard)),
+            None if context.rules.logical_of(name).is_some() => {
+                self.sharded = self.sharded.take().or_else(|| Some(name.to_owned()));
+            }
             None => self.unlisted(name, context),
         }
     }
@@ -257,7 +264,7 @@ fn is_spread(rules: &RuleSet, name: &str) -> bool {
     match rules.table(name).map(|rule| &rule.distribution) {
         Some(Distribution::Sharded { .. } | Distribution::Reference { .. }) => true,
         Some(Distribution::Single { shard }) => *shard != rules.home,
-        None => false,
+        None => rules.logical_of(name).is_some(),
     }
 }
 

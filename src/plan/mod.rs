@@ -24,6 +24,8 @@ mod prepare;
 mod read;
 mod route_json;
 mod scatter;
+mod split;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod utility;
@@ -31,12 +33,12 @@ mod view;
 
 pub use catalog::Catalog;
 pub use context::{Context, Values};
-pub use describe::describe;
+pub use describe::{describe, tables_named, why_not_direct};
 pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
-    CopyOut, CopyPlan, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan, Redo,
-    ReturningOrder, Scatter, Statement, WriteEffect,
+    CopyOut, CopyPlan, CopySplit, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan,
+    Redo, ReturningOrder, Scatter, Statement, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
-pub use route_json::{route_json, shard_names};
+pub use route_json::{merge_steps, route_json, shard_names};

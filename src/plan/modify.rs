@@ -61,6 +61,21 @@ impl Modify {
         Ok(Self { facts, located, target, home, effect })
     }
 
+    /// Returns where its tables are.
+    pub(super) fn located(&self) -> &Located {
+        &self.located
+    }
+
+    /// Returns its sharded tables.
+    pub(super) fn keyed(&self) -> &[Keyed] {
+        &self.located.keyed
+    }
+
+    /// Returns its sharded tables, to be bound.
+    pub(super) fn keyed_mut(&mut self) -> &mut Vec<Keyed> {
+        &mut self.located.keyed
+    }
+
     /// Returns what was read.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
@@ -242,7 +257,7 @@ fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result
 }
 
 /// Tells whether a column with a length or precision may keep another value: spaces of a varchar, parts of a second.
-fn is_cut(value: &KeyValue, key: KeyType) -> bool {
+pub(super) fn is_cut(value: &KeyValue, key: KeyType) -> bool {
     match value {
         KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
         KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),

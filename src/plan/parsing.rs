@@ -15,6 +15,7 @@ impl Prepared {
     pub fn parsing_shard(&self, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
         Ok(match &self.body {
             Body::Explain(_) => None,
+            Body::Steered(steered) => steered.inner.parsing_shard(rules)?,
             // The views are there.
             Body::Expanded(_) => Some(rules.home),
             Body::Fixed(plan) => match &**plan {

@@ -96,6 +96,8 @@ pub struct Gather {
     pub home: ShardId,
     /// What runs there.
     pub statement: Statement,
+    /// Why no merge can answer it.
+    pub because: String,
     /// What is copied before, by table.
     pub fetches: Vec<Fetch>,
     /// Whether reference tables are read.
@@ -115,6 +117,8 @@ pub struct Fetch {
     pub columns: Vec<String>,
     /// Where its rows are.
     pub shards: ShardSet,
+    /// The physical tables that hold them, in the same schema, where the rules split the table; else none.
+    pub physical: Vec<String>,
     /// Whether home has all of them: then only a transaction's own writes, seen by itself alone, are a reason to copy.
     pub in_place: bool,
 }
@@ -205,6 +209,8 @@ pub enum FreezeKind {
 pub struct CopyOut {
     /// The shards.
     pub shards: ShardSet,
+    /// What each of them runs.
+    pub statement: Statement,
     /// The format.
     pub format: CopyFormat,
     /// Whether a header line comes first.
@@ -238,6 +244,21 @@ pub struct CopyPlan {
     pub id_source: Option<IdSource>,
     /// Position of ids that clients give and the rule that they are held against.
     pub checked_id: Option<(usize, IdRule)>,
+    /// How the table is split into physical ones, if it is.
+    pub split: Option<CopySplit>,
     /// What it writes.
     pub effect: WriteEffect,
+}
+
+/// How a COPY's rows find their physical tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySplit {
+    /// The physical tables.
+    pub split: std::sync::Arc<crate::rules::Split>,
+    /// Position of the column by which the table is split among those that are sent.
+    pub position: usize,
+    /// The `n` of its type `varchar(n)`.
+    pub modifier: Option<usize>,
+    /// The COPY for each of them, by slot.
+    pub statements: Vec<String>,
 }

@@ -6,6 +6,8 @@ use super::explain::Explain;
 use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::split::{self, Splits};
+use super::steer::Steered;
 use super::{copy, gather, modify, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
@@ -18,6 +20,8 @@ use crate::types::{Refusal, ShardId, SqlState};
 pub struct Prepared {
     pub(super) text: String,
     pub(super) body: Body,
+    /// The split tables that it names, if there are any.
+    pub(super) splits: Option<Box<Splits>>,
 }
 
 /// What a prepared statement is.
@@ -35,6 +39,8 @@ pub(super) enum Body {
     Explain(Explain),
     /// A read of views.
     Expanded(view::Expanded),
+    /// One that has a sharding key beside it.
+    Steered(Box<Steered>),
 }
 
 /// Why there is no plan.
@@ -61,8 +67,13 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     if let Some(hint) = sql::hints(text) {
         return hinted(text, &hint, context);
     }
+    plain(text, context)
+}
+
+/// Reads a statement for what it says itself.
+fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     if Scanner::new(text).any(|token| token.kind == TokenKind::UnicodeIdentifier) {
-        return unreadable(text, context);
+        return unreadable(text, context, &Unreadable::Statement);
     }
     match sql::utility(text) {
         Some(Utility::Copy(head)) => {
@@ -70,12 +81,15 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
             let plan = copy::plan(text, &head, context).map_err(named)?;
             return Ok(fixed(text, with_called(plan, &called, context)?));
         }
-        Some(utility) => return Ok(fixed(text, utility::plan(text, &utility, context)?)),
+        Some(utility) => {
+            let plan = utility::plan(text, &utility, context)?;
+            return Ok(fixed(text, split::plan_schema(text, &utility, plan, context)?));
+        }
         None => {}
     }
     if let Some(Control::Explain { analyze, inner, .. }) = sql::control(text) {
         let explain = Explain::read(text, inner, analyze, context)?;
-        return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain) });
+        return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain), splits: None });
     }
     let called = hidden::called(text, context)?;
     if let Some(insert) = insertion(text, &called, context) {
@@ -83,24 +97,28 @@ pub fn prepare(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareErr
     }
     let facts = match sql::read(text) {
         Ok(facts) => facts,
-        Err(Unreadable::Syntax(_) | Unreadable::Statement) => return unreadable(text, context),
+        Err(error) => return unreadable(text, context, &error),
     };
+    let mut splits = None;
     let body = match facts.kind {
-        StatementKind::Insert => return unreadable(text, context),
+        StatementKind::Insert => return unreadable(text, context, &Unreadable::Statement),
         StatementKind::Merge => return merge(text, &facts, &called, context),
         StatementKind::Select => {
             if let Some(expanded) = view::read(text, &facts, context)? {
-                return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded) });
+                return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded), splits });
             }
             let located = locate(&facts, called, context)?;
             read::check(&facts, &located, context)?;
+            splits = Splits::of(text, &facts, &located, context)?.map(Box::new);
             Body::Read(Box::new(located), Box::new(facts))
         }
         StatementKind::Update | StatementKind::Delete => {
-            Body::Modify(Box::new(modify::Modify::read(text, facts, called, context)?))
+            let modify = modify::Modify::read(text, facts, called, context)?;
+            splits = Splits::of(text, modify.facts(), modify.located(), context)?.map(Box::new);
+            Body::Modify(Box::new(modify))
         }
     };
-    Ok(Prepared { text: text.to_owned(), body })
+    Ok(Prepared { text: text.to_owned(), body, splits })
 }
 
 impl Prepared {
@@ -109,6 +127,39 @@ impl Prepared {
     /// # Errors
     /// Refuses what cannot be right over shards, and passes on what `ids` refuses.
     pub fn plan(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
+        let plan = self.logical(context, values, ids)?;
+        match &self.splits {
+            None => Ok(plan),
+            Some(splits) => splits.plan(plan, context, values),
+        }
+    }
+
+    /// Tells whether the rules split a table that it names.
+    pub fn is_split(&self) -> bool {
+        match &self.body {
+            Body::Explain(explain) => explain.is_split(),
+            Body::Insert(insert) => insert.is_split(),
+            Body::Steered(steered) => steered.inner.is_split(),
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Expanded(_) => self.splits.is_some(),
+        }
+    }
+
+    /// Returns a text that any server can parse in the place of `text`, where the rules split its tables.
+    ///
+    /// # Errors
+    /// Refuses what cannot be said of physical tables.
+    pub fn parsed_text(&self, text: &str) -> Result<Option<String>, Refusal> {
+        match (&self.splits, &self.body) {
+            (Some(splits), _) => splits.parsed(text).map(Some),
+            (None, Body::Explain(explain)) => explain.parsed_text(text),
+            (None, Body::Insert(insert)) => insert.parsed_text(text),
+            (None, Body::Steered(steered)) => steered.inner.parsed_text(text),
+            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Expanded(_)) => Ok(None),
+        }
+    }
+
+    /// Returns the plan over logical tables.
+    fn logical(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
@@ -121,6 +172,7 @@ impl Prepared {
             Body::Modify(modify) => modify.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
             Body::Expanded(expanded) => expanded.plan(context, values, ids),
+            Body::Steered(steered) => steered.plan(context, values, ids),
             Body::Insert(insert) => match insert.plan(context.rules, context.catalog, values, ids).map_err(named)? {
                 Some(plan) => Ok(plan),
                 None => self.again(context, values, ids),
@@ -132,7 +184,7 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) => false,
+            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
             Body::Insert(insert) => insert.is_template(),
             Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
@@ -151,13 +203,14 @@ impl Prepared {
     pub fn insert(&self) -> Option<&PreparedInsert> {
         match &self.body {
             Body::Insert(insert) => Some(insert),
+            Body::Steered(steered) => steered.inner.insert(),
             Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) | Body::Expanded(_) => None,
         }
     }
 }
 
 fn fixed(text: &str, plan: Plan) -> Prepared {
-    Prepared { text: text.to_owned(), body: Body::Fixed(Box::new(plan)) }
+    Prepared { text: text.to_owned(), body: Body::Fixed(Box::new(plan)), splits: None }
 }
 
 /// Sends a text as it is to one shard.
@@ -174,11 +227,11 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
     let facts = match sql::insert::read(text) {
         Ok(facts) => facts,
         Err(ReadError::NotInsert) => return None,
-        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context)),
+        Err(ReadError::Syntax(_)) => return Some(unreadable(text, context, &Unreadable::Statement)),
         Err(error @ ReadError::Unsupported(_)) => {
             return Some(match named_table(text, context) {
                 Some(_) => Err(PrepareError::Refused(Refusal::from(error).with_reason("insert_shape"))),
-                None => unreadable(text, context),
+                None => unreadable(text, context, &Unreadable::Statement),
             });
         }
     };
@@ -187,7 +240,7 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
     }
     let insert = PreparedInsert::new(text, facts, context.rules, context.catalog);
     Some(match insert {
-        Ok(insert) => Ok(Prepared { text: text.to_owned(), body: Body::Insert(Box::new(insert)) }),
+        Ok(insert) => Ok(Prepared { text: text.to_owned(), body: Body::Insert(Box::new(insert)), splits: None }),
         Err(refusal) => Err(PrepareError::Refused(named(refusal))),
     })
 }
@@ -240,8 +293,15 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
         return Err(wrong(format!("unknown word \"{word}\" in a shardloom comment"), "unknown_hint").into());
     }
     let Some(name) = &hint.shard else {
-        let refusal = Refusal::unsupported("sharding_key in a comment is not available", "Say shard=NAME instead.");
-        return Err(refusal.with_reason("hint_sharding_key").into());
+        let inner = plain(text, context)?;
+        return Ok(match &hint.sharding_key {
+            Some(key) => Prepared {
+                text: text.to_owned(),
+                body: Body::Steered(Box::new(Steered::new(inner, key))),
+                splits: None,
+            },
+            None => inner,
+        });
     };
     let Some(shard) = rules.shard_by_name(name) else {
         return Err(wrong(format!("no shard is named \"{name}\""), "unknown_shard").into());
@@ -254,25 +314,36 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
 }
 
 /// What cannot be read goes to home as it is if no token names a table of the rules.
-fn unreadable(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
+fn unreadable(text: &str, context: &Context<'_>, error: &Unreadable) -> Result<Prepared, PrepareError> {
     match named_table(text, context) {
         None => {
             hidden::called(text, context)?.check(Some(context.rules.home), context.rules)?;
             Ok(fixed(text, pass(context.rules.home, Some(modify::hinted_effect(context.rules)))))
         }
-        Some(table) => Err(PrepareError::Unreadable(
-            Refusal::unsupported(
-                format!("this syntax cannot be routed for table \"{table}\""),
-                "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
-            )
-            .with_reason("unreadable"),
-        )),
+        Some(table) => Err(PrepareError::Unreadable(not_read(&table, error).with_reason("unreadable"))),
+    }
+}
+
+fn not_read(table: &str, error: &Unreadable) -> Refusal {
+    match error {
+        Unreadable::TooDeep => Refusal::new(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            format!("the statement on table \"{table}\" has too long a chain of operators, or nests too deep"),
+        )
+        .with_hint("Send lists of values as column = ANY (array), or several statements."),
+        Unreadable::Syntax(_) | Unreadable::Statement => Refusal::unsupported(
+            format!("this syntax cannot be routed for table \"{table}\""),
+            "Write it in another way, or say the shard in a leading comment: /* shardloom: shard=NAME */.",
+        ),
     }
 }
 
 /// Returns the first word that may be a table of the rules; a name in Unicode escapes may be any.
 fn named_table(text: &str, context: &Context<'_>) -> Option<String> {
-    let ruled = |name: &str| context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name));
+    let ruled = |name: &str| {
+        context.rules.tables.keys().any(|table| table.rsplit('.').next() == Some(name))
+            || context.rules.names_physical(name)
+    };
     let listed = |name: &str| ruled(name) || hidden::named(name, context);
     Scanner::new(text).find_map(|token| match token.kind {
         TokenKind::UnicodeIdentifier => Some(token.text(text).to_owned()),

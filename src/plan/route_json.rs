@@ -1,5 +1,6 @@
 //! A plan as JSON, for `route --json` and EXPLAIN (ROUTE, FORMAT json): shards, texts, merge steps, write mode.
 
+use super::split;
 use super::{Gather, ParameterSource, Plan, Redo, Statement, WriteEffect};
 use crate::merge::MergeSpec;
 use crate::rules::RuleSet;
@@ -7,7 +8,7 @@ use crate::types::{ShardId, ShardSet};
 use serde_json::{Value, json};
 
 /// Returns the shards that a plan asks.
-fn shards(plan: &Plan) -> ShardSet {
+pub(super) fn shards(plan: &Plan) -> ShardSet {
     match plan {
         Plan::Direct(direct) => [direct.shard].into_iter().collect(),
         Plan::Scatter(scatter) => scatter.shards,
@@ -44,7 +45,10 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
             view["write"] = write(direct.effect.as_ref());
         }
         Plan::Scatter(scatter) => view["merge"] = json!(merge_steps(&scatter.merge)),
-        Plan::Gather(gather) => view["fetch"] = fetches(gather, rules),
+        Plan::Gather(gather) => {
+            view["because"] = json!(gather.because);
+            view["fetch"] = fetches(gather, rules);
+        }
         Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
         Plan::CopyOut(_) => {}
@@ -68,7 +72,12 @@ fn kind(plan: &Plan) -> &'static str {
 fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
     let on = |shard: ShardId, statement: &Statement| {
         let (text, parameters) = text(statement, sql);
-        json!({"shard": rules.shard(shard).name, "sql": text, "parameters": parameters})
+        let mut on = json!({"shard": rules.shard(shard).name, "sql": text, "parameters": parameters});
+        let physical = split::physical_tables(&text, rules);
+        if !physical.is_empty() {
+            on["tables"] = json!(physical);
+        }
+        on
     };
     match plan {
         Plan::Direct(direct) => vec![on(direct.shard, &direct.statement)],
@@ -76,7 +85,7 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
         Plan::Gather(gather) => vec![on(gather.home, &gather.statement)],
         Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
         Plan::Copy(copy) => rules.shards_of_group(copy.group).iter().map(|shard| on(shard, &copy.statement)).collect(),
-        Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &Statement::Original)).collect(),
+        Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &copy.statement)).collect(),
         Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),
     }
 }
@@ -84,7 +93,14 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
 fn fetches(gather: &Gather, rules: &RuleSet) -> Value {
     let names = |shards: ShardSet| shards.iter().map(|shard| rules.shard(shard).name.clone()).collect::<Vec<_>>();
     let copied = gather.fetches.iter().filter(|fetch| !fetch.in_place);
-    copied.map(|fetch| json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards)})).collect()
+    let view = |fetch: &super::Fetch| {
+        let mut view = json!({"table": fetch.table, "columns": fetch.columns, "shards": names(fetch.shards)});
+        if !fetch.physical.is_empty() {
+            view["tables"] = json!(fetch.physical);
+        }
+        view
+    };
+    copied.map(view).collect()
 }
 
 fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {
@@ -120,7 +136,8 @@ fn write(effect: Option<&WriteEffect>) -> Value {
     })
 }
 
-fn merge_steps(merge: &MergeSpec) -> Vec<String> {
+/// Returns what the proxy does with the shards' rows, step by step, in words.
+pub fn merge_steps(merge: &MergeSpec) -> Vec<String> {
     let mut steps = Vec::new();
     if merge.grouped {
         steps.push(format!("fold equal groups: {:?}", merge.combines));
@@ -131,7 +148,10 @@ fn merge_steps(merge: &MergeSpec) -> Vec<String> {
     if !merge.order.is_empty() {
         let keys = merge.order.iter().map(|key| {
             let direction = if key.descending { " descending" } else { "" };
-            format!("column {}{direction}", key.column + 1)
+            match key.column.checked_sub(MergeSpec::FROM_END) {
+                Some(back) => format!("column {} from the end{direction}", back + 1),
+                None => format!("column {}{direction}", key.column + 1),
+            }
         });
         steps.push(format!("order by {}", keys.collect::<Vec<_>>().join(", ")));
     }

@@ -6,6 +6,7 @@ mod algorithms;
 mod cases;
 mod deep;
 mod hidden;
+mod split;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +43,7 @@ pub(super) fn rules() -> RuleSet {
         ("regions", Distribution::Reference { home: ShardId(0), multi_shard: multi_shard(RuleMode::Auto) }),
         ("settings", Distribution::Single { shard: ShardId(1) }),
     ];
-    let rule = |name: &str, distribution| TableRule { name: name.to_owned(), distribution, id: None };
+    let rule = |name: &str, distribution| TableRule { name: name.to_owned(), distribution, id: None, split: None };
     RuleSet {
         version: "v".into(),
         database: "shop".into(),
@@ -57,6 +58,7 @@ pub(super) fn rules() -> RuleSet {
             group("loose", KeyType::SmallInt, ask, ask, RuleMode::TwoPhase),
         ],
         tables: tables.into_iter().map(|(name, place)| (name.to_owned(), rule(name, place))).collect::<HashMap<_, _>>(),
+        physical: HashMap::new(),
         ids: IdRules { tags: BTreeMap::new(), layouts: BTreeMap::new(), segments: BTreeMap::new() },
         unlisted: UnlistedTables::Home,
         tests: Vec::new(),

@@ -176,7 +176,7 @@ fn check_query(text: &str, query: usize, ddl: &Ddl, context: &Context<'_>) -> Re
         return Ok(());
     }
     let known = |name: &str| match rules.tables.iter().find(|(table, _)| table.rsplit('.').next() == Some(name)) {
-        None if hidden::named(name, context) => true,
+        None if rules.names_physical(name) || hidden::named(name, context) => true,
         Some((_, rule)) => {
             !matches!(rule.distribution, crate::rules::Distribution::Single { shard } if shard == rules.home)
         }
@@ -214,7 +214,10 @@ fn in_transaction(ddl: &Ddl) -> bool {
 fn code(text: &str, context: &Context<'_>) -> Result<Plan, Refusal> {
     let known = |word: &str| {
         let named = |table: &String| table.rsplit('.').next() == Some(word);
-        !word.is_empty() && (context.rules.tables.keys().any(named) || hidden::named(word, context))
+        !word.is_empty()
+            && (context.rules.tables.keys().any(named)
+                || context.rules.names_physical(word)
+                || hidden::named(word, context))
     };
     let word = |byte: char| !(byte.is_alphanumeric() || byte == '_');
     let lower = text.to_lowercase();

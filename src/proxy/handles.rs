@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Ids, Live, Logins, PoolBoard,
-    Readiness, Requests, Rules, SchemaChanges, StrangerBounds, Strangers,
+    Readiness, Requests, RouteBoard, Rules, SchemaChanges, StrangerBounds, Strangers,
 };
 use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Config;
@@ -52,6 +52,8 @@ pub struct Proxy {
     pub schema_changes: SchemaChanges,
     /// Server connections, as the workers published them.
     pub pools: PoolBoard,
+    /// Which way statements took.
+    pub routes: Arc<RouteBoard>,
     /// Which shards answer.
     pub health: HealthBoard,
     /// What keeps the proxy from being ready.

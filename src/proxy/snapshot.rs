@@ -31,6 +31,16 @@ pub struct ReloadError {
     pub findings: Vec<String>,
 }
 
+/// Returns the catalog with the split tables of these rules.
+fn adopted(catalog: &Arc<Catalog>, rules: &RuleSet) -> Arc<Catalog> {
+    if rules.physical.is_empty() {
+        return Arc::clone(catalog);
+    }
+    let mut catalog = Catalog::clone(catalog);
+    catalog.adopt(rules);
+    Arc::new(catalog)
+}
+
 /// The swap itself.
 #[derive(Debug)]
 pub struct Rules {
@@ -60,7 +70,7 @@ impl Rules {
         let rules = Arc::new(rules);
         self.current.rcu(|current| Snapshot {
             rules: Arc::clone(&rules),
-            catalog: Arc::clone(&current.catalog),
+            catalog: adopted(&current.catalog, &rules),
             generation: current.generation + 1,
             loaded_ms,
             source: source.clone(),

@@ -60,5 +60,9 @@ fn table(rules: &RuleSet, name: &str, rule: &TableRule) -> String {
         Distribution::Reference { home, multi_shard } => format!("reference {} {multi_shard:?}", home.0),
         Distribution::Single { shard } => format!("single {}", shard.0),
     };
-    format!("table {name:?} {distribution} id {:?}", rule.id)
+    let line = format!("table {name:?} {distribution} id {:?}", rule.id);
+    match &rule.split {
+        None => line,
+        Some(split) => format!("{line} split {split:?}"),
+    }
 }

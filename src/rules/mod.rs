@@ -17,6 +17,7 @@ mod ruleset;
 mod schema;
 mod settings;
 mod shapes;
+mod split;
 mod tables;
 mod topology;
 
@@ -34,4 +35,5 @@ pub use ruleset::{
 };
 pub use schema::json_schema;
 pub use shapes::BUCKETS_MAX;
+pub use split::{SPLIT_MAX, Split, SplitAlgorithm};
 pub use topology::Topology;

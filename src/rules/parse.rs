@@ -132,10 +132,11 @@ impl Documents {
         self.singles.iter().for_each(|document| tables.add_single(document, findings));
         let documents = self.groups.iter().chain(&self.references).chain(&self.singles);
         let tests = documents.flat_map(|document| golden::read(document, declared, findings)).collect();
-        let (groups, tables) = (tables.groups, tables.rules);
+        let (groups, physical, tables) = (tables.groups, tables.physical, tables.rules);
         let Topology { database, shards, placement, home, unlisted } = topology?.clone();
         let version = String::new();
-        let mut rules = RuleSet { version, database, shards, home, placement, groups, tables, ids, unlisted, tests };
+        let mut rules =
+            RuleSet { version, database, shards, home, placement, groups, tables, physical, ids, unlisted, tests };
         rules.version = fingerprint::version(&rules);
         Some(rules)
     }

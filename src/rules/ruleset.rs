@@ -1,8 +1,9 @@
 //! The rules as the rest of the proxy sees them: always right, never changed after they were built.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::Algorithm;
+use super::{Algorithm, Split};
 use crate::types::{BucketId, KeyType, ShardId, ShardSet};
 
 /// One immutable snapshot of the sharding truth.
@@ -22,6 +23,8 @@ pub struct RuleSet {
     pub groups: Vec<TableGroup>,
     /// Every table that a rule names, by lower-case name (schema `public` unless the name is qualified).
     pub tables: HashMap<String, TableRule>,
+    /// The logical table of each physical one of a split table, both named as in `tables`.
+    pub physical: HashMap<String, String>,
     /// Id tags and layouts.
     pub ids: IdRules,
     /// What becomes of tables that no rule names.
@@ -78,6 +81,8 @@ pub struct TableRule {
     pub distribution: Distribution,
     /// The generated id column, if any.
     pub id: Option<IdRule>,
+    /// The physical tables that it is made of in each shard's database; `None` for one of the table's own name.
+    pub split: Option<Arc<Split>>,
 }
 
 /// Where a table's rows live.

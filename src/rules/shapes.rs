@@ -1,6 +1,7 @@
 //! What each kind of rule file looks like: the keys, checked by [`crate::yaml::check`] and published as JSON Schema.
 
 use super::formats::{ADDRESS, BUCKETS, DAY, EPOCH, ERROR_WORD, UTC_OFFSET};
+use super::split::SPLIT_MAX;
 use crate::types::ShardSet;
 use crate::yaml::{Field, Record, Shape};
 
@@ -184,24 +185,12 @@ const INTERVAL: Record = Record {
     ],
 };
 
+const KEY_TYPES: Shape =
+    choice(&["smallint", "int", "integer", "bigint", "text", "varchar", "uuid", "date", "timestamp", "timestamptz"]);
+
 const KEY: Record = Record {
     what: "a key",
-    fields: &[Field::required(
-        "type",
-        choice(&[
-            "smallint",
-            "int",
-            "integer",
-            "bigint",
-            "text",
-            "varchar",
-            "uuid",
-            "date",
-            "timestamp",
-            "timestamptz",
-        ]),
-        "The type of the key column in every table of the group.",
-    )],
+    fields: &[Field::required("type", KEY_TYPES, "The type of the key column in every table of the group.")],
 };
 
 const TABLE: Record = Record {
@@ -209,7 +198,26 @@ const TABLE: Record = Record {
     fields: &[
         Field::required("key", Shape::Name, "The sharding key column."),
         Field::optional("id", Shape::Record(&ID), "The column that the proxy generates."),
-        Field::later("split", "Several physical tables inside one database."),
+        Field::optional("split", Shape::Record(&SPLIT), "Several physical tables inside each shard's database."),
+    ],
+};
+
+const SPLIT: Record = Record {
+    what: "a split",
+    fields: &[
+        Field::optional("by", Shape::Name, "The column that says which physical table; the sharding key by default."),
+        Field::optional("type", KEY_TYPES, "The type of that column; the sharding key's by default."),
+        Field::required("into", Shape::Integer { min: 2, max: SPLIT_MAX }, "How many physical tables; fixed for life."),
+        Field::required(
+            "pattern",
+            Shape::Name,
+            "Their names, the number in place of zeros in braces: items_{00} is items_00, items_01 and so on.",
+        ),
+        Field::optional(
+            "algorithm",
+            choice(&["hash", "mod"]),
+            "How a value finds its table: PostgreSQL's partition hash (the default), or the value modulo the tables.",
+        ),
     ],
 };
 

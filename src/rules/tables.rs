@@ -1,10 +1,12 @@
 //! TableGroup, ReferenceTables and SingleTables: which table lives where, each named once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::algorithm::{Algorithm, algorithm};
 use super::id_column::Around;
 use super::settings::{Owner, missing_key, multi_shard};
+use super::split::{self, Split};
 use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, id_column, names};
 use crate::types::{KeyType, ShardId};
 use crate::yaml::{Entry, Findings, Node, Place};
@@ -18,6 +20,8 @@ pub struct Tables<'a> {
     pub groups: Vec<TableGroup>,
     /// Rules by folded name.
     pub rules: HashMap<String, TableRule>,
+    /// The logical table of each physical one, by folded names.
+    pub physical: HashMap<String, String>,
     /// `None` when the topology could not be read: then shards are not looked up.
     topology: Option<&'a Topology>,
     ids: &'a IdRules,
@@ -31,6 +35,7 @@ impl<'a> Tables<'a> {
         Self {
             groups: Vec::new(),
             rules: HashMap::new(),
+            physical: HashMap::new(),
             topology,
             ids,
             places: HashMap::new(),
@@ -55,7 +60,7 @@ impl<'a> Tables<'a> {
             findings.report(&node.place, format!("the group {name:?} has no tables"));
         }
         for entry in tables.map(Node::entries).unwrap_or_default() {
-            self.add_sharded(entry, group, &algorithm, findings);
+            self.add_sharded(entry, group, (key_type, &algorithm), findings);
         }
         self.groups.push(TableGroup {
             name: name.to_owned(),
@@ -79,7 +84,13 @@ impl<'a> Tables<'a> {
         self.add_list(document, Distribution::Single { shard }, findings);
     }
 
-    fn add_sharded(&mut self, entry: &Entry, group: GroupId, algorithm: &Algorithm, findings: &mut Findings) {
+    fn add_sharded(
+        &mut self,
+        entry: &Entry,
+        group: GroupId,
+        (key_type, algorithm): (KeyType, &Algorithm),
+        findings: &mut Findings,
+    ) {
         let key = entry.node.get("key").and_then(|node| match names::column(node.name()?) {
             Ok(name) => Some(name),
             Err(message) => {
@@ -90,9 +101,19 @@ impl<'a> Tables<'a> {
         let buckets = self.topology.map(|topology| topology.placement.buckets());
         let around = Around { key: key.as_deref().unwrap_or_default(), algorithm, buckets };
         let id = entry.node.get("id").and_then(|node| id_column::read(node, self.ids, around, findings));
+        let owner = split::Owner {
+            key: key.as_deref().unwrap_or_default(),
+            key_type,
+            hashed: *algorithm == Algorithm::Hash,
+            buckets: self.topology.map_or(1, |topology| topology.placement.buckets()),
+        };
+        let split = entry.node.get("split").and_then(|node| Split::read(node, &owner, findings)).map(Arc::new);
         let distribution = Distribution::Sharded { group, key: key.unwrap_or_default() };
-        if let Some(name) = entry.name() {
-            self.add(name, &entry.place, distribution, id, findings);
+        let Some(name) = entry.name() else { return };
+        let rule = TableRule { name: name.to_owned(), distribution, id, split };
+        let Some(folded) = self.add(rule, &entry.place, findings) else { return };
+        if let Some(pattern) = entry.node.get("split").and_then(|node| node.get("pattern")) {
+            self.claim_physical(&folded, &pattern.place, findings);
         }
     }
 
@@ -103,28 +124,47 @@ impl<'a> Tables<'a> {
         }
         for item in tables.items() {
             if let Some(name) = item.name() {
-                self.add(name, &item.place, distribution.clone(), None, findings);
+                let distribution = distribution.clone();
+                let rule = TableRule { name: name.to_owned(), distribution, id: None, split: None };
+                self.add(rule, &item.place, findings);
             }
         }
     }
 
-    fn add(
-        &mut self,
-        written: &str,
-        place: &Place,
-        distribution: Distribution,
-        id: Option<super::IdRule>,
-        findings: &mut Findings,
-    ) {
+    /// Adds a rule; returns its folded name unless something was found against it.
+    fn add(&mut self, rule: TableRule, place: &Place, findings: &mut Findings) -> Option<String> {
+        let written = &rule.name;
         let folded = match names::table(written) {
             Ok(folded) => folded,
-            Err(message) => return findings.report(place, message),
+            Err(message) => {
+                findings.report(place, message);
+                return None;
+            }
         };
         if let Some(Place { file, line, .. }) = self.places.get(&folded) {
-            return findings.report(place, format!("table {written:?} has two rules, the first is at {file}:{line}"));
+            let message = match self.physical.get(&folded) {
+                Some(other) => format!("table {written:?} is a physical table of {other:?}, split at {file}:{line}"),
+                None => format!("table {written:?} has two rules, the first is at {file}:{line}"),
+            };
+            findings.report(place, message);
+            return None;
         }
         self.places.insert(folded.clone(), place.clone());
-        self.rules.insert(folded, TableRule { name: written.to_owned(), distribution, id });
+        self.rules.insert(folded.clone(), rule);
+        Some(folded)
+    }
+
+    /// Takes the names of a table's physical tables; none may be another table's.
+    fn claim_physical(&mut self, logical: &str, place: &Place, findings: &mut Findings) {
+        let keys = self.rules.get(logical).map(|rule| rule.physical_keys(logical)).unwrap_or_default();
+        for key in keys {
+            if let Some(Place { file, line, .. }) = self.places.get(&key) {
+                let message = format!("the physical table {key:?} of {logical:?} is named at {file}:{line} already");
+                return findings.report(place, message);
+            }
+            self.places.insert(key.clone(), place.clone());
+            self.physical.insert(key, logical.to_owned());
+        }
     }
 
     fn claim_group(&mut self, name: &str, place: &Place, findings: &mut Findings) {
@@ -145,15 +185,6 @@ impl<'a> Tables<'a> {
 
 /// Reads `key.type`; a type that its shape lacks was reported and stands as bigint.
 fn key_type(document: &Node) -> KeyType {
-    match document.get("key").and_then(|key| key.get("type")).and_then(Node::text) {
-        Some("smallint") => KeyType::SmallInt,
-        Some("int" | "integer") => KeyType::Int,
-        Some("text") => KeyType::Text,
-        Some("varchar") => KeyType::Varchar,
-        Some("uuid") => KeyType::Uuid,
-        Some("date") => KeyType::Date,
-        Some("timestamp") => KeyType::Timestamp,
-        Some("timestamptz") => KeyType::TimestampTz,
-        Some(_) | None => KeyType::BigInt,
-    }
+    let named = document.get("key").and_then(|key| key.get("type")).and_then(Node::text);
+    named.and_then(KeyType::named).unwrap_or(KeyType::BigInt)
 }

@@ -48,6 +48,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         strangers: Strangers::default(),
         schema_changes: SchemaChanges::default(),
         pools: PoolBoard::default(),
+        routes: Arc::default(),
         health: HealthBoard::default(),
         readiness: Readiness::default(),
         drain: Drain::default(),

@@ -60,7 +60,8 @@ pub async fn load(home: &mut ShardLink) -> Result<Catalog, String> {
     Catalog::from_rows(pairs).map_err(|error| error.to_string())
 }
 
-async fn put_in_force(proxy: &Proxy, catalog: Catalog, ticket: u64) {
+async fn put_in_force(proxy: &Proxy, mut catalog: Catalog, ticket: u64) {
+    catalog.adopt(&proxy.rules.load().rules);
     if *proxy.rules.load().catalog == catalog {
         debug!("the catalog is unchanged");
     } else {

@@ -30,6 +30,7 @@ impl Conversations {
         let pools = Pools::over(Arc::clone(&proxy.allowance), proxy.servers.clone(), policy);
         let limits = &proxy.config.limits;
         let plans = Plans::new(limits.plan_cache, limits.plan_cache_text, Arc::clone(&proxy.metrics));
+        let plans = plans.counting(Arc::clone(&proxy.routes));
         let limits = Limits {
             gate_wait: GATE_WAIT.max(limits.wait_timeout),
             cross_shard_lock_timeout: limits.cross_shard_lock_timeout,

@@ -38,8 +38,8 @@ impl Session {
             Control::Show(name) => self.show(call, name).await,
             Control::Discard(what) => self.discard(call, *what).await,
             Control::Deallocate(name) => self.deallocate(name.as_deref()),
-            Control::Explain { route, json, analyze, inner } => {
-                self.explain(call, *route, *json, *analyze, inner.clone()).await
+            Control::Explain { route, format, analyze, inner } => {
+                Box::pin(self.explain(call, *route, *format, *analyze, inner.clone())).await
             }
             Control::Declare { name, hold, inner } => Box::pin(self.declare(call, name, *hold, inner.clone())).await,
             Control::Fetch { name } | Control::Move { name } => self.on_cursor(call, Some(name)).await,

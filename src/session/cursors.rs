@@ -45,9 +45,16 @@ impl Session {
                 ));
             }
         };
-        if direct.statement != Statement::Original {
-            return Err(not_yet("cursors over a rewritten statement", "Read it without a cursor."));
-        }
+        let rewritten = match &direct.statement {
+            Statement::Original => None,
+            Statement::Rewritten { sql, parameters } if parameters.is_empty() => {
+                Some(Call { text: format!("{}{sql}", &call.text[..inner.start]).into(), ..call.clone() })
+            }
+            Statement::Rewritten { .. } => {
+                return Err(not_yet("cursors over a rewritten statement with parameters", "Read it without a cursor."));
+            }
+        };
+        let call = rewritten.as_ref().unwrap_or(call);
         if hold {
             self.link.keep_servers(Pinned::HeldCursor, [direct.shard].into_iter().collect());
         }

@@ -247,6 +247,7 @@ async fn open_session(
         pin: Pinned::No,
         keeping: Keeping::default(),
         settings_before: None,
+        rows: 0,
         touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
@@ -386,6 +387,7 @@ impl Snapshot {
         let mut rules = (*self.rules).clone();
         rules.database = database.to_owned();
         rules.tables.clear();
+        rules.physical.clear();
         rules.unlisted = crate::rules::UnlistedTables::Home;
         let home = rules.shards[rules.home.index()].clone();
         rules.shards = vec![home];

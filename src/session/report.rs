@@ -10,7 +10,7 @@ use crate::wire::backend::ErrorFields;
 /// Tells the client what happened; the transaction, if any, is failed from here on.
 pub fn report(link: &mut Link, failure: &Failure) {
     link.transaction.fail();
-    let position = link.client.position;
+    let position = link.client.position.clone();
     count(link, failure);
     let out = link.client.output();
     match failure {

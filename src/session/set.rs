@@ -1,8 +1,8 @@
 //! SET and RESET: validated by a real server, remembered for the next ones.
 
-use crate::execute::{Call, Failure, check_setting};
+use crate::execute::{Call, Failure, Steer, check_setting};
 use crate::sql::{SetScope, Setting};
-use crate::types::{Refusal, SqlState, WriteMode};
+use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
 
 use super::control::not_yet;
@@ -63,10 +63,8 @@ impl Session {
     }
 
     pub(super) async fn reset(&mut self, call: &Call, name: Option<&str>) -> Result<(), Failure> {
-        if name.is_some_and(|name| name.starts_with(OWN_PREFIX)) {
-            self.link.read_your_writes = true;
-            backend::write_command_complete(self.link.client.output(), "RESET");
-            return Ok(());
+        if let Some(own) = name.and_then(|name| name.strip_prefix(OWN_PREFIX)) {
+            return self.reset_own(own);
         }
         self.remember_settings();
         self.on_every_member_or_home(call).await?;
@@ -132,34 +130,73 @@ impl Session {
         {
             self.link.settings = before;
         }
+        self.link.settings.steering.end_transaction();
         self.extended.forget_portals();
     }
 
     fn set_own(&mut self, name: &str, setting: &Setting) -> Result<(), Failure> {
-        let value = crate::execute::plain_value(setting.value_text.trim()).to_ascii_lowercase();
-        match (name, value.as_str()) {
-            ("read_your_writes", "on" | "true" | "1" | "default") => self.link.read_your_writes = true,
-            ("read_your_writes", "off" | "false" | "0") => self.link.read_your_writes = false,
-            ("multi_shard", "two_phase") if setting.scope == SetScope::Local && self.link.transaction.is_open() => {
-                self.link.transaction.mode = Some(WriteMode::TwoPhase);
-            }
-            ("multi_shard", "two_phase") => {
-                return Err(not_yet("shardloom.multi_shard for a whole session", "Use SET LOCAL in the transaction."));
-            }
-            ("shard" | "sharding_key" | "commit_wait", _) => {
-                let hint = "Say it in a leading comment: /* shardloom: shard=s1 */ for the shard.";
-                return Err(not_yet(&format!("SET {OWN_PREFIX}{name}"), hint));
-            }
-            ("read_your_writes" | "multi_shard", other) => {
-                let message = format!("invalid value for parameter \"{OWN_PREFIX}{name}\": \"{other}\"");
-                return Err(Refusal::new(SqlState::INVALID_PARAMETER_VALUE, message).into());
-            }
-            _ => {
-                let message = format!("unrecognized configuration parameter \"{OWN_PREFIX}{name}\"");
-                return Err(Refusal::new(SqlState::UNDEFINED_OBJECT, message).into());
-            }
+        let value = crate::execute::plain_value(setting.value_text.trim());
+        let lower = value.to_ascii_lowercase();
+        let local = setting.scope == SetScope::Local;
+        match (name, lower.as_str(), Steer::named(name)) {
+            ("read_your_writes", "on" | "true" | "1" | "default", _) => self.link.read_your_writes = true,
+            ("read_your_writes", "off" | "false" | "0", _) => self.link.read_your_writes = false,
+            (_, _, Some(what)) => self.steer(what, &value, setting, local)?,
+            ("read_your_writes", ..) => return Err(invalid_own(name, &value).into()),
+            ("commit_wait", ..) => return Err(not_yet("SET shardloom.commit_wait", "Every COMMIT waits.")),
+            _ => return Err(unknown_own(name).into()),
         }
         backend::write_command_complete(self.link.client.output(), "SET");
         Ok(())
     }
+
+    /// Sets where statements go, or how writes over several shards commit.
+    fn steer(&mut self, what: Steer, value: &str, setting: &Setting, local: bool) -> Result<(), Failure> {
+        let is_default = setting.value_text.trim().eq_ignore_ascii_case("default") || value.is_empty();
+        let value = match what {
+            Steer::Shard | Steer::ShardingKey if is_default => None,
+            Steer::Shard if self.link.snapshot.rules.shard_by_name(value).is_none() => {
+                return Err(invalid_own("shard", value)
+                    .with_hint("SHOW SHARDS on the console lists their names.")
+                    .into());
+            }
+            Steer::Shard | Steer::ShardingKey => Some(value.to_owned()),
+            Steer::MultiShard => match value.to_ascii_lowercase().as_str() {
+                "two_phase" => Some("two_phase".to_owned()),
+                "auto" | "default" | "" => None,
+                _ => return Err(invalid_own("multi_shard", value).into()),
+            },
+        };
+        if local && (!self.link.transaction.is_open() || self.is_pipelined()) {
+            self.warn(SqlState::NO_ACTIVE_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+            return Ok(());
+        }
+        // Taken back for the transaction alone, what the session says is hidden.
+        let value = if local { value.or_else(|| Some(String::new())) } else { value };
+        self.remember_settings();
+        Ok(self.link.settings.steering.set(what, value.as_deref(), local)?)
+    }
+
+    fn reset_own(&mut self, name: &str) -> Result<(), Failure> {
+        match Steer::named(name) {
+            Some(what) => {
+                self.remember_settings();
+                self.link.settings.steering.set(what, None, false)?;
+            }
+            None if name == "read_your_writes" => self.link.read_your_writes = true,
+            None => return Err(unknown_own(name).into()),
+        }
+        backend::write_command_complete(self.link.client.output(), "RESET");
+        Ok(())
+    }
+}
+
+fn invalid_own(name: &str, value: &str) -> Refusal {
+    let message = format!("invalid value for parameter \"{OWN_PREFIX}{name}\": \"{value}\"");
+    Refusal::new(SqlState::INVALID_PARAMETER_VALUE, message)
+}
+
+fn unknown_own(name: &str) -> Refusal {
+    let message = format!("unrecognized configuration parameter \"{OWN_PREFIX}{name}\"");
+    Refusal::new(SqlState::UNDEFINED_OBJECT, message)
 }

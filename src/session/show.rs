@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::backend::Server;
-use crate::execute::{Call, Client, Failure};
-use crate::plan::Plan;
-use crate::sql::{self, Control};
+use crate::execute::{Call, Client, Explaining, Failure, Meaning, Planned, Position, Steer};
+use crate::plan::{Direct, Plan, Redo, Statement, WriteEffect};
+use crate::sql::{self, Control, ExplainFormat};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend::{self, Field};
 use crate::wire::frontend;
@@ -29,6 +29,9 @@ impl Session {
             "read_your_writes" => if self.link.read_your_writes { "on" } else { "off" }.to_owned(),
             "rules" => self.link.snapshot.rules.version.clone(),
             "version" => env!("CARGO_PKG_VERSION").to_owned(),
+            _ if Steer::named(own).is_some() => {
+                Steer::named(own).map(|what| self.link.settings.steering.value(what).to_owned()).unwrap_or_default()
+            }
             _ => {
                 let message = format!("unrecognized configuration parameter \"{name}\"");
                 return Err(Refusal::new(SqlState::UNDEFINED_OBJECT, message).into());
@@ -54,7 +57,7 @@ impl Session {
         &mut self,
         call: &Call,
         route: bool,
-        json: bool,
+        format: ExplainFormat,
         analyze: bool,
         inner: Range<usize>,
     ) -> Result<(), Failure> {
@@ -64,30 +67,59 @@ impl Session {
             None => (call, inner),
         };
         let explained = call.text[inner.clone()].to_owned();
-        let plan = self.plan_inner(call, inner)?;
-        if route && json {
-            let view = crate::plan::route_json(&plan, &self.link.snapshot.rules, &explained);
+        let plan = self.plan_inner(call, inner.clone())?;
+        let rules = &self.link.snapshot.rules;
+        if route && format == ExplainFormat::Json {
+            let mut view = crate::plan::route_json(&plan, rules, &explained);
+            if let Some(why) = crate::plan::why_not_direct(&plan, &explained, rules) {
+                view["not_direct"] = why.into();
+            }
             self.answer_text(call, "QUERY PLAN", &[view.to_string()], "EXPLAIN");
             return Ok(());
         }
         if route {
-            let lines = crate::plan::describe(&plan, &self.link.snapshot.rules);
+            let mut lines = crate::plan::describe(&plan, rules);
+            let why = crate::plan::why_not_direct(&plan, &explained, rules);
+            lines.extend(why.map(|why| format!("  Not direct: {why}")));
             self.answer_text(call, "QUERY PLAN", &lines, "EXPLAIN");
             return Ok(());
         }
+        let explaining = Explaining {
+            head: call.text[..inner.start].to_owned(),
+            tables: crate::plan::tables_named(&explained, rules),
+            statement: Call { text: explained.into(), literals: None, ..call.clone() },
+            format,
+            analyze,
+        };
         match plan {
-            Plan::Direct(direct) if !analyze || direct.effect.is_none() => {
-                self.on_shard(call, direct.shard, false).await
-            }
-            Plan::Direct(direct) => {
-                let plan = crate::plan::Direct { statement: crate::plan::Statement::Original, ..direct };
-                self.link.direct(call, &plan).await
-            }
-            _ => Err(not_yet(
-                "EXPLAIN of a statement over several shards",
-                "Use EXPLAIN (ROUTE) for the route, or a leading comment /* shardloom: shard=s1 */ for one shard's plan.",
-            )),
+            Plan::Direct(direct) => self.explain_direct(call, &explaining, direct).await,
+            Plan::Scatter(_)
+            | Plan::Gather(_)
+            | Plan::MultiWrite(_)
+            | Plan::Copy(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => self.link.explain_over_shards(&explaining, &plan).await,
         }
+    }
+
+    /// One shard explains for itself; where it would run another text than the client's, that.
+    async fn explain_direct(&mut self, call: &Call, explaining: &Explaining, direct: Direct) -> Result<(), Failure> {
+        let statement = match &direct.statement {
+            Statement::Original => Statement::Original,
+            rewritten @ Statement::Rewritten { .. } => {
+                self.link.client.position = Position::Unknown;
+                explaining.of(rewritten)
+            }
+        };
+        let effect = direct.effect.filter(|_| explaining.analyze).map(|effect| match effect.redo {
+            // What a redo would run is the EXPLAIN, in which no time is frozen.
+            Redo::AfterFreeze => WriteEffect { redo: Redo::Never("EXPLAIN ANALYZE".to_owned()), ..effect },
+            Redo::Exact | Redo::Never(_) => effect,
+        });
+        let reads_reference = direct.reads_reference && explaining.analyze;
+        let anywhere = direct.anywhere && reads_reference;
+        let plan = Direct { shard: direct.shard, statement, effect, anywhere, reads_reference };
+        self.link.direct(call, &plan).await
     }
 
     /// Says what a session statement returns; the parameters have been said.
@@ -158,15 +190,22 @@ impl Session {
         if failed { Err(Failure::Told) } else { Ok(()) }
     }
 
-    /// Plans the statement inside EXPLAIN or DECLARE.
+    /// Plans the statement inside EXPLAIN or DECLARE; what is said of its way before the whole counts for it.
     pub(super) fn plan_inner(&mut self, call: &Call, inner: Range<usize>) -> Result<Plan, Failure> {
         let text = &call.text[inner];
         if sql::control(text).is_some() {
             return Err(not_yet("EXPLAIN of a session statement", "It has no plan."));
         }
-        let (understood, literals) = self.link.worker.plans.understand_masked(text, &self.link.snapshot)?;
-        let inner = Call { text: text.into(), literals, ..call.clone() };
-        self.link.plan(&inner, &understood)
+        let said = sql::hint_comment(&call.text).filter(|_| sql::hint_comment(text).is_none());
+        let text = match said {
+            Some(comment) => format!("{comment} {text}").into(),
+            None => self.link.steered_text(text).unwrap_or_else(|| text.into()),
+        };
+        let (understood, literals) = self.link.worker.plans.understand_masked(&text, &self.link.snapshot)?;
+        if matches!(understood.meaning, Meaning::Plan(Planned::Issuing(_))) {
+            return Err(not_yet("EXPLAIN of a call of shardloom.next_id", "It draws an id each time."));
+        }
+        self.link.plan(&Call { text, literals, ..call.clone() }, &understood)
     }
 }
 

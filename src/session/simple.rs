@@ -76,6 +76,10 @@ impl Session {
 
     /// Runs one statement of the simple protocol.
     async fn statement(&mut self, mut call: Call) -> Result<(), Failure> {
+        if let Some(text) = self.link.steered_text(&call.text) {
+            self.link.client.position = Position::Unknown;
+            call.text = text;
+        }
         let (understood, literals) = self.link.worker.plans.understand_masked(&call.text, &self.link.snapshot)?;
         call.literals = literals;
         self.understood(&call, &understood).await

@@ -124,7 +124,11 @@ impl Session {
             Some(_) => false,
         };
         self.link.client.position = Position::Unknown;
-        self.link.run(&Call { describe, ..bound }, &understood).await
+        let bound = Call { describe, ..bound };
+        match self.link.steered(&bound, &understood)? {
+            Some((call, understood)) => self.link.run(&call, &understood).await,
+            None => self.link.run(&bound, &understood).await,
+        }
     }
 
     /// What Describe says of an EXECUTE: the columns of the statement, if there is one by now.
@@ -269,10 +273,10 @@ impl Session {
     /// Where errors of a statement stand that has `head` before it in the text.
     fn behind(&self, head: &str) -> Position {
         let characters = head.chars().count();
-        match self.link.client.position {
+        match &self.link.client.position {
             Position::Same => Position::Behind(characters),
             Position::Behind(more) => Position::Behind(more + characters),
-            Position::Unknown => Position::Unknown,
+            Position::Unknown | Position::Physical(_) => Position::Unknown,
         }
     }
 }

@@ -183,29 +183,17 @@ impl Reader<'_> {
             Value::Null => SlotSource::Null,
             Value::Placeholder(name) => {
                 let number: usize = name.strip_prefix('$')?.parse().ok()?;
-                let shared = self.parameters.iter().filter(|used| **used == number).count() > 1;
+                let shared = self.shared.contains(&number);
                 SlotSource::Parameter { index: number.checked_sub(1)?, shared }
             }
             Value::Boolean(_) => return None,
             _ => {
-                let at = self.byte_of(value.span.start.line, value.span.start.column)?;
+                let at = self.places.byte(self.text, value.span.start.line, value.span.start.column)?;
                 let index = self.literals.binary_search_by_key(&(at as u32), |literal| literal.span.start).ok()?;
                 SlotSource::Literal { index, negative: false }
             }
         };
         Some(Slot { source, cast: None, any: false })
-    }
-
-    /// Returns the byte of a place that the parser crate gives in lines and characters, both from 1.
-    fn byte_of(&self, line: u64, column: u64) -> Option<usize> {
-        let start = *self.lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
-        let characters = usize::try_from(column).ok()?.checked_sub(1)?;
-        let rest = &self.text[start..];
-        let ahead = rest.get(..characters)?;
-        if ahead.is_ascii() {
-            return Some(start + characters);
-        }
-        rest.char_indices().nth(characters).map(|(at, _)| start + at)
     }
 }
 

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use super::argument;
 use super::cursor::Cursor;
+use super::explain::{self, ExplainFormat};
+use super::hint::start_with_hint;
 use super::next_ids::{self, NextIds};
 use super::set;
 
@@ -102,8 +104,8 @@ pub enum Control {
     Explain {
         /// The option `ROUTE`: the proxy answers.
         route: bool,
-        /// `FORMAT JSON`
-        json: bool,
+        /// `FORMAT`
+        format: ExplainFormat,
         /// `ANALYZE`: the statement runs.
         analyze: bool,
         /// The explained statement's bytes.
@@ -194,7 +196,7 @@ pub fn control(text: &str) -> Option<Control> {
         "unlisten" if cursor.mark("*") => Some(Control::Unlisten(None)),
         "unlisten" => cursor.name().map(|name| Control::Unlisten(Some(name))),
         "notify" => cursor.name().map(Control::Notify),
-        "explain" => explain(&mut cursor),
+        "explain" => explain::read(&mut cursor, inner),
         _ => None,
     }
 }
@@ -302,45 +304,7 @@ fn name_or_all(cursor: &mut Cursor<'_>) -> Option<Option<String>> {
 }
 
 fn inner(cursor: &Cursor<'_>) -> Option<Range<usize>> {
-    let start = cursor.peek()?.start;
+    let start = start_with_hint(cursor.text, cursor.peek()?.start);
     let body = cursor.text[start..].trim_end_matches(|end: char| end == ';' || end.is_ascii_whitespace());
     Some(start..start + body.len())
-}
-
-fn explain(cursor: &mut Cursor<'_>) -> Option<Control> {
-    let (mut route, mut json, mut analyze) = (false, false, false);
-    if cursor.mark("(") {
-        loop {
-            match cursor.name()?.as_str() {
-                "route" => route = switched_on(cursor),
-                "analyze" | "analyse" => analyze = switched_on(cursor),
-                "format" => {
-                    let value = cursor.next()?.text(cursor.text).trim_matches('\'').to_ascii_lowercase();
-                    json = value == "json";
-                }
-                _ => drop(switched_on(cursor)),
-            }
-            if cursor.mark(")") {
-                break;
-            }
-            if !cursor.mark(",") {
-                return None;
-            }
-        }
-    } else {
-        analyze = cursor.any_word(&["analyze", "analyse"]);
-        cursor.word("verbose");
-    }
-    Some(Control::Explain { route, json, analyze, inner: inner(cursor)? })
-}
-
-/// Reads an option's value: none means on.
-fn switched_on(cursor: &mut Cursor<'_>) -> bool {
-    let Some(token) = cursor.peek() else { return true };
-    if token.is_mark(cursor.text, ",") || token.is_mark(cursor.text, ")") {
-        return true;
-    }
-    cursor.next();
-    let value = token.text(cursor.text).trim_matches('\'').to_ascii_lowercase();
-    !matches!(value.as_str(), "off" | "false" | "0" | "no")
 }

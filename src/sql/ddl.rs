@@ -35,6 +35,21 @@ pub(super) fn read(first: &str, cursor: &mut Cursor<'_>) -> Option<Ddl> {
     Some(ddl)
 }
 
+/// Returns the name that CREATE INDEX gives, without schema: an index lives in that of its table.
+pub fn index_name(text: &str) -> Option<String> {
+    let mut cursor = Cursor::new(text);
+    if !cursor.word("create") {
+        return None;
+    }
+    cursor.word("unique");
+    if !cursor.word("index") {
+        return None;
+    }
+    cursor.word("concurrently");
+    cursor.words(&["if", "not", "exists"]);
+    if cursor.is_word("on") { None } else { cursor.name() }
+}
+
 /// Reads the words that say the sort of object.
 fn object(cursor: &mut Cursor<'_>) -> DdlObject {
     const SORTS: [(&[&str], DdlObject); 33] = [

@@ -55,7 +55,7 @@ pub struct Skeleton {
 const NO_SQL: char = '\0';
 
 impl LiteralKind {
-    fn of(kind: TokenKind) -> Option<Self> {
+    pub(super) fn of(kind: TokenKind) -> Option<Self> {
         match kind {
             TokenKind::Text => Some(Self::Text),
             TokenKind::EscapeText => Some(Self::Escape),

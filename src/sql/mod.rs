@@ -13,7 +13,9 @@ mod cursor;
 mod database_name;
 mod ddl;
 mod decode;
+mod explain;
 mod facts;
+mod fingerprint;
 mod from;
 mod hint;
 pub mod insert;
@@ -21,6 +23,7 @@ mod mask;
 mod name;
 pub mod next_id;
 mod next_ids;
+mod place;
 mod prepared_name;
 mod read;
 mod scan;
@@ -40,11 +43,14 @@ pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
 pub use database_name::{deserted_database, redefined_defaults};
+pub use ddl::index_name;
+pub use explain::{ExplainFormat, explain_as_json};
 pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
     SlotSource, StatementKind,
 };
-pub use hint::{Hint, hints};
+pub use fingerprint::fingerprint;
+pub use hint::{Hint, hint_comment, hint_of, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};
 pub use next_ids::{IdArgument, NextIds};

@@ -15,23 +15,35 @@ use super::name::TableName;
 use super::scan::{Scanner, TokenKind};
 use super::scope::Reader;
 
-/// The parser's recursion limit: deeper texts are refused.
-const RECURSION_LIMIT: usize = 50;
+/// How deep a text may nest to be read on the stack at hand: the parser's recursion limit there.
+const NESTING_AT_HAND: usize = 50;
+
+/// How deep a text may nest to be read at all.
+const NESTING_MAX: usize = 400;
 
 /// What must be left of the stack where the parser goes deeper, in bytes; else it goes on in a stack of its own. It
 /// asks once in several frames, and those of parenthesized tables need more than the 128 KiB that it would keep
 /// free (unoptimized build).
 const STACK_LEFT: usize = 512 * 1024;
 
-/// The most operators (AND, OR, UNION, `+` …) in one text: a chain of them is a tree as deep as it is long, which is
-/// walked and freed by recursion. Measured with an unoptimized build on a stack of 2 MiB, with room to spare.
-const OPERATORS_MAX: usize = 400;
+/// The most operators (AND, OR, UNION, `+` …) that a text may have to be read on the stack at hand: a chain of them is a
+/// tree as deep as it is long, which is walked and freed by recursion. Measured with an unoptimized build on a stack of
+/// 2 MiB, with room to spare.
+const OPERATORS_AT_HAND: usize = 400;
+
+/// The most operators of a text that is read at all. PostgreSQL's own bound for chains of operators is of that size.
+const OPERATORS_MAX: usize = 10_000;
+
+/// The stack of a text with more operators than [`OPERATORS_AT_HAND`], in bytes: what 2 MiB hold, that many times.
+const DEEP_STACK: usize = (OPERATORS_MAX / OPERATORS_AT_HAND) * 2 * 1024 * 1024;
 
 /// Why a text has no facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreadable {
     /// The parser crate does not read it; PostgreSQL may.
     Syntax(String),
+    /// It has a chain of operators, or nests, beyond what is read.
+    TooDeep,
     /// It is read, but no statement that has facts.
     Statement,
 }
@@ -41,7 +53,16 @@ pub enum Unreadable {
 /// # Errors
 /// [`Unreadable`] where not all relations and conditions could be told for sure.
 pub fn read(text: &str) -> Result<Facts, Unreadable> {
-    let statement = parse(text)?;
+    match (operators(text), nesting(text)) {
+        (..=OPERATORS_AT_HAND, ..NESTING_AT_HAND) => read_here(text, NESTING_AT_HAND),
+        // The tree is made, walked and freed there.
+        (..=OPERATORS_MAX, ..=NESTING_MAX) => stacker::grow(DEEP_STACK, || read_here(text, 2 * NESTING_MAX)),
+        _ => Err(Unreadable::TooDeep),
+    }
+}
+
+fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
+    let statement = parse(text, nesting)?;
     let mut reader = Reader::new(text);
     match &statement {
         Statement::Query(query) => {
@@ -86,35 +107,56 @@ pub fn read(text: &str) -> Result<Facts, Unreadable> {
     Ok(reader.facts)
 }
 
-/// Tells whether the text cannot make a tree deeper than the stack allows: words that chain are counted all together,
-/// operators up to the next comma, AND or OR, where a chain of them ends.
+/// Tells whether the text cannot make a tree deeper than the stack at hand allows.
 pub(super) fn is_shallow(text: &str) -> bool {
+    operators(text) <= OPERATORS_AT_HAND
+}
+
+/// Returns how deep parentheses, brackets and CASE nest.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0usize);
+    for token in Scanner::new(text) {
+        match token.text(text) {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth = depth.saturating_sub(1),
+            _ if token.is_word(text, "case") => depth += 1,
+            _ if token.is_word(text, "end") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// Returns how long a chain of operators the text may have, which is how deep a tree it may be: words that chain are
+/// counted all together, operators up to the next comma, AND or OR, where a chain of them ends.
+fn operators(text: &str) -> usize {
     const CHAINS: [&str; 10] = ["and", "or", "not", "union", "intersect", "except", "join", "is", "like", "collate"];
-    let (mut words, mut operators) = (0usize, 0usize);
+    let (mut words, mut operators, mut longest) = (0usize, 0usize, 0usize);
     for token in Scanner::new(text) {
         let word = CHAINS.iter().any(|word| token.is_word(text, word));
         let chains = matches!(token.kind, TokenKind::Operator | TokenKind::Cast) || token.is_mark(text, "[");
         words += usize::from(word);
         operators = if word || token.is_mark(text, ",") { 0 } else { operators + usize::from(chains) };
-        if words > OPERATORS_MAX || operators > OPERATORS_MAX {
-            return false;
-        }
+        longest = longest.max(operators);
     }
-    true
+    words.max(longest)
 }
 
 /// Returns a parser for PostgreSQL's SQL that keeps within the stack.
 pub(super) fn parser() -> Parser<'static> {
-    recursive::set_minimum_stack_size(STACK_LEFT);
-    let options = ParserOptions::new().with_unescape(false);
-    Parser::new(&PostgreSqlDialect {}).with_recursion_limit(RECURSION_LIMIT).with_options(options)
+    parser_to(NESTING_AT_HAND)
 }
 
-fn parse(text: &str) -> Result<Statement, Unreadable> {
-    if !is_shallow(text) {
-        return Err(Unreadable::Syntax(format!("more than {OPERATORS_MAX} operators")));
-    }
-    match parser().try_with_sql(text).and_then(|mut parser| parser.parse_statements()) {
+/// Returns one that goes this deep.
+fn parser_to(nesting: usize) -> Parser<'static> {
+    recursive::set_minimum_stack_size(STACK_LEFT);
+    let options = ParserOptions::new().with_unescape(false);
+    Parser::new(&PostgreSqlDialect {}).with_recursion_limit(nesting).with_options(options)
+}
+
+fn parse(text: &str, nesting: usize) -> Result<Statement, Unreadable> {
+    match parser_to(nesting).try_with_sql(text).and_then(|mut parser| parser.parse_statements()) {
         Ok(mut statements) if statements.len() == 1 => statements.pop().ok_or(Unreadable::Statement),
         Ok(_) => Err(Unreadable::Statement),
         Err(error) => Err(Unreadable::Syntax(error.to_string())),

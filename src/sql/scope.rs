@@ -1,5 +1,6 @@
 //! The walk over query blocks: relations, joins, subqueries and what each condition restricts.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
@@ -10,6 +11,7 @@ use sqlparser::ast::{
 use super::facts::{Column, Facts, Relation, RelationIndex, StatementKind};
 use super::mask::{Literal, literals};
 use super::name::TableName;
+use super::place::Places;
 use super::read::{count_factors, fold, function_name, table_name};
 use super::scan::{Scanner, TokenKind};
 
@@ -38,8 +40,9 @@ pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) facts: Facts,
     pub(super) literals: Vec<Literal>,
-    pub(super) lines: Vec<usize>,
-    pub(super) parameters: Vec<usize>,
+    pub(super) places: Places,
+    /// The numbers of parameters that stand in the text more than once.
+    pub(super) shared: HashSet<usize>,
     /// Parent of each scope.
     parents: Vec<Option<usize>>,
     pub(super) named: Vec<Named>,
@@ -63,18 +66,12 @@ impl<'a> Reader<'a> {
             returning: false,
             nested_write: false,
         };
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        let lines = std::iter::once(0).chain(starts).collect();
-        let parameters = Scanner::new(text)
-            .filter(|token| token.kind == TokenKind::Parameter)
-            .filter_map(|token| token.text(text)[1..].parse().ok())
-            .collect();
         Self {
             text,
             facts,
             literals: literals(text),
-            lines,
-            parameters,
+            places: Places::of(text),
+            shared: shared(text),
             parents: vec![None],
             named: Vec::new(),
             factors: 0,
@@ -399,4 +396,14 @@ fn has_window(select: &Select) -> bool {
     let mut windows = Windows(false);
     let _ = select.projection.visit(&mut windows);
     windows.0
+}
+
+/// Returns the numbers of the parameters that a text has more than once.
+fn shared(text: &str) -> HashSet<usize> {
+    let mut seen = HashSet::new();
+    Scanner::new(text)
+        .filter(|token| token.kind == TokenKind::Parameter)
+        .filter_map(|token| token.text(text)[1..].parse().ok())
+        .filter(|number| !seen.insert(*number))
+        .collect()
 }

@@ -67,8 +67,8 @@ fn settings_have_postgresql_names() {
 #[test]
 fn statements_inside_statements_have_their_bytes() {
     let text = "explain (route, format json) select 1;";
-    let Some(Control::Explain { route, json, analyze, inner }) = control(text) else { panic!("{text}") };
-    assert_eq!((route, json, analyze, &text[inner]), (true, true, false, "select 1"));
+    let Some(Control::Explain { route, format, analyze, inner }) = control(text) else { panic!("{text}") };
+    assert_eq!((route, format, analyze, &text[inner]), (true, ExplainFormat::Json, false, "select 1"));
     let text = "explain analyze verbose select 1";
     let Some(Control::Explain { route, analyze, inner, .. }) = control(text) else { panic!("{text}") };
     assert_eq!((route, analyze, &text[inner]), (false, true, "select 1"));

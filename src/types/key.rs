@@ -36,6 +36,22 @@ impl KeyType {
         matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
     }
 
+    /// Returns the type that rule files call so.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "smallint" => Self::SmallInt,
+            "int" | "integer" => Self::Int,
+            "bigint" => Self::BigInt,
+            "text" => Self::Text,
+            "varchar" => Self::Varchar,
+            "uuid" => Self::Uuid,
+            "date" => Self::Date,
+            "timestamp" => Self::Timestamp,
+            "timestamptz" => Self::TimestampTz,
+            _ => return None,
+        })
+    }
+
     /// Returns PostgreSQL's name of the type.
     pub fn name(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ mod extended;
 mod generated;
 mod passes;
 mod random;
+mod split;
 
 use passes::{Pass, run};
 

@@ -29,6 +29,14 @@ pub async fn answer(proxy: &Proxy, sql: &str) -> Result<ConsoleReply, Refusal> {
         Command::KillClient(id) => verbs::kill_client(proxy, id).map(|()| "KILL_CLIENT")?,
         Command::Disable(database) => verbs::set_disabled(proxy, &database, true).map(|()| "DISABLE")?,
         Command::Enable(database) => verbs::set_disabled(proxy, &database, false).map(|()| "ENABLE")?,
+        Command::ForgetDdl(id) => {
+            views::forget_ddl(proxy, id, "FORGET DDL on the console", CONSOLE).await?;
+            "FORGET"
+        }
+        Command::ResetRoutes => {
+            proxy.routes.reset();
+            "RESET"
+        }
         Command::Shutdown(how) => {
             proxy.requests.shut_down(how);
             "SHUTDOWN"
@@ -51,6 +59,8 @@ pub fn describe(sql: &str) -> Result<Option<&'static [&'static str]>, Refusal> {
         | Command::KillClient(_)
         | Command::Disable(_)
         | Command::Enable(_)
+        | Command::ForgetDdl(_)
+        | Command::ResetRoutes
         | Command::Shutdown(_)
         | Command::Ignored(_) => Ok(None),
     }
@@ -75,6 +85,8 @@ async fn show(proxy: &Proxy, topic: Topic) -> Result<ConsoleReply, Refusal> {
         Topic::Config => table(columns, &views::config(proxy)),
         Topic::Version => table(columns, &[views::version()]),
         Topic::Stats => table(columns, &views::stats(proxy)),
+        Topic::Routes => table(columns, &views::routes(proxy)),
+        Topic::Ddl => table(columns, &views::ddl(proxy).await?),
         Topic::Help => table(columns, &help()),
     }
 }
@@ -106,6 +118,8 @@ fn columns(topic: Topic) -> &'static [&'static str] {
         Topic::DeadLetters => views::DEAD_LETTER_COLUMNS,
         Topic::Ids => views::ID_COLUMNS,
         Topic::Config | Topic::Stats => &["name", "value"],
+        Topic::Routes => views::ROUTE_COLUMNS,
+        Topic::Ddl => views::DDL_COLUMNS,
         Topic::Version => &["version", "commit", "features", "transports"],
         Topic::Help => &["command", "shows"],
     }

@@ -27,6 +27,10 @@ pub enum Command {
     Disable(String),
     /// `ENABLE database`
     Enable(String),
+    /// `FORGET DDL id`
+    ForgetDdl(i64),
+    /// `RESET ROUTES`
+    ResetRoutes,
     /// `SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]`
     Shutdown(Shutdown),
     /// What drivers send by themselves and what means nothing here: SET of their own settings, BEGIN, COMMIT, ROLLBACK;
@@ -35,7 +39,7 @@ pub enum Command {
 }
 
 /// The commands besides SHOW, as `SHOW HELP` lists them.
-pub const VERBS: [(&str, &str); 11] = [
+pub const VERBS: [(&str, &str); 13] = [
     ("RELOAD", "reads configuration and rule files again"),
     ("PAUSE [database]", "lends no server connection any more, and waits until all are back and closed"),
     ("RESUME [database]", "ends PAUSE and KILL"),
@@ -45,6 +49,8 @@ pub const VERBS: [(&str, &str); 11] = [
     ("KILL_CLIENT id", "closes one client of SHOW CLIENTS"),
     ("DISABLE database", "takes no new clients"),
     ("ENABLE database", "ends DISABLE"),
+    ("FORGET DDL id", "gives up a statement of SHOW DDL that nobody will run again"),
+    ("RESET ROUTES", "begins to count anew what SHOW ROUTES shows"),
     ("SHUTDOWN", "ends the process at once"),
     ("SHUTDOWN WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS", "ends it after the last transaction, or the last client"),
 ];
@@ -83,6 +89,10 @@ impl Command {
             }),
             ["DISABLE", _] => Ok(Self::Disable(name(words[1]))),
             ["ENABLE", _] => Ok(Self::Enable(name(words[1]))),
+            ["FORGET", "DDL", id] => id.parse().map(Self::ForgetDdl).map_err(|_| {
+                unknown(format!("\"{id}\" is no statement's number")).with_hint("SHOW DDL has it in the column id.")
+            }),
+            ["RESET", "ROUTES"] => Ok(Self::ResetRoutes),
             ["SHUTDOWN"] => Ok(Self::Shutdown(Shutdown::Now)),
             ["SHUTDOWN", "WAIT_FOR_SERVERS"] => Ok(Self::Shutdown(Shutdown::WaitForServers)),
             ["SHUTDOWN", "WAIT_FOR_CLIENTS"] => Ok(Self::Shutdown(Shutdown::WaitForClients)),
@@ -115,6 +125,8 @@ fn takes_a_name(verb: &str) -> bool {
 fn argument(verb: &str) -> &'static str {
     match verb {
         "RELOAD" => "nothing",
+        "RESET" => "ROUTES",
+        "FORGET" => "DDL and the number of a statement",
         "DISABLE" | "ENABLE" => "the name of a database",
         "KILL_CLIENT" => "the number of a client",
         "SHUTDOWN" => "nothing, WAIT_FOR_SERVERS or WAIT_FOR_CLIENTS",
@@ -198,6 +210,8 @@ mod tests {
             ("ENABLE Shop", Command::Enable("Shop".to_owned())),
             ("SHUTDOWN", Command::Shutdown(Shutdown::Now)),
             ("shutdown wait_for_servers", Command::Shutdown(Shutdown::WaitForServers)),
+            ("reset routes", Command::ResetRoutes),
+            ("FORGET DDL 42;", Command::ForgetDdl(42)),
             ("SHUTDOWN WAIT_FOR_CLIENTS", Command::Shutdown(Shutdown::WaitForClients)),
             ("SET application_name = 'x'", Command::Ignored("SET")),
             ("SET client_encoding='UTF8'", Command::Ignored("SET")),
@@ -220,6 +234,9 @@ mod tests {
             "DISABLE",
             "KILL a b",
             "KILL_CLIENT x",
+            "RESET ALL",
+            "FORGET DDL x",
+            "FORGET 1",
         ]
         .into_iter()
         .chain([long.as_str()])

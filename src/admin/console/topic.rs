@@ -35,13 +35,17 @@ pub enum Topic {
     Version,
     /// Counters of this process.
     Stats,
+    /// Which way statements took.
+    Routes,
+    /// Statements that run shard by shard.
+    Ddl,
     /// This list.
     Help,
 }
 
 impl Topic {
     /// All topics, as `SHOW HELP` lists them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Shards,
         Self::Pools,
         Self::Clients,
@@ -58,6 +62,8 @@ impl Topic {
         Self::Config,
         Self::Version,
         Self::Stats,
+        Self::Routes,
+        Self::Ddl,
         Self::Help,
     ];
 
@@ -80,6 +86,8 @@ impl Topic {
             Self::Config => "CONFIG",
             Self::Version => "VERSION",
             Self::Stats => "STATS",
+            Self::Routes => "ROUTES",
+            Self::Ddl => "DDL",
             Self::Help => "HELP",
         }
     }
@@ -103,6 +111,8 @@ impl Topic {
             Self::Config => "the settings of this process, without secrets",
             Self::Version => "the program's version",
             Self::Stats => "counters of this process",
+            Self::Routes => "statements without their constants: which way they took, how often, how long",
+            Self::Ddl => "statements that run shard by shard, and how far each shard is",
             Self::Help => "this list",
         }
     }

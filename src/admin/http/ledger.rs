@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::handlers::Handle;
 use crate::admin::views::{self, ChangeView, LedgerChange, LedgerVerb};
-use crate::outbox::{DeadLetterRow, LaneRow, LedgerDetail, LedgerRow};
+use crate::outbox::{DdlRow, DeadLetterRow, LaneRow, LedgerDetail, LedgerRow};
 use crate::proxy::Proxy;
 use crate::types::{Refusal, SqlState};
 
@@ -67,6 +67,11 @@ pub async fn skip(
 /// Lists what could not be replayed.
 pub async fn dead_letters(State(proxy): Handle) -> Json<Vec<DeadLetterRow>> {
     Json(views::dead_letters(&proxy).await)
+}
+
+/// Lists statements that run shard by shard.
+pub async fn ddl(State(proxy): Handle) -> Result<Json<Vec<DdlRow>>, ApiError> {
+    Ok(Json(views::ddl(&proxy).await?))
 }
 
 /// Lists lanes with their backlog.

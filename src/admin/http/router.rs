@@ -21,6 +21,7 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/shards", get(handlers::shards))
         .route("/pools", get(handlers::pools))
         .route("/clients", get(handlers::clients))
+        .route("/routes", get(handlers::routes))
         .route("/rules", get(handlers::rules))
         .route("/config", get(handlers::config))
         .route("/version", get(handlers::version))
@@ -32,6 +33,7 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/ledger/{txid}/retry", post(ledger::retry))
         .route("/ledger/{txid}/skip", post(ledger::skip))
         .route("/dead-letters", get(ledger::dead_letters))
+        .route("/ddl", get(ledger::ddl))
         .route("/lanes", get(ledger::lanes));
     Router::new()
         .route("/", get(handlers::index))

@@ -5,11 +5,13 @@
 mod clients;
 mod config;
 mod databases;
+mod ddl;
 mod ids;
 mod ledger;
 mod memory;
 mod pools;
 mod ready;
+mod routes;
 mod rules;
 mod servers;
 mod shards;
@@ -20,6 +22,7 @@ mod version;
 pub use clients::{CLIENT_COLUMNS, ClientView, clients};
 pub use config::{SettingView, config};
 pub use databases::{DATABASE_COLUMNS, DatabaseView, ListView, USER_COLUMNS, UserView, databases, lists, users};
+pub use ddl::{DDL_COLUMNS, ddl, forget_ddl};
 pub use ids::{ID_COLUMNS, IdTagView, ids};
 pub use ledger::{
     ChangeView, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, LedgerChange, LedgerVerb, change, dead_letters,
@@ -28,6 +31,7 @@ pub use ledger::{
 pub use memory::{MemoryView, memory};
 pub use pools::{POOL_COLUMNS, PoolView, pools};
 pub use ready::{ReadyView, ready};
+pub use routes::{ROUTE_COLUMNS, RouteView, routes};
 pub use rules::{RulesView, rules};
 pub use servers::{SERVER_COLUMNS, ServerView, servers};
 pub use shards::{ShardView, shards};

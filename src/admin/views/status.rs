@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::ddl::{ddl, unfinished};
 use super::{PoolView, ReadyView, ShardView, dead_letters, lanes, pools, ready, shards};
 use crate::outbox::LaneRow;
 use crate::proxy::Proxy;
@@ -35,6 +36,8 @@ pub struct StatusView {
     pub backlog: i64,
     /// What could not be replayed, over the homes that answer.
     pub dead_letters: usize,
+    /// Numbers of statements that ran shard by shard and are not done on every shard.
+    pub unfinished_ddl: Vec<i64>,
     /// What to do next, most urgent first; empty when all is well.
     pub next: Vec<String>,
 }
@@ -45,10 +48,13 @@ pub async fn status(proxy: &Proxy) -> StatusView {
     let readiness = ready(proxy);
     let lanes = lanes(proxy).await;
     let dead_letters = dead_letters(proxy).await.len();
+    let ddl = ddl(proxy).await.unwrap_or_default();
+    let unfinished = unfinished(&ddl);
     StatusView {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: proxy.uptime().as_secs(),
-        next: next_steps(&readiness, &lanes, dead_letters),
+        next: next_steps(&readiness, &lanes, dead_letters, &unfinished),
+        unfinished_ddl: unfinished.iter().map(|(id, _)| *id).collect(),
         ready: readiness.ready,
         reasons: readiness.reasons,
         rules_version: snapshot.rules.version.clone(),
@@ -63,7 +69,12 @@ pub async fn status(proxy: &Proxy) -> StatusView {
     }
 }
 
-fn next_steps(readiness: &ReadyView, lanes: &[LaneRow], dead_letters: usize) -> Vec<String> {
+fn next_steps(
+    readiness: &ReadyView,
+    lanes: &[LaneRow],
+    dead_letters: usize,
+    unfinished: &[(i64, Vec<&str>)],
+) -> Vec<String> {
     let mut steps = Vec::new();
     for shard in &readiness.shards_down {
         steps.push(format!("start the server of shard {shard}; its statements fail with 08001 or 08006 until then"));
@@ -73,6 +84,12 @@ fn next_steps(readiness: &ReadyView, lanes: &[LaneRow], dead_letters: usize) -> 
     }
     if dead_letters > 0 {
         steps.push(format!("look at {dead_letters} dead letters: shardloom dead-letters, then ledger retry or skip"));
+    }
+    for (id, shards) in unfinished {
+        let shards = shards.join(", ");
+        steps.push(format!(
+            "statement {id} is not done on {shards}: SHOW DDL says why; run it again, or FORGET DDL {id}"
+        ));
     }
     if let Some(error) = &readiness.last_reload_error {
         steps.push(format!("mend the rules, the last good ones are in force: {error}"));
@@ -87,11 +104,12 @@ mod tests {
     #[test]
     fn nothing_to_do_when_all_is_well_and_the_most_urgent_comes_first_otherwise() {
         let mut readiness = ReadyView { ready: true, reasons: vec![], shards_down: vec![], last_reload_error: None };
-        assert!(next_steps(&readiness, &[], 0).is_empty());
+        assert!(next_steps(&readiness, &[], 0, &[]).is_empty());
         readiness.shards_down.push("s1".to_owned());
         readiness.last_reload_error = Some("x.yaml:1:1: no".to_owned());
-        let steps = next_steps(&readiness, &[], 2);
-        assert_eq!(steps.len(), 3);
-        assert!(steps[0].contains("s1") && steps[1].contains("2 dead letters") && steps[2].contains("x.yaml:1:1"));
+        let steps = next_steps(&readiness, &[], 2, &[(7, vec!["s1", "s2"])]);
+        assert_eq!(steps.len(), 4);
+        assert!(steps[0].contains("s1") && steps[1].contains("2 dead letters") && steps[3].contains("x.yaml:1:1"));
+        assert!(steps[2].contains("statement 7 is not done on s1, s2"));
     }
 }

@@ -73,6 +73,8 @@ select 'table', json_build_object(
       left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number and k.number > 0
       where k.place <= i.indnkeyatts)), '[]')
     from pg_catalog.pg_index i where i.indrelid = r.oid and i.indisunique),
+  'indexes', (select coalesce(json_agg(x.relname order by x.relname), '[]') from pg_catalog.pg_index i
+    join pg_catalog.pg_class x on x.oid = i.indexrelid where i.indrelid = r.oid),
   'constraints', (select coalesce(json_agg(json_build_object(
       'name', c.conname,
       'type', c.contype,
@@ -133,6 +135,8 @@ struct TableRow {
     kind: String,
     columns: Vec<ColumnRow>,
     unique: Vec<Vec<String>>,
+    #[serde(default)]
+    indexes: Vec<String>,
     constraints: Vec<ConstraintRow>,
     reads: Vec<String>,
     calls: Vec<String>,
@@ -200,6 +204,7 @@ fn table(row: TableRow) -> Table {
     let mut table = Table {
         columns: row.columns.into_iter().map(column).collect(),
         unique: row.unique,
+        indexes: row.indexes,
         constraint_columns: HashMap::new(),
         exclusion: false,
         foreign_keys: Vec::new(),

@@ -1,6 +1,7 @@
 //! What the servers' catalogs say: columns, constraints, triggers, volatility of functions. Pure: upper floors run
 //! [`CATALOG_QUERY`] and hand the rows to [`Catalog::from_rows`].
 
+mod adopt;
 mod load;
 mod routine;
 mod types;

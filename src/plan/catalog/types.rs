@@ -25,6 +25,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The columns of each unique index, primary key included; an expression stands as an empty name.
     pub unique: Vec<Vec<String>>,
+    /// The names of its indexes.
+    pub indexes: Vec<String>,
     /// The columns of unique and exclusion constraints by constraint name.
     pub constraint_columns: HashMap<String, Vec<String>>,
     /// Whether there is an exclusion constraint.

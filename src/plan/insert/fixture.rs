@@ -49,7 +49,7 @@ pub(in crate::plan) fn rules() -> RuleSet {
         ("tickets", Distribution::Single { shard: ShardId(1) }, id("ticket_id", "ticket", 5)),
     ];
     let rule = |(name, distribution, id): (&str, Distribution, Option<IdRule>)| {
-        (name.to_owned(), TableRule { name: name.to_owned(), distribution, id })
+        (name.to_owned(), TableRule { name: name.to_owned(), distribution, id, split: None })
     };
     let tags = ["order", "item", "event", "account", "ticket"];
     let tags: BTreeMap<String, u16> = tags.iter().zip(1..).map(|(name, code)| ((*name).to_owned(), code)).collect();
@@ -67,6 +67,7 @@ pub(in crate::plan) fn rules() -> RuleSet {
             group("documents", KeyType::Uuid, RuleMode::Eager, OnMissingKey::Reject),
         ],
         tables: tables.into_iter().map(rule).collect(),
+        physical: HashMap::new(),
         ids: IdRules { tags, layouts: BTreeMap::new(), segments: BTreeMap::new() },
         unlisted: UnlistedTables::Home,
         tests: Vec::new(),
@@ -78,6 +79,7 @@ fn table(columns: &[&str], unique: &[&[&str]]) -> Table {
     Table {
         columns: columns.iter().map(|text| column(text)).collect(),
         unique: unique.iter().map(|columns| columns.iter().map(|&name| name.to_owned()).collect()).collect(),
+        indexes: Vec::new(),
         constraint_columns: HashMap::new(),
         exclusion: false,
         foreign_keys: Vec::new(),

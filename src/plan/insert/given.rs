@@ -69,11 +69,11 @@ impl PreparedInsert {
     }
 
     /// Writes the shard's name before the uuids that are to begin with it.
-    pub(super) fn prefix(&self, rules: &RuleSet, shards: &[(ShardId, Vec<u32>)], made: &mut [IdValue]) {
+    pub(super) fn prefix(&self, rules: &RuleSet, shards: &[((ShardId, usize), Vec<u32>)], made: &mut [IdValue]) {
         for (slot, id) in self.layout.slots.iter().zip(made) {
             let IdSource::Uuid { prefixed: true } = slot.source else { continue };
             let holds = |rows: &Vec<u32>| rows.is_empty() || rows.binary_search(&(slot.row as u32)).is_ok();
-            if let Some((shard, _)) = shards.iter().find(|(_, rows)| holds(rows)) {
+            if let Some(((shard, _), _)) = shards.iter().find(|(_, rows)| holds(rows)) {
                 *id = std::mem::replace(id, IdValue::Bigint(0)).prefixed(&rules.shard(*shard).name);
             }
         }

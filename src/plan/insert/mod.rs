@@ -16,6 +16,7 @@ mod refuse;
 mod render;
 mod select;
 mod slots;
+mod split;
 #[cfg(test)]
 mod tests;
 

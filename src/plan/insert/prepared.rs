@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use crate::plan::binary_fits;
 use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::Values;
+use crate::plan::split;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
-use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
+use crate::rules::{Distribution, IdSource, RuleMode, RuleSet, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{Refusal, ShardId, SqlState, type_modifier};
@@ -20,6 +21,7 @@ use super::placing::Placing;
 use super::refuse;
 use super::render::{IdForm, Rendering};
 use super::slots::{Layout, layout};
+use super::split::SplitInsert;
 
 /// An INSERT whose text was understood.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct PreparedInsert {
     pub(super) name: String,
     pub(super) layout: Layout,
     pub(super) target: Target,
+    /// What it has to do with split tables, if it has.
+    splits: Option<Box<SplitInsert>>,
     /// How a text of this shape can be redone; its constants may forbid it.
     redo: Redo,
     /// The text that was read, and its constants.
@@ -43,6 +47,9 @@ pub(super) struct Moved<'a> {
     pub(super) literals: &'a [Literal],
     pub(super) shift: Shift<'a>,
 }
+
+/// A shard, and the slot of the table there: 0 where it is not split.
+type Destination = (ShardId, usize);
 
 /// Where the rows go.
 #[derive(Debug, Clone)]
@@ -88,9 +95,10 @@ impl PreparedInsert {
             Some(Distribution::Single { shard }) => Target::Home(*shard),
             None => Target::Home(unlisted(&facts.table, rules)?),
         };
+        let splits = SplitInsert::read(text, &facts, &layout, rules, catalog)?.map(Box::new);
         let constants = literals(text).into_boxed_slice();
         let mut prepared =
-            Self { facts, name, layout, target, redo: Redo::Exact, text: text.into(), literals: constants };
+            Self { facts, name, layout, target, splits, redo: Redo::Exact, text: text.into(), literals: constants };
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
         prepared.check_query(rule)?;
@@ -149,12 +157,13 @@ impl PreparedInsert {
         ids: &mut MakeIds<'_>,
     ) -> Result<Plan, Refusal> {
         if matches!(self.facts.source, Source::Query(_)) {
-            return self.plan_query(rules, catalog, parameters);
+            let plan = self.plan_query(rules, catalog, parameters)?;
+            return self.over_physical(plan, moved.text, parameters.values.len());
         }
         let reads_reference = self.check_subqueries(rules)?;
         let (mut made, keys) = self.make_ids(rules, parameters, moved, ids)?;
         self.check_given(rules, parameters, moved, &keys)?;
-        let shards = self.shards_of_rows(rules, &keys)?;
+        let shards = self.shards_of_rows(rules, &keys, &made, (parameters, moved))?;
         self.prefix(rules, &shards, &mut made);
         let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
         let count = parameters.values.len();
@@ -169,13 +178,46 @@ impl PreparedInsert {
         };
         let judge = self.judge(rules, catalog, parameters, moved);
         match shards.as_slice() {
-            [(shard, _)] => {
-                let statement = rendering.whole();
+            [((shard, slot), _)] => {
+                let statement = self.physical(rendering.whole(), *slot, &rendering)?;
                 let effect = Some(judge.effect()?);
                 Ok(Plan::Direct(Direct { shard: *shard, statement, effect, anywhere: false, reads_reference }))
             }
             parts => self.split(parts, &rendering, &judge),
         }
+    }
+
+    /// Puts the target's physical table into a part.
+    fn physical(&self, statement: Statement, slot: usize, rendering: &Rendering<'_>) -> Result<Statement, Refusal> {
+        match &self.splits {
+            None => Ok(statement),
+            Some(splits) => splits.physical(statement, slot, rendering.text, rendering.parameters),
+        }
+    }
+
+    /// Puts physical tables into what an INSERT … SELECT reads.
+    fn over_physical(&self, mut plan: Plan, text: &str, parameters: usize) -> Result<Plan, Refusal> {
+        let Some(splits) = &self.splits else { return Ok(plan) };
+        let replace = |statement: &mut Statement| -> Result<(), Refusal> {
+            *statement = splits.physical(std::mem::replace(statement, Statement::Original), 0, text, parameters)?;
+            Ok(())
+        };
+        match &mut plan {
+            Plan::Direct(direct) => replace(&mut direct.statement)?,
+            Plan::MultiWrite(write) => write.parts.iter_mut().try_for_each(|part| replace(&mut part.statement))?,
+            Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {}
+        }
+        Ok(plan)
+    }
+
+    /// Tells whether the rules split a table that it names.
+    pub(in crate::plan) fn is_split(&self) -> bool {
+        self.splits.is_some()
+    }
+
+    /// Returns what servers can parse in the place of `text`, where the rules split its tables.
+    pub(in crate::plan) fn parsed_text(&self, text: &str) -> Result<Option<String>, Refusal> {
+        self.splits.as_ref().map(|splits| splits.parsed(text)).transpose()
     }
 
     /// Returns what a server's Parse and Describe are asked in place of `text`; `None` if the text is not one that this
@@ -233,21 +275,45 @@ impl PreparedInsert {
         }
     }
 
-    /// Groups the rows by shard, shards in the order of their first row.
-    fn shards_of_rows(&self, rules: &RuleSet, keys: &RowKeys) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
+    /// Groups the rows by shard and slot, in the order of their first row.
+    fn shards_of_rows(
+        &self,
+        rules: &RuleSet,
+        keys: &RowKeys,
+        made: &[IdValue],
+        at_hand: (&Parameters<'_>, Moved<'_>),
+    ) -> Result<Vec<(Destination, Vec<u32>)>, Refusal> {
         let Target::Sharded { placing, .. } = &self.target else {
             let Target::Home(shard) = &self.target else { return Ok(Vec::new()) };
-            return Ok(vec![(*shard, Vec::new())]);
+            return Ok(vec![((*shard, 0), Vec::new())]);
         };
-        let mut shards: Vec<(ShardId, Vec<u32>)> = Vec::new();
-        for (number, key) in keys.iter().enumerate() {
+        let column = self.splits.as_ref().and_then(|splits| splits.column.as_ref());
+        let made_slots = column.map(|column| self.made_in(column.position, made)).unwrap_or_default();
+        let mut shards: Vec<(Destination, Vec<u32>)> = Vec::new();
+        for (number, (key, row)) in keys.iter().zip(self.rows()).enumerate() {
             let shard = placing.of(key.as_ref(), rules)?;
-            match shards.iter_mut().find(|(known, _)| *known == shard) {
+            let id = made_slots.get(number).cloned().flatten().map(|(source, id)| match source {
+                IdSource::Uuid { prefixed: true } => id.prefixed(&rules.shard(shard).name),
+                IdSource::Uuid { prefixed: false } | IdSource::Snowflake { .. } | IdSource::Segment(_) => id,
+            });
+            let slot = column.map_or(Ok(0), |column| column.slot(row, id.as_ref(), at_hand))?;
+            match shards.iter_mut().find(|(known, _)| *known == (shard, slot)) {
                 Some((_, rows)) => rows.push(number as u32),
-                None => shards.push((shard, vec![number as u32])),
+                None => shards.push(((shard, slot), vec![number as u32])),
             }
         }
         Ok(shards)
+    }
+
+    /// The ids that are made for that column, by row.
+    fn made_in(&self, position: usize, made: &[IdValue]) -> Vec<Option<(IdSource, IdValue)>> {
+        let mut ids = vec![None; self.rows().len()];
+        for (slot, id) in self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == position) {
+            if let Some(place) = ids.get_mut(slot.row) {
+                *place = Some((slot.source, id.clone()));
+            }
+        }
+        ids
     }
 
     /// The rows' cells; DEFAULT VALUES is one row without any.
@@ -261,21 +327,24 @@ impl PreparedInsert {
 
     fn split(
         &self,
-        parts: &[(ShardId, Vec<u32>)],
+        parts: &[(Destination, Vec<u32>)],
         rendering: &Rendering<'_>,
         judge: &Judge<'_>,
     ) -> Result<Plan, Refusal> {
-        reject_if_ruled(judge)?;
+        if parts.iter().any(|((shard, _), _)| *shard != parts[0].0.0) {
+            reject_if_ruled(judge)?;
+        }
         if self.facts.with || self.facts.subquery {
             return Err(Refusal::unsupported(
                 format!("an INSERT into \"{}\" with a subquery would write several shards", self.name),
                 "Insert the rows of one sharding key per statement.",
             ));
         }
-        let parts: Vec<Part> = parts
-            .iter()
-            .map(|(shard, rows)| Part { shard: *shard, statement: rendering.part(rows), rows: rows.clone() })
-            .collect();
+        let part = |((shard, slot), rows): &(Destination, Vec<u32>)| {
+            let statement = self.physical(rendering.part(rows), *slot, rendering)?;
+            Ok(Part { shard: *shard, statement, rows: rows.clone() })
+        };
+        let parts = parts.iter().map(part).collect::<Result<Vec<Part>, Refusal>>()?;
         let effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
         Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
@@ -308,7 +377,7 @@ impl Moved<'_> {
 }
 
 /// Dates and times are read as the rules say; a column of another type would take another value.
-fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
+pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
     let column = table.and_then(|table| table.column(&key.name));
     match column.filter(|column| key.key_type.is_time() && !binary_fits(key.key_type, column.type_oid)) {
         Some(column) => Err(Refusal::unsupported(
@@ -332,6 +401,9 @@ fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {
 
 /// Returns where a table lives that no rule names.
 pub(in crate::plan) fn unlisted(table: &TableName, rules: &RuleSet) -> Result<ShardId, Refusal> {
+    if rules.logical_of(&table.rule_key()).is_some() {
+        return Err(split::named(table, rules));
+    }
     match rules.unlisted {
         UnlistedTables::Home => Ok(rules.home),
         UnlistedTables::Reject if table.is_catalog() => Ok(rules.home),

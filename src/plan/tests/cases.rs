@@ -378,6 +378,33 @@ fn comments_say_the_shard() {
 }
 
 #[test]
+fn a_key_beside_the_statement_binds_what_nothing_else_binds() {
+    check(
+        "
+        /* shardloom: sharding_key={a} */ select * from orders => direct s1
+        /* shardloom: sharding_key='{b}' */ select count(*) + 1 from orders o, order_items i => direct s2
+        /* shardloom: sharding_key={b} */ select * from orders natural join regions => direct s2 ref
+        /* shardloom: sharding_key={b} */ update orders set total = 1 => direct s2 write
+        /* shardloom: sharding_key={b} */ delete from orders where total > 5 => direct s2 write
+        /* shardloom: sharding_key={b} */ select * from orders where user_id = {b} => direct s2
+        /* shardloom: sharding_key={a} */ select * from orders where user_id = {c} => direct s1
+        /* shardloom: sharding_key={a} */ select * from orders where user_id = {b} => refused bound_elsewhere
+        /* shardloom: sharding_key={a} */ select * from orders where user_id in ({a}, {b}) => refused bound_elsewhere
+        /* shardloom: sharding_key={a} */ update orders set total = 1 where user_id = {b} => refused bound_elsewhere
+        /* shardloom: sharding_key={a} */ select * from orders o, order_items i where i.buyer = {b} => refused bound_elsewhere
+        /* shardloom: sharding_key={b} */ select * from orders o, settings s => refused bound_elsewhere
+        /* shardloom: sharding_key={a} */ select * from orders o, settings s => direct s1
+        /* shardloom: sharding_key={b} */ select * from regions => direct s0 any ref
+        /* shardloom: sharding_key={b} */ select * from settings => direct s1
+        /* shardloom: sharding_key=some */ select * from orders => refused wrong_sharding_key
+        /* shardloom: sharding_key='it''s me' */ select * from people => direct s2
+        /* shardloom: sharding_key={b} */ truncate orders => refused not_steered
+        /* shardloom: sharding_key={b} */ select next from orders order by (select 1) => direct s2
+        ",
+    );
+}
+
+#[test]
 fn unusual_grammar_is_read_right_or_refused() {
     check(
         "

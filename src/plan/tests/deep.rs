@@ -51,3 +51,35 @@ fn no_depth_ends_the_stack_between_two_looks() {
         read(format!("{}select 1", "(".repeat(depth)));
     }
 }
+
+#[test]
+fn long_and_deep_statements_are_read_as_postgresql_reads_them() {
+    let rules = rules();
+    let ways = |text: String| plan_of(&text, Parameters::default(), &rules).map(|_| ());
+    let nested =
+        |depth: usize| format!("select * from orders where {}user_id = 1{}", "(".repeat(depth), ")".repeat(depth));
+    let chained = |count: usize| format!("select * from orders where user_id = 1{}", " or user_id = 1".repeat(count));
+    for text in
+        [chained(9_000), nested(390), format!("select {}1{}", "case when true then ".repeat(300), " end".repeat(300))]
+    {
+        assert!(ways(text).is_ok());
+    }
+    for text in [chained(11_000), nested(410)] {
+        let Err(PrepareError::Unreadable(refusal)) = ways(text) else { panic!("it is too deep") };
+        assert_eq!(refusal.state.code(), "54001");
+    }
+}
+
+#[test]
+fn many_values_take_no_longer_each() {
+    let rules = rules();
+    // Quadratic time would take minutes.
+    for letter in ["", "ä"] {
+        let values: Vec<String> = (0..60_000).map(|value| value.to_string()).collect();
+        let text = format!("select '{letter}' from orders where user_id in ({})", values.join(","));
+        assert!(plan_of(&text, Parameters::default(), &rules).is_ok());
+        let places: Vec<String> = (1..=60_000).map(|place| format!("${place}")).collect();
+        let text = format!("select '{letter}' from orders where user_id in ({})", places.join(","));
+        assert!(plan_of(&text, Parameters::default(), &rules).is_ok());
+    }
+}

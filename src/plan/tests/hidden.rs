@@ -8,6 +8,7 @@ fn table(kind: TableKind, reads: &[&str], parents: &[&str], definition: Option<&
     Table {
         columns: Vec::new(),
         unique: Vec::new(),
+        indexes: Vec::new(),
         constraint_columns: HashMap::new(),
         exclusion: false,
         foreign_keys: Vec::new(),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::rules::{
     BUCKETS_MAX, Distribution, GoldenExpectation, GroupId, IdRule, IdSource, OnDead, OnMissingKey, RuleMode, Shard,
-    Topology, UnlistedTables, WhenTargetDown, standard_layout,
+    SplitAlgorithm, Topology, UnlistedTables, WhenTargetDown, standard_layout,
 };
 use crate::types::{BucketId, KeyType, KeyValue, ShardId};
 
@@ -240,4 +240,27 @@ fn the_example_rules_hold() {
         let parsed = parsed.unwrap_or_else(|found| panic!("{found:?}"));
         assert!(!parsed.rules.tests.is_empty() && parsed.notices.is_empty());
     }
+}
+
+#[test]
+fn a_split_gives_physical_tables_and_slots() {
+    let text = "kind: TableGroup
+name: g
+key: {type: bigint}
+tables:
+  items: {key: k, split: {by: b, type: text, into: 12, pattern: \"Items_{00}\"}}
+  s.own: {key: k, split: {into: 2, pattern: \"own_{0}\", algorithm: mod}}
+  keyed: {key: k, split: {into: 4, pattern: \"keyed_{0}\"}}
+";
+    let rules = RuleSet::parse(&[file("t.yaml", TOPOLOGY), file("g.yaml", text)]).expect("they hold");
+    let split = rules.split_of("items").expect("it is split");
+    assert_eq!((split.by.as_str(), split.by_type, split.names.len()), ("b", KeyType::Text, 12));
+    assert_eq!((split.names[0].as_str(), split.names[11].as_str()), ("items_00", "items_11"));
+    assert_eq!(rules.logical_of("items_11"), Some("items"));
+    assert_eq!((rules.logical_of("s.own_1"), rules.logical_of("own_1")), (Some("s.own"), None));
+    assert!(rules.names_physical("own_1") && !rules.names_physical("own"));
+    let by = |table: &str| rules.split_of(table).map(|split| split.algorithm);
+    assert_eq!((by("items"), by("s.own")), (Some(SplitAlgorithm::Hash { divisor: 1 }), Some(SplitAlgorithm::Mod)));
+    let divisor = rules.placement.buckets();
+    assert_eq!(by("keyed"), Some(SplitAlgorithm::Hash { divisor }), "the slot is not the bucket's");
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use crate::execute::{Description, Failure, Meaning, Prepared, Understood};
+use crate::execute::{Description, Failure, Meaning, Position, Prepared, Understood};
 use crate::sql::Control;
 use crate::wire::{backend, frame};
 
@@ -83,6 +83,9 @@ impl Session {
             return Ok(known.frames.clone());
         }
         let (sql, parameters) = understood.described_text(&statement.sql);
+        if sql != *statement.sql && !self.link.snapshot.rules.physical.is_empty() {
+            self.link.client.position = Position::Physical(std::sync::Arc::clone(&self.link.snapshot.rules));
+        }
         let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
         let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
         let description = Description { generation, frames: frames.clone() };

@@ -274,7 +274,11 @@ impl Session {
         if let Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::NextIds(_)) = understood.meaning {
             check_formats(arguments.result_formats.len())?;
         }
-        let issued = self.link.issued(&call, &understood)?;
+        let steered = self.link.steered(&call, &understood)?;
+        let issued = match &steered {
+            Some((call, understood)) => self.link.issued(call, understood)?.or_else(|| steered.clone()),
+            None => self.link.issued(&call, &understood)?,
+        };
         let planned = match (&issued, &understood.meaning) {
             (_, Meaning::Control(_) | Meaning::Empty) => None,
             (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)),

@@ -121,10 +121,13 @@ impl Session {
 
     async fn run_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
         for step in steps {
-            if let Step::Execute(portal, _) = step
-                && portal.statement.meaning.borrow().leaves_remains()
-            {
-                self.link.expect_remains(&portal.statement.meaning.borrow(), [shard].into_iter().collect());
+            let Step::Execute(portal, _) = step else { continue };
+            let understood = portal.statement.meaning.borrow();
+            if let Some(route) = &understood.route {
+                route.direct();
+            }
+            if understood.leaves_remains() {
+                self.link.expect_remains(&understood, [shard].into_iter().collect());
             }
         }
         self.run_plain_batch(shard, steps).await

@@ -28,11 +28,11 @@ pub fn patient() -> ProxyOptions {
 }
 
 impl Pass {
-    fn runs(self, block: &Block) -> bool {
+    pub(super) fn runs(self, block: &Block) -> bool {
         if self == Self::Simple { block.simple } else { block.extended }
     }
 
-    fn call(self, client: &mut RawClient, block: &Block) -> Reply {
+    pub(super) fn call(self, client: &mut RawClient, block: &Block) -> Reply {
         match (self, &block.copy) {
             (Self::Simple, Some(data)) => extended::copy(client, &block.sql, data),
             (Self::Simple, None) => client.simple(&block.sql),
@@ -44,8 +44,13 @@ impl Pass {
 
 /// Runs all blocks and panics with every difference found.
 pub async fn run(name: &str, text: &str, pass: Pass) {
+    run_under(RULES, name, text, pass).await;
+}
+
+/// Runs all blocks under these rules and panics with every difference found.
+pub async fn run_under(rules: &str, name: &str, text: &str, pass: Pass) {
     let database = TestDatabase::new(&format!("d_{name}"));
-    let proxy = Proxy::start(&database, RULES, patient()).await;
+    let proxy = Proxy::start(&database, rules, patient()).await;
     let mut sides = Differential::through(&proxy, &database);
     let mut found: Vec<String> = Vec::new();
     wait_until_writable(&mut sides.other);
@@ -74,7 +79,7 @@ pub fn wait_until_writable(proxy: &mut RawClient) {
     panic!("the proxy takes no writes");
 }
 
-fn check(sides: &mut Differential, block: &Block, pass: Pass) -> Option<String> {
+pub(super) fn check(sides: &mut Differential, block: &Block, pass: Pass) -> Option<String> {
     let failed = |reply: Reply| error_of(&reply).map(|fields| format!("  failed: {fields:?}"));
     match &block.expectation {
         Expectation::PlainOnly => failed(pass.call(&mut sides.plain, block)),
