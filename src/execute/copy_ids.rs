@@ -60,7 +60,7 @@ impl Link {
     /// Holds the id of a line against the rules.
     pub(super) fn check_line(&self, split: &Split<'_>, key: Option<&KeyValue>, line: &[u8]) -> Result<(), Failure> {
         let plan = split.plan;
-        let Some((position, _)) = &plan.checked_id else { return Ok(()) };
+        let Some((position, _)) = plan.checked_id.as_deref() else { return Ok(()) };
         let field = copy_text::field(line, *position, plan.delimiter, &plan.null)
             .map_err(|error| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string()))?;
         let Some(text) = field else { return Ok(()) };
@@ -70,14 +70,14 @@ impl Link {
 
     /// Holds the id of a row in binary format against the rules.
     pub(super) fn check_row(&self, split: &Split<'_>, key: Option<&KeyValue>, row: &[u8]) -> Result<(), Failure> {
-        let Some((position, _)) = &split.plan.checked_id else { return Ok(()) };
+        let Some((position, _)) = split.plan.checked_id.as_deref() else { return Ok(()) };
         let field = copy_binary::field(row, *position).ok_or_else(|| misread(CopyBinaryError::End))?;
         let Some(bytes) = field else { return Ok(()) };
         self.check_id(split, key, key_from_binary(KeyType::BigInt, bytes))
     }
 
     fn check_id(&self, split: &Split<'_>, key: Option<&KeyValue>, id: Option<KeyValue>) -> Result<(), Failure> {
-        let Some((_, rule)) = &split.plan.checked_id else { return Ok(()) };
+        let Some((_, rule)) = split.plan.checked_id.as_deref() else { return Ok(()) };
         let Some(KeyValue::Int(id)) = id else {
             let message = format!("the id in \"{}\" is not of type bigint", rule.column);
             return Err(split.placed(Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, message)).into());

@@ -222,7 +222,7 @@ fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<
 }
 
 /// Where the ids are that clients give and the rules want checked.
-fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<(usize, IdRule)>, Refusal> {
+fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<Box<(usize, IdRule)>>, Refusal> {
     let rule = copy.rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.route || id.check_tag);
     let Some(rule) = rule else { return Ok(None) };
     let Some(position) = columns.iter().position(|column| *column == rule.column) else { return Ok(None) };
@@ -231,7 +231,7 @@ fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<(usize, I
     if binary && column.is_none_or(|column| !binary_fits(KeyType::BigInt, column.type_oid)) {
         return Err(super::given_id::unchecked(copy.name, rule, "COPY in binary format"));
     }
-    Ok(Some((position, rule.clone())))
+    Ok(Some(Box::new((position, rule.clone()))))
 }
 
 fn delimiter(head: &CopyHead) -> Result<u8, Refusal> {

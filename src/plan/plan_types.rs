@@ -243,7 +243,7 @@ pub struct CopyPlan {
     /// If the id column is left out: it is appended to every line as the last column, made from this source.
     pub id_source: Option<IdSource>,
     /// Position of ids that clients give and the rule that they are held against.
-    pub checked_id: Option<(usize, IdRule)>,
+    pub checked_id: Option<Box<(usize, IdRule)>>,
     /// How the table is split into physical ones, if it is.
     pub split: Option<CopySplit>,
     /// What it writes.
