@@ -134,6 +134,11 @@ const TABLE_GROUP: Record = Record {
         Field::optional("interval", Shape::Record(&INTERVAL), "Parameters of algorithm: interval."),
         Field::required("tables", Shape::Map(&Shape::Record(&TABLE)), "The tables of the group, by name."),
         Field::optional("missing_key", Shape::Record(&MISSING_KEY), "What statements without the key do."),
+        Field::optional(
+            "key_update",
+            choice(&["reject", "move"]),
+            "What an UPDATE of the sharding key to another shard does; reject by default.",
+        ),
         Field::optional("multi_shard", Shape::Record(&MULTI_SHARD), "How writes over several shards commit."),
         Field::optional("tests", TESTS, "Golden routing cases."),
     ],

@@ -38,7 +38,12 @@ impl Session {
             Plan::Gather(_) => {
                 return Err(not_yet("cursors over rows gathered from several shards", "Read it without a cursor."));
             }
-            Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+            Plan::Scatter(_)
+            | Plan::MultiWrite(_)
+            | Plan::Carry(_)
+            | Plan::Copy(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => {
                 return Err(not_yet(
                     "cursors WITH HOLD over several shards",
                     "Add the sharding key to the query, or declare it without HOLD in a transaction.",

@@ -5,6 +5,7 @@
 mod admin;
 mod algorithms;
 mod cancel_keys;
+mod carried;
 mod changed_columns;
 mod chaos;
 mod chaos_bank;

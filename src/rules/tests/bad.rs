@@ -17,7 +17,7 @@ const MISTAKES: &[(&str, &str)] = &[
 const GROUP_MISTAKES: &[(&str, &str)] = &[
     (
         "key: {type: bigint}, tabels: {t: {key: k}}, tables: {t: {key: k}}",
-        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, list, range, interval, tables, missing_key, multi_shard, tests; did you mean \"tables\"?",
+        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, list, range, interval, tables, missing_key, key_update, multi_shard, tests; did you mean \"tables\"?",
     ),
     ("key: {type: bigint}", "2:1: a TableGroup needs the key \"tables\""),
     ("key: {type: bigint}, tables: {}", "2:30: the group \"g\" has no tables"),
