@@ -233,7 +233,8 @@ impl RouteBoard {
             }
         }
         let mut all: Vec<_> = sums.into_values().collect();
-        all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.fingerprint.cmp(&b.fingerprint)));
+        let rank = |row: &RouteFigures| (std::cmp::Reverse(row.count), row.fingerprint.clone(), row.mode as usize);
+        all.sort_by_cached_key(rank);
         all
     }
 
