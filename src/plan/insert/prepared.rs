@@ -54,6 +54,9 @@ pub(super) struct Moved<'a> {
 /// A shard, and the slot of the table there: 0 where it is not split.
 type Destination = (ShardId, usize);
 
+/// The rows that go to one destination, by their 0-based places.
+type Share = (Destination, Vec<u32>);
+
 /// Where the rows go.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
@@ -220,7 +223,7 @@ impl PreparedInsert {
         rules: &RuleSet,
         (parameters, moved): (&Parameters<'_>, Moved<'_>),
         ids: &mut MakeIds<'_>,
-    ) -> Result<(Vec<IdValue>, Vec<(Destination, Vec<u32>)>), Refusal> {
+    ) -> Result<(Vec<IdValue>, Vec<Share>), Refusal> {
         let (mut made, keys) = self.make_ids(rules, parameters, moved, ids)?;
         self.check_given(rules, parameters, moved, &keys)?;
         let shards = self.shards_of_rows(rules, &keys)?;
@@ -350,14 +353,14 @@ impl PreparedInsert {
         shards: Vec<(ShardId, Vec<u32>)>,
         made: &[IdValue],
         at_hand: (&Parameters<'_>, Moved<'_>),
-    ) -> Result<Vec<(Destination, Vec<u32>)>, Refusal> {
+    ) -> Result<Vec<Share>, Refusal> {
         let column = self.splits.as_ref().and_then(|splits| splits.column.as_ref());
         let Some(column) = column else {
             return Ok(shards.into_iter().map(|(shard, rows)| ((shard, 0), rows)).collect());
         };
         let of_column = self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == column.position);
         let ids: HashMap<usize, &IdValue> = of_column.map(|(slot, id)| (slot.row, id)).collect();
-        let mut parts: Vec<(Destination, Vec<u32>)> = Vec::new();
+        let mut parts: Vec<Share> = Vec::new();
         for (shard, rows) in shards {
             for number in rows {
                 let id = ids.get(&(number as usize)).copied();
@@ -387,16 +390,11 @@ impl PreparedInsert {
         )
     }
 
-    fn split(
-        &self,
-        parts: &[(Destination, Vec<u32>)],
-        rendering: &Rendering<'_>,
-        judge: &Judge<'_>,
-    ) -> Result<Plan, Refusal> {
+    fn split(&self, parts: &[Share], rendering: &Rendering<'_>, judge: &Judge<'_>) -> Result<Plan, Refusal> {
         if parts.iter().any(|((shard, _), _)| *shard != parts[0].0.0) {
             reject_if_ruled(judge)?;
         }
-        let part = |((shard, slot), rows): &(Destination, Vec<u32>)| {
+        let part = |((shard, slot), rows): &Share| {
             let statement = self.physical(rendering.part(rows), *slot, rendering)?;
             Ok(Part { shard: *shard, statement, rows: rows.clone() })
         };
