@@ -52,6 +52,35 @@ impl QueryKind {
     }
 }
 
+/// What happens to the makers of ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdEvent {
+    /// A millisecond was borrowed ahead of the clock.
+    Borrowed,
+    /// The clock stepped back.
+    StepBack,
+    /// Ids were refused.
+    Refused,
+    /// The worker id's lease was renewed.
+    Renewed,
+    /// A worker id was leased.
+    Leased,
+}
+
+impl IdEvent {
+    const ALL: [Self; 5] = [Self::Borrowed, Self::StepBack, Self::Refused, Self::Renewed, Self::Leased];
+
+    fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Borrowed => ("ids_borrowed_milliseconds", "Milliseconds that ids were ahead of the clock"),
+            Self::StepBack => ("id_clock_steps_back", "Steps back of the clock that ids are stamped by"),
+            Self::Refused => ("ids_refused", "Requests for ids that were refused: no lease, no range, too fast"),
+            Self::Renewed => ("worker_lease_renewals", "Renewals of the worker id's lease"),
+            Self::Leased => ("worker_leases", "Worker ids leased"),
+        }
+    }
+}
+
 /// Whether a plan was found in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CacheOutcome {
@@ -85,6 +114,8 @@ pub struct Metrics {
     received_bytes: Counter,
     sent_bytes: Counter,
     ids: Counter,
+    ids_by_tag: Family<Label, Counter>,
+    id_events: [Counter; IdEvent::ALL.len()],
     outbox_oldest_pending_ms: Gauge,
     outbox_dead: Gauge,
     outbox_drift: Gauge,
@@ -120,6 +151,11 @@ impl Metrics {
             received_bytes: register(r, "received_bytes", "Bytes received from clients", Counter::default()),
             sent_bytes: register(r, "sent_bytes", "Bytes sent to clients", Counter::default()),
             ids: register(r, "ids_issued", "Ids issued", Counter::default()),
+            ids_by_tag: register(r, "tag_ids_issued", "Ids issued, by tag", Family::default()),
+            id_events: IdEvent::ALL.map(|event| {
+                let (name, about) = event.name();
+                register(r, name, about, Counter::default())
+            }),
             outbox_oldest_pending_ms: register(
                 r,
                 "outbox_oldest_pending_ms",
@@ -182,6 +218,16 @@ impl Metrics {
     /// Counts issued ids.
     pub fn ids_issued(&self, count: u64) {
         self.ids.inc_by(count);
+    }
+
+    /// Counts ids of a tag.
+    pub fn tag_ids_issued(&self, tag: &str, count: u64) {
+        self.ids_by_tag.get_or_create(&[("tag", tag.to_owned())]).inc_by(count);
+    }
+
+    /// Counts what happened to the makers of ids.
+    pub fn id_event(&self, event: IdEvent, count: u64) {
+        self.id_events[event as usize].inc_by(count);
     }
 
     /// Sets what the relay last saw.

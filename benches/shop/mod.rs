@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use shardloom::plan::{Context, Parameters, Plan, Prepared, Values, prepare};
+use shardloom::plan::{Context, IdValue, IdsWanted, Parameters, Plan, Prepared, Values, prepare};
 use shardloom::proxy::Snapshot;
 use shardloom::rules::{RuleFile, RuleSet};
 use shardloom::sql;
@@ -80,9 +80,9 @@ pub fn planned(
     let context = Context { rules: &snapshot.rules, catalog: &snapshot.catalog };
     let parameters = Parameters { is_extended: !values.is_empty(), values, ..Parameters::default() };
     let mut next = 1_000;
-    let mut ids = |_tag: u16, count: usize| -> Result<Vec<i64>, Refusal> {
-        next += count as i64;
-        Ok((next - count as i64..next).collect())
+    let mut ids = |wanted: IdsWanted| -> Result<Vec<IdValue>, Refusal> {
+        next += wanted.count as i64;
+        Ok((next - wanted.count as i64..next).map(IdValue::Bigint).collect())
     };
     let plan = prepared.plan(&context, &Values { text, literals, parameters }, &mut ids);
     plan.unwrap_or_else(|refusal| panic!("{refusal:?}"))

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use shardloom::plan::catalog::{Catalog, Column, Table, TableKind};
-use shardloom::plan::{Context, Parameters, Plan, Statement, Values, prepare};
+use shardloom::plan::{Context, IdValue, IdsWanted, Parameters, Plan, Statement, Values, prepare};
 use shardloom::rules::{RuleFile, RuleSet};
 use shardloom::sql::insert::{CellValue, InsertFacts, Row, Source};
 use shardloom::sql::next_id::{IdArguments, calls, edits};
@@ -152,7 +152,9 @@ fn planned(text: &str, is_extended: bool) {
     let parameters =
         Parameters { is_extended, values: if is_extended { &values } else { &[] }, ..Parameters::default() };
     let literals = sql::literals(text);
-    let mut ids = |_tag: u16, count: usize| -> Result<Vec<i64>, Refusal> { Ok((1_000..).take(count).collect()) };
+    let mut ids = |wanted: IdsWanted| -> Result<Vec<IdValue>, Refusal> {
+        Ok((1_000..).take(wanted.count).map(IdValue::Bigint).collect())
+    };
     let Ok(plan) = prepared.plan(&context, &Values { text, literals: &literals, parameters }, &mut ids) else { return };
     let inserted = sql::insert::read(text).ok();
     match &plan {

@@ -54,6 +54,12 @@ pub enum Command {
     /// Lists the lanes home to target with their backlog.
     #[command(after_help = "Example: shardloom lanes --json")]
     Lanes(AdminTarget),
+    /// Lists statements that run shard by shard, and how far each shard is.
+    #[command(after_help = "Example: shardloom ddl --json")]
+    Ddl(AdminTarget),
+    /// Lists which way statements took, by their text without constants.
+    #[command(after_help = "Example: shardloom routes --json")]
+    Routes(AdminTarget),
     /// Shows shards, pools, lanes, backlog and what to do next on one page.
     #[command(after_help = "Example: shardloom status --json")]
     Status(AdminTarget),

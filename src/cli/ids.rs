@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shardloom::proxy;
 use shardloom::rules::{IdLayout, RuleSet};
 use shardloom::server::{RuleSource, load_rules};
 use shardloom::snowflake::Layout;
@@ -65,8 +66,7 @@ fn read_rules(directory: &Path) -> Result<RuleSet, Failure> {
 }
 
 fn layout_of(layout: &IdLayout) -> Result<Layout, Failure> {
-    Layout::new(layout.epoch_ms, layout.time_bits, layout.tag_bits, layout.worker_bits, layout.sequence_bits)
-        .map_err(|error| Failure::Usage(error.to_string()))
+    proxy::layout_of(*layout).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn standard() -> Layout {

@@ -1,7 +1,7 @@
-//! `ledger ls|show|retry|skip`, `dead-letters` and `lanes`, all asked from a running proxy.
+//! `ledger ls|show|retry|skip`, `dead-letters`, `lanes`, `ddl` and `routes`, all asked from a running proxy.
 
 use serde_json::{Value, json};
-use shardloom::admin::views::{DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS};
+use shardloom::admin::views::{DDL_COLUMNS, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, ROUTE_COLUMNS};
 
 use super::arguments::{AdminTarget, LedgerChange, LedgerCommand};
 use super::failure::Failure;
@@ -32,6 +32,18 @@ pub fn dead_letters(target: &AdminTarget, as_json: bool) -> Result<(), Failure> 
 /// Runs `lanes`.
 pub fn lanes(target: &AdminTarget, as_json: bool) -> Result<(), Failure> {
     print_rows(&Remote::new(target).get("/lanes")?, LANE_COLUMNS, "no lanes", as_json);
+    Ok(())
+}
+
+/// Runs `ddl`.
+pub fn ddl(target: &AdminTarget, as_json: bool) -> Result<(), Failure> {
+    print_rows(&Remote::new(target).get("/ddl")?, DDL_COLUMNS, "nothing ran shard by shard", as_json);
+    Ok(())
+}
+
+/// Runs `routes`.
+pub fn routes(target: &AdminTarget, as_json: bool) -> Result<(), Failure> {
+    print_rows(&Remote::new(target).get("/routes")?, ROUTE_COLUMNS, "no statements yet", as_json);
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use shardloom::plan::catalog::Catalog;
+use shardloom::plan::catalog::{Catalog, SCHEMA_QUERY, SchemaRow, schema_differences};
 use shardloom::rules::{RuleSet, Shard};
-use shardloom::server::{Options, ServiceRole, ShardLink, load_catalog};
+use shardloom::server::{Options, ServiceRole, ShardLink, load_catalog, schema_row};
 use shardloom::tls::Connector;
+use shardloom::types::ShardId;
 
 use super::arguments::CheckArguments;
 use super::failure::Failure;
@@ -35,17 +36,22 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         .map_err(|error| Failure::Problem(format!("the system gives no runtime: {error}")))?;
     runtime.block_on(async {
         let mut report = Report::default();
-        let mut tables = Vec::new();
-        for shard in &rules.shards {
+        let (mut tables, mut schemas) = (Vec::new(), Vec::new());
+        for (index, shard) in rules.shards.iter().enumerate() {
             match read(shard, &role, &connector, &mut report).await {
-                Ok(mut catalog) => {
+                Ok((mut catalog, found)) => {
                     catalog.adopt(rules);
                     tables.push(ShardTables { name: shard.name.clone(), catalog });
+                    schemas.push((ShardId(index as u16), found));
                 }
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
             }
         }
         compare(rules, &tables, &mut report);
+        // Columns are compared above, by name: their order is told here.
+        for difference in schema_differences(rules, &schemas).iter().filter(|difference| difference.kind != "table") {
+            report.findings.push(format!("{}: {difference}", place(rules.shard(difference.shard))));
+        }
         Ok(report)
     })
 }
@@ -55,7 +61,7 @@ async fn read(
     role: &ServiceRole,
     connector: &Arc<Connector>,
     report: &mut Report,
-) -> Result<Catalog, String> {
+) -> Result<(Catalog, Vec<SchemaRow>), String> {
     let mut link = ShardLink::new(shard, role, connector);
     let catalog = load_catalog(&mut link).await?;
     match link.query(VERSION_QUERY).await {
@@ -66,7 +72,8 @@ async fn read(
                 .push(format!("{}: the shardloom schema is not installed; start the proxy once", place(shard)));
         }
     }
-    Ok(catalog)
+    let rows = link.query(SCHEMA_QUERY).await?.into_iter().filter_map(schema_row).collect();
+    Ok((catalog, rows))
 }
 
 /// Findings about a server have no line: the place is `shard NAME:0:0`, so that the form stays `file:line:column`.

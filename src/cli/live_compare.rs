@@ -185,3 +185,66 @@ fn is_ruled(rules: &RuleSet, name: &str) -> bool {
 fn is_ours(name: &str) -> bool {
     name.starts_with("shardloom.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shardloom::rules::RuleFile;
+
+    const RULES: &str = "kind: Topology
+database: d
+buckets: 4
+shards: {s0: {primary: \"h:1\"}}
+placement: {s0: [\"0-3\"]}
+home: s0
+---
+kind: TableGroup
+name: g
+key: {type: bigint}
+tables: {items: {key: k, split: {by: o, type: int, into: 2, pattern: \"items_{0}\"}}}
+";
+
+    /// What is found where these tables have these columns, each of type bigint (20) or text (25).
+    fn report(tables: &[(&str, &[(&str, u32)])]) -> Report {
+        let rules = RuleSet::parse(&[RuleFile { path: "r.yaml".into(), text: RULES.into() }]).expect("they hold");
+        let column = |(name, oid): &(&str, u32)| {
+            format!(
+                r#"{{"name":"{name}","type_oid":{oid},"type_name":"t{oid}","nullable":true,"default":null,
+                "generated":false,"identity":false,"collation_is_default":true}}"#
+            )
+        };
+        let table = |(name, columns): &(&str, &[(&str, u32)])| {
+            let columns: Vec<String> = columns.iter().map(column).collect();
+            format!(
+                r#"{{"name":"{name}","kind":"r","columns":[{}],"unique":[["k"]],"constraints":[],"reads":[],"calls":[],
+                "parents":[],"definition":null,"user_triggers":false}}"#,
+                columns.join(",")
+            )
+        };
+        let rows: Vec<String> = tables.iter().map(table).collect();
+        let mut catalog = Catalog::from_rows(rows.iter().map(|row| ("table", row.as_str()))).expect("it decodes");
+        catalog.adopt(&rules);
+        let mut report = Report::default();
+        compare(&rules, &[ShardTables { name: "s0".into(), catalog }], &mut report);
+        report
+    }
+
+    #[test]
+    fn physical_tables_are_all_there_with_the_same_columns() {
+        let columns: &[(&str, u32)] = &[("k", 20), ("o", 20)];
+        let right = report(&[("items_0", columns), ("items_1", columns)]);
+        assert_eq!(right.findings, Vec::<String>::new());
+        assert_eq!(right.notices, ["table \"items\": unique (k) holds per physical table only, it lacks \"o\""]);
+        let missing = report(&[("items_0", columns)]).findings;
+        assert_eq!(missing, ["shard s0:0:0: table \"items_1\" does not exist"]);
+        let turned = report(&[("items_0", columns), ("items_1", &[("o", 20), ("k", 20)])]).findings;
+        assert_eq!(turned.len(), 1, "{turned:?}");
+        assert!(turned[0].contains("\"items_1\" of \"items\" does not have the columns of \"items_0\""), "{turned:?}");
+        let typed: &[(&str, u32)] = &[("k", 20), ("o", 25)];
+        let typed = report(&[("items_0", typed), ("items_1", typed)]).findings;
+        assert_eq!(
+            typed,
+            ["shard s0:0:0: column \"o\", by which table \"items\" is split, is of type t25, the rules say int"]
+        );
+    }
+}

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use shardloom::dev::SHOP_DATABASE;
 use shardloom::plan::catalog::Catalog;
-use shardloom::plan::{Context, Parameters, Plan, PrepareError, Values, insert, prepare};
-use shardloom::rules::{RuleSet, Shard, Topology};
+use shardloom::plan::{Context, IdValue, IdsWanted, Parameters, Plan, PrepareError, Values, insert, prepare};
+use shardloom::rules::{IdSource, RuleSet, Shard, Topology};
 use shardloom::server::RuleSource;
 use shardloom::sql;
 use shardloom::types::Refusal;
@@ -41,12 +41,23 @@ pub fn plan(rules: &RuleSet, sql: &str, parameters: &[Option<String>]) -> Result
     let literals = sql::literals(sql);
     let parameters = Parameters { is_extended: !values.is_empty(), values: &values, ..Parameters::default() };
     let mut next = FIRST_ID;
-    let mut ids = |_tag: u16, count: usize| {
-        let made: Vec<i64> = (next..).take(count).collect();
-        next += count as i64;
+    let mut ids = |wanted: IdsWanted| {
+        let made = (next..).take(wanted.count).map(|number| example(wanted, number)).collect();
+        next += wanted.count as i64;
         Ok(made)
     };
     prepared.plan(&context, &Values { text: sql, literals: &literals, parameters }, &mut ids)
+}
+
+/// Returns an id for show: small, but with the bucket of its row where the layout has one.
+fn example(wanted: IdsWanted, number: i64) -> IdValue {
+    match (wanted.source, wanted.bucket) {
+        (IdSource::Snowflake { layout, .. }, Some(bucket)) => {
+            IdValue::Bigint(i64::from(bucket.0) << (layout.worker_bits + layout.sequence_bits) | number)
+        }
+        (IdSource::Snowflake { .. } | IdSource::Segment(_), _) => IdValue::Bigint(number),
+        (IdSource::Uuid { .. }, _) => IdValue::Uuid((number as u128).to_be_bytes()),
+    }
 }
 
 /// Returns the reason's word, as golden tests write it.

@@ -147,6 +147,11 @@ impl Resolved<'_> {
                 self.formats.push(0);
                 self.values.push(Some(Cow::Owned(value.to_string().into_bytes())));
             }
+            ParameterSource::Text(value) => {
+                self.types.push(0);
+                self.formats.push(0);
+                self.values.push(Some(Cow::Owned(value.clone().into_bytes())));
+            }
         }
     }
 }

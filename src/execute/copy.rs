@@ -193,7 +193,7 @@ impl Link {
             }
             error = error.or(reply.error);
         }
-        let own = usize::from(split.plan.id_tag.is_some());
+        let own = usize::from(split.plan.id_source.is_some());
         let Some(frame) = error else {
             if split.plan.binary {
                 for (_, position, _) in &split.parts {

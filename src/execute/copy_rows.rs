@@ -11,6 +11,7 @@ use crate::wire::copy_binary::{self, CopyBinaryError, Next};
 use crate::wire::{copy_text, frontend};
 
 use super::copy::SHARD_BUFFER_BYTES;
+use super::copy_ids::with_id;
 use super::copy_physical::Waiting;
 use super::failure::Failure;
 use super::link::Link;
@@ -64,8 +65,9 @@ impl Link {
             if copy_text::is_end_of_data(&row) {
                 continue;
             }
-            let line = self.with_id(split.plan, &row)?;
-            let key = key_of_line(split.plan, &line).map_err(|refusal| split.placed(refusal))?;
+            let key = key_of_line(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
+            self.check_line(split, key.as_ref(), &row)?;
+            let line = self.with_id(split, key.as_ref(), &row).await?;
             self.send_row(split, key.as_ref(), &line).await?;
         }
         Ok(())
@@ -87,8 +89,9 @@ impl Link {
                 Next::Row(length) => {
                     let row = pending.split_to(length);
                     let key = key_of_row(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
-                    let row = match split.plan.id_tag {
-                        Some(tag) => Cow::Owned(copy_binary::with_bigint(&row, self.worker.proxy.next_id(tag)?)),
+                    self.check_row(split, key.as_ref(), &row)?;
+                    let row = match split.plan.id_source {
+                        Some(source) => Cow::Owned(with_id(&row, &self.row_id(split, source, key.as_ref()).await?)),
                         None => Cow::Borrowed(&row[..]),
                     };
                     self.send_row(split, key.as_ref(), &row).await?;
@@ -102,11 +105,7 @@ impl Link {
     }
 
     async fn send_row(&mut self, split: &mut Split<'_>, key: Option<&KeyValue>, row: &[u8]) -> Result<(), Failure> {
-        let shard = match key {
-            Some(key) => self.snapshot.rules.shard_of(split.plan.group, key),
-            None => self.snapshot.rules.shard_of_null(split.plan.group),
-        };
-        let shard = shard.ok_or_else(|| split.placed(no_place(split.plan, key, &self.snapshot.rules)))?;
+        let shard = self.shard_of_row(split, key)?;
         let part = split.parts.iter_mut().find(|(owner, ..)| *owner == shard);
         let (_, position, rows) = part.expect("the parts are all shards of the group");
         *rows += 1;
@@ -121,15 +120,12 @@ impl Link {
         Ok(())
     }
 
-    /// Appends a generated id to a line whose COPY leaves the id column out.
-    fn with_id<'a>(&self, plan: &CopyPlan, row: &'a [u8]) -> Result<Cow<'a, [u8]>, Failure> {
-        let Some(tag) = plan.id_tag else { return Ok(Cow::Borrowed(row)) };
-        let id = self.worker.proxy.next_id(tag)?;
-        let mut line = copy_text::content(row).to_vec();
-        line.push(plan.delimiter);
-        line.extend_from_slice(id.to_string().as_bytes());
-        line.push(b'\n');
-        Ok(Cow::Owned(line))
+    pub(super) fn shard_of_row(&self, split: &Split<'_>, key: Option<&KeyValue>) -> Result<ShardId, Refusal> {
+        let shard = match key {
+            Some(key) => self.snapshot.rules.shard_of(split.plan.group, key),
+            None => self.snapshot.rules.shard_of_null(split.plan.group),
+        };
+        shard.ok_or_else(|| split.placed(no_place(split.plan, key, &self.snapshot.rules)))
     }
 }
 
@@ -172,14 +168,14 @@ fn null_key(plan: &CopyPlan) -> Refusal {
     Refusal::new(SqlState::NOT_NULL_VIOLATION, format!("NULL sharding key for table \"{}\"", plan.table))
 }
 
-fn no_place(plan: &CopyPlan, key: Option<&KeyValue>, rules: &RuleSet) -> Refusal {
+pub(super) fn no_place(plan: &CopyPlan, key: Option<&KeyValue>, rules: &RuleSet) -> Refusal {
     match key {
         Some(_) => crate::plan::insert::no_place(&plan.table, &plan.key, &rules.group(plan.group).name),
         None => null_key(plan),
     }
 }
 
-fn misread(error: CopyBinaryError) -> Refusal {
+pub(super) fn misread(error: CopyBinaryError) -> Refusal {
     Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string())
 }
 

@@ -17,6 +17,7 @@ use super::call::Call;
 use super::failure::Failure;
 use super::forward;
 use super::link::{Link, Role};
+use super::same_columns::check_alike;
 use super::scatter::{for_shards, visible};
 
 /// The most rows that one shard is asked for at once; fewer where the client wants fewer.
@@ -62,11 +63,18 @@ impl Link {
             frontend::write_sync(server.out());
             server.flush().await?;
         }
-        let mut fields = Vec::new();
-        let mut failed = None;
+        let mut fields: Option<(ShardId, Vec<Field>)> = None;
+        let (mut failed, mut different) = (None, None);
         for shard in plan.shards.iter() {
             match self.portion(shard, &mut VecDeque::new()).await {
-                Ok(answer) => fields = answer.fields.unwrap_or(fields),
+                Ok(Answer { fields: Some(own), .. }) => {
+                    if let Some((first, fields)) = &fields {
+                        let alike = check_alike(&self.snapshot.rules, (*first, fields), (shard, &own));
+                        different = different.or(alike.err());
+                    }
+                    fields = fields.or(Some((shard, own)));
+                }
+                Ok(_) => {}
                 Err(failure @ Failure::Shard { .. }) => failed = failed.or(Some(failure)),
                 Err(failure) => return Err(failure),
             }
@@ -74,6 +82,10 @@ impl Link {
         if let Some(failure) = failed {
             return Err(failure);
         }
+        if let Some(refusal) = different {
+            return Err(refusal.into());
+        }
+        let fields = fields.map(|(_, fields)| fields).unwrap_or_default();
         let columns: Vec<Column> =
             fields.iter().map(|field| Column { type_oid: field.type_oid, format: field.format }).collect();
         let merge = plan.merge.clone().resolved(columns.len());

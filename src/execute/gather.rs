@@ -373,7 +373,7 @@ pub(super) async fn turn(client: &mut Client, to: &mut Server) -> Result<Option<
 }
 
 /// Returns what has the rows of a table on a server: the table, or its physical tables.
-fn source(fetch: &Fetch) -> String {
+pub(super) fn source(fetch: &Fetch) -> String {
     let columns = list(&fetch.columns);
     match fetch.physical.as_slice() {
         [] => format!("public.{}", escape_identifier(&fetch.table)),

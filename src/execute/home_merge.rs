@@ -9,7 +9,7 @@ use crate::backend::Server;
 use crate::merge::Output;
 use crate::plan::{Scatter, Statement};
 use crate::sql::Scanner;
-use crate::types::{Refusal, ShardSet, SqlState};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 use crate::wire::backend::{self, ErrorFields, Field};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{copy_binary, frontend};
@@ -22,6 +22,7 @@ use super::forward::{self, Passing, Tag};
 use super::gather::{self, FORWARD_BYTES};
 use super::link::{Link, Role};
 use super::position::Position;
+use super::same_columns::check_alike;
 use super::{member, scatter};
 
 /// The rows of all shards.
@@ -65,9 +66,25 @@ impl Link {
             // The scratch comes last, so that nobody waits for a shard while others wait for it.
             self.enlist_all(plan.shards, Role::Reader).await?;
         }
+        self.check_answers(call, plan).await?;
         self.client.position = Position::Unknown;
         let merge = HomeMerge { call, plan, fields, refusal };
         self.on_scratch("", async |link, scratch| merge.run(link, scratch).await).await
+    }
+
+    /// Refuses shards that answer with other columns than the first: rows are brought by place, not by name.
+    async fn check_answers(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
+        let (sql, types) = (call.sql(&plan.statement), call.types(&plan.statement));
+        let mut first: Option<(ShardId, Vec<Field>)> = None;
+        for shard in plan.shards.iter() {
+            let described = self.describe_on(shard, sql, &types, 0).await?;
+            let own = scatter::described_fields(&described)?;
+            match &first {
+                None => first = Some((shard, own)),
+                Some((first, fields)) => check_alike(&self.snapshot.rules, (*first, fields), (shard, &own))?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -8,13 +8,14 @@ use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Statement, Values};
-use crate::proxy::RouteMode;
+use crate::proxy::{IdWait, RouteMode};
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, ShardSet, SqlState};
 
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
+use super::id_wait::is_awaited;
 use super::link::Link;
 use super::pinned;
 use super::position::Position;
@@ -33,13 +34,25 @@ impl Link {
                 Err(refusal.clone().into())
             }
             Meaning::Plan(Planned::Issuing(_)) => {
-                let Some((call, issued)) = self.issued(call, understood)? else { return Err(no_plan().into()) };
+                let mut issued = self.issued(call, understood);
+                if is_awaited(&issued) {
+                    let mut wait = Box::pin(IdWait::new(&self.worker.proxy));
+                    issued = self.issued(call, understood);
+                    while is_awaited(&issued) && Box::pin(wait.next()).await {
+                        issued = self.issued(call, understood);
+                    }
+                }
+                let Some((call, issued)) = issued? else { return Err(no_plan().into()) };
                 let plan = self.plan(&call, &issued)?;
                 self.client.position = Position::Unknown;
                 self.run_plan(&call, &issued, &plan).await
             }
             Meaning::Plan(_) | Meaning::Control(_) => {
-                let plan = self.plan(call, understood)?;
+                let mut plan = self.plan(call, understood);
+                if is_awaited(&plan) {
+                    plan = Box::pin(self.plan_awaiting_ids(call, understood)).await;
+                }
+                let plan = plan?;
                 self.run_plan(call, understood, &plan).await
             }
         }
@@ -57,6 +70,9 @@ impl Link {
             let rules = &self.snapshot.rules;
             self.client.position =
                 if rules.physical.is_empty() { Position::Unknown } else { Position::Physical(Arc::clone(rules)) };
+        }
+        if !matches!(plan, Plan::Direct(_)) && self.worker.proxy.schemas.any() {
+            Box::pin(self.check_same_columns(&call.text, plan)).await?;
         }
         let started = (!matches!(plan, Plan::Direct(_))).then(Instant::now);
         self.rows = 0;
@@ -136,7 +152,7 @@ impl Link {
                     formats: &arguments.formats,
                     types: &arguments.types,
                 };
-                let mut ids = |tag, count| self.worker.proxy.make_ids(tag, count);
+                let mut ids = |wanted| self.worker.proxy.make_ids(wanted, &self.snapshot.rules.ids);
                 Ok(prepared.plan(&self.context(), &Values { text: &call.text, literals, parameters }, &mut ids)?)
             }
             Meaning::Plan(Planned::Issuing(_)) => Err(no_plan().into()),
@@ -157,7 +173,7 @@ impl Link {
         let mut ids = Vec::with_capacity(calls.len());
         for issue in calls {
             let tag = tag(&issue.tag, arguments)?;
-            ids.extend(self.worker.proxy.next_ids(&tag, 1)?);
+            ids.extend(self.worker.proxy.next_ids(&tag, 1, &self.snapshot.rules.ids)?);
         }
         let form = match &call.arguments {
             None => IdArguments::Literals,

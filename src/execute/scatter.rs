@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::merge::{Column, MergeContext, Merger, Step};
 use crate::plan::Scatter;
+use crate::proxy::Snapshot;
 use crate::sql;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend::{self, Field};
@@ -18,12 +20,14 @@ use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::link::{Link, Role};
 use super::merges::merge_key;
+use super::same_columns::check_alike;
 
 /// What the merge needs.
 struct Job<'a> {
     call: &'a Call,
     plan: &'a Scatter,
     context: MergeContext,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Link {
@@ -60,7 +64,7 @@ impl Link {
     }
 
     async fn scatter_now(&mut self, call: &Call, plan: &Scatter, context: MergeContext) -> Result<(), Failure> {
-        let job = Job { call, plan, context };
+        let job = Job { call, plan, context, snapshot: Arc::clone(&self.snapshot) };
         let sent = for_shards(call, plan)?;
         let task = Task { call: &sent, statement: &plan.statement, shards: plan.shards, role: role(plan) };
         let mut unmerged = None;
@@ -159,8 +163,14 @@ async fn merge(
     unmerged: &mut Option<Vec<Field>>,
 ) -> Result<u64, Failure> {
     let mut fields = Vec::new();
-    for stream in streams.iter_mut() {
-        fields = description(client, stream).await?;
+    let mut first = None;
+    for (stream, shard) in streams.iter_mut().zip(job.plan.shards.iter()) {
+        let own = description(client, stream).await?;
+        match first {
+            None => first = Some(shard),
+            Some(first) => check_alike(&job.snapshot.rules, (first, &fields), (shard, &own))?,
+        }
+        fields = own;
     }
     let mut merger = match merger(job.plan, &fields, job.context) {
         Ok(merger) => merger,

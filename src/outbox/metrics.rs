@@ -25,6 +25,10 @@ pub struct OutboxMetrics {
     pub prepared_decided: AtomicU64,
     /// Writes found on home that bypassed the proxy.
     pub orphans: AtomicU64,
+    /// Renewals of the worker id's lease.
+    pub lease_renewals: AtomicU64,
+    /// Worker ids leased.
+    pub leases_taken: AtomicU64,
 }
 
 impl OutboxMetrics {

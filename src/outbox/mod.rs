@@ -27,6 +27,7 @@ mod recover;
 mod redo;
 mod relay;
 mod report;
+mod segment;
 mod settings;
 mod state;
 mod store;

@@ -125,6 +125,11 @@ CREATE TABLE IF NOT EXISTS shardloom.id_layout (
     sequence_bits integer NOT NULL);
 INSERT INTO shardloom.id_layout VALUES ('standard', 1767225600000, 41, 6, 7, 9) ON CONFLICT DO NOTHING;
 
+CREATE TABLE IF NOT EXISTS shardloom.id_segment (
+    name text PRIMARY KEY,
+    next_id bigint NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
+
 CREATE OR REPLACE FUNCTION shardloom.captured_rows() RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT coalesce(sum(row_count), 0)::bigint FROM shardloom.outbox WHERE xid = pg_current_xact_id_if_assigned() $$;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::error::Error;
 use super::handle::Outbox;
+use super::metrics::OutboxMetrics;
 
 /// Renewals per lease; two may fail.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -126,6 +127,7 @@ impl WorkerLease {
         tracing::info!(worker, epoch, floor_ms, "worker id leased");
         let permit = WorkerPermit::new(worker, epoch, floor_ms, reserved, began + bounds.worker_lease);
         self.permit.send_replace(Some(Arc::new(permit)));
+        OutboxMetrics::add(&outbox.metrics().leases_taken, 1);
         self.held = Some(leased);
         Ok(Some(leased))
     }
@@ -155,6 +157,7 @@ impl WorkerLease {
             self.held = None;
             return Ok(false);
         };
+        OutboxMetrics::add(&outbox.metrics().lease_renewals, 1);
         if let Some(permit) = self.permit.borrow().as_ref() {
             permit.extend(row.get(0), began + bounds.worker_lease);
         }

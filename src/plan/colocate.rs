@@ -6,9 +6,9 @@ use super::context::{Context, Values};
 use super::hidden::{self, Called};
 use super::key::{Decoded, binary_fits, decode, each_value};
 use super::split;
-use crate::rules::{Distribution, GroupId, KeyBounds, RuleSet, UnlistedTables};
+use crate::rules::{Distribution, GroupId, IdLayout, IdSource, KeyBounds, RuleSet, UnlistedTables};
 use crate::sql::{Binding, Bound, Column, Edge, Facts, Relation, RelationIndex, TableName};
-use crate::types::{KeyType, Refusal, ShardId, ShardSet, SqlState};
+use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId, ShardSet, SqlState};
 
 /// Where a table lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Keyed {
     pub(super) follows: HashSet<RelationIndex>,
     /// The key that was said beside the statement; it holds where no condition binds.
     pub(super) steered: Option<String>,
+    /// Conditions on ids that carry the bucket of a row with the same key, each with its layout.
+    pub(super) genes: Vec<(Binding, IdLayout)>,
 }
 
 /// All relations of a statement, placed.
@@ -111,6 +113,7 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
             key_type,
             bindings: if fits { graph.bindings(&nodes, group) } else { Vec::new() },
             bounds: if fits && context.rules.is_ordered(group) { graph.bounds(&nodes, group) } else { Vec::new() },
+            genes: graph.genes(&nodes, group, context),
             follows: graph.followed(&nodes, group),
             steered: None,
         });
@@ -272,6 +275,30 @@ impl Graph<'_> {
         self.facts.bounds.iter().filter(binds).cloned().collect()
     }
 
+    /// Returns the conditions on ids of rows with the same key that carry the key's bucket, where the rules let reads
+    /// go by it. An id of another type than bigint would compare in another way.
+    fn genes(&self, nodes: &HashSet<Node>, group: GroupId, context: &Context<'_>) -> Vec<(Binding, IdLayout)> {
+        let mut genes = Vec::new();
+        for relation in self.followed(nodes, group) {
+            let Some(table) = &self.facts.relations[relation].table else { continue };
+            let name = table.rule_key();
+            let Some(id) = context.rules.table(&name).and_then(|rule| rule.id.as_ref()).filter(|id| id.route) else {
+                continue;
+            };
+            let IdSource::Snowflake { layout, .. } = id.source else { continue };
+            let column = context.catalog.table(&name).and_then(|table| table.column(&id.column));
+            if column.is_some_and(|column| !binary_fits(KeyType::BigInt, column.type_oid)) {
+                continue;
+            }
+            let own = |binding: &&Binding| {
+                let node = self.node(&binding.column).filter(|_| binding.reach.contains(&relation));
+                node.is_some_and(|(at, name)| at == relation && name == id.column)
+            };
+            genes.extend(self.facts.bindings.iter().filter(own).map(|binding| (binding.clone(), layout)));
+        }
+        genes
+    }
+
     fn followed(&self, nodes: &HashSet<Node>, group: GroupId) -> HashSet<RelationIndex> {
         let same = |node: &&Node| self.keys.get(&node.0).is_some_and(|(other, key)| *other == group && *key == node.1);
         nodes.iter().filter(same).map(|node| node.0).collect()
@@ -292,6 +319,8 @@ impl Keyed {
                 shards = Some(shards.map_or(set, |before| before.intersection(&set)));
             }
         }
+        // An id adds nothing to a key that is bound.
+        let shards = shards.or_else(|| self.by_gene(rules, values));
         match self.within(rules, values) {
             Some(set) => Some(shards.map_or(set, |before| before.intersection(&set))),
             None => shards.or_else(|| {
@@ -299,6 +328,26 @@ impl Keyed {
                 Some([shard].into_iter().collect())
             }),
         }
+    }
+
+    /// Returns the owners of the buckets in the ids that are asked for; `None` if one of the ids has none.
+    fn by_gene(&self, rules: &RuleSet, values: &Values<'_>) -> Option<ShardSet> {
+        let owner = |layout: &IdLayout, value| {
+            let KeyValue::Int(id) = value else { return None };
+            let bucket = layout.bucket_of(id).filter(|bucket| *bucket < rules.placement.buckets())?;
+            Some(rules.placement.owner(BucketId(bucket)))
+        };
+        let shards = |(binding, layout): &(Binding, IdLayout)| {
+            let (mut set, mut told) = (ShardSet::new(), true);
+            let mut add = |value| match owner(layout, value) {
+                Some(shard) => drop(set.insert(shard)),
+                None => told = false,
+            };
+            let all = binding.slots.iter().all(|slot| each_value(slot, KeyType::BigInt, values, &mut add));
+            (all && told).then_some(set)
+        };
+        let sets = self.genes.iter().filter_map(shards);
+        sets.reduce(|before, set| before.intersection(&set))
     }
 
     /// Returns the shards that the comparisons by order leave; `None` if none of them can be told.
@@ -315,6 +364,9 @@ impl Keyed {
 
     /// Tells whether some condition binds the key with constants that stand in the statement one by one.
     pub(super) fn is_bound(&self) -> bool {
-        !self.bounds.is_empty() || self.bindings.iter().any(|binding| binding.slots.iter().all(|slot| !slot.any))
+        let one_by_one = |binding: &Binding| binding.slots.iter().all(|slot| !slot.any);
+        !self.bounds.is_empty()
+            || self.bindings.iter().any(one_by_one)
+            || self.genes.iter().any(|(binding, _)| one_by_one(binding))
     }
 }

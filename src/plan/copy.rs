@@ -1,6 +1,6 @@
 //! COPY: rows for a sharded table are split by key in a stream; everything else goes to the one shard that it names.
 
-use crate::rules::{Distribution, GroupId, OnMissingKey, RuleSet, TableRule};
+use crate::rules::{Distribution, GroupId, IdRule, IdSource, OnMissingKey, RuleSet, TableRule};
 use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 
@@ -38,7 +38,7 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
             let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
             let mut plan = sharded(&copy)?;
             split::copy_in(text, head, &mut plan, context)?;
-            Ok(Plan::Copy(plan))
+            Ok(Plan::Copy(Box::new(plan)))
         }
         Some(Distribution::Reference { home, multi_shard }) => {
             let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
@@ -103,7 +103,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     let position = columns.iter().position(|column| column == copy.key);
     let table = target_table(copy.rule, copy.name);
     let key_position = position.ok_or_else(|| missing_key(&table, copy.key))?;
-    let (statement, id_tag) = with_id(copy, &columns)?;
+    let (statement, id_source) = with_id(copy, &columns)?;
     let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
     let mut known = copy.catalog.table(copy.name).into_iter().flat_map(|table| &table.columns);
     if let Some(column) =
@@ -121,8 +121,9 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         binary: copy.head.options.format == CopyFormat::Binary,
         delimiter: delimiter(copy.head)?,
         null: copy.head.options.null.clone().unwrap_or_else(|| String::from("\\N")),
-        id_tag,
         split: None,
+        id_source,
+        checked_id: checked_id(copy, &columns)?,
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
         table,
     })
@@ -207,7 +208,7 @@ fn columns(copy: &Sharded<'_>) -> Result<Vec<String>, Refusal> {
 }
 
 /// An id column that is left out is added at the end.
-fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<u16>), Refusal> {
+fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<IdSource>), Refusal> {
     let Some(id) = copy.rule.and_then(|rule| rule.id.as_ref()) else { return Ok((Statement::Original, None)) };
     if columns.contains(&id.column) {
         return Ok((Statement::Original, None));
@@ -217,7 +218,20 @@ fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<
     let list = format!("({})", all.join(", "));
     let list = if span.is_empty() { format!("{list} ") } else { list };
     let sql = splice(copy.text, &[(span.clone(), list)]);
-    Ok((Statement::Rewritten { sql, parameters: Vec::new() }, Some(id.tag_code)))
+    Ok((Statement::Rewritten { sql, parameters: Vec::new() }, Some(id.source)))
+}
+
+/// Where the ids are that clients give and the rules want checked.
+fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<(usize, IdRule)>, Refusal> {
+    let rule = copy.rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.route || id.check_tag);
+    let Some(rule) = rule else { return Ok(None) };
+    let Some(position) = columns.iter().position(|column| *column == rule.column) else { return Ok(None) };
+    let column = copy.catalog.table(copy.name).and_then(|table| table.column(&rule.column));
+    let binary = copy.head.options.format == CopyFormat::Binary;
+    if binary && column.is_none_or(|column| !binary_fits(KeyType::BigInt, column.type_oid)) {
+        return Err(super::given_id::unchecked(copy.name, rule, "COPY in binary format"));
+    }
+    Ok(Some((position, rule.clone())))
 }
 
 fn delimiter(head: &CopyHead) -> Result<u8, Refusal> {
@@ -274,7 +288,7 @@ mod tests {
 
     fn copy(text: &str) -> CopyPlan {
         let Ok(Plan::Copy(plan)) = planned(text, &fixture::catalog()) else { panic!("{text}") };
-        plan
+        *plan
     }
 
     fn sql(statement: &Statement) -> &str {
@@ -291,7 +305,7 @@ mod tests {
         assert_eq!((listed.effect.mode, sql(&listed.statement)), (WriteMode::TwoPhase, "original"));
         assert!(matches!(listed.effect.redo, Redo::Never(_)));
         let all = copy("copy orders from stdin with (freeze on, delimiter '|', null '')");
-        assert_eq!((all.key_position, all.delimiter, all.null.as_str(), all.id_tag), (1, b'|', "", None));
+        assert_eq!((all.key_position, all.delimiter, all.null.as_str(), all.id_source), (1, b'|', "", None));
         assert_eq!(sql(&all.statement), "original");
         assert_eq!(copy("copy names from stdin").key_type, KeyType::Text);
     }
@@ -300,8 +314,8 @@ mod tests {
     fn an_id_left_out_is_appended() {
         let plan = copy("copy orders (user_id, note) from stdin");
         assert_eq!(sql(&plan.statement), "copy orders (user_id, \"note\", order_id) from stdin");
-        assert_eq!((plan.key_position, plan.id_tag), (0, Some(1)));
-        assert_eq!(copy("copy orders (order_id, user_id) from stdin").id_tag, None);
+        assert_eq!((plan.key_position, plan.id_source.is_some()), (0, true));
+        assert_eq!(copy("copy orders (order_id, user_id) from stdin").id_source, None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod copy;
 mod describe;
 mod explain;
 mod gather;
+pub mod given_id;
 mod grouped;
 mod hidden;
 pub mod insert;
@@ -36,7 +37,7 @@ pub use carry::{Carried, Carry, CarryForm, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};
-pub use insert::{MakeIds, Parameters};
+pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
     CopyOut, CopyPlan, CopySplit, Direct, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part, Plan,

@@ -3,6 +3,7 @@
 use super::classify::{redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
+use super::given_id;
 use super::hidden::Called;
 use super::key::{Decoded, decode};
 use super::moving::moving;
@@ -48,6 +49,7 @@ impl Modify {
                 .with_reason("write_target"));
         };
         read::check(&facts, &located, context)?;
+        check_ids(&facts, &target, context)?;
         let home = match place(context.rules, &target)? {
             Place::Sharded { .. } => Home::Keyed(keyed_at(&located, index)),
             Place::Reference => Home::Reference(reference_home(context.rules, &target)),
@@ -255,6 +257,18 @@ impl Modify {
     fn effect(&self, values: &Values<'_>) -> WriteEffect {
         let redo = redo_with(&self.effect.redo, values.text, values.literals);
         WriteEffect { redo, ..self.effect.clone() }
+    }
+}
+
+/// Ids that the rules hold against their rows' keys stay what they were when they were checked, and so do the keys.
+fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result<(), Refusal> {
+    let Some(rule) = context.rules.table(&target.rule_key()) else { return Ok(()) };
+    let Some(id) = rule.id.as_ref().filter(|id| id.route || id.check_tag) else { return Ok(()) };
+    let sets = |column: &str| facts.kind == StatementKind::Update && facts.assignments.iter().any(|(c, _)| c == column);
+    match &rule.distribution {
+        _ if sets(&id.column) => Err(given_id::update(&rule.name, id)),
+        Distribution::Sharded { key, .. } if id.route && sets(key) => Err(given_id::key_update(&rule.name, key)),
+        Distribution::Sharded { .. } | Distribution::Reference { .. } | Distribution::Single { .. } => Ok(()),
     }
 }
 

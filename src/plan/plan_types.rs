@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::carry::Carry;
 use crate::merge::MergeSpec;
+use crate::rules::{IdRule, IdSource};
 use crate::sql::CopyFormat;
 use crate::types::{ShardId, ShardSet, WriteMode};
 
@@ -21,7 +22,7 @@ pub enum Plan {
     /// The rows of a first statement are written by a second one.
     Carry(Box<Carry>),
     /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
-    Copy(CopyPlan),
+    Copy(Box<CopyPlan>),
     /// `COPY table TO STDOUT` of a sharded table: the shards' rows one shard after another.
     CopyOut(CopyOut),
     /// The same statement on each of several shards, as DDL, TRUNCATE, VACUUM and ANALYZE do.
@@ -72,6 +73,8 @@ pub enum ParameterSource {
     Client(usize),
     /// A bigint made by the proxy (a generated id).
     Bigint(i64),
+    /// A uuid or text made by the proxy (a generated id); the server takes it for the column's type.
+    Text(String),
 }
 
 /// A read over several shards.
@@ -121,6 +124,13 @@ pub struct Fetch {
     pub physical: Vec<String>,
     /// Whether home has all of them: then only a transaction's own writes, seen by itself alone, are a reason to copy.
     pub in_place: bool,
+}
+
+impl Fetch {
+    /// Returns the tables that servers have its rows in: its own, or the physical ones of a split table.
+    pub fn tables(&self) -> Vec<String> {
+        if self.physical.is_empty() { vec![self.table.clone()] } else { self.physical.clone() }
+    }
 }
 
 /// A write over several shards.
@@ -244,8 +254,10 @@ pub struct CopyPlan {
     pub null: String,
     /// How the table is split into physical ones, if it is.
     pub split: Option<CopySplit>,
-    /// If the id column is left out: it is appended to every line as the last column, made with this tag code.
-    pub id_tag: Option<u16>,
+    /// If the id column is left out: it is appended to every line as the last column, made from this source.
+    pub id_source: Option<IdSource>,
+    /// Position of ids that clients give and the rule that they are held against.
+    pub checked_id: Option<(usize, IdRule)>,
     /// What it writes.
     pub effect: WriteEffect,
 }

@@ -114,6 +114,7 @@ fn text(statement: &Statement, sql: &str) -> (String, Option<Vec<String>>) {
             let source = |source: &ParameterSource| match source {
                 ParameterSource::Client(index) => format!("${}", index + 1),
                 ParameterSource::Bigint(value) => value.to_string(),
+                ParameterSource::Text(value) => value.clone(),
             };
             (sql.clone(), Some(parameters.iter().map(source).collect()))
         }

@@ -60,7 +60,7 @@ pub(super) fn rules() -> RuleSet {
         ],
         tables: tables.into_iter().map(|(name, place)| (name.to_owned(), rule(name, place))).collect::<HashMap<_, _>>(),
         physical: HashMap::new(),
-        ids: IdRules { tags: BTreeMap::new(), layouts: BTreeMap::new() },
+        ids: IdRules { tags: BTreeMap::new(), layouts: BTreeMap::new(), segments: BTreeMap::new() },
         unlisted: UnlistedTables::Home,
         tests: Vec::new(),
     }
@@ -75,7 +75,7 @@ fn keys(rules: &RuleSet) -> [i64; 3] {
 }
 
 /// No table of the cases has generated ids.
-fn no_ids(_: u16, _: usize) -> Result<Vec<i64>, Refusal> {
+fn no_ids(_: super::IdsWanted) -> Result<Vec<super::IdValue>, Refusal> {
     panic!("no case needs ids")
 }
 

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Live, Logins, PoolBoard,
-    Readiness, Requests, RouteBoard, Rules, SchemaChanges, StrangerBounds, Strangers,
+    ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Ids, Live, Logins, PoolBoard,
+    Readiness, Requests, RouteBoard, Rules, SchemaBoard, SchemaChanges, StrangerBounds, Strangers,
 };
 use crate::backend::{Allowance, CancelRegistry, Roster};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
-use crate::snowflake::Generator;
 use crate::tls::{Acceptor, Connector};
-use crate::types::{Clock, Refusal, SqlState};
+use crate::types::Clock;
 
 /// What all threads share. Made once by `server`, never replaced.
 pub struct Proxy {
@@ -43,8 +42,8 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     /// The ledger, its relay and its leases.
     pub outbox: Arc<Outbox>,
-    /// Ids of the layout `standard`.
-    pub ids: Arc<Generator>,
+    /// The makers of ids.
+    pub ids: Ids,
     /// Who is connected.
     pub clients: ClientRegistry,
     /// Who has connected and not logged in.
@@ -53,6 +52,8 @@ pub struct Proxy {
     pub schema_changes: SchemaChanges,
     /// Server connections, as the workers published them.
     pub pools: PoolBoard,
+    /// Where the shards' tables differ.
+    pub schemas: SchemaBoard,
     /// Which way statements took.
     pub routes: Arc<RouteBoard>,
     /// Which shards answer.
@@ -120,20 +121,6 @@ impl Proxy {
     /// Returns the time since the start.
     pub fn uptime(&self) -> Duration {
         self.clock.monotonic().saturating_sub(self.started)
-    }
-
-    /// Makes `count` ids of a business tag; fails with `22023` for a tag that no rule names.
-    pub fn next_ids(&self, tag: &str, count: usize) -> Result<Vec<i64>, Refusal> {
-        let snapshot = self.rules.load();
-        let code = snapshot.rules.ids.tags.get(tag).copied().ok_or_else(|| {
-            let known = snapshot.rules.ids.tags.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("no id tag \"{tag}\" in the rules"))
-                .with_hint(format!("The tags are: {known}."))
-        })?;
-        let mut ids = Vec::with_capacity(count);
-        self.ids.next_many(code, count, &mut ids).map_err(|error| error.refusal())?;
-        self.metrics.ids_issued(count as u64);
-        Ok(ids)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Ids for the client path, and the coarse time that counts as now.
 
 use super::Proxy;
-use crate::types::Refusal;
+use crate::plan::{IdValue, IdsWanted};
+use crate::rules::IdRules;
+use crate::types::{Refusal, SqlState};
 
 /// The tag code of transaction ids; the rules' tags start at 1.
 const TRANSACTION_TAG: u16 = 0;
@@ -9,22 +11,31 @@ const TRANSACTION_TAG: u16 = 0;
 impl Proxy {
     /// Makes a transaction's id.
     pub fn next_txid(&self) -> Result<i64, Refusal> {
-        self.ids.next(TRANSACTION_TAG).map_err(|error| error.refusal())
+        self.ids.next_standard(TRANSACTION_TAG)
     }
 
-    /// Makes one id of the tag with this code.
-    pub fn next_id(&self, tag_code: u16) -> Result<i64, Refusal> {
-        let id = self.ids.next(tag_code).map_err(|error| error.refusal())?;
-        self.metrics.ids_issued(1);
-        Ok(id)
-    }
-
-    /// Makes `count` ids of the tag with this code, ascending.
-    pub fn make_ids(&self, tag_code: u16, count: usize) -> Result<Vec<i64>, Refusal> {
-        let mut ids = Vec::with_capacity(count);
-        self.ids.next_many(tag_code, count, &mut ids).map_err(|error| error.refusal())?;
-        self.metrics.ids_issued(count as u64);
+    /// Makes ids from a source of these rules, ascending; all of them or none.
+    ///
+    /// # Errors
+    /// As [`super::Ids::make`].
+    pub fn make_ids(&self, wanted: IdsWanted, rules: &IdRules) -> Result<Vec<IdValue>, Refusal> {
+        let ids = self.ids.make(wanted, rules)?;
+        self.metrics.ids_issued(ids.len() as u64);
         Ok(ids)
+    }
+
+    /// Makes `count` ids of a business tag or segment of these rules.
+    ///
+    /// # Errors
+    /// `22023` for a tag that no rule names, else as [`super::Ids::make`].
+    pub fn next_ids(&self, tag: &str, count: usize, rules: &IdRules) -> Result<Vec<i64>, Refusal> {
+        let source = rules.of_tag(tag).ok_or_else(|| {
+            let known = rules.tag_names().collect::<Vec<_>>().join(", ");
+            Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("no id tag \"{tag}\" in the rules"))
+                .with_hint(format!("The tags are: {known}."))
+        })?;
+        let ids = self.make_ids(IdsWanted { source, bucket: None, count }, rules)?;
+        Ok(ids.into_iter().filter_map(|id| id.bigint()).collect())
     }
 
     /// Returns wall time in milliseconds.

@@ -34,6 +34,7 @@ fn canonical(rules: &RuleSet) -> String {
     }
     lines.extend(rules.ids.tags.iter().map(|(tag, code)| format!("tag {tag:?} {code}")));
     lines.extend(rules.ids.layouts.iter().map(|(name, layout)| format!("layout {name:?} {layout:?}")));
+    lines.extend(rules.ids.segments.iter().map(|(name, segment)| format!("segment {name:?} {segment:?}")));
     let mut rest = groups(rules);
     rest.extend(rules.tables.iter().map(|(name, rule)| table(rules, name, rule)));
     rest.sort();

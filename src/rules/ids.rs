@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::formats::epoch_ms;
-use super::{IdLayout, IdRule, IdRules, names};
+use super::id_column::{fits, misfit};
+use super::{IdLayout, IdRules, IdSource, SegmentRule};
 use crate::yaml::{Findings, Node};
 
 /// The layout that is there without being declared.
@@ -12,18 +13,74 @@ pub const STANDARD: &str = "standard";
 /// The most bits of an id: a bigint without its sign.
 const ID_BITS_MAX: u64 = 63;
 
-/// 2026-01-01T00:00:00Z, the epoch of the undeclared `standard` layout.
-const STANDARD_EPOCH_MS: i64 = 1_767_225_600_000;
+/// 2026-01-01T00:00:00Z, the epoch of the layouts that are there without being declared.
+const EPOCH_MS: i64 = 1_767_225_600_000;
+
+/// How many ids a proxy reserves at a time where the rules say nothing: a restart leaves a gap of that size.
+const SEGMENT_STEP: i64 = 1000;
 
 /// Returns the `standard` layout as it is without a declaration: time 41, tag 6, worker 7, sequence 9.
 pub fn standard_layout() -> IdLayout {
-    IdLayout { epoch_ms: STANDARD_EPOCH_MS, time_bits: 41, tag_bits: 6, worker_bits: 7, sequence_bits: 9 }
+    built_in([41, 6, 7, 9], false)
+}
+
+/// Returns the layout whose ids name their row's bucket: time 40, bucket 12, worker 5, sequence 6.
+pub fn gene_layout() -> IdLayout {
+    built_in([40, 12, 5, 6], true)
+}
+
+/// Returns the layout whose ids a JavaScript number holds exactly (53 bits): time 41, tag 4, worker 4, sequence 4.
+pub fn js53_layout() -> IdLayout {
+    built_in([41, 4, 4, 4], false)
+}
+
+const fn built_in([time_bits, tag_bits, worker_bits, sequence_bits]: [u8; 4], has_bucket: bool) -> IdLayout {
+    IdLayout { epoch_ms: EPOCH_MS, time_bits, tag_bits, worker_bits, sequence_bits, has_bucket }
+}
+
+impl IdLayout {
+    /// Returns the bucket in an id; `None` if the layout has none or cannot have made the id.
+    pub fn bucket_of(&self, id: i64) -> Option<u32> {
+        let id = u64::try_from(id).ok().filter(|_| self.has_bucket)?;
+        let below = u32::from(self.worker_bits) + u32::from(self.sequence_bits);
+        let all = below + u32::from(self.tag_bits) + u32::from(self.time_bits);
+        let beyond = id.checked_shr(all).unwrap_or(0);
+        (beyond == 0).then_some((id >> below) as u32 & ((1 << self.tag_bits) - 1))
+    }
+
+    /// Returns the tag's code in an id; `None` if the layout has none or cannot have made the id.
+    pub fn tag_of(&self, id: i64) -> Option<u16> {
+        let tagged = Self { has_bucket: !self.has_bucket, ..*self };
+        tagged.bucket_of(id).and_then(|code| u16::try_from(code).ok())
+    }
+}
+
+impl IdRules {
+    /// Returns where the ids of a tag come from; those of the clock are of the layout `standard`.
+    pub fn of_tag(&self, tag: &str) -> Option<IdSource> {
+        if let Some(&tag_code) = self.tags.get(tag) {
+            let layout = self.layouts.get(STANDARD).copied().unwrap_or_else(standard_layout);
+            return Some(IdSource::Snowflake { layout, tag_code });
+        }
+        self.segment(tag)
+    }
+
+    /// Returns the names of all tags, those of segments last.
+    pub fn tag_names(&self) -> impl Iterator<Item = &str> {
+        self.tags.keys().chain(self.segments.keys()).map(String::as_str)
+    }
+
+    pub(super) fn segment(&self, tag: &str) -> Option<IdSource> {
+        let place = self.segments.keys().position(|name| name == tag)?;
+        u16::try_from(place).ok().map(IdSource::Segment)
+    }
 }
 
 /// Reads the Ids document, if there is one, whose shape was checked.
 pub fn read(document: Option<&Node>, findings: &mut Findings) -> IdRules {
-    let mut rules =
-        IdRules { tags: BTreeMap::new(), layouts: BTreeMap::from([(STANDARD.to_owned(), standard_layout())]) };
+    let layouts = [(STANDARD, standard_layout()), ("gene", gene_layout()), ("js53", js53_layout())];
+    let layouts = layouts.into_iter().map(|(name, layout)| (name.to_owned(), layout)).collect();
+    let mut rules = IdRules { tags: BTreeMap::new(), layouts, segments: BTreeMap::new() };
     let Some(document) = document else { return rules };
     if let Some(layouts) = document.get("layouts") {
         for entry in layouts.entries() {
@@ -36,29 +93,51 @@ pub fn read(document: Option<&Node>, findings: &mut Findings) -> IdRules {
     if let Some(tags) = document.get("tags") {
         read_tags(tags, &mut rules, findings);
     }
+    for entry in document.get("segments").map(Node::entries).unwrap_or_default() {
+        if rules.tags.contains_key(&entry.key) {
+            let message = format!("{:?} is a tag with a code already: a segment needs a name of its own", entry.key);
+            findings.report(&entry.place, message);
+        }
+        let number =
+            |key: &str| entry.node.get(key).and_then(Node::integer).and_then(|number| i64::try_from(number).ok());
+        let segment = SegmentRule { from: number("from").unwrap_or(1), step: number("step").unwrap_or(SEGMENT_STEP) };
+        rules.segments.insert(entry.key.clone(), segment);
+    }
     rules
 }
 
 fn layout(node: &Node, findings: &mut Findings) -> Option<IdLayout> {
     let bits = node.get("bits")?;
     let width = |key: &str| bits.get(key).and_then(Node::integer);
-    if width("tag").is_none() && bits.get("bucket").is_none() {
-        findings.report(&bits.place, "a layout's bits needs the key \"tag\"");
-    }
-    let widths = [width("time")?, width("tag")?, width("worker")?, width("sequence")?];
+    let has_bucket = match (bits.get("tag"), bits.get("bucket")) {
+        (Some(_), Some(both)) => {
+            findings.report(&both.place, "a layout has the bits of a tag or of a bucket, not of both");
+            return None;
+        }
+        (None, None) => {
+            findings.report(&bits.place, "a layout's bits needs the key \"tag\" or \"bucket\"");
+            return None;
+        }
+        (tag, _) => tag.is_none(),
+    };
+    let second = if has_bucket { "bucket" } else { "tag" };
+    let widths = [width("time")?, width(second)?, width("worker")?, width("sequence")?];
     let sum = widths.iter().fold(0, |sum: u64, bits| sum.saturating_add(*bits));
     if sum > ID_BITS_MAX {
         findings.report(&bits.place, format!("the bits sum to {sum}, an id has at most {ID_BITS_MAX}"));
     }
     let [time_bits, tag_bits, worker_bits, sequence_bits] = widths.map(|bits| bits.min(ID_BITS_MAX) as u8);
     let epoch_ms = epoch_ms(node.get("epoch")?.text()?)?;
-    Some(IdLayout { epoch_ms, time_bits, tag_bits, worker_bits, sequence_bits })
+    Some(IdLayout { epoch_ms, time_bits, tag_bits, worker_bits, sequence_bits, has_bucket })
 }
 
 /// Reads the tags; each code belongs to one tag and fits the `standard` layout, which `next_id` uses.
 fn read_tags(tags: &Node, rules: &mut IdRules, findings: &mut Findings) {
     let mut owners = HashMap::new();
-    let standard = rules.layouts[STANDARD].clone();
+    let standard = rules.layouts[STANDARD];
+    if standard.has_bucket {
+        findings.report(&tags.place, "the layout \"standard\" needs the bits of a tag, not of a bucket");
+    }
     for entry in tags.entries() {
         let Some(code) = entry.node.integer().and_then(|code| u16::try_from(code).ok()) else {
             // Reported by the shape; the name stays known.
@@ -73,49 +152,4 @@ fn read_tags(tags: &Node, rules: &mut IdRules, findings: &mut Findings) {
         }
         rules.tags.insert(entry.key.clone(), code);
     }
-}
-
-/// Reads the id column of a table.
-pub fn read_column(node: &Node, rules: &IdRules, findings: &mut Findings) -> Option<IdRule> {
-    let column = node.get("column").and_then(|column| match names::column(column.name()?) {
-        Ok(name) => Some(name),
-        Err(message) => {
-            findings.report(&column.place, message);
-            None
-        }
-    });
-    let layout = match node.get("layout") {
-        Some(name) => known(name, "layout", &rules.layouts, findings),
-        None => rules.layouts.get_key_value(STANDARD),
-    };
-    let tag = node.get("tag").and_then(|name| known(name, "tag", &rules.tags, findings));
-    let ((layout_name, layout), (tag, code)) = (layout?, tag?);
-    if layout_name != STANDARD && !fits(*code, layout) {
-        findings.report(&node.place, misfit(tag, *code, layout_name, layout));
-    }
-    Some(IdRule { column: column?, layout: layout_name.clone(), tag: tag.clone(), tag_code: *code })
-}
-
-fn known<'a, T>(
-    node: &Node,
-    what: &str,
-    map: &'a BTreeMap<String, T>,
-    findings: &mut Findings,
-) -> Option<(&'a String, &'a T)> {
-    let name = node.text()?;
-    let found = map.get_key_value(name);
-    if found.is_none() {
-        let message = format!("no {what} is named {name:?} in the Ids file");
-        findings.report_word(&node.place, message, name, map.keys().map(String::as_str));
-    }
-    found
-}
-
-fn fits(code: u16, layout: &IdLayout) -> bool {
-    u64::from(code) < 1 << layout.tag_bits.min(16)
-}
-
-fn misfit(tag: &str, code: u16, name: &str, layout: &IdLayout) -> String {
-    let bits = layout.tag_bits;
-    format!("code {code} of the tag {tag:?} does not fit the {bits} tag bits of the layout {name:?}")
 }

@@ -9,6 +9,7 @@ mod fingerprint;
 mod formats;
 mod golden;
 mod hash;
+mod id_column;
 mod ids;
 mod names;
 mod parse;
@@ -25,12 +26,12 @@ mod tests;
 
 pub use algorithm::{Algorithm, Interval, KeyBounds, List, Span, Unit};
 pub use hash::partition_hash;
-pub use ids::standard_layout;
+pub use ids::{gene_layout, js53_layout, standard_layout};
 pub use parse::{Parsed, RuleFile};
 pub use ruleset::{
-    Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, MissingKey, MultiShardRule,
-    OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables,
-    WhenTargetDown,
+    Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, IdSource, MissingKey,
+    MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, SegmentRule, Shard, TableGroup,
+    TableRule, UnlistedTables, WhenTargetDown,
 };
 pub use schema::json_schema;
 pub use shapes::BUCKETS_MAX;

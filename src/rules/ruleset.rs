@@ -200,23 +200,55 @@ pub enum UnlistedTables {
 pub struct IdRules {
     /// Business tag → code.
     pub tags: BTreeMap<String, u16>,
-    /// Layouts by name; `standard` is always there.
+    /// Layouts by name; `standard`, `gene` and `js53` are always there.
     pub layouts: BTreeMap<String, IdLayout>,
+    /// Tags whose ids are dense, by name: taken from ranges that home's database hands out.
+    pub segments: BTreeMap<String, SegmentRule>,
 }
 
-/// A snowflake layout: epoch and bit widths, from the top: time, tag, worker, sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A tag with dense ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentRule {
+    /// The first id of all.
+    pub from: i64,
+    /// How many ids a proxy reserves at least at a time.
+    pub step: i64,
+}
+
+/// A snowflake layout: epoch and bit widths, from the top: time, tag or bucket, worker, sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdLayout {
     /// Milliseconds since the UNIX epoch at which the time field is 0.
     pub epoch_ms: i64,
     /// Bits of the time field, in milliseconds.
     pub time_bits: u8,
-    /// Bits of the tag field.
+    /// Bits of the tag field, or of the routing bucket that takes its place.
     pub tag_bits: u8,
     /// Bits of the worker field.
     pub worker_bits: u8,
     /// Bits of the sequence field.
     pub sequence_bits: u8,
+    /// Whether the second field is the routing bucket of the row instead of the tag.
+    pub has_bucket: bool,
+}
+
+/// Where the ids of a column or tag come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdSource {
+    /// The clock, in this layout.
+    Snowflake {
+        /// The layout.
+        layout: IdLayout,
+        /// The business tag's code.
+        tag_code: u16,
+    },
+    /// The segment at this place of [`IdRules::segments`]; it holds for this snapshot of the rules.
+    Segment(u16),
+    /// A uuid of version 7.
+    Uuid {
+        /// Whether it is a text that begins with the name of the row's shard.
+        prefixed: bool,
+    },
 }
 
 /// A generated column of a table.
@@ -226,10 +258,16 @@ pub struct IdRule {
     pub column: String,
     /// The layout's name.
     pub layout: String,
-    /// The business tag's name.
+    /// The business tag's name; empty for a uuid.
     pub tag: String,
-    /// The tag's code.
+    /// The tag's code; 0 where the source has no codes.
     pub tag_code: u16,
+    /// Where the ids come from.
+    pub source: IdSource,
+    /// Whether the bucket in the id alone says where the row is: every id is held against its row's key.
+    pub route: bool,
+    /// Whether ids that clients give are held against the tag.
+    pub check_tag: bool,
 }
 
 /// One golden routing case (`tests` in a rule file).

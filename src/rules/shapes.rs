@@ -69,6 +69,23 @@ const IDS: Record = Record {
             "Business tag to code; a retired code is never used again.",
         ),
         Field::optional("layouts", Shape::Map(&Shape::Record(&LAYOUT)), "Snowflake layouts by name."),
+        Field::optional("segments", Shape::Map(&Shape::Record(&SEGMENT)), "Tags with dense ids, by name."),
+    ],
+};
+
+/// The largest first id and step: far below the end of bigint, so that no sum overflows.
+const SEGMENT_FROM_MAX: u64 = 1 << 62;
+const SEGMENT_STEP_MAX: u64 = 1_000_000;
+
+const SEGMENT: Record = Record {
+    what: "a segment",
+    fields: &[
+        Field::optional("from", Shape::Integer { min: 1, max: SEGMENT_FROM_MAX }, "The first id of all; 1 by default."),
+        Field::optional(
+            "step",
+            Shape::Integer { min: 1, max: SEGMENT_STEP_MAX },
+            "How many ids a proxy reserves at least at a time; 1000 by default.",
+        ),
     ],
 };
 
@@ -86,7 +103,11 @@ const BITS: Record = Record {
         // 30 bits of milliseconds are 12 days, 48 are 8,900 years: what lies outside is a slip.
         Field::required("time", Shape::Integer { min: 30, max: 48 }, "Bits of the time in milliseconds."),
         Field::optional("tag", Shape::Integer { min: 1, max: 16 }, "Bits of the business tag."),
-        Field::later("bucket", "Bits of the routing bucket in place of the tag."),
+        Field::optional(
+            "bucket",
+            Shape::Integer { min: 1, max: 16 },
+            "Bits of the row's routing bucket in place of the tag.",
+        ),
         Field::required("worker", Shape::Integer { min: 1, max: 16 }, "Bits of the worker id."),
         Field::required("sequence", Shape::Integer { min: 1, max: 22 }, "Bits of the sequence per millisecond."),
     ],
@@ -206,7 +227,15 @@ const ID: Record = Record {
     fields: &[
         Field::required("column", Shape::Name, "The column that is filled when an INSERT leaves it out."),
         Field::optional("layout", Shape::Name, "A layout of the Ids file; standard by default."),
-        Field::required("tag", Shape::Name, "A business tag of the Ids file."),
+        Field::optional("tag", Shape::Name, "A business tag or a segment of the Ids file; a uuid needs none."),
+        Field::optional(
+            "strategy",
+            choice(&["snowflake", "segment", "uuid"]),
+            "Where ids come from; snowflake by default, segment for a tag of the segments.",
+        ),
+        Field::optional("prefix", choice(&["shard"]), "A uuid as text that begins with the name of its row's shard."),
+        Field::optional("route", Shape::Boolean, "Whether the id alone finds its shard; needs a layout with a bucket."),
+        Field::optional("check_tag", Shape::Boolean, "Whether ids that clients give must have the tag."),
     ],
 };
 

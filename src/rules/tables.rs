@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::algorithm::algorithm;
+use super::algorithm::{Algorithm, algorithm};
+use super::id_column::Around;
 use super::settings::{Owner, key_update, missing_key, multi_shard};
 use super::split::{self, Split};
-use super::{Algorithm, Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, ids, names};
+use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, id_column, names};
 use crate::types::{KeyType, ShardId};
 use crate::yaml::{Entry, Findings, Node, Place};
 
@@ -52,12 +53,12 @@ impl<'a> Tables<'a> {
         if let Some(node) = document.get("name") {
             self.claim_group(name, &node.place, findings);
         }
+        let key_type = key_type(document);
+        let algorithm = algorithm(document, key_type, self.topology, findings);
         let tables = document.get("tables");
         if let Some(node) = tables.filter(|node| node.entries().is_empty()) {
             findings.report(&node.place, format!("the group {name:?} has no tables"));
         }
-        let key_type = key_type(document);
-        let algorithm = algorithm(document, key_type, self.topology, findings);
         for entry in tables.map(Node::entries).unwrap_or_default() {
             self.add_sharded(entry, group, (key_type, &algorithm), findings);
         }
@@ -98,12 +99,14 @@ impl<'a> Tables<'a> {
                 None
             }
         });
-        let id = entry.node.get("id").and_then(|node| ids::read_column(node, self.ids, findings));
+        let buckets = self.topology.map(|topology| topology.placement.buckets());
+        let around = Around { key: key.as_deref().unwrap_or_default(), algorithm, buckets };
+        let id = entry.node.get("id").and_then(|node| id_column::read(node, self.ids, around, findings));
         let owner = split::Owner {
             key: key.as_deref().unwrap_or_default(),
             key_type,
             hashed: *algorithm == Algorithm::Hash,
-            buckets: self.topology.map_or(1, |topology| topology.placement.buckets()),
+            buckets: buckets.unwrap_or(1),
         };
         let split = entry.node.get("split").and_then(|node| Split::read(node, &owner, findings)).map(Arc::new);
         let distribution = Distribution::Sharded { group, key: key.unwrap_or_default() };

@@ -11,22 +11,18 @@ use crate::config::Relay;
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
 use crate::proxy::{
-    ClientRegistry, Drain, HealthBoard, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
+    ClientRegistry, Drain, HealthBoard, Ids, Live, Logins, PoolBoard, Proxy, Readiness, ReloadAnswer, Requests, Rules,
     SchemaChanges, Strangers,
 };
 use crate::rules::RuleSet;
-use crate::snowflake::{Generator, Layout};
 use crate::tls::{Acceptor, Connector};
 use crate::types::{Clock, ShardId, SystemClock};
-
-/// The layout of ids that a tag alone asks for; it is in every rule set.
-const STANDARD: &str = "standard";
 
 /// Builds the handles; fails with one line per finding.
 pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnswer>), Vec<String>> {
     let rules = load(&options.rules).map_err(lines)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let ids = Arc::new(Generator::new(layout(&rules).map_err(|error| vec![error])?, Arc::clone(&clock)));
+    let ids = Ids::new(&rules.ids, Arc::clone(&clock)).map_err(|error| vec![error.to_string()])?;
     let connector = Arc::new(Connector::default());
     connector.load(&options.config.server_tls).map_err(|error| vec![format!("server_tls: {error}")])?;
     let outbox = Outbox::new(outbox_settings(options, &rules, &connector), Arc::clone(&clock));
@@ -53,6 +49,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         schema_changes: SchemaChanges::default(),
         pools: PoolBoard::default(),
         routes: Arc::default(),
+        schemas: Default::default(),
         health: HealthBoard::default(),
         readiness: Readiness::default(),
         drain: Drain::default(),
@@ -61,12 +58,6 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
     };
     proxy.acceptor.load(&options.config.listen.tls).map_err(|error| vec![format!("listen.tls: {error}")])?;
     Ok((Arc::new(proxy), reloads))
-}
-
-fn layout(rules: &RuleSet) -> Result<Layout, String> {
-    let layout = rules.ids.layouts.get(STANDARD).ok_or("the rules have no id layout \"standard\"")?;
-    Layout::new(layout.epoch_ms, layout.time_bits, layout.tag_bits, layout.worker_bits, layout.sequence_bits)
-        .map_err(|error| error.to_string())
 }
 
 fn outbox_settings(options: &Options, rules: &RuleSet, connector: &Arc<Connector>) -> OutboxSettings {

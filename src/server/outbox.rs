@@ -9,9 +9,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::permit::follow_lease;
+use super::segments::keep_segments;
 use crate::outbox::{ReferenceTable, WorkerLease};
 use crate::proxy::Proxy;
-use crate::rules::{Distribution, RuleSet};
+use crate::rules::{Distribution, IdSource, RuleSet, TableRule};
 
 /// Pause between two attempts to install the schema on a home that does not answer.
 const INSTALL_PAUSE: Duration = Duration::from_millis(500);
@@ -25,7 +26,7 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
     let rules = Arc::clone(&proxy.rules.load().rules);
     outbox.set_id_layouts(rules.ids.layouts.clone());
     install(&proxy, &rules).await;
-    let worker_bits = rules.ids.layouts.get("standard").map_or(0, |layout| layout.worker_bits);
+    let worker_bits = worker_bits(&rules);
     let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, None);
     let permits = lease.permits();
     tokio::select! {
@@ -33,7 +34,18 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
         // It ends before the relay does: the relay still gives its own leases back.
         () = async { lease.keep().await; pending().await } => {}
         () = follow_lease(&proxy, permits) => {}
+        () = keep_segments(&proxy) => {}
     }
+}
+
+/// The worker id must fit every layout that is used: `standard` for transactions, the others by columns.
+fn worker_bits(rules: &RuleSet) -> u8 {
+    let of_column = |rule: &TableRule| match rule.id.as_ref()?.source {
+        IdSource::Snowflake { layout, .. } => Some(layout.worker_bits),
+        IdSource::Segment(_) | IdSource::Uuid { .. } => None,
+    };
+    let standard = rules.ids.layouts.get("standard").map_or(0, |layout| layout.worker_bits);
+    rules.tables.values().filter_map(of_column).chain([standard]).min().unwrap_or(0)
 }
 
 /// Installs the schema until home has it; the relay makes up for other shards when they are back.

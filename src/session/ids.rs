@@ -1,6 +1,7 @@
 //! `SELECT shardloom.next_ids(tag, count)`: answered without any server.
 
 use crate::execute::{Arguments, Call, Failure};
+use crate::proxy::until_there;
 use crate::sql::{IdArgument, NextIds};
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend::{self, Field};
@@ -21,7 +22,8 @@ impl Session {
         let arguments = call.arguments.as_deref().unwrap_or(&empty);
         let tag = text(&wanted.tag, arguments)?;
         let count = count(&wanted.count, arguments)?;
-        let ids = self.link.worker.proxy.next_ids(&tag, count)?;
+        let (proxy, rules) = (&self.link.worker.proxy, &self.link.snapshot.rules.ids);
+        let ids = until_there(proxy, || proxy.next_ids(&tag, count, rules)).await?;
         let binary = arguments.result_formats.first() == Some(&1);
         let client = &mut self.link.client;
         if call.describe {

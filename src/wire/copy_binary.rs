@@ -102,14 +102,14 @@ pub fn field(row: &[u8], position: usize) -> Option<Option<&[u8]>> {
     }
 }
 
-/// Appends a bigint to a whole row as its last field.
-pub fn with_bigint(row: &[u8], value: i64) -> Vec<u8> {
+/// Appends a value in binary format to a whole row as its last field.
+pub fn with_field(row: &[u8], value: &[u8]) -> Vec<u8> {
     let mut longer = row.to_vec();
     if let Some(count) = longer.first_chunk_mut::<2>() {
         *count = i16::from_be_bytes(*count).saturating_add(1).to_be_bytes();
     }
-    longer.extend_from_slice(&8i32.to_be_bytes());
-    longer.extend_from_slice(&value.to_be_bytes());
+    longer.extend_from_slice(&(value.len() as i32).to_be_bytes());
+    longer.extend_from_slice(value);
     longer
 }
 
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(field(ROW, 1), Some(None));
         assert_eq!(field(ROW, 2), Some(Some(&b"ab"[..])));
         assert_eq!(field(ROW, 3), None);
-        let longer = with_bigint(ROW, 9);
+        let longer = with_field(ROW, &9i64.to_be_bytes());
         assert_eq!(next(&longer, 4), Ok(Next::Row(ROW.len() + 12)));
         assert_eq!(field(&longer, 3), Some(Some(&9i64.to_be_bytes()[..])));
     }

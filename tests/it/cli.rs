@@ -214,6 +214,9 @@ async fn commands_that_ask_a_proxy_show_its_ledger_and_change_it_with_a_reason()
     assert!(status["shards"][0]["address"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(text(&ask(&["status"]).stdout).contains("ready: true"));
     assert!(json(&ask(&["lanes", "--json"])).as_array().unwrap().len() == 6);
+    for list in ["ddl", "routes"] {
+        assert!(json(&ask(&[list, "--json"])).is_array(), "{list}");
+    }
     assert!(text(&ask(&["dead-letters"]).stdout).contains("no dead letters"));
 
     let ids = json(&ask(&["id", "next", "order", "-n", "3", "--json"]));

@@ -94,7 +94,7 @@ async fn show(proxy: &Proxy, topic: Topic) -> Result<ConsoleReply, Refusal> {
 /// The columns of each topic, in order: fields of the view of that name.
 fn columns(topic: Topic) -> &'static [&'static str] {
     match topic {
-        Topic::Shards => &["name", "address", "database", "state", "since_ms", "error", "home", "buckets"],
+        Topic::Shards => &["name", "address", "database", "state", "since_ms", "error", "home", "buckets", "differs"],
         Topic::Pools => views::POOL_COLUMNS,
         Topic::Clients => views::CLIENT_COLUMNS,
         Topic::Servers => views::SERVER_COLUMNS,

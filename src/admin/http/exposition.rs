@@ -24,6 +24,10 @@ pub fn text(proxy: &Proxy) -> String {
     let up: Vec<(&str, i64)> =
         shards.iter().map(|shard| (shard.name.as_str(), i64::from(shard.state == "up"))).collect();
     gauge(&mut text, "shardloom_shard_up", "Whether the shard answers", &up);
+    let differ: Vec<(&str, i64)> =
+        shards.iter().map(|shard| (shard.name.as_str(), shard.differs.len() as i64)).collect();
+    let help = "What of the rules' tables is otherwise on the shard than on the first that has them";
+    gauge(&mut text, "shardloom_schema_differences", help, &differ);
     pools(&mut text, proxy, &shards);
     text.push_str(END);
     text

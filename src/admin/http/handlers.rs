@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::exposition;
 use crate::admin::views;
-use crate::proxy::{Proxy, Reloaded};
+use crate::proxy::{Proxy, Reloaded, until_there};
 use crate::types::{Refusal, SqlState};
 
 /// What every handler gets.
 pub type Handle = State<Arc<Proxy>>;
 
-/// The most ids that one request may ask for.
-const IDS_MAX: usize = 1000;
+/// The most ids that one request may ask for: the answer is some 200 KB then.
+const IDS_MAX: usize = 10_000;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -133,8 +133,14 @@ pub async fn next_ids(
         let refusal = Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("n must be from 1 to {IDS_MAX}"));
         return Err(ApiError(refusal));
     }
-    let ids = proxy.next_ids(&tag, count)?;
+    let ids = next(&proxy, &tag, count).await?;
     Ok(Json(json!({"tag": tag, "ids": ids})))
+}
+
+/// Makes ids, and waits a little for those of a segment.
+async fn next(proxy: &Proxy, tag: &str, count: usize) -> Result<Vec<i64>, Refusal> {
+    let rules = Arc::clone(&proxy.rules.load().rules);
+    until_there(proxy, || proxy.next_ids(tag, count, &rules.ids)).await
 }
 
 /// Any other path.

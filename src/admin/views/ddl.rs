@@ -25,7 +25,7 @@ pub const DDL_COLUMNS: &[&str] = &[
 /// When home does not answer.
 pub async fn ddl(proxy: &Proxy) -> Result<Vec<DdlRow>, Refusal> {
     let home = proxy.rules.load().rules.home;
-    Ok(proxy.outbox.shard_runs(home).await.map_err(|error| error.refusal())?)
+    proxy.outbox.shard_runs(home).await.map_err(|error| error.refusal())
 }
 
 /// Forgets one; returns how many shards it had.
@@ -34,7 +34,7 @@ pub async fn ddl(proxy: &Proxy) -> Result<Vec<DdlRow>, Refusal> {
 /// When there is none of that number, or home does not answer.
 pub async fn forget_ddl(proxy: &Proxy, id: i64, reason: &str, actor: &str) -> Result<u64, Refusal> {
     let home = proxy.rules.load().rules.home;
-    Ok(proxy.outbox.forget_shard_run(home, id, reason, actor).await.map_err(|error| error.refusal())?)
+    proxy.outbox.forget_shard_run(home, id, reason, actor).await.map_err(|error| error.refusal())
 }
 
 /// Returns the statements that are not done on every shard, with the shards that lack them.

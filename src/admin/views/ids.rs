@@ -12,8 +12,8 @@ pub const ID_COLUMNS: &[&str] = &["tag", "code", "issued", "worker", "lease"];
 pub struct IdTagView {
     /// The tag's name.
     pub tag: String,
-    /// Its code in the id.
-    pub code: u16,
+    /// Its code in the id; none for a segment.
+    pub code: Option<u16>,
     /// Ids issued since the start.
     pub issued: u64,
     /// The worker id that is leased.
@@ -32,12 +32,12 @@ pub fn ids(proxy: &Proxy) -> Vec<IdTagView> {
     };
     let worker = permit.as_ref().map(|permit| permit.worker());
     let rules = &proxy.rules.load().rules;
-    let view = |(tag, code): (&String, &u16)| IdTagView {
-        tag: tag.clone(),
-        code: *code,
-        issued: proxy.ids.issued(*code),
+    let view = |tag: &str| IdTagView {
+        tag: tag.to_owned(),
+        code: rules.ids.tags.get(tag).copied(),
+        issued: rules.ids.of_tag(tag).map_or(0, |source| proxy.ids.issued(source, &rules.ids)),
         worker,
         lease,
     };
-    rules.ids.tags.iter().map(view).collect()
+    rules.ids.tag_names().map(view).collect()
 }

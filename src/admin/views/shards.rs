@@ -24,6 +24,13 @@ pub struct ShardView {
     pub home: bool,
     /// How many buckets it owns.
     pub buckets: usize,
+    /// What of the rules' tables is otherwise here than on the first shard that has them; empty when nothing is.
+    pub differs: Vec<String>,
+}
+
+fn differs(proxy: &Proxy, shard: ShardId) -> Vec<String> {
+    let found = proxy.schemas.list();
+    found.iter().filter(|difference| difference.shard == shard).map(ToString::to_string).collect()
 }
 
 /// Returns the shards in the order of the topology.
@@ -44,6 +51,7 @@ pub fn shards(proxy: &Proxy) -> Vec<ShardView> {
             error: state.error().map(str::to_owned),
             home: ShardId(index as u16) == rules.home,
             buckets,
+            differs: differs(proxy, ShardId(index as u16)),
         }
     });
     views.collect()

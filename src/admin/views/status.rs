@@ -53,7 +53,7 @@ pub async fn status(proxy: &Proxy) -> StatusView {
     StatusView {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: proxy.uptime().as_secs(),
-        next: next_steps(&readiness, &lanes, dead_letters, &unfinished),
+        next: next_steps(&readiness, proxy.schemas.list().len(), &lanes, dead_letters, &unfinished),
         unfinished_ddl: unfinished.iter().map(|(id, _)| *id).collect(),
         ready: readiness.ready,
         reasons: readiness.reasons,
@@ -71,6 +71,7 @@ pub async fn status(proxy: &Proxy) -> StatusView {
 
 fn next_steps(
     readiness: &ReadyView,
+    differences: usize,
     lanes: &[LaneRow],
     dead_letters: usize,
     unfinished: &[(i64, Vec<&str>)],
@@ -84,6 +85,10 @@ fn next_steps(
     }
     if dead_letters > 0 {
         steps.push(format!("look at {dead_letters} dead letters: shardloom dead-letters, then ledger retry or skip"));
+    }
+    if differences > 0 {
+        steps
+            .push(format!("the shards' tables differ in {differences} places: SHOW SHARDS and check --live list them"));
     }
     for (id, shards) in unfinished {
         let shards = shards.join(", ");
@@ -104,12 +109,12 @@ mod tests {
     #[test]
     fn nothing_to_do_when_all_is_well_and_the_most_urgent_comes_first_otherwise() {
         let mut readiness = ReadyView { ready: true, reasons: vec![], shards_down: vec![], last_reload_error: None };
-        assert!(next_steps(&readiness, &[], 0, &[]).is_empty());
+        assert!(next_steps(&readiness, 0, &[], 0, &[]).is_empty());
         readiness.shards_down.push("s1".to_owned());
         readiness.last_reload_error = Some("x.yaml:1:1: no".to_owned());
-        let steps = next_steps(&readiness, &[], 2, &[(7, vec!["s1", "s2"])]);
-        assert_eq!(steps.len(), 4);
-        assert!(steps[0].contains("s1") && steps[1].contains("2 dead letters") && steps[3].contains("x.yaml:1:1"));
-        assert!(steps[2].contains("statement 7 is not done on s1, s2"));
+        let steps = next_steps(&readiness, 1, &[], 2, &[(7, vec!["s1", "s2"])]);
+        assert_eq!(steps.len(), 5);
+        assert!(steps[0].contains("s1") && steps[1].contains("2 dead letters") && steps[4].contains("x.yaml:1:1"));
+        assert!(steps[2].contains("differ in 1 places") && steps[3].contains("statement 7 is not done on s1, s2"));
     }
 }

@@ -13,6 +13,7 @@ use crate::wire::backend::{self, DataRow, Field};
 use super::super::call::Call;
 use super::super::collect::{self, Collected};
 use super::super::failure::Failure;
+use super::super::gather::source;
 use super::super::link::{Link, Role};
 use super::super::position::Position;
 use super::tree::{PartPlan, Tree, Unreadable};
@@ -209,11 +210,11 @@ impl Link {
         let head = explaining.shard_head();
         for fetch in plan.fetches.iter().filter(|fetch| !fetch.in_place) {
             let columns: Vec<_> = fetch.columns.iter().map(|column| escape_identifier(column)).collect();
-            let query = format!("{head}SELECT {} FROM public.{}", columns.join(", "), escape_identifier(&fetch.table));
+            let query = format!("{head}SELECT {} FROM {}", columns.join(", "), source(fetch));
             for shard in fetch.shards.iter() {
                 let reply = self.ask(shard, &query).await?;
                 let lines = reply.rows.iter().filter_map(|row| Some(lossy(row.first()?.as_ref()?))).collect();
-                let (shard, tables) = (self.shard_name(shard), vec![fetch.table.clone()]);
+                let (shard, tables) = (self.shard_name(shard), fetch.tables());
                 parts.push(PartPlan { node: "Fetch", shard, tables, lines, note: None });
             }
         }

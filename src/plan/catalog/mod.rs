@@ -2,11 +2,13 @@
 //! [`CATALOG_QUERY`] and hand the rows to [`Catalog::from_rows`].
 
 mod adopt;
+mod differences;
 mod load;
 mod routine;
 mod types;
 mod volatility;
 
+pub use differences::{SCHEMA_QUERY, SchemaDifference, SchemaRow, schema_differences};
 pub use load::{CATALOG_QUERY, CatalogError};
 pub use routine::{Routine, is_of_one_server};
 pub use types::{Catalog, Check, Column, ForeignKey, Table, TableKind};

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::catalog::{Catalog, Column, ForeignKey, Table, TableKind};
 use crate::rules::{
-    Algorithm, Distribution, GroupId, IdRule, IdRules, MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey,
-    Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    Algorithm, Distribution, GroupId, IdRule, IdRules, IdSource, MissingKey, MultiShardRule, OnDead, OnKeyUpdate,
+    OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    standard_layout,
 };
 use crate::types::{KeyType, ShardId};
 
@@ -26,7 +27,9 @@ fn group(name: &str, key_type: KeyType, mode: RuleMode, write: OnMissingKey) -> 
 }
 
 fn id(column: &str, tag: &str, tag_code: u16) -> Option<IdRule> {
-    Some(IdRule { column: column.into(), layout: "standard".into(), tag: tag.into(), tag_code })
+    let source = IdSource::Snowflake { layout: standard_layout(), tag_code };
+    let (column, layout, tag) = (column.into(), "standard".into(), tag.into());
+    Some(IdRule { column, layout, tag, tag_code, source, route: false, check_tag: false })
 }
 
 fn sharded(group: u16, key: &str) -> Distribution {
@@ -73,7 +76,7 @@ pub(in crate::plan) fn rules() -> RuleSet {
         ],
         tables: tables.into_iter().map(rule).collect(),
         physical: HashMap::new(),
-        ids: IdRules { tags, layouts: BTreeMap::new() },
+        ids: IdRules { tags, layouts: BTreeMap::new(), segments: BTreeMap::new() },
         unlisted: UnlistedTables::Home,
         tests: Vec::new(),
     }

@@ -4,6 +4,7 @@ use crate::plan::key::{binary_days, time};
 use crate::sql::insert::{Cell, CellValue};
 use crate::types::{KeyType, KeyValue, Refusal, stored};
 
+use super::make::IdValue;
 use super::parameters::{Parameter, Parameters};
 use super::refuse;
 
@@ -69,9 +70,14 @@ impl KeyColumn {
     /// Returns the value of a generated id in this column.
     ///
     /// # Errors
-    /// 22003 if the id does not fit the column, 0A000 if the column is a uuid.
-    pub fn generated(&self, id: i64) -> Result<KeyValue, Refusal> {
-        self.coerce(Raw::Int(id)).map_err(|lack| match lack {
+    /// 22003 if the id does not fit the column, 0A000 if it is of another kind.
+    pub(super) fn generated(&self, id: &IdValue) -> Result<KeyValue, Refusal> {
+        let raw = match id {
+            IdValue::Bigint(id) => Raw::Int(*id),
+            IdValue::Uuid(bytes) => Raw::Uuid(*bytes),
+            IdValue::Text(text) => Raw::Text(text.clone()),
+        };
+        self.coerce(raw).map_err(|lack| match lack {
             Lack::Refused(refusal) => refusal,
             Lack::Null | Lack::Default | Lack::Computed => refuse::computed_key(&self.table, &self.name),
         })

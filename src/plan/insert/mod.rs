@@ -7,7 +7,9 @@ mod checks;
 mod effect;
 #[cfg(test)]
 pub(in crate::plan) mod fixture;
+mod given;
 mod key;
+mod make;
 mod parameters;
 mod placing;
 mod prepared;
@@ -21,9 +23,10 @@ mod tests;
 
 pub(in crate::plan) use effect::{reference_mode, target_table};
 pub use key::{KeyColumn, type_named};
+pub use make::{IdValue, IdsWanted, MakeIds};
 pub use parameters::Parameters;
 pub(in crate::plan) use prepared::unlisted;
-pub use prepared::{Describe, MakeIds, PreparedInsert};
+pub use prepared::{Describe, PreparedInsert};
 pub use refuse::{COMPUTED_SHARDING_KEY, MISSING_SHARDING_KEY, UNMAPPED_SHARDING_KEY, no_place, reason};
 pub(in crate::plan) use refuse::{missing_key, numbered, unnamed_columns};
 pub(in crate::plan) use slots::quoted;

@@ -28,8 +28,16 @@ impl Placing {
         rules: &RuleSet,
         parameters: &Parameters<'_>,
     ) -> Result<ShardId, Refusal> {
-        match self.key.value_or_null(cell, parameters)? {
-            Some(value) => self.of_value(&value, rules),
+        self.of(self.key.value_or_null(cell, parameters)?.as_ref(), rules)
+    }
+
+    /// Returns the shard of a row with this key, `None` standing for NULL.
+    ///
+    /// # Errors
+    /// 23502 and 23514 for a key without a place.
+    pub(super) fn of(&self, key: Option<&KeyValue>, rules: &RuleSet) -> Result<ShardId, Refusal> {
+        match key {
+            Some(value) => self.of_value(value, rules),
             None => rules.shard_of_null(self.group).ok_or_else(|| refuse::null_key(&self.key.table, &self.key.name)),
         }
     }

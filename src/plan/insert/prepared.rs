@@ -1,6 +1,7 @@
 //! One INSERT, read once, planned at every execution.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::plan::binary_fits;
 use crate::plan::catalog::{Catalog, Table};
@@ -13,16 +14,15 @@ use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{Refusal, ShardId, SqlState, type_modifier};
 
 use super::effect::{Judge, target_table};
+use super::given::RowKeys;
 use super::key::KeyColumn;
+use super::make::{IdValue, MakeIds};
 use super::parameters::Parameters;
 use super::placing::Placing;
 use super::refuse;
 use super::render::{IdForm, Rendering};
 use super::slots::{Layout, layout};
 use super::split::SplitInsert;
-
-/// Makes `count` ids of the tag with this code.
-pub type MakeIds<'a> = dyn FnMut(u16, usize) -> Result<Vec<i64>, Refusal> + 'a;
 
 /// An INSERT whose text was understood.
 #[derive(Debug, Clone)]
@@ -62,6 +62,9 @@ pub(super) enum Target {
     /// All of them to one shard.
     Home(ShardId),
 }
+
+/// The ids made, and the rows by where they go.
+type Placed = (Vec<IdValue>, Vec<(Destination, Vec<u32>)>);
 
 /// A text that tells a server's Parse what it needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +120,7 @@ impl PreparedInsert {
         };
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
+        prepared.check_ids(rule)?;
         prepared.lacks_ids = prepared.lacks_ids(rule);
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
@@ -178,7 +182,12 @@ impl PreparedInsert {
             Ok(reads_reference) => reads_reference,
             Err(refusal) => return self.carry_cells(rules, catalog, (parameters, moved), refusal),
         };
-        let made = self.make_ids(ids)?;
+        let (made, parts) = match self.placed(rules, (parameters, moved), ids) {
+            Err(refusal) if refuse::is_computed(&refusal) => {
+                return self.carry_cells(rules, catalog, (parameters, moved), refusal);
+            }
+            placed => placed?,
+        };
         let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
         let count = parameters.values.len();
         let rendering = Rendering {
@@ -191,13 +200,7 @@ impl PreparedInsert {
             parameters: count,
         };
         let judge = self.judge(rules, catalog, parameters, moved);
-        let shards = match self.shards_of_rows(rules, parameters, &made, moved) {
-            Err(refusal) if refuse::is_computed(&refusal) => {
-                return self.carry_cells(rules, catalog, (parameters, moved), refusal);
-            }
-            shards => shards?,
-        };
-        match shards.as_slice() {
+        match parts.as_slice() {
             [((shard, slot), _)] => {
                 let statement = self.physical(rendering.whole(), *slot, &rendering)?;
                 let effect = Some(judge.effect()?);
@@ -211,6 +214,21 @@ impl PreparedInsert {
             }
             parts => self.split(parts, &rendering, &judge),
         }
+    }
+
+    /// Makes the ids and groups the rows by where they go.
+    fn placed(
+        &self,
+        rules: &RuleSet,
+        (parameters, moved): (&Parameters<'_>, Moved<'_>),
+        ids: &mut MakeIds<'_>,
+    ) -> Result<Placed, Refusal> {
+        let (mut made, keys) = self.make_ids(rules, parameters, moved, ids)?;
+        self.check_given(rules, parameters, moved, &keys)?;
+        let shards = self.shards_of_rows(rules, &keys)?;
+        self.prefix(rules, &shards, &mut made);
+        let parts = self.slots_of_rows(shards, &made, (parameters, moved))?;
+        Ok((made, parts))
     }
 
     /// Puts the target's physical table into a part.
@@ -257,7 +275,7 @@ impl PreparedInsert {
         let constants = literals(text);
         let shift = self.moved(text, &constants)?.shift;
         let parameters = self.facts.parameters.iter().map(|used| used.index + 1).max().unwrap_or(0);
-        let ids = vec![0; self.layout.slots.len()];
+        let ids = vec![IdValue::Bigint(0); self.layout.slots.len()];
         let form = IdForm::Parameter;
         let rendering =
             Rendering { text, shift, facts: &self.facts, layout: &self.layout, ids: &ids, form, parameters };
@@ -311,75 +329,57 @@ impl PreparedInsert {
         }
     }
 
-    fn make_ids(&self, ids: &mut MakeIds<'_>) -> Result<Vec<i64>, Refusal> {
-        let slots = &self.layout.slots;
-        let mut made = vec![0; slots.len()];
-        let mut tags: Vec<u16> = slots.iter().map(|slot| slot.tag_code).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        for tag in tags {
-            let of_tag = |place: &usize| slots[*place].tag_code == tag;
-            let places: Vec<usize> = (0..slots.len()).filter(of_tag).collect();
-            let fresh = ids(tag, places.len())?;
-            if fresh.len() != places.len() {
-                return Err(Refusal::new(
-                    SqlState::INTERNAL_ERROR,
-                    "the id generator returned the wrong number of ids",
-                ));
-            }
-            for (place, id) in places.into_iter().zip(fresh) {
-                made[place] = id;
-            }
-        }
-        Ok(made)
-    }
-
-    /// Groups the rows by shard and slot, in the order of their first row.
-    fn shards_of_rows(
-        &self,
-        rules: &RuleSet,
-        parameters: &Parameters<'_>,
-        made: &[i64],
-        moved: Moved<'_>,
-    ) -> Result<Vec<(Destination, Vec<u32>)>, Refusal> {
-        let Target::Sharded { placing, position } = &self.target else {
+    /// Groups the rows by shard, shards in the order of their first row.
+    fn shards_of_rows(&self, rules: &RuleSet, keys: &RowKeys) -> Result<Vec<(ShardId, Vec<u32>)>, Refusal> {
+        let Target::Sharded { placing, .. } = &self.target else {
             let Target::Home(shard) = &self.target else { return Ok(Vec::new()) };
-            return Ok(vec![((*shard, 0), Vec::new())]);
+            return Ok(vec![(*shard, Vec::new())]);
         };
-        let generated = self.generated_keys(*position, made);
-        let column = self.splits.as_ref().and_then(|splits| splits.column.as_ref());
-        let made_slots = column.map(|column| self.generated_keys(column.position, made)).unwrap_or_default();
-        let one = [Row { span: 0..0, cells: Vec::new() }];
-        let rows = match &self.facts.source {
-            Source::Values(rows) => rows.as_slice(),
-            Source::DefaultValues(_) | Source::Query(_) => one.as_slice(),
-        };
-        let mut shards: Vec<(Destination, Vec<u32>)> = Vec::new();
-        for (number, row) in rows.iter().enumerate() {
-            let shard = match generated.get(number).copied().flatten() {
-                Some(id) => placing.of_value(&placing.key.generated(id)?, rules)?,
-                None => shard_of_row(placing, *position, row, rules, (parameters, moved))?,
-            };
-            let id = made_slots.get(number).copied().flatten();
-            let slot = column.map_or(Ok(0), |column| column.slot(row, id, (parameters, moved)))?;
-            match shards.iter_mut().find(|(known, _)| *known == (shard, slot)) {
+        let mut shards: Vec<(ShardId, Vec<u32>)> = Vec::new();
+        for (number, key) in keys.iter().enumerate() {
+            let shard = placing.of(key.as_ref(), rules)?;
+            match shards.iter_mut().find(|(known, _)| *known == shard) {
                 Some((_, rows)) => rows.push(number as u32),
-                None => shards.push(((shard, slot), vec![number as u32])),
+                None => shards.push((shard, vec![number as u32])),
             }
         }
         Ok(shards)
     }
 
-    /// The ids that stand in the key column, by row.
-    fn generated_keys(&self, position: usize, made: &[i64]) -> Vec<Option<i64>> {
-        let mut keys = Vec::new();
-        for (slot, id) in self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == position) {
-            if keys.len() <= slot.row {
-                keys.resize(slot.row + 1, None);
+    /// Groups each shard's rows by their physical table, in the order of its first row; slot 0 where there is but one.
+    fn slots_of_rows(
+        &self,
+        shards: Vec<(ShardId, Vec<u32>)>,
+        made: &[IdValue],
+        at_hand: (&Parameters<'_>, Moved<'_>),
+    ) -> Result<Vec<(Destination, Vec<u32>)>, Refusal> {
+        let column = self.splits.as_ref().and_then(|splits| splits.column.as_ref());
+        let Some(column) = column else {
+            return Ok(shards.into_iter().map(|(shard, rows)| ((shard, 0), rows)).collect());
+        };
+        let of_column = self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == column.position);
+        let ids: HashMap<usize, &IdValue> = of_column.map(|(slot, id)| (slot.row, id)).collect();
+        let mut parts: Vec<(Destination, Vec<u32>)> = Vec::new();
+        for (shard, rows) in shards {
+            for number in rows {
+                let id = ids.get(&(number as usize)).copied();
+                let slot = column.slot(&self.rows()[number as usize], id, at_hand)?;
+                match parts.iter_mut().find(|(known, _)| *known == (shard, slot)) {
+                    Some((_, rows)) => rows.push(number),
+                    None => parts.push(((shard, slot), vec![number])),
+                }
             }
-            keys[slot.row] = Some(*id);
         }
-        keys
+        Ok(parts)
+    }
+
+    /// The rows' cells; DEFAULT VALUES is one row without any.
+    pub(super) fn rows(&self) -> &[Row] {
+        const ONE: &[Row] = &[Row { span: 0..0, cells: Vec::new() }];
+        match &self.facts.source {
+            Source::Values(rows) => rows.as_slice(),
+            Source::DefaultValues(_) | Source::Query(_) => ONE,
+        }
     }
 
     fn with_subquery(&self) -> Refusal {
@@ -422,19 +422,6 @@ pub(super) fn reject_if_ruled(judge: &Judge<'_>) -> Result<(), Refusal> {
         ),
         "Insert the rows of one shard per transaction, or set multi_shard.mode of the group.",
     ))
-}
-
-fn shard_of_row(
-    placing: &Placing,
-    position: usize,
-    row: &Row,
-    rules: &RuleSet,
-    (parameters, moved): (&Parameters<'_>, Moved<'_>),
-) -> Result<ShardId, Refusal> {
-    match row.cells.get(position) {
-        Some(cell) => placing.of_cell(&moved.cell(cell), rules, parameters),
-        None => Err(refuse::missing_key(&placing.key.table, &placing.key.name)),
-    }
 }
 
 impl Moved<'_> {

@@ -6,6 +6,7 @@ use crate::plan::{ParameterSource, Statement};
 use crate::sql::insert::{InsertFacts, Row, Source};
 use crate::sql::{Shift, splice};
 
+use super::make::IdValue;
 use super::slots::Layout;
 
 type Edits = Vec<(Range<usize>, String)>;
@@ -30,7 +31,7 @@ pub struct Rendering<'a> {
     /// Where ids go.
     pub layout: &'a Layout,
     /// One id per slot.
-    pub ids: &'a [i64],
+    pub ids: &'a [IdValue],
     /// How they are written.
     pub form: IdForm,
     /// How many parameters the client sent.
@@ -71,9 +72,9 @@ impl Rendering<'_> {
                 continue;
             }
             let written = match self.form {
-                IdForm::Literal => id.to_string(),
+                IdForm::Literal => id.literal(),
                 IdForm::Parameter => {
-                    sources.push(ParameterSource::Bigint(*id));
+                    sources.push(id.parameter());
                     format!("${}", sources.len())
                 }
             };

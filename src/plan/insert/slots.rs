@@ -5,7 +5,7 @@ use std::ops::Range;
 use postgres_protocol::escape::escape_identifier;
 
 use crate::plan::catalog::Table;
-use crate::rules::{IdRule, RuleSet, TableRule};
+use crate::rules::{IdRule, IdSource, RuleSet, TableRule};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source};
 use crate::sql::next_id::{self, Tag};
 use crate::types::{Refusal, SqlState};
@@ -19,8 +19,8 @@ pub struct Slot {
     pub row: usize,
     /// The column's position among the columns as they are after injection.
     pub column: usize,
-    /// The tag's code.
-    pub tag_code: u16,
+    /// Where it comes from.
+    pub source: IdSource,
     /// The bytes that the id replaces; empty for an insertion.
     pub span: Range<usize>,
     /// What stands around the id.
@@ -90,7 +90,7 @@ fn listed(facts: &InsertFacts, table: Option<&Table>, count: usize) -> Option<Ve
 
 fn of_defaults(span: &Range<usize>, id: Option<&IdRule>) -> Layout {
     let Some(id) = id else { return Layout { columns: Some(Vec::new()), ..Layout::default() } };
-    let slot = Slot { row: 0, column: 0, tag_code: id.tag_code, span: span.end..span.end, around: ("VALUES (", ")") };
+    let slot = Slot { row: 0, column: 0, source: id.source, span: span.end..span.end, around: ("VALUES (", ")") };
     Layout {
         columns: Some(vec![id.column.clone()]),
         list: Some((span.clone(), format!("({}) ", quoted(&id.column)))),
@@ -111,8 +111,9 @@ fn of_rows(
     check_lengths(facts, rows, count, table)?;
     let mut columns = listed(facts, table, count);
     let mut slots = Vec::new();
+    let own = id.and_then(|id| Some((columns.as_ref()?.iter().position(|column| *column == id.column)?, id)));
     for (number, row) in rows.iter().enumerate() {
-        call_slots(number, row, rules, &mut slots)?;
+        call_slots(number, row, own, rules, &mut slots)?;
     }
     let Some(id) = id else { return Ok(Layout { columns, slots, ..Layout::default() }) };
     let Some(names) = &mut columns else { return Err(refuse::unnamed_columns(name)) };
@@ -144,11 +145,19 @@ fn check_lengths(facts: &InsertFacts, rows: &[Row], count: usize, table: Option<
     if count > room { wrong("INSERT has more expressions than target columns") } else { Ok(()) }
 }
 
-fn call_slots(number: usize, row: &Row, rules: &RuleSet, slots: &mut Vec<Slot>) -> Result<(), Refusal> {
+/// A call in the id column itself with the column's own tag makes what the column would get without it.
+fn call_slots(
+    number: usize,
+    row: &Row,
+    own: Option<(usize, &IdRule)>,
+    rules: &RuleSet,
+    slots: &mut Vec<Slot>,
+) -> Result<(), Refusal> {
     for (column, cell) in row.cells.iter().enumerate() {
         if let (CellValue::NextId(tag), []) = (&cell.value, cell.casts.as_slice()) {
-            let code = rules.ids.tags.get(tag).ok_or_else(|| unknown_tag(tag))?;
-            slots.push(Slot { row: number, column, tag_code: *code, span: cell.span.clone(), around: ("", "") });
+            let of_column = own.filter(|(place, id)| *place == column && id.tag == *tag).map(|(_, id)| id.source);
+            let source = of_column.or_else(|| rules.ids.of_tag(tag)).ok_or_else(|| unknown_tag(tag, rules))?;
+            slots.push(Slot { row: number, column, source, span: cell.span.clone(), around: ("", "") });
         }
     }
     Ok(())
@@ -174,22 +183,24 @@ fn nested_slots(text: &str, rows: &[Row], rules: &RuleSet, slots: &mut Vec<Slot>
             let message = "shardloom.next_id with a parameter as its tag in an INSERT";
             return Err(Refusal::unsupported(message, "Write the tag as a constant."));
         };
-        let tag_code = *rules.ids.tags.get(tag).ok_or_else(|| unknown_tag(tag))?;
+        let source = rules.ids.of_tag(tag).ok_or_else(|| unknown_tag(tag, rules))?;
         let span = call.argument_end..call.argument_end;
-        slots.push(Slot { row, column: NESTED, tag_code, span, around: (", ", "") });
+        slots.push(Slot { row, column: NESTED, source, span, around: (", ", "") });
     }
     Ok(())
 }
 
-fn unknown_tag(tag: &str) -> Refusal {
+fn unknown_tag(tag: &str, rules: &RuleSet) -> Refusal {
+    let known: Vec<&str> = rules.ids.tag_names().collect();
     Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("no id tag \"{tag}\" in the rules"))
+        .with_hint(format!("The tags are: {}.", known.join(", ")))
 }
 
 fn default_slots(rows: &[Row], column: usize, id: &IdRule, slots: &mut Vec<Slot>) {
     for (row, cells) in rows.iter().enumerate() {
         let Some(cell) = cells.cells.get(column) else { continue };
         if cell.value == CellValue::Default {
-            slots.push(Slot { row, column, tag_code: id.tag_code, span: cell.span.clone(), around: ("", "") });
+            slots.push(Slot { row, column, source: id.source, span: cell.span.clone(), around: ("", "") });
         }
     }
 }
@@ -198,7 +209,7 @@ fn appended_slots(rows: &[Row], column: usize, id: &IdRule, slots: &mut Vec<Slot
     let before = if column == 0 { "" } else { ", " };
     for (row, cells) in rows.iter().enumerate() {
         let at = cells.cells.last().map_or(cells.span.end - 1, |cell| cell.span.end);
-        slots.push(Slot { row, column, tag_code: id.tag_code, span: at..at, around: (before, "") });
+        slots.push(Slot { row, column, source: id.source, span: at..at, around: (before, "") });
     }
 }
 

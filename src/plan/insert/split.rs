@@ -10,6 +10,7 @@ use crate::sql::insert::{Conflict, ConflictTarget, InsertFacts, Row, Source};
 use crate::types::{Refusal, type_modifier};
 
 use super::key::KeyColumn;
+use super::make::IdValue;
 use super::parameters::Parameters;
 use super::prepared::{Moved, check_type};
 use super::refuse;
@@ -100,7 +101,7 @@ impl SlotColumn {
     pub(super) fn slot(
         &self,
         row: &Row,
-        id: Option<i64>,
+        id: Option<&IdValue>,
         (parameters, moved): (&Parameters<'_>, Moved<'_>),
     ) -> Result<usize, Refusal> {
         let value = match (id, row.cells.get(self.position)) {

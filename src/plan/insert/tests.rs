@@ -6,11 +6,12 @@ use crate::plan::CarryForm;
 use crate::plan::catalog::Catalog;
 use crate::plan::context::Values;
 use crate::plan::{ParameterSource, Plan, Redo, Statement, WriteEffect, classify};
+use crate::rules::IdSource;
 use crate::sql::{LiteralKind, literals, splice};
 use crate::types::Refusal;
 
 use super::fixture::{catalog, rules};
-use super::{Parameters, PreparedInsert, reason};
+use super::{IdValue, Parameters, PreparedInsert, reason};
 
 /// A case: `-- params: 1|\N` makes it extended with these text parameters, `-- no catalog` empties the catalog.
 fn run(case: &str) -> String {
@@ -55,9 +56,11 @@ fn planned_by(
     let parameters = Parameters { is_extended: values.is_some(), values: &bytes, ..Parameters::default() };
     let mut next = 0;
     let values = Values { text, literals: &literals(text), parameters };
-    prepared.plan(&rules(), catalog, &values, &mut |tag, count| {
-        next += count as i64;
-        Ok((next - count as i64..next).map(|number| i64::from(tag) * 1000 + number).collect())
+    prepared.plan(&rules(), catalog, &values, &mut |wanted| {
+        let IdSource::Snowflake { tag_code, .. } = wanted.source else { panic!("no tag") };
+        next += wanted.count as i64;
+        let ids = next - wanted.count as i64..next;
+        Ok(ids.map(|number| IdValue::Bigint(i64::from(tag_code) * 1000 + number)).collect())
     })
 }
 
@@ -100,6 +103,7 @@ fn statement(statement: &Statement) -> String {
             let source = |source: &ParameterSource| match source {
                 ParameterSource::Client(index) => format!("client {index}"),
                 ParameterSource::Bigint(id) => format!("bigint {id}"),
+                ParameterSource::Text(id) => format!("text {id}"),
             };
             let list: Vec<String> = parameters.iter().map(source).collect();
             if list.is_empty() { sql.clone() } else { format!("{sql}\n    [{}]", list.join(", ")) }
@@ -207,6 +211,6 @@ fn a_short_answer_of_the_generator_is_an_error() {
     let text = "insert into orders (user_id) values (1)";
     let prepared = PreparedInsert::new(text, crate::sql::insert::read(text).unwrap(), &rules(), &catalog()).unwrap();
     let values = Values { text, literals: &literals(text), parameters: Parameters::default() };
-    let none = prepared.plan(&rules(), &catalog(), &values, &mut |_, _| Ok(Vec::new()));
+    let none = prepared.plan(&rules(), &catalog(), &values, &mut |_| Ok(Vec::new()));
     assert_eq!(none.unwrap_err().state.code(), "XX000");
 }

@@ -46,7 +46,7 @@ pub(in crate::plan) fn copy_in(
     let Some(table) = named(head, context) else { return Ok(()) };
     let by = &table.split.by;
     let known = context.catalog.table(&table.key);
-    let own = context.rules.table(&table.key).and_then(|rule| rule.id.as_ref()).filter(|_| plan.id_tag.is_some());
+    let own = context.rules.table(&table.key).and_then(|rule| rule.id.as_ref()).filter(|_| plan.id_source.is_some());
     let columns: Vec<String> = match (&head.columns, known) {
         (Some(columns), _) => columns.clone(),
         (None, Some(known)) => {

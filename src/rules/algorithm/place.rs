@@ -19,6 +19,18 @@ impl RuleSet {
         }
     }
 
+    /// Returns the bucket of rows with this key, `None` where the group's algorithm goes by none.
+    pub fn bucket_of(&self, group: GroupId, value: &KeyValue) -> Option<BucketId> {
+        let group = self.group(group);
+        match (&group.algorithm, value) {
+            (Algorithm::Hash, value) => Some(self.bucket(group.key_type, value)),
+            (Algorithm::Mod(shards), KeyValue::Int(number)) if shards.is_empty() => {
+                Some(BucketId(remainder(*number, self.placement.buckets() as usize) as u32))
+            }
+            (Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_), _) => None,
+        }
+    }
+
     /// Returns the shard of rows whose key is NULL, `None` where the group refuses them.
     pub fn shard_of_null(&self, group: GroupId) -> Option<ShardId> {
         match &self.group(group).algorithm {
@@ -62,9 +74,14 @@ impl RuleSet {
 }
 
 /// The remainder as in mathematics: from 0 up, whatever the key's sign.
+fn remainder(number: i64, count: usize) -> usize {
+    number.rem_euclid(count as i64) as usize
+}
+
+/// The shard of the remainder, or without shards the owner of the bucket that it is.
 fn modulo(shards: &[ShardId], placement: &Placement, value: &KeyValue) -> Option<ShardId> {
     let KeyValue::Int(number) = value else { return None };
-    let of = |count: usize| number.rem_euclid(count as i64) as usize;
+    let of = |count: usize| remainder(*number, count);
     if shards.is_empty() {
         return Some(placement.owner(BucketId(of(placement.buckets() as usize) as u32)));
     }

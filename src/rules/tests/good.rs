@@ -1,6 +1,6 @@
 use super::*;
 use crate::rules::{
-    BUCKETS_MAX, Distribution, GoldenExpectation, GroupId, IdRule, OnDead, OnMissingKey, RuleMode, Shard,
+    BUCKETS_MAX, Distribution, GoldenExpectation, GroupId, IdRule, IdSource, OnDead, OnMissingKey, RuleMode, Shard,
     SplitAlgorithm, Topology, UnlistedTables, WhenTargetDown, standard_layout,
 };
 use crate::types::{BucketId, KeyType, KeyValue, ShardId};
@@ -63,7 +63,9 @@ fn a_group_gives_tables_keys_and_ids() {
     let orders = rules.table("orders").expect("it has a rule");
     assert_eq!(orders.name, "Orders");
     assert_eq!(orders.distribution, Distribution::Sharded { group: GroupId(0), key: "user_id".into() });
-    let id = IdRule { column: "order_id".into(), layout: "wide".into(), tag: "order".into(), tag_code: 1 };
+    let source = IdSource::Snowflake { layout: rules.ids.layouts["wide"], tag_code: 1 };
+    let (column, layout, tag) = ("order_id".into(), "wide".into(), "order".into());
+    let id = IdRule { column, layout, tag, tag_code: 1, source, route: false, check_tag: false };
     assert_eq!(orders.id, Some(id));
     let items = rules.table("order_items").and_then(|rule| rule.id.clone()).expect("it has an id");
     assert_eq!(items.layout, "standard");

@@ -14,6 +14,8 @@ mod undo;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use crate::execute::Cursor;
 use crate::types::{Refusal, ShardId, SqlState};
 
@@ -35,6 +37,8 @@ pub(super) struct Extended {
     statements: HashMap<String, Held>,
     portals: HashMap<String, Rc<Portal>>,
     pipeline: Vec<Step>,
+    /// A message that is read again when ids of a segment have come.
+    awaiting: Option<Box<(u8, Bytes)>>,
     /// What the steps of the pipeline did to the names above, for those that will never run.
     undo: Undo,
     /// Steps at the end of the last batch that its server did not answer, because of an error.

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning};
+use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning, is_awaited};
 use crate::plan::{Plan, Statement};
+use crate::proxy::IdWait;
 use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frame::FrameError;
@@ -48,7 +49,16 @@ impl Session {
         if self.extended.skipping {
             return Ok(false);
         }
-        let step = match self.read_step(kind, body) {
+        let read = self.read_step(kind, body);
+        if read.as_ref().is_ok_and(is_awaited) {
+            self.extended.awaiting = Some(Box::new((kind, body.clone())));
+            return Ok(true);
+        }
+        self.take_step(read)
+    }
+
+    fn take_step(&mut self, read: Result<Result<Step, Failure>, FrameError>) -> Result<bool, ClientError> {
+        let step = match read {
             Ok(Ok(step)) => step,
             Ok(Err(failure)) => Step::Fail(failure),
             Err(error) if error.is_in_body() => Step::Fail(Failure::Refused(error.into())),
@@ -59,8 +69,21 @@ impl Session {
         Ok(runs)
     }
 
+    /// Takes a message that [`Session::gather_step`] left because ids of a segment were being fetched.
+    async fn take_awaited(&mut self, kind: u8, body: &Bytes) -> Result<(), ClientError> {
+        let mut wait = IdWait::new(&self.link.worker.proxy);
+        let mut read = self.read_step(kind, body);
+        while read.as_ref().is_ok_and(is_awaited) && wait.next().await {
+            read = self.read_step(kind, body);
+        }
+        self.take_step(read).map(drop)
+    }
+
     /// Runs what has gathered.
     pub(in super::super) async fn run_gathered(&mut self) -> Result<(), ClientError> {
+        if let Some(message) = self.extended.awaiting.take() {
+            Box::pin(self.take_awaited(message.0, &message.1)).await?;
+        }
         self.run_pipeline(End::Flush).await
     }
 

@@ -1,0 +1,25 @@
+//! Ranges of dense ids, reserved in home's database: one row per segment, which every proxy moves on.
+
+use std::ops::Range;
+
+use super::error::Error;
+use super::handle::Outbox;
+
+/// Moves the segment on by `$3` and returns its new end; the first proxy of all begins at `$2`.
+const RESERVE: &str = "INSERT INTO shardloom.id_segment AS s (name, next_id) VALUES ($1, $2::bigint + $3::bigint) \
+     ON CONFLICT (name) DO UPDATE SET next_id = s.next_id + $3::bigint, updated_at = clock_timestamp() \
+     RETURNING next_id";
+
+impl Outbox {
+    /// Reserves `count` ids of a segment whose first id of all is `first`.
+    ///
+    /// # Errors
+    /// Home is away, its table is missing or was altered, or bigint has no room left.
+    pub async fn reserve_ids(&self, name: &str, first: i64, count: i64) -> Result<Range<i64>, Error> {
+        let home = self.settings.home;
+        let client = self.store.connect(home).await?;
+        let row = client.query_one(RESERVE, &[&name, &first, &count]).await.map_err(self.store.at(home))?;
+        let end: i64 = row.try_get(0).map_err(self.store.at(home))?;
+        Ok(end - count..end)
+    }
+}

@@ -1,0 +1,242 @@
+//! Generated ids by every strategy, through every way in; reads that an id alone routes.
+
+use std::collections::HashSet;
+
+use shardloom::rules::gene_layout;
+use tokio_postgres::types::ToSql;
+
+use crate::support::{Pipeline, Proxy, ProxyOptions, TestDatabase};
+
+const RULES: &str = r#"
+kind: TableGroup
+name: users
+key: {type: bigint}
+algorithm: hash
+tables:
+  orders: {key: user_id, id: {column: order_id, layout: gene, tag: order, route: true}}
+  order_items: {key: user_id, id: {column: item_id, tag: item, check_tag: true}}
+  invoices: {key: user_id, id: {column: number, tag: invoice}}
+  notes: {key: user_id, id: {column: note_id, strategy: uuid}}
+  labels: {key: user_id, id: {column: label, strategy: uuid, prefix: shard}}
+  clicks: {key: user_id, id: {column: click_id, layout: js53, tag: item}}
+missing_key: {read: reject, write: reject}
+---
+kind: Ids
+tags: {order: 1, item: 2}
+segments: {invoice: {from: 1000, step: 10}, ticket: {}}
+"#;
+
+const SCHEMA: [&str; 6] = [
+    "CREATE TABLE orders (order_id bigint PRIMARY KEY, user_id bigint, note text)",
+    "CREATE TABLE order_items (item_id bigint, user_id bigint, order_id bigint, PRIMARY KEY (item_id))",
+    "CREATE TABLE invoices (number bigint PRIMARY KEY, user_id bigint)",
+    "CREATE TABLE notes (note_id uuid PRIMARY KEY, user_id bigint)",
+    "CREATE TABLE labels (label text PRIMARY KEY, user_id bigint)",
+    "CREATE TABLE clicks (click_id bigint PRIMARY KEY, user_id bigint)",
+];
+
+async fn start(label: &str) -> (TestDatabase, Proxy) {
+    let database = TestDatabase::new(label);
+    let proxy = Proxy::start(&database, RULES, ProxyOptions::default()).await;
+    proxy.gates_open().await;
+    let mut client = proxy.raw();
+    for sql in SCHEMA {
+        assert_eq!(client.simple(sql).error(), None, "{sql}");
+    }
+    (database, proxy)
+}
+
+fn column(rows: &[Vec<Option<String>>]) -> Vec<String> {
+    rows.iter().map(|row| row[0].clone().unwrap()).collect()
+}
+
+/// An id with the bucket of another user's.
+fn foreign(id: i64) -> i64 {
+    id ^ 1 << (gene_layout().worker_bits + gene_layout().sequence_bits)
+}
+
+#[tokio::test]
+async fn an_id_with_its_rows_bucket_finds_the_row_alone() {
+    let (_database, proxy) = start("ids_gene").await;
+    let mut client = proxy.raw();
+    let mut ids = Vec::new();
+    for user in 1..=12 {
+        let sql = format!("INSERT INTO orders (user_id, note) VALUES ({user}, 'n{user}') RETURNING order_id");
+        ids.extend(column(&client.simple(&sql).rows()));
+    }
+    let many = client.simple("INSERT INTO orders (user_id) VALUES (1), (2), (3), (1), (4) RETURNING order_id, user_id");
+    assert_eq!(many.rows().len(), 5);
+    for (id, user) in ids.iter().zip(1..) {
+        // missing_key is reject: only routing by the id answers these.
+        let read = client.simple(&format!("SELECT user_id, note FROM orders WHERE order_id = {id}"));
+        assert_eq!(read.rows(), [[Some(user.to_string()), Some(format!("n{user}"))]], "{:?}", read.error());
+    }
+    let both = format!("SELECT user_id FROM orders WHERE order_id IN ({}, {}) ORDER BY 1", ids[2], ids[7]);
+    assert_eq!(column(&client.simple(&both).rows()), ["3", "8"]);
+    let join = format!(
+        "SELECT o.note FROM orders o LEFT JOIN order_items i ON i.user_id = o.user_id WHERE o.order_id = {}",
+        ids[4]
+    );
+    assert_eq!(column(&client.simple(&join).rows()), ["n5"]);
+    let updated = client.simple(&format!("UPDATE orders SET note = 'new' WHERE order_id = {}", ids[5]));
+    assert_eq!(updated.tags(), ["UPDATE 1"]);
+    assert_eq!(client.simple(&format!("DELETE FROM orders WHERE order_id = {}", ids[5])).tags(), ["DELETE 1"]);
+    let clients = proxy.client().await;
+    let statement = clients.prepare("SELECT note FROM orders WHERE order_id = $1").await.unwrap();
+    for (id, user) in ids.iter().zip(1..).filter(|(_, user)| *user != 6) {
+        let row = clients.query_one(&statement, &[&id.parse::<i64>().unwrap()]).await.unwrap();
+        assert_eq!(row.get::<_, String>(0), format!("n{user}"));
+    }
+    let refused = client.simple("SELECT * FROM orders WHERE order_id = 5").error();
+    assert!(refused.is_none(), "5 is an id of bucket 0: {refused:?}");
+    let unbound = client.simple("SELECT * FROM orders WHERE order_id = -5").error().unwrap();
+    assert_eq!(unbound.0, "22023", "no layout makes it: nothing says where it could be");
+}
+
+#[tokio::test]
+async fn an_id_that_would_not_be_found_is_refused() {
+    let (_database, proxy) = start("ids_checked").await;
+    let mut client = proxy.raw();
+    let made = client.simple("INSERT INTO orders (user_id) VALUES (1) RETURNING order_id").rows();
+    let id: i64 = column(&made)[0].parse().unwrap();
+    let other = foreign(id);
+    assert_eq!(client.simple(&format!("DELETE FROM orders WHERE order_id = {id}")).tags(), ["DELETE 1"]);
+    let texts = [
+        (format!("INSERT INTO orders (order_id, user_id) VALUES ({other}, 1)"), "23514"),
+        ("INSERT INTO orders VALUES (7, 1, '')".to_owned(), "23514"),
+        ("INSERT INTO orders (order_id, user_id) VALUES (-1, 1)".to_owned(), "23514"),
+        ("INSERT INTO orders (order_id, user_id) VALUES (1 + 1, 1)".to_owned(), "0A000"),
+        ("INSERT INTO orders (order_id, user_id) VALUES (shardloom.next_id('item'), 1)".to_owned(), "23514"),
+        (
+            "INSERT INTO orders (order_id, user_id) SELECT order_id, user_id FROM orders WHERE user_id = 1".to_owned(),
+            "0A000",
+        ),
+        (format!("UPDATE orders SET order_id = {id} WHERE user_id = 1"), "0A000"),
+        ("UPDATE orders SET user_id = 1 WHERE user_id = 1".to_owned(), "0A000"),
+        (
+            "INSERT INTO orders (user_id) VALUES (1) ON CONFLICT (order_id) DO UPDATE SET order_id = 4".to_owned(),
+            "0A000",
+        ),
+        ("INSERT INTO order_items (item_id, user_id) VALUES (5, 1)".to_owned(), "23514"),
+        ("UPDATE order_items SET item_id = 3 WHERE user_id = 1".to_owned(), "0A000"),
+    ];
+    for (sql, state) in texts {
+        let error = client.simple(&sql).error();
+        assert_eq!(error.as_ref().map(|(state, _)| state.as_str()), Some(state), "{sql}: {error:?}");
+    }
+    let given = format!(
+        "INSERT INTO orders (order_id, user_id) VALUES ({id}, 1), (DEFAULT, 2), (shardloom.next_id('order'), 3)"
+    );
+    assert_eq!(client.simple(&given).tags(), ["INSERT 0 3"]);
+    let item = "INSERT INTO order_items (item_id, user_id) VALUES (shardloom.next_id('item'), 1), (DEFAULT, 9)";
+    assert_eq!(client.simple(item).tags(), ["INSERT 0 2"]);
+    let clients = proxy.client().await;
+    let insert = "INSERT INTO orders (order_id, user_id) VALUES ($1, $2)";
+    let wrong: [&(dyn ToSql + Sync); 2] = [&other, &1i64];
+    let error = clients.execute(insert, &wrong).await.unwrap_err();
+    assert_eq!(error.as_db_error().unwrap().code().code(), "23514");
+    let free = id + 1;
+    assert_eq!(clients.execute(insert, &[&free, &1i64]).await.unwrap(), 1);
+    for (lines, state) in
+        [(format!("{other}\t1\n"), "23514"), ("x\t1\n".to_owned(), "22P02"), (format!("{}\t1\n", id + 2), "")]
+    {
+        let error = copy(&proxy, "COPY orders (order_id, user_id) FROM STDIN", lines.as_bytes()).await;
+        assert_eq!(error.unwrap_or_default(), state, "{lines}");
+    }
+    assert_eq!(copy(&proxy, "COPY orders (user_id, note) FROM STDIN", b"1\ta\n2\tb\n3\tc\n").await, None);
+    let found = client.simple("SELECT order_id FROM orders WHERE user_id IN (1, 2, 3)").rows();
+    for id in column(&found) {
+        let read = client.simple(&format!("SELECT order_id FROM orders WHERE order_id = {id}"));
+        assert_eq!(column(&read.rows()), [id]);
+    }
+    assert_eq!(found.len(), 8);
+}
+
+/// Returns the SQLSTATE of what went wrong.
+async fn copy(proxy: &Proxy, sql: &str, data: &[u8]) -> Option<String> {
+    let mut client = proxy.raw();
+    let mut message = vec![b'Q'];
+    message.extend_from_slice(&(sql.len() as i32 + 5).to_be_bytes());
+    message.extend_from_slice(sql.as_bytes());
+    message.push(0);
+    message.push(b'd');
+    message.extend_from_slice(&(data.len() as i32 + 4).to_be_bytes());
+    message.extend_from_slice(data);
+    message.extend_from_slice(b"c\0\0\0\x04");
+    client.send(&message);
+    client.reply().error().map(|(state, _)| state)
+}
+
+#[tokio::test]
+async fn dense_ids_leave_no_gap_in_one_proxy() {
+    let (_database, proxy) = start("ids_segment").await;
+    let mut client = proxy.raw();
+    let mut seen = Vec::new();
+    for user in 0..40 {
+        let sql = format!("INSERT INTO invoices (user_id) VALUES ({user}), ({}) RETURNING number", user + 1);
+        seen.extend(column(&client.simple(&sql).rows()));
+    }
+    let clients = proxy.client().await;
+    for user in 0..40i64 {
+        let row = clients.query_one("INSERT INTO invoices (user_id) VALUES ($1) RETURNING number", &[&user]).await;
+        seen.push(row.unwrap().get::<_, i64>(0).to_string());
+    }
+    // More than any range so far: the statement waits for one that is large enough.
+    seen.extend(column(&client.simple("SELECT shardloom.next_ids('invoice', 5000)").rows()));
+    seen.extend(column(&client.simple("SELECT shardloom.next_id('invoice')").rows()));
+    let mut pipeline = Pipeline::new();
+    for user in ["1", "2", "3"] {
+        pipeline = pipeline.run("INSERT INTO invoices (user_id) VALUES ($1) RETURNING number", &[Some(user)]);
+    }
+    for reply in pipeline.sync().send(&mut client, 1) {
+        seen.extend(column(&reply.rows()));
+    }
+    let lines: String = (0..500).map(|user| format!("{user}\n")).collect();
+    assert_eq!(copy(&proxy, "COPY invoices (user_id) FROM STDIN", lines.as_bytes()).await, None);
+    let mut numbers: Vec<i64> = seen.iter().map(|number| number.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    let expected: Vec<i64> = (1000..1000 + numbers.len() as i64).collect();
+    assert_eq!(numbers, expected);
+    let (status, body) = proxy.http("/api/v1/ids/ticket?n=10000").unwrap();
+    assert_eq!(status, 200, "{body}");
+    let (status, body) = proxy.http("/api/v1/ids/ticket?n=10001").unwrap();
+    assert_eq!(status, 400, "{body}");
+    assert!(proxy.http("/api/v1/ids/nobody").unwrap().1.contains("The tags are: item, order, invoice, ticket."));
+}
+
+#[tokio::test]
+async fn uuids_and_narrow_ids_are_made_in_every_way() {
+    let (database, proxy) = start("ids_uuid").await;
+    let mut client = proxy.raw();
+    let clients = proxy.client().await;
+    for user in 0..8i64 {
+        let sql = format!("INSERT INTO notes (user_id) VALUES ({user}), ({})", user + 8);
+        assert_eq!(client.simple(&sql).tags(), ["INSERT 0 2"]);
+        assert_eq!(client.simple(&sql.replace("notes", "labels")).tags(), ["INSERT 0 2"]);
+        assert_eq!(client.simple(&sql.replace("notes", "clicks")).tags(), ["INSERT 0 2"]);
+        for table in ["notes", "labels", "clicks"] {
+            let sql = format!("INSERT INTO {table} (user_id) VALUES ($1), ($2)");
+            assert_eq!(clients.execute(&sql, &[&user, &(user + 1)]).await.unwrap(), 2, "{table}");
+        }
+    }
+    assert_eq!(copy(&proxy, "COPY notes (user_id) FROM STDIN", b"1\n2\n").await, None);
+    assert_eq!(copy(&proxy, "COPY labels (user_id) FROM STDIN", b"1\n2\n3\n4\n").await, None);
+    let mut notes = HashSet::new();
+    for shard in 0..3 {
+        let direct = database.shard(shard).await;
+        for row in direct.query("SELECT note_id::text FROM notes", &[]).await.unwrap() {
+            let id: String = row.get(0);
+            assert_eq!(&id[14..15], "7", "{id}");
+            assert!(notes.insert(id), "a uuid came twice");
+        }
+        for row in direct.query("SELECT label FROM labels", &[]).await.unwrap() {
+            assert!(row.get::<_, String>(0).starts_with(&format!("s{shard}-")));
+        }
+        for row in direct.query("SELECT click_id FROM clicks", &[]).await.unwrap() {
+            assert!((0..1 << 53).contains(&row.get::<_, i64>(0)));
+        }
+    }
+    assert_eq!(notes.len(), 34);
+    let decoded = client.simple("SELECT tag FROM shardloom.decode_id((1::bigint << 23) | (77 << 11), 'gene')");
+    assert_eq!(column(&decoded.rows()), ["77"]);
+}
