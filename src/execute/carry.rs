@@ -35,6 +35,10 @@ impl Link {
     /// Runs both statements; where rows are moved, in one transaction.
     pub async fn carry(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
+        if !matches!(plan.form, CarryForm::Rows { .. }) {
+            // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
+            self.check_carried(call, plan, position.clone()).await?;
+        }
         if !matches!(plan.form, CarryForm::Move { .. }) {
             let rows = self.first(call, plan).await?;
             return self.second(call, plan, &rows, position).await;
@@ -109,13 +113,8 @@ impl Link {
 
     /// Checks the client's own text and runs the second statement.
     async fn second(&mut self, call: &Call, plan: &Carry, rows: &Rows, position: Position) -> Result<(), Failure> {
-        if !is_plain(&rows.fields, &plan.columns) || matches!(plan.form, CarryForm::Cells(_)) {
-            self.client.position = position;
-            let types = call.types(&Statement::Original);
-            self.describe_on(plan.checked_on, &call.text, &types, 0)
-                .await
-                .map_err(|failure| unchecked(failure, plan))?;
-            self.client.position = Position::Unknown;
+        if matches!(plan.form, CarryForm::Rows { .. }) && !is_plain(&rows.fields, &plan.columns) {
+            self.check_carried(call, plan, position).await?;
         }
         if self.reads_other_than_it_writes(&rows.fields) {
             return Err(unclear_style().into());
@@ -133,6 +132,15 @@ impl Link {
             return Err(no_constant(plan).into());
         }
         Box::pin(self.run_plan(&second, &understood, &next)).await
+    }
+
+    /// Asks a shard whether the client's own text is right.
+    async fn check_carried(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<(), Failure> {
+        self.client.position = position;
+        let types = call.types(&Statement::Original);
+        self.describe_on(plan.checked_on, &call.text, &types, 0).await.map_err(|failure| unchecked(failure, plan))?;
+        self.client.position = Position::Unknown;
+        Ok(())
     }
 
     /// An INSERT of no rows: any shard that has the table answers as one server would.

@@ -38,7 +38,7 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
             let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
             let mut plan = sharded(&copy)?;
             split::copy_in(text, head, &mut plan, context)?;
-            Ok(Plan::Copy(plan))
+            Ok(Plan::Copy(Box::new(plan)))
         }
         Some(Distribution::Reference { home, multi_shard }) => {
             let mode = if is_from(head) { reference_mode(multi_shard, &name)? } else { WriteMode::TwoPhase };
@@ -288,7 +288,7 @@ mod tests {
 
     fn copy(text: &str) -> CopyPlan {
         let Ok(Plan::Copy(plan)) = planned(text, &fixture::catalog()) else { panic!("{text}") };
-        plan
+        *plan
     }
 
     fn sql(statement: &Statement) -> &str {

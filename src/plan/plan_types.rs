@@ -22,7 +22,7 @@ pub enum Plan {
     /// The rows of a first statement are written by a second one.
     Carry(Box<Carry>),
     /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
-    Copy(CopyPlan),
+    Copy(Box<CopyPlan>),
     /// `COPY table TO STDOUT` of a sharded table: the shards' rows one shard after another.
     CopyOut(CopyOut),
     /// The same statement on each of several shards, as DDL, TRUNCATE, VACUUM and ANALYZE do.
