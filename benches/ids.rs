@@ -1,4 +1,7 @@
-//! How many ids one core issues, with the clock virtual: `cargo bench --bench ids`.
+//! How many ids one core issues, with the clock virtual, and what putting one into an INSERT costs:
+//! `cargo bench --bench ids`.
+
+mod shop;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -41,5 +44,22 @@ fn ids(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ids);
+/// An INSERT that names its id beside one whose id is made and put in; the difference is what injection costs.
+fn injection(criterion: &mut Criterion) {
+    let snapshot = shop::snapshot();
+    let mut group = criterion.benchmark_group("insert");
+    for (name, text) in [
+        ("id given", "INSERT INTO orders (order_id, customer_id, status) VALUES ($1, $2, $3)"),
+        ("id made", "INSERT INTO orders (customer_id, status) VALUES ($2, $3)"),
+    ] {
+        let prepared = shop::prepared(text, &snapshot);
+        let values: &[Option<&[u8]>] = &[Some(b"117429785893894159"), Some(b"4711"), Some(b"open")];
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| shop::planned(&prepared, text, &[], black_box(values), &snapshot));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ids, injection);
 criterion_main!(benches);

@@ -161,7 +161,7 @@ fn planned(text: &str, is_extended: bool) {
         Plan::Direct(direct) => one(text, inserted.as_ref(), &direct.statement),
         Plan::Scatter(scatter) => one(text, inserted.as_ref(), &scatter.statement),
         Plan::Gather(gather) => copied(text, &gather.statement),
-        Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {}
+        Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {}
         Plan::MultiWrite(write) => {
             let rows: usize = write.parts.iter().map(|part| one_part(text, inserted.as_ref(), &part.statement)).sum();
             if let Some(Source::Values(all)) = inserted.as_ref().map(|facts| &facts.source) {

@@ -224,9 +224,12 @@ pub enum IdCommand {
     Decode {
         /// The id.
         id: i64,
-        /// The rules with the layout and the tags' names; without them the standard layout.
+        /// The rules with the layouts and the tags' names; without them the layouts that need no declaration.
         #[arg(long)]
         rules: Option<PathBuf>,
+        /// The layout that made it; an id does not say so itself.
+        #[arg(long, default_value = "standard")]
+        layout: String,
     },
     /// Measures the generator, offline.
     #[command(after_help = "Example: shardloom id bench --json")]

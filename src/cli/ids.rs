@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shardloom::proxy;
-use shardloom::rules::{IdLayout, RuleSet};
+use shardloom::proxy::layout_of;
+use shardloom::rules::{IdLayout, RuleSet, gene_layout, js53_layout, standard_layout};
 use shardloom::server::{RuleSource, load_rules};
-use shardloom::snowflake::Layout;
+use shardloom::snowflake::date_time;
+use shardloom::types::BucketId;
 
 use super::arguments::{AdminTarget, IdCommand};
 use super::bench;
@@ -15,9 +16,6 @@ use super::output;
 use super::planning::source;
 use super::remote::{Remote, escape};
 
-/// 2026-01-01T00:00:00Z, the epoch of the standard layout (ids design).
-const STANDARD_EPOCH_MS: i64 = 1_767_225_600_000;
-
 /// Shards of a Topology that stands in for a missing one: as many as `dev` makes at most, so that each named one exists.
 const SHARDS_STAND_IN: u16 = 64;
 
@@ -25,8 +23,8 @@ const SHARDS_STAND_IN: u16 = 64;
 pub fn run(command: &IdCommand, as_json: bool) -> Result<(), Failure> {
     match command {
         IdCommand::Next { tag, n, target } => next(target, tag, *n, as_json),
-        IdCommand::Decode { id, rules } => decode(*id, rules.as_deref(), as_json),
-        IdCommand::Bench { seconds } => bench::run(standard(), *seconds, as_json),
+        IdCommand::Decode { id, rules, layout } => decode(*id, rules.as_deref(), layout, as_json),
+        IdCommand::Bench { seconds } => bench::run(*seconds, as_json),
     }
 }
 
@@ -40,22 +38,36 @@ fn next(target: &AdminTarget, tag: &str, n: u32, as_json: bool) -> Result<(), Fa
     Ok(())
 }
 
-fn decode(id: i64, rules: Option<&Path>, as_json: bool) -> Result<(), Failure> {
+fn decode(id: i64, rules: Option<&Path>, layout: &str, as_json: bool) -> Result<(), Failure> {
     let rules = rules.map(read_rules).transpose()?;
-    let layout = match rules.as_ref().and_then(|rules| rules.ids.layouts.get("standard")) {
-        Some(layout) => layout_of(layout)?,
-        None => standard(),
-    };
-    let facts = facts(id, layout, rules.as_ref())
-        .ok_or_else(|| Failure::Problem(format!("{id} is no generated id: those are positive")))?;
+    let declared = rules.as_ref().and_then(|rules| rules.ids.layouts.get(layout)).copied();
+    let known = declared.or_else(|| built_in(layout)).ok_or_else(|| {
+        let names = rules.iter().flat_map(|rules| rules.ids.layouts.keys()).map(String::as_str);
+        let names: Vec<&str> = if rules.is_some() { names.collect() } else { BUILT_IN.to_vec() };
+        Failure::Usage(format!("no layout is named {layout:?}; there are {}", names.join(", ")))
+    })?;
+    let facts = facts(id, known, rules.as_ref())
+        .ok_or_else(|| Failure::Problem(format!("{id} is no id of the layout {layout:?}")))?;
     if as_json {
         output::json(&facts);
     } else {
         for (name, value) in facts.as_object().into_iter().flatten() {
-            output::line(format!("{name:<9} {}", output::cell(value)));
+            output::line(format!("{name:<11} {}", output::cell(value)));
         }
     }
     Ok(())
+}
+
+/// Layouts that need no declaration.
+const BUILT_IN: [&str; 3] = ["standard", "gene", "js53"];
+
+fn built_in(name: &str) -> Option<IdLayout> {
+    match name {
+        "standard" => Some(standard_layout()),
+        "gene" => Some(gene_layout()),
+        "js53" => Some(js53_layout()),
+        _ => None,
+    }
 }
 
 /// Reads the rules; those without a Topology will do too, because an id names no shard.
@@ -65,25 +77,31 @@ fn read_rules(directory: &Path) -> Result<RuleSet, Failure> {
         .map_err(Failure::refused)
 }
 
-fn layout_of(layout: &IdLayout) -> Result<Layout, Failure> {
-    proxy::layout_of(*layout).map_err(|error| Failure::Usage(error.to_string()))
-}
-
-fn standard() -> Layout {
-    Layout::new(STANDARD_EPOCH_MS, 41, 6, 7, 9).expect("the standard layout has 63 bits")
-}
-
-fn facts(id: i64, layout: Layout, rules: Option<&RuleSet>) -> Option<Value> {
-    let decoded = layout.decode(id)?;
-    let name = rules.and_then(|rules| rules.ids.tags.iter().find(|(_, code)| **code == decoded.tag));
-    Some(json!({
+fn facts(id: i64, layout: IdLayout, rules: Option<&RuleSet>) -> Option<Value> {
+    let fields = layout_of(layout).ok()?;
+    let decoded = fields.decode(id)?;
+    let mut facts = json!({
         "id": id,
         "time_ms": decoded.time_ms,
-        "tag_code": decoded.tag,
-        "tag": name.map(|(name, _)| name),
+        "time": date_time(decoded.time_ms),
         "worker": decoded.worker,
         "sequence": decoded.sequence,
-    }))
+        "end_of_life": fields.end_of_life_date(),
+    });
+    match layout.has_bucket {
+        true => {
+            let bucket = u32::from(decoded.tag);
+            let placed = rules.filter(|rules| bucket < rules.placement.buckets());
+            facts["bucket"] = json!(bucket);
+            facts["shard"] = json!(placed.map(|rules| &rules.shard(rules.placement.owner(BucketId(bucket))).name));
+        }
+        false => {
+            let name = rules.and_then(|rules| rules.ids.tags.iter().find(|(_, code)| **code == decoded.tag));
+            facts["tag_code"] = json!(decoded.tag);
+            facts["tag"] = json!(name.map(|(name, _)| name));
+        }
+    }
+    Some(facts)
 }
 
 #[cfg(test)]
@@ -92,11 +110,22 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_apart_and_a_negative_number_is_none() {
-        let id = standard().compose(1000, 3, 5, 7);
-        let facts = facts(id, standard(), None).unwrap();
-        assert_eq!(facts["time_ms"], STANDARD_EPOCH_MS + 1000);
+        let standard = standard_layout();
+        let id = layout_of(standard).unwrap().compose(1000, 3, 5, 7);
+        let facts = facts(id, standard, None).unwrap();
+        assert_eq!(facts["time_ms"], standard.epoch_ms + 1000);
+        assert_eq!(facts["time"], "2026-01-01T00:00:01.000Z");
+        assert_eq!(facts["end_of_life"], "2095-09-07");
         assert_eq!((&facts["tag_code"], &facts["worker"], &facts["sequence"]), (&json!(3), &json!(5), &json!(7)));
         assert!(facts["tag"].is_null());
-        assert!(super::facts(-1, standard(), None).is_none());
+        assert!(super::facts(-1, standard, None).is_none());
+    }
+
+    #[test]
+    fn an_id_with_a_bucket_says_so() {
+        let id = layout_of(gene_layout()).unwrap().compose(5, 4000, 3, 1);
+        let facts = facts(id, gene_layout(), None).unwrap();
+        assert_eq!((&facts["bucket"], &facts["worker"]), (&json!(4000), &json!(3)));
+        assert!(facts["shard"].is_null() && facts.get("tag_code").is_none());
     }
 }

@@ -11,9 +11,15 @@ use shardloom::types::ShardId;
 use super::arguments::CheckArguments;
 use super::failure::Failure;
 use super::live_compare::{ShardTables, compare};
+use super::live_ids::{Registered, check_registered};
 
 /// The version of the `shardloom` schema on a shard; no row without it.
 const VERSION_QUERY: &str = "SELECT version FROM shardloom.version";
+
+/// Layouts and tags that ids were made with.
+const LAYOUTS_QUERY: &str =
+    "SELECT name, epoch_ms, time_bits, tag_bits, worker_bits, sequence_bits FROM shardloom.id_layout";
+const TAGS_QUERY: &str = "SELECT code, name FROM shardloom.id_tag";
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,6 +28,13 @@ pub struct Report {
     pub findings: Vec<String>,
     /// What is good to know, such as tables that no rule names.
     pub notices: Vec<String>,
+}
+
+/// What a shard says of itself.
+struct Found {
+    catalog: Catalog,
+    schema: Vec<SchemaRow>,
+    registered: Registered,
 }
 
 /// Compares all shards with the rules.
@@ -39,10 +52,11 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         let (mut tables, mut schemas) = (Vec::new(), Vec::new());
         for (index, shard) in rules.shards.iter().enumerate() {
             match read(shard, &role, &connector, &mut report).await {
-                Ok((mut catalog, found)) => {
+                Ok(Found { mut catalog, schema, registered }) => {
+                    check_registered(rules, &shard.name, &registered, &mut report);
                     catalog.adopt(rules);
                     tables.push(ShardTables { name: shard.name.clone(), catalog });
-                    schemas.push((ShardId(index as u16), found));
+                    schemas.push((ShardId(index as u16), schema));
                 }
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
             }
@@ -61,7 +75,7 @@ async fn read(
     role: &ServiceRole,
     connector: &Arc<Connector>,
     report: &mut Report,
-) -> Result<(Catalog, Vec<SchemaRow>), String> {
+) -> Result<Found, String> {
     let mut link = ShardLink::new(shard, role, connector);
     let catalog = load_catalog(&mut link).await?;
     match link.query(VERSION_QUERY).await {
@@ -72,8 +86,28 @@ async fn read(
                 .push(format!("{}: the shardloom schema is not installed; start the proxy once", place(shard)));
         }
     }
-    let rows = link.query(SCHEMA_QUERY).await?.into_iter().filter_map(schema_row).collect();
-    Ok((catalog, rows))
+    let schema = link.query(SCHEMA_QUERY).await?.into_iter().filter_map(schema_row).collect();
+    Ok(Found { catalog, schema, registered: registered(&mut link).await })
+}
+
+/// Reads what the shard knows of ids; nothing where the schema is older or missing.
+async fn registered(link: &mut ShardLink) -> Registered {
+    let mut registered = Registered::default();
+    for row in link.query(LAYOUTS_QUERY).await.unwrap_or_default() {
+        let mut row = row.into_iter().flatten();
+        let Some(name) = row.next() else { continue };
+        let numbers: Vec<i64> = row.filter_map(|number| number.parse().ok()).collect();
+        if let Ok(numbers) = <[i64; 5]>::try_from(numbers) {
+            registered.layouts.insert(name, numbers);
+        }
+    }
+    for row in link.query(TAGS_QUERY).await.unwrap_or_default() {
+        let mut row = row.into_iter().flatten();
+        if let (Some(Ok(code)), Some(name)) = (row.next().map(|code| code.parse()), row.next()) {
+            registered.tags.insert(code, name);
+        }
+    }
+    registered
 }
 
 /// Findings about a server have no line: the place is `shard NAME:0:0`, so that the form stays `file:line:column`.

@@ -8,6 +8,7 @@ use shardloom::rules::{Distribution, RuleSet, TableRule};
 use shardloom::types::ShardId;
 
 use super::live::Report;
+use super::live_ids;
 
 /// What one shard has.
 pub struct ShardTables {
@@ -40,6 +41,7 @@ pub fn compare(rules: &RuleSet, shards: &[ShardTables], report: &mut Report) {
         }
         check_unique(name, rule, &holders, report);
         check_key_type(name, rule, rules, &holders, report);
+        live_ids::check_column(name, rule, &holders, report);
     }
     list_unlisted(rules, shards, report);
 }
@@ -54,7 +56,7 @@ fn holds(rules: &RuleSet, rule: &TableRule, shard: &str) -> bool {
     }
 }
 
-fn finding(shard: &str, message: impl std::fmt::Display) -> String {
+pub(super) fn finding(shard: &str, message: impl std::fmt::Display) -> String {
     format!("shard {shard}:0:0: {message}")
 }
 

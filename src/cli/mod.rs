@@ -13,6 +13,7 @@ mod ids;
 mod ledger;
 mod live;
 mod live_compare;
+mod live_ids;
 mod output;
 mod planning;
 mod remote;

@@ -6,6 +6,7 @@
 
 mod auth;
 mod hba;
+mod ids;
 mod limits;
 mod listen;
 mod network;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use auth::Auth;
 pub use hba::{Approach, Hba, Method, Transport};
+pub use ids::Ids;
 pub use limits::Limits;
 pub use listen::{Admin, Listen, LogFormat, Passthrough, Telemetry};
 pub use parse::{Config, json_schema};

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::auth::AUTH;
 use super::hba::LINE;
+use super::ids::{IDS, Ids};
 use super::limits::LIMITS;
 use super::listen::{ADMIN, LISTEN, PASSTHROUGH, TELEMETRY};
 use super::pool::POOL_NUMBERS;
@@ -52,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of the relay.
     pub relay: Relay,
+    /// The lease of the worker id.
+    pub ids: Ids,
     /// Databases that are served unsharded.
     pub passthrough: Passthrough,
     /// What the proxy says about itself.
@@ -96,6 +99,7 @@ const CONFIG: Record = Record {
         ),
         Field::optional("limits", Shape::Record(&LIMITS), "Bounds of sessions and statements."),
         Field::optional("relay", Shape::Record(&RELAY), "Bounds of the relay."),
+        Field::optional("ids", Shape::Record(&IDS), "The lease of the worker id of generated ids."),
         Field::optional("passthrough", PASSTHROUGH, "Databases of home served unsharded: none, any or a list."),
         Field::optional("server_tls", Shape::Record(&TLS), "TLS to servers."),
         Field::optional("telemetry", Shape::Record(&TELEMETRY), "What the proxy says about itself."),
@@ -158,6 +162,7 @@ impl Config {
             databases: read_databases(node.get("databases"), findings),
             limits: Limits::read(node.get("limits")),
             relay,
+            ids: Ids::read(node.get("ids")),
             passthrough: Passthrough::read(node.get("passthrough")),
             telemetry,
             server_tls: read_tls(node.get("server_tls"), Side::Servers, findings),

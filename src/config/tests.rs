@@ -72,6 +72,7 @@ service: {{user: service, password: \"env:APP_PASSWORD\"}}
 pool: {{mode: transaction, size: 7, reserve: 0, wait: 200ms, idle: 1min, lifetime: 2h}}
 limits: {{client_message: 1MiB, gather_rows: 10, cross_shard_lock_timeout: 1s}}
 relay: {{batch: 9, keep: 1d}}
+ids: {{worker: 5, lease: 2s}}
 passthrough: [postgres, \"on\"]
 telemetry: {{log: json, otlp: null}}
 "
@@ -89,6 +90,8 @@ telemetry: {{log: json, otlp: null}}
     assert_eq!(config.service.password.as_ref().map(Secret::expose), Some("from-env"));
     assert_eq!((config.pool.size, config.pool.wait), (7, Duration::from_millis(200)));
     assert_eq!((config.limits.client_message, config.limits.gather_rows), (1 << 20, 10));
+    let ids = Ids { worker: Some(5), lease: Duration::from_secs(2), ..Ids::default() };
+    assert_eq!(config.ids, ids);
     assert_eq!((config.relay.batch, config.relay.keep), (9, Duration::from_secs(86_400)));
     assert_eq!(config.passthrough, Passthrough::Only(vec!["postgres".to_owned(), "on".to_owned()]));
     assert_eq!((config.telemetry.log, config.limits.plan_cache), (LogFormat::Json, 4096));
@@ -99,7 +102,7 @@ fn each_mistake_is_told_alone() {
     let cases = [
         (
             "listn: {}",
-            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, hba, auth, service, pool, databases, limits, relay, passthrough, server_tls, telemetry; did you mean \"listen\"?",
+            "3:1: unknown key \"listn\" in the configuration, known are listen, admin, rules, users, hba, auth, service, pool, databases, limits, relay, ids, passthrough, server_tls, telemetry; did you mean \"listen\"?",
         ),
         (
             "listen: {address: localhost}",

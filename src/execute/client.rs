@@ -75,6 +75,8 @@ pub struct Traffic {
 #[derive(Debug)]
 pub struct Held {
     before: BytesMut,
+    /// The bound of who held replies before, if somebody did.
+    held_max: Option<usize>,
 }
 
 /// Why a client can no longer be talked to.
@@ -191,14 +193,14 @@ impl Client {
 
     /// Keeps replies in memory from here on, up to `bound` bytes; [`Client::release`] hands them out.
     pub fn hold(&mut self, bound: usize) -> Held {
-        self.held_max = Some(bound);
+        let held_max = self.held_max.replace(bound);
         self.overflow = false;
-        Held { before: std::mem::take(&mut self.output) }
+        Held { before: std::mem::take(&mut self.output), held_max }
     }
 
     /// Ends [`Client::hold`]; returns the replies since and whether some were dropped for the bound.
     pub fn release(&mut self, held: Held) -> (Bytes, bool) {
-        self.held_max = None;
+        self.held_max = held.held_max;
         let replies = std::mem::replace(&mut self.output, held.before);
         (replies.freeze(), std::mem::take(&mut self.overflow))
     }

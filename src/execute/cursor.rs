@@ -124,7 +124,12 @@ impl Link {
         let done = match plan {
             Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
             Plan::Scatter(scatter) => Box::pin(self.scatter(call, scatter)).await,
-            Plan::Direct(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+            Plan::Direct(_)
+            | Plan::MultiWrite(_)
+            | Plan::Carry(_)
+            | Plan::Copy(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => {
                 Err(Refusal::new(SqlState::INTERNAL_ERROR, "a cursor over no read of several shards").into())
             }
         };

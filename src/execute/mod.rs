@@ -4,6 +4,8 @@
 //! ways; `commit` ends transactions; `forward` and `collect` read servers. What a text means is `understand`'s.
 
 mod call;
+mod carry;
+mod carry_values;
 mod client;
 mod collect;
 mod commit;

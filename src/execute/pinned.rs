@@ -260,6 +260,7 @@ pub(super) fn at_home(plan: &Plan) -> Option<Plan> {
         | Plan::Scatter(_)
         | Plan::Gather(_)
         | Plan::MultiWrite(_)
+        | Plan::Carry(_)
         | Plan::Copy(_)
         | Plan::CopyOut(_)
         | Plan::Everywhere { .. } => None,
@@ -276,7 +277,7 @@ pub(super) fn shards_of(plan: &Plan) -> ShardSet {
         Plan::CopyOut(copy) => copy.shards,
         Plan::Everywhere { shards, .. } => *shards,
         // Its shards are known line by line; empty means all.
-        Plan::Copy(_) => ShardSet::new(),
+        Plan::Copy(_) | Plan::Carry(_) => ShardSet::new(),
     }
 }
 

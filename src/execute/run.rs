@@ -82,6 +82,7 @@ impl Link {
             Plan::Scatter(scatter) => Box::pin(self.scatter(call, scatter)).await,
             Plan::Gather(gather) => Box::pin(self.gather(call, gather)).await,
             Plan::MultiWrite(write) => Box::pin(self.multi_write(call, write)).await,
+            Plan::Carry(carry) => Box::pin(self.carry(call, carry)).await,
             Plan::Copy(copy) => Box::pin(self.copy(call, copy)).await,
             Plan::CopyOut(copy) => Box::pin(self.copy_out(call, copy)).await,
             Plan::Everywhere { shards, statement, effect } => {
@@ -108,9 +109,12 @@ impl Link {
         let shards = match plan {
             Plan::Copy(copy) => self.snapshot.rules.shards_of_group(copy.group),
             Plan::Gather(gather) => gather.shards(),
-            Plan::Direct(_) | Plan::Scatter(_) | Plan::MultiWrite(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
-                pinned::shards_of(plan)
-            }
+            Plan::Direct(_)
+            | Plan::Scatter(_)
+            | Plan::MultiWrite(_)
+            | Plan::Carry(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => pinned::shards_of(plan),
         };
         route.note(mode(plan), shards.len(), self.rows, started.elapsed());
         if let Plan::Gather(gather) = plan {
@@ -231,6 +235,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::Gather(gather) => rewritten(&gather.statement),
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
+        Plan::Carry(_) => false,
         Plan::CopyOut(copy) => rewritten(&copy.statement),
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
@@ -241,7 +246,7 @@ fn kind(plan: &Plan) -> QueryKind {
         Plan::Direct(_) => QueryKind::Direct,
         Plan::Scatter(_) => QueryKind::Scatter,
         Plan::Gather(_) => QueryKind::Gather,
-        Plan::MultiWrite(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
+        Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Everywhere { .. } => QueryKind::MultiWrite,
         Plan::Copy(_) | Plan::CopyOut(_) => QueryKind::Copy,
     }
 }
@@ -251,7 +256,7 @@ fn mode(plan: &Plan) -> RouteMode {
         Plan::Direct(_) => RouteMode::Direct,
         Plan::Scatter(_) => RouteMode::Scatter,
         Plan::Gather(_) => RouteMode::Gather,
-        Plan::MultiWrite(_) => RouteMode::MultiWrite,
+        Plan::MultiWrite(_) | Plan::Carry(_) => RouteMode::MultiWrite,
         Plan::Copy(_) | Plan::CopyOut(_) => RouteMode::Copy,
         Plan::Everywhere { .. } => RouteMode::Everywhere,
     }

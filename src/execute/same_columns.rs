@@ -24,7 +24,8 @@ impl Link {
             Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
             Plan::Copy(copy) => self.snapshot.rules.shards_of_group(copy.group),
             Plan::CopyOut(copy) => copy.shards,
-            Plan::Direct(_) | Plan::Everywhere { .. } => ShardSet::new(),
+            // Its two statements are looked at when they run.
+            Plan::Carry(_) | Plan::Direct(_) | Plan::Everywhere { .. } => ShardSet::new(),
         };
         let named = tables_named(text, &self.snapshot.rules);
         let concerns = |difference: &SchemaDifference| difference.changes_rows() && named.contains(&difference.table);

@@ -16,6 +16,11 @@ use super::renamed::renamed;
 impl Link {
     /// Runs the parts and answers for them as one statement; without a block of its own it commits by itself.
     pub async fn multi_write(&mut self, call: &Call, plan: &MultiWrite) -> Result<(), Failure> {
+        if plan.reads_reference {
+            for part in &plan.parts {
+                self.wait_for_own_writes(part.shard).await?;
+            }
+        }
         if !self.open_implicit() {
             let replies = self.run_parts(call, plan).await?;
             return self.answer(call, plan, replies).await;

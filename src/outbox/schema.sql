@@ -123,7 +123,9 @@ CREATE TABLE IF NOT EXISTS shardloom.id_layout (
     tag_bits integer NOT NULL,
     worker_bits integer NOT NULL,
     sequence_bits integer NOT NULL);
-INSERT INTO shardloom.id_layout VALUES ('standard', 1767225600000, 41, 6, 7, 9) ON CONFLICT DO NOTHING;
+CREATE TABLE IF NOT EXISTS shardloom.id_tag (
+    code integer PRIMARY KEY,
+    name text NOT NULL);
 
 CREATE TABLE IF NOT EXISTS shardloom.id_segment (
     name text PRIMARY KEY,

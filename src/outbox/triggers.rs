@@ -27,6 +27,9 @@ pub(super) struct Wanted {
     /// `None` until the rules have said so: a relay that does not know them must not drop a trigger.
     pub references: Option<Vec<ReferenceTable>>,
     pub layouts: BTreeMap<String, IdLayout>,
+    pub tags: BTreeMap<String, u16>,
+    /// Layouts that home knows with other numbers, and what it knows.
+    pub changed_layouts: BTreeMap<String, String>,
     pub roles: Vec<String>,
 }
 

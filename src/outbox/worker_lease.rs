@@ -1,7 +1,7 @@
 //! Worker ids for the id generator, leased in home's database: holder, epoch, expiry by the database's clock, and the
 //! highest time that the worker may stamp. Makes no ids.
 
-use crate::snowflake::WorkerPermit;
+use crate::snowflake::{BORROW_MS_MAX, WorkerPermit};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ const TAKE: &str = "INSERT INTO shardloom.worker_lease AS w (worker, holder, epo
      SELECT c.worker, $1, 1, clock_timestamp() + make_interval(secs => $2), $3::bigint \
      FROM generate_series(0, $4::int - 1) c (worker) LEFT JOIN shardloom.worker_lease o ON o.worker = c.worker \
      WHERE (o.worker IS NULL OR o.expires_at < clock_timestamp()) AND ($5::int IS NULL OR c.worker = $5) \
-     ORDER BY o.worker IS NOT NULL, random() LIMIT 1 \
+     ORDER BY coalesce(o.reserved_until > $6::bigint + $7::bigint, false), o.worker IS NOT NULL, random() LIMIT 1 \
      ON CONFLICT (worker) DO UPDATE SET holder = excluded.holder, epoch = w.epoch + 1, expires_at = excluded.expires_at, \
      reserved_until = greatest(w.reserved_until + ($3::bigint - $6::bigint), excluded.reserved_until) \
      WHERE w.expires_at < clock_timestamp() RETURNING worker, epoch, reserved_until";
@@ -114,6 +114,7 @@ impl WorkerLease {
                     &count,
                     &self.wish.map(i32::from),
                     &now_ms,
+                    &BORROW_MS_MAX,
                 ],
             )
             .await
@@ -138,6 +139,15 @@ impl WorkerLease {
     /// What home answered; the permit then runs on until its end.
     pub async fn renew(&mut self) -> Result<bool, Error> {
         let Some(held) = self.held else { return Ok(false) };
+        if self.is_far_ahead() {
+            tracing::warn!(
+                worker = held.worker,
+                "the clock stepped back too far for this worker id; another is leased"
+            );
+            self.revoke();
+            self.release().await?;
+            return Ok(false);
+        }
         let outbox = &self.outbox;
         let (home, bounds) = (outbox.settings.home, &outbox.settings.bounds);
         let began = outbox.clock.monotonic();
@@ -162,6 +172,17 @@ impl WorkerLease {
             permit.extend(row.get(0), began + bounds.worker_lease);
         }
         Ok(true)
+    }
+
+    /// Tells whether times were reserved so far ahead of the clock, before it stepped back, that ids cannot be borrowed
+    /// until it has caught up. An id that was wished for is kept all the same, and so is one that was leased like that:
+    /// there was no better one, and each lease reserves more.
+    fn is_far_ahead(&self) -> bool {
+        let bounds = &self.outbox.settings.bounds;
+        let most = self.outbox.clock.wall_ms() + BORROW_MS_MAX + bounds.worker_reserve.as_millis() as i64;
+        let reserved = self.permit.borrow().as_ref().map(|permit| permit.reserved_until_ms());
+        let floor_ms = self.held.map_or(i64::MAX, |held| held.floor_ms);
+        self.wish.is_none() && floor_ms <= most && reserved.is_some_and(|reserved| reserved > most)
     }
 
     /// Leases an id and keeps it, for as long as it is polled; a lost one is replaced, the wish again if there is one.

@@ -4,7 +4,7 @@ use crate::rules::{Distribution, RuleSet};
 use crate::sql;
 use crate::types::ShardSet;
 
-use super::{Plan, Redo, Statement, WriteEffect};
+use super::{CarryForm, Plan, Redo, Statement, WriteEffect};
 
 /// Returns one line per fact: the way, the shards, what they run, how rows merge, how a write commits.
 pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
@@ -63,6 +63,18 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
             lines.extend(effect(&copy.effect));
             lines
         }
+        Plan::Carry(carry) => {
+            let verb = match &carry.form {
+                CarryForm::Rows { .. } => "The rows are inserted by key into",
+                CarryForm::Cells(_) => "The values are put into the rows of",
+                CarryForm::Move { .. } => "The rows are moved by key in",
+            };
+            vec![
+                "Carry what a first statement returns".to_owned(),
+                format!("  Runs: {}", carry.source),
+                format!("  {verb} {}", carry.table),
+            ]
+        }
         Plan::CopyOut(copy) => vec![format!("Copy one after another from {}", names(copy.shards, rules))],
         Plan::Everywhere { shards, statement: runs, effect: writes } => {
             let mut lines = vec![format!("Everywhere on {}", names(*shards, rules))];
@@ -78,9 +90,12 @@ pub fn why_not_direct(plan: &Plan, text: &str, rules: &RuleSet) -> Option<String
     let shards = match plan {
         Plan::Scatter(scatter) => scatter.shards.len(),
         Plan::Gather(gather) => gather.shards().len(),
-        Plan::Direct(_) | Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
-            return None;
-        }
+        Plan::Direct(_)
+        | Plan::MultiWrite(_)
+        | Plan::Carry(_)
+        | Plan::Copy(_)
+        | Plan::CopyOut(_)
+        | Plan::Everywhere { .. } => return None,
     };
     let key = |table: &String| match &rules.table(table)?.distribution {
         Distribution::Sharded { key, .. } => Some(format!("{table}.{key}")),

@@ -65,6 +65,7 @@ impl Explain {
             Plan::Scatter(_)
             | Plan::Gather(_)
             | Plan::MultiWrite(_)
+            | Plan::Carry(_)
             | Plan::Copy(_)
             | Plan::CopyOut(_)
             | Plan::Everywhere { .. } => Err(Refusal::unsupported(

@@ -66,6 +66,15 @@ pub(super) fn other_source(table: &str, rule: &IdRule) -> Refusal {
     .with_hint("Leave the column out, or call shardloom.next_id with that tag.")
 }
 
+/// The refusal of a generated id for a column that cannot hold it.
+pub(super) fn narrow(table: &str, rule: &IdRule, type_name: &str) -> Refusal {
+    let column = &rule.column;
+    let message =
+        format!("the generated id \"{column}\" of table \"{table}\" is of type {type_name}, which is too small");
+    Refusal::new(SqlState::DATATYPE_MISMATCH, message)
+        .with_hint(format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE bigint"))
+}
+
 /// The refusal of an id that cannot be told from the statement.
 pub(super) fn not_told(refusal: Refusal, table: &str, rule: &IdRule) -> Refusal {
     if refusal.state != SqlState::FEATURE_NOT_SUPPORTED {

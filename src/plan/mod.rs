@@ -3,6 +3,7 @@
 //! `prepare` reads a statement once; `Prepared::plan` is asked at every execution with the values at hand.
 
 mod array;
+mod carry;
 pub mod catalog;
 pub mod classify;
 mod colocate;
@@ -18,6 +19,7 @@ pub mod insert;
 mod key;
 mod limit;
 mod modify;
+mod moving;
 mod parsing;
 mod plan_types;
 mod prepare;
@@ -31,6 +33,7 @@ mod tests;
 mod utility;
 mod view;
 
+pub use carry::{Carried, Carry, CarryForm, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};

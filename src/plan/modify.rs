@@ -6,11 +6,15 @@ use super::context::{Context, Values};
 use super::given_id;
 use super::hidden::Called;
 use super::key::{Decoded, decode};
+use super::moving::moving;
 use super::plan_types::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect};
 use super::read;
 use crate::rules::{Distribution, OnMissingKey, RuleMode, RuleSet};
 use crate::sql::{Facts, StatementKind, TableName};
 use crate::types::{KeyType, KeyValue, Refusal, ShardId, ShardSet, WriteMode};
+
+/// The reason of a refusal of an UPDATE that moves rows.
+const MOVES: &str = "sharding_key_update";
 
 /// An UPDATE or DELETE that was read.
 #[derive(Debug, Clone)]
@@ -94,7 +98,13 @@ impl Modify {
         match self.home {
             Home::Reference(home) => self.beside(home, true, context, values),
             Home::On(shard) => self.beside(shard, false, context, values),
-            Home::Keyed(index) => self.sharded(&self.located.keyed[index], context, values),
+            Home::Keyed(index) => {
+                let target = &self.located.keyed[index];
+                self.sharded(target, context, values).or_else(|refusal| match refusal.reason {
+                    MOVES => moving(values.text, (&self.target, target.group, &target.key), context, refusal),
+                    _ => Err(refusal),
+                })
+            }
         }
     }
 
@@ -186,7 +196,13 @@ impl Modify {
         let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let effect = self.effect(values);
-        Ok(Plan::MultiWrite(MultiWrite { parts: shards.iter().map(part).collect(), effect, returning }))
+        let reads_reference = !self.located.references.is_empty();
+        Ok(Plan::MultiWrite(MultiWrite {
+            parts: shards.iter().map(part).collect(),
+            effect,
+            returning,
+            reads_reference,
+        }))
     }
 
     fn needed(&self, context: &Context<'_>, values: &Values<'_>) -> Option<ShardSet> {
@@ -222,7 +238,7 @@ impl Modify {
                     format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
                     format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key),
                 )
-                .with_reason("sharding_key_update"));
+                .with_reason(MOVES));
             }
         }
         Ok(())

@@ -23,13 +23,14 @@ impl Prepared {
                 Plan::Scatter(_)
                 | Plan::Gather(_)
                 | Plan::MultiWrite(_)
+                | Plan::Carry(_)
                 | Plan::Copy(_)
                 | Plan::CopyOut(_)
                 | Plan::Everywhere { .. } => None,
             },
             Body::Read(_, facts) => single(facts, rules)?,
             Body::Modify(modify) => single(modify.facts(), rules)?,
-            Body::Insert(insert) => insert.parsing_shard(),
+            Body::Insert(insert) => insert.parsing_shard(rules),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::carry::Carry;
 use crate::merge::MergeSpec;
 use crate::rules::{IdRule, IdSource};
 use crate::sql::{Condition, CopyFormat};
@@ -18,6 +19,8 @@ pub enum Plan {
     Gather(Gather),
     /// Several shards are written, one statement each, all in one transaction.
     MultiWrite(MultiWrite),
+    /// The rows of a first statement are written by a second one.
+    Carry(Box<Carry>),
     /// `COPY table FROM STDIN` into a sharded table: rows are split by key.
     Copy(CopyPlan),
     /// `COPY table TO STDOUT` of a sharded table: the shards' rows one shard after another.
@@ -167,6 +170,8 @@ pub struct MultiWrite {
     pub effect: WriteEffect,
     /// How RETURNING rows are put in order.
     pub returning: ReturningOrder,
+    /// Whether reference tables are read (read-your-writes looks at this).
+    pub reads_reference: bool,
 }
 
 /// One shard's share of a write.
@@ -276,7 +281,7 @@ pub struct CopyPlan {
     /// The text that stands for NULL.
     pub null: String,
     /// How the table is split into physical ones, if it is.
-    pub split: Option<CopySplit>,
+    pub split: Option<Box<CopySplit>>,
     /// If the id column is left out: it is appended to every line as the last column, made from this source.
     pub id_source: Option<IdSource>,
     /// Position of ids that clients give and the rule that they are held against.

@@ -15,7 +15,7 @@ pub(super) fn shards(plan: &Plan) -> ShardSet {
         Plan::Gather(gather) => gather.shards(),
         Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
         // Rows are split as they come: any shard that owns buckets may get some.
-        Plan::Copy(_) => ShardSet::new(),
+        Plan::Copy(_) | Plan::Carry(_) => ShardSet::new(),
         Plan::CopyOut(copy) => copy.shards,
         Plan::Everywhere { shards, .. } => *shards,
     }
@@ -29,6 +29,7 @@ pub fn shard_names(plan: &Plan, rules: &RuleSet) -> Vec<String> {
         | Plan::Scatter(_)
         | Plan::Gather(_)
         | Plan::MultiWrite(_)
+        | Plan::Carry(_)
         | Plan::CopyOut(_)
         | Plan::Everywhere { .. } => shards(plan),
     };
@@ -51,7 +52,7 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
         }
         Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
-        Plan::CopyOut(_) => {}
+        Plan::CopyOut(_) | Plan::Carry(_) => {}
         Plan::Everywhere { effect, .. } => view["write"] = write(effect.as_ref()),
     }
     view
@@ -63,6 +64,7 @@ fn kind(plan: &Plan) -> &'static str {
         Plan::Scatter(_) => "scatter",
         Plan::Gather(_) => "gather",
         Plan::MultiWrite(_) => "multi_write",
+        Plan::Carry(_) => "carry",
         Plan::Copy(_) => "copy",
         Plan::CopyOut(_) => "copy_out",
         Plan::Everywhere { .. } => "everywhere",
@@ -84,6 +86,8 @@ fn statements(plan: &Plan, rules: &RuleSet, sql: &str) -> Vec<Value> {
         Plan::Scatter(scatter) => scatter.shards.iter().map(|shard| on(shard, &scatter.statement)).collect(),
         Plan::Gather(gather) => vec![on(gather.home, &gather.statement)],
         Plan::MultiWrite(write) => write.parts.iter().map(|part| on(part.shard, &part.statement)).collect(),
+        // Where the source runs is planned when it runs.
+        Plan::Carry(carry) => vec![json!({"shard": null, "sql": carry.source, "parameters": null})],
         Plan::Copy(copy) => rules.shards_of_group(copy.group).iter().map(|shard| on(shard, &copy.statement)).collect(),
         Plan::CopyOut(copy) => copy.shards.iter().map(|shard| on(shard, &copy.statement)).collect(),
         Plan::Everywhere { shards, statement, .. } => shards.iter().map(|shard| on(shard, statement)).collect(),

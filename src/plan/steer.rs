@@ -40,7 +40,8 @@ impl Steered {
         let plan = self.inner.plan(context, values, ids)?;
         let within = allowed.is_empty() || shards(&plan).iter().all(|shard| allowed.contains(shard));
         match &plan {
-            Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => Err(not_steered()),
+            // Its steps are planned by themselves, without the comment.
+            Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => Err(not_steered()),
             Plan::Direct(_) | Plan::Scatter(_) | Plan::Gather(_) | Plan::MultiWrite(_) if within => Ok(plan),
             Plan::Direct(_) | Plan::Scatter(_) | Plan::Gather(_) | Plan::MultiWrite(_) => {
                 Err(bound_elsewhere(&self.key, shards(&plan), context.rules))
@@ -97,7 +98,7 @@ fn bound_elsewhere(key: &str, shards: ShardSet, rules: &RuleSet) -> Refusal {
 
 fn not_steered() -> Refusal {
     Refusal::unsupported(
-        "a sharding key said beside the statement has no meaning for COPY and utility statements over several shards",
+        "a sharding key said beside the statement has no meaning for COPY, utility statements over several shards and INSERTs that bring rows from elsewhere",
         "RESET shardloom.sharding_key, or leave the comment out.",
     )
     .with_reason("not_steered")

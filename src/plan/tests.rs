@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::*;
 use crate::merge::{Combine, MergeSpec, Output};
 use crate::rules::{
-    Algorithm, Distribution, GroupId, IdRules, MissingKey, MultiShardRule, OnDead, OnMissingKey, Placement, RuleMode,
-    RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    Algorithm, Distribution, GroupId, IdRules, MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey,
+    Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
 };
 use crate::sql::literals;
 use crate::types::{KeyType, KeyValue, Refusal, ShardId};
@@ -28,6 +28,7 @@ pub(super) fn rules() -> RuleSet {
         name: name.into(),
         key_type,
         algorithm: Algorithm::Hash,
+        key_update: OnKeyUpdate::Reject,
         missing_key: MissingKey { read, write },
         multi_shard: multi_shard(mode),
     };
@@ -115,6 +116,7 @@ fn shown(plan: Plan, rules: &RuleSet) -> String {
             }
             out
         }
+        Plan::Carry(carry) => format!("carry {}", carry.source),
         Plan::Scatter(scatter) => {
             let shards: Vec<String> = scatter.shards.iter().map(name).collect();
             let sql = match &scatter.statement {

@@ -219,7 +219,9 @@ impl Expanded {
             Plan::Direct(direct) => &mut direct.statement,
             Plan::Scatter(scatter) => &mut scatter.statement,
             Plan::Gather(gather) => &mut gather.statement,
-            Plan::MultiWrite(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => return Ok(plan),
+            Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+                return Ok(plan);
+            }
         };
         if *statement == Statement::Original {
             let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();

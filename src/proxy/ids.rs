@@ -30,6 +30,8 @@ pub struct Ids {
     segments: RwLock<BTreeMap<String, Arc<Segment>>>,
     low: Notify,
     fetched: watch::Sender<Fetched>,
+    /// Layouts that were changed after ids had been made in them.
+    blocked: RwLock<Vec<(IdLayout, Refusal)>>,
     issued: Box<[AtomicU64]>,
     uuids_issued: AtomicU64,
     refused: AtomicU64,
@@ -71,6 +73,7 @@ impl Ids {
             segments: RwLock::default(),
             low: Notify::new(),
             fetched: watch::Sender::default(),
+            blocked: RwLock::default(),
             issued: (0..=COUNTED_TAGS).map(|_| AtomicU64::new(0)).collect(),
             uuids_issued: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -87,7 +90,9 @@ impl Ids {
     /// # Errors
     /// As [`Ids::make`].
     pub fn next_standard(&self, tag_code: u16) -> Result<i64, Refusal> {
-        self.standard.next(tag_code).map_err(|error| self.refuse(&error))
+        self.standard
+            .next(tag_code)
+            .map_err(|error| self.blocked(self.standard_layout()).unwrap_or_else(|| self.refuse(&error)))
     }
 
     /// Makes the ids that are wanted, ascending; all of them or none. `rules` is the snapshot that the source is of.
@@ -101,7 +106,8 @@ impl Ids {
                 let field = wanted.bucket.map_or(tag_code, |bucket| bucket.0 as u16);
                 let mut ids = Vec::with_capacity(wanted.count);
                 let made = self.generator(layout).and_then(|generator| {
-                    generator.next_many(field, wanted.count, &mut ids).map_err(|error| self.refuse(&error))
+                    let made = generator.next_many(field, wanted.count, &mut ids);
+                    made.map_err(|error| self.blocked(layout).unwrap_or_else(|| self.refuse(&error)))
                 });
                 made?;
                 self.issued[usize::from(tag_code).min(COUNTED_TAGS)].fetch_add(wanted.count as u64, Ordering::Relaxed);
@@ -179,7 +185,7 @@ impl Ids {
     fn add(&self, layout: IdLayout, permit: Option<&Arc<WorkerPermit>>) -> Result<Arc<Generator>, Refusal> {
         let wrong = |error: LayoutError| Refusal::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string());
         let generator = Arc::new(Generator::new(layout_of(layout).map_err(wrong)?, Arc::clone(&self.clock)));
-        if let Some(permit) = permit {
+        if let Some(permit) = permit.filter(|_| self.blocked(layout).is_none()) {
             generator.set_permit(Arc::clone(permit)).map_err(|error| self.refuse(&error))?;
         }
         let mut all = self.generators.load().to_vec();
@@ -196,13 +202,37 @@ impl Ids {
         let mut held = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
         *held = Some(Arc::clone(permit));
         let mut result = Ok(());
-        for (_, generator) in self.generators.load().iter() {
+        for (layout, generator) in self.generators.load().iter() {
+            if self.blocked(*layout).is_some() {
+                continue;
+            }
             if let Err(error) = generator.set_permit(Arc::clone(permit)) {
                 generator.clear_permit();
                 result = Err(error);
             }
         }
         result
+    }
+
+    /// Stops a layout for good: ids were made under its name with other numbers, which `known` tells.
+    pub fn block(&self, layout: IdLayout, name: &str, known: &str) {
+        let message = format!("the id layout \"{name}\" was changed after it had been used: home knows {known}");
+        let hint = "Give the layout its numbers back and declare the new ones under a new name; if no id of it was ever \
+                    kept, delete its row from shardloom.id_layout on every shard. Then restart the proxy.";
+        let refusal = Refusal::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint(hint);
+        self.blocked.write().unwrap_or_else(PoisonError::into_inner).push((layout, refusal));
+        if let Some((_, generator)) = self.generators.load().iter().find(|(known, _)| *known == layout) {
+            generator.clear_permit();
+        }
+    }
+
+    fn blocked(&self, layout: IdLayout) -> Option<Refusal> {
+        let blocked = self.blocked.read().unwrap_or_else(PoisonError::into_inner);
+        blocked.iter().find(|(known, _)| *known == layout).map(|(_, refusal)| refusal.clone())
+    }
+
+    fn standard_layout(&self) -> IdLayout {
+        self.generators.load().first().map_or_else(standard_layout, |(layout, _)| *layout)
     }
 
     /// Takes the permit away from all layouts.

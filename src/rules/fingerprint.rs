@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::{Algorithm, Distribution, RuleSet, TableRule};
+use super::{Algorithm, Distribution, OnKeyUpdate, RuleSet, TableRule};
 
 /// Bytes of the SHA-256 that the version keeps: enough to tell rule sets apart, short enough for a ledger row.
 const VERSION_BYTES: usize = 8;
@@ -46,6 +46,10 @@ fn groups(rules: &RuleSet) -> Vec<String> {
     let line = |group: &super::TableGroup| {
         let settings = (&group.missing_key, &group.multi_shard);
         let line = format!("group {:?} {:?} {:?} {:?}", group.name, group.key_type, settings.0, settings.1);
+        let line = match group.key_update {
+            OnKeyUpdate::Reject => line,
+            OnKeyUpdate::Move => format!("{line} key_update: move"),
+        };
         match &group.algorithm {
             Algorithm::Hash => line,
             other => format!("{line} {other:?}"),

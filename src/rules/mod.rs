@@ -30,8 +30,8 @@ pub use ids::{gene_layout, js53_layout, standard_layout};
 pub use parse::{Parsed, RuleFile};
 pub use ruleset::{
     Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, IdSource, MissingKey,
-    MultiShardRule, OnDead, OnMissingKey, Placement, RuleMode, RuleSet, SegmentRule, Shard, TableGroup, TableRule,
-    UnlistedTables, WhenTargetDown,
+    MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, SegmentRule, Shard, TableGroup,
+    TableRule, UnlistedTables, WhenTargetDown,
 };
 pub use schema::json_schema;
 pub use shapes::BUCKETS_MAX;

@@ -68,6 +68,8 @@ pub struct TableGroup {
     pub algorithm: Algorithm,
     /// What a statement without a key does.
     pub missing_key: MissingKey,
+    /// What an UPDATE of the sharding key does.
+    pub key_update: OnKeyUpdate,
     /// How writes over several shards commit.
     pub multi_shard: MultiShardRule,
 }
@@ -116,6 +118,15 @@ pub struct MissingKey {
     pub read: OnMissingKey,
     /// For UPDATE and DELETE; the default is to reject.
     pub write: OnMissingKey,
+}
+
+/// What an UPDATE does that gives rows a sharding key of another shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnKeyUpdate {
+    /// Refuse the statement.
+    Reject,
+    /// Delete the rows and insert them on the other shard, in one transaction.
+    Move,
 }
 
 /// What to do without a sharding key.

@@ -1,6 +1,6 @@
-//! `missing_key` and `multi_shard`, with their defaults.
+//! `missing_key`, `key_update` and `multi_shard`, with their defaults.
 
-use super::{MissingKey, MultiShardRule, OnDead, OnMissingKey, RuleMode, WhenTargetDown};
+use super::{MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, RuleMode, WhenTargetDown};
 use crate::yaml::{Findings, Node};
 
 /// Whose `multi_shard` it is; the defaults differ.
@@ -21,6 +21,11 @@ pub fn missing_key(node: Option<&Node>) -> MissingKey {
         Some(_) | None => default,
     };
     MissingKey { read: read(word("read"), OnMissingKey::Scatter), write: read(word("write"), OnMissingKey::Reject) }
+}
+
+/// Reads `key_update`: rejected unless it says otherwise.
+pub fn key_update(node: Option<&Node>) -> OnKeyUpdate {
+    if node.and_then(Node::text) == Some("move") { OnKeyUpdate::Move } else { OnKeyUpdate::Reject }
 }
 
 /// Reads `multi_shard`: auto, defer, and `park_key` for groups or `resync` for reference tables.

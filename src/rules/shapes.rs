@@ -102,7 +102,11 @@ const BITS: Record = Record {
     fields: &[
         // 30 bits of milliseconds are 12 days, 48 are 8,900 years: what lies outside is a slip.
         Field::required("time", Shape::Integer { min: 30, max: 48 }, "Bits of the time in milliseconds."),
-        Field::optional("tag", Shape::Integer { min: 1, max: 16 }, "Bits of the business tag."),
+        Field::optional(
+            "tag",
+            Shape::Integer { min: 0, max: 16 },
+            "Bits of the business tag; 0 to read ids of others.",
+        ),
         Field::optional(
             "bucket",
             Shape::Integer { min: 1, max: 16 },
@@ -130,6 +134,11 @@ const TABLE_GROUP: Record = Record {
         Field::optional("interval", Shape::Record(&INTERVAL), "Parameters of algorithm: interval."),
         Field::required("tables", Shape::Map(&Shape::Record(&TABLE)), "The tables of the group, by name."),
         Field::optional("missing_key", Shape::Record(&MISSING_KEY), "What statements without the key do."),
+        Field::optional(
+            "key_update",
+            choice(&["reject", "move"]),
+            "What an UPDATE of the sharding key to another shard does; reject by default.",
+        ),
         Field::optional("multi_shard", Shape::Record(&MULTI_SHARD), "How writes over several shards commit."),
         Field::optional("tests", TESTS, "Golden routing cases."),
     ],

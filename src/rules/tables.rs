@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::algorithm::{Algorithm, algorithm};
 use super::id_column::Around;
-use super::settings::{Owner, missing_key, multi_shard};
+use super::settings::{Owner, key_update, missing_key, multi_shard};
 use super::split::{self, Split};
 use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, id_column, names};
 use crate::types::{KeyType, ShardId};
@@ -67,6 +67,7 @@ impl<'a> Tables<'a> {
             key_type,
             algorithm,
             missing_key: missing_key(document.get("missing_key")),
+            key_update: key_update(document.get("key_update")),
             multi_shard: multi_shard(document.get("multi_shard"), Owner::Group, findings),
         });
     }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::options::Options;
 use super::rules_text::{lines, load};
 use crate::backend::{Allowance, CancelRegistry, Roster};
-use crate::config::Relay;
+use crate::config::{Ids as IdSettings, Relay};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxBounds, OutboxSettings, ShardEndpoint};
 use crate::proxy::{
@@ -21,7 +21,7 @@ use crate::types::{Clock, ShardId, SystemClock};
 /// Builds the handles; fails with one line per finding.
 pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnswer>), Vec<String>> {
     let rules = load(&options.rules).map_err(lines)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock = clock();
     let ids = Ids::new(&rules.ids, Arc::clone(&clock)).map_err(|error| vec![error.to_string()])?;
     let connector = Arc::new(Connector::default());
     connector.load(&options.config.server_tls).map_err(|error| vec![format!("server_tls: {error}")])?;
@@ -60,6 +60,15 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
     Ok((Arc::new(proxy), reloads))
 }
 
+/// The machine's clock; a debug build that a test asks for it adds an offset.
+fn clock() -> Arc<dyn Clock> {
+    #[cfg(debug_assertions)]
+    if let Some(clock) = super::test_clock::from_environment() {
+        return clock;
+    }
+    Arc::new(SystemClock::new())
+}
+
 fn outbox_settings(options: &Options, rules: &RuleSet, connector: &Arc<Connector>) -> OutboxSettings {
     let config = &options.config;
     let endpoint = |(index, shard): (usize, &crate::rules::Shard)| ShardEndpoint {
@@ -80,13 +89,15 @@ fn outbox_settings(options: &Options, rules: &RuleSet, connector: &Arc<Connector
         home: rules.home,
         shard_roles,
         connector: Arc::clone(connector),
-        bounds: bounds(&config.relay),
+        bounds: bounds(&config.relay, config.ids),
     }
 }
 
 /// The file's bounds of the relay; the others are the outbox's own.
-fn bounds(relay: &Relay) -> OutboxBounds {
+fn bounds(relay: &Relay, ids: IdSettings) -> OutboxBounds {
     OutboxBounds {
+        worker_lease: ids.lease,
+        worker_reserve: ids.reserve,
         poll_max: relay.poll,
         batch: i64::try_from(relay.batch).unwrap_or(i64::MAX),
         backoff_min: relay.retry_min,

@@ -29,6 +29,8 @@ mod segments;
 mod serve;
 mod shutdown;
 mod takeover;
+#[cfg(debug_assertions)]
+mod test_clock;
 mod time_limits;
 mod turn_away;
 mod watch;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::permit::follow_lease;
 use super::segments::keep_segments;
@@ -25,9 +25,16 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
     let outbox = Arc::clone(&proxy.outbox);
     let rules = Arc::clone(&proxy.rules.load().rules);
     outbox.set_id_layouts(rules.ids.layouts.clone());
+    outbox.set_id_tags(rules.ids.tags.clone());
     install(&proxy, &rules).await;
+    for (name, known) in outbox.changed_layouts() {
+        if let Some(layout) = rules.ids.layouts.get(&name) {
+            error!(layout = name, known, "the layout of ids was changed; no ids are made in it");
+            proxy.ids.block(*layout, &name, &known);
+        }
+    }
     let worker_bits = worker_bits(&rules);
-    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, None);
+    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, proxy.config.ids.worker);
     let permits = lease.permits();
     tokio::select! {
         () = Arc::clone(&outbox).run() => info!("the relay ended"),

@@ -17,7 +17,7 @@ pub async fn keep_segments(proxy: &Proxy) {
         let mut fetched = Fetched::default();
         for (name, rule) in &rules.ids.segments {
             let segment = proxy.ids.segment(name, rule.step);
-            let Some(count) = segment.wants(proxy.clock.monotonic()) else { continue };
+            let Some(count) = segment.wants() else { continue };
             match proxy.outbox.reserve_ids(name, rule.from, count).await {
                 Ok(range) => {
                     debug!(segment = name, from = range.start, count, "ids reserved");

@@ -40,6 +40,7 @@ impl Session {
             Plan::Scatter(_)
             | Plan::Gather(_)
             | Plan::MultiWrite(_)
+            | Plan::Carry(_)
             | Plan::Copy(_)
             | Plan::CopyOut(_)
             | Plan::Everywhere { .. } => {

@@ -96,6 +96,7 @@ impl Session {
             Plan::Scatter(_)
             | Plan::Gather(_)
             | Plan::MultiWrite(_)
+            | Plan::Carry(_)
             | Plan::Copy(_)
             | Plan::CopyOut(_)
             | Plan::Everywhere { .. } => self.link.explain_over_shards(&explaining, &plan).await,

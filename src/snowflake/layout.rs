@@ -126,6 +126,13 @@ fn mask(bits: u8) -> u64 {
     (1u64 << bits) - 1
 }
 
+/// Writes milliseconds since the UNIX epoch as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+pub fn date_time(time_ms: i64) -> String {
+    let (day, of_day) = (time_ms.div_euclid(86_400_000), time_ms.rem_euclid(86_400_000));
+    let (hours, minutes, seconds) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    format!("{}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", date_of(day), of_day % 1000)
+}
+
 /// Writes a day counted from 1970-01-01 in the proleptic Gregorian calendar.
 ///
 /// Years are counted from March so that the leap day is the last of its year; 400 years have 146,097 days.

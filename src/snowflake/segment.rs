@@ -81,29 +81,18 @@ impl Segment {
         true
     }
 
-    /// Returns how many ids are to be fetched now, `None` while there are enough. `now` is monotonic.
-    pub fn wants(&self, now: Duration) -> Option<i64> {
-        let mut state = self.state();
-        let left = state.left();
-        if left * 2 > state.step && left >= state.lacking {
-            return None;
-        }
-        match state.fetched_at.map(|at| now.saturating_sub(at)) {
-            Some(lasted) if lasted < DOUBLED_BELOW => state.step = (state.step * 2).min(STEP_MAX),
-            Some(lasted) if lasted > HALVED_ABOVE => state.step = (state.step / 2).max(state.step_min),
-            Some(_) | None => {}
-        }
-        Some(state.step.max(state.lacking - left))
+    /// Returns how many ids are to be fetched now, `None` while there are enough.
+    pub fn wants(&self) -> Option<i64> {
+        let state = self.state();
+        state.is_low().then(|| state.step.max(state.lacking - state.left()))
     }
 
     /// Tells whether the ids at hand run low, so that the next range is to be fetched.
     pub fn is_low(&self) -> bool {
-        let state = self.state();
-        let left = state.left();
-        left * 2 <= state.step || left < state.lacking
+        self.state().is_low()
     }
 
-    /// Takes a range that home reserved at `now`.
+    /// Takes a range that home reserved at `now`, which is monotonic, and fits the next one to the rate.
     ///
     /// # Errors
     /// It lies before an earlier one.
@@ -111,6 +100,11 @@ impl Segment {
         let mut state = self.state();
         if range.start < state.end {
             return Err(SegmentError::Backwards { from: range.start, end: state.end });
+        }
+        match state.fetched_at.map(|at| now.saturating_sub(at)) {
+            Some(lasted) if lasted < DOUBLED_BELOW => state.step = (state.step * 2).min(STEP_MAX),
+            Some(lasted) if lasted > HALVED_ABOVE => state.step = (state.step / 2).max(state.step_min),
+            Some(_) | None => {}
         }
         (state.end, state.fetched_at, state.lacking) = (range.end, Some(now), 0);
         match state.ranges.back_mut() {
@@ -131,6 +125,11 @@ impl Segment {
 }
 
 impl State {
+    fn is_low(&self) -> bool {
+        let left = self.left();
+        left * 2 <= self.step || left < self.lacking
+    }
+
     fn left(&self) -> i64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
@@ -151,7 +150,7 @@ mod tests {
     fn ids_are_dense_over_ranges() {
         let segment = Segment::new(4);
         assert_eq!(taken(&segment, 1), None);
-        assert_eq!(segment.wants(NOW), Some(4));
+        assert_eq!(segment.wants(), Some(4));
         segment.put(1..5, NOW).unwrap();
         assert_eq!(taken(&segment, 3), Some(vec![1, 2, 3]));
         assert_eq!(taken(&segment, 2), None, "all of them or none");
@@ -166,28 +165,36 @@ mod tests {
         segment.put(0..10, NOW).unwrap();
         taken(&segment, 4).unwrap();
         assert!(!segment.is_low());
-        assert_eq!(segment.wants(NOW * 2), None);
+        assert_eq!(segment.wants(), None);
         taken(&segment, 1).unwrap();
         assert!(segment.is_low());
-        assert_eq!(segment.wants(NOW * 2), Some(10));
+        assert_eq!(segment.wants(), Some(10));
     }
 
     #[test]
     fn the_step_follows_the_rate() {
         let segment = Segment::new(10);
-        segment.put(0..1, NOW).unwrap();
-        assert_eq!(segment.wants(NOW + DOUBLED_BELOW - Duration::from_millis(1)), Some(20));
-        segment.put(10..11, NOW).unwrap();
-        assert_eq!(segment.wants(NOW + DOUBLED_BELOW), Some(20));
-        assert_eq!(segment.wants(NOW + HALVED_ABOVE + Duration::from_millis(1)), Some(10));
-        assert_eq!(segment.wants(NOW + HALVED_ABOVE * 2), Some(10), "never below the rules' step");
+        let mut now = NOW;
+        let mut wants_after = |lasted: Duration| {
+            now += lasted;
+            let from = now.as_millis() as i64;
+            segment.put(from..from + 1, now).unwrap();
+            segment.wants()
+        };
+        assert_eq!(wants_after(Duration::ZERO), Some(10));
+        assert_eq!(wants_after(DOUBLED_BELOW - Duration::from_millis(1)), Some(20));
+        assert_eq!(wants_after(DOUBLED_BELOW), Some(20));
+        assert_eq!(wants_after(HALVED_ABOVE), Some(20));
+        assert_eq!(wants_after(HALVED_ABOVE + Duration::from_millis(1)), Some(10));
+        assert_eq!(wants_after(HALVED_ABOVE * 2), Some(10), "never below the rules' step");
+        assert_eq!(segment.wants(), Some(10), "asking changes nothing");
     }
 
     #[test]
     fn a_large_order_is_fetched_at_once() {
         let segment = Segment::new(10);
         assert_eq!(taken(&segment, 500), None);
-        assert_eq!(segment.wants(NOW), Some(500));
+        assert_eq!(segment.wants(), Some(500));
         segment.put(0..500, NOW).unwrap();
         assert_eq!(taken(&segment, 500).map(|ids| ids.len()), Some(500));
     }

@@ -35,6 +35,7 @@ mod splice;
 mod split;
 #[cfg(test)]
 mod tests;
+mod update;
 mod utility;
 #[cfg(test)]
 mod utility_tests;
@@ -63,4 +64,5 @@ pub use set::transaction_defaults;
 pub use shift::Shift;
 pub use splice::splice;
 pub use split::split;
+pub use update::{UpdateClauses, update_clauses};
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

@@ -119,6 +119,8 @@ async fn an_id_that_would_not_be_found_is_refused() {
         ),
         ("INSERT INTO order_items (item_id, user_id) VALUES (5, 1)".to_owned(), "23514"),
         ("UPDATE order_items SET item_id = 3 WHERE user_id = 1".to_owned(), "0A000"),
+        ("UPDATE orders SET (note, order_id) = ('x', 3) WHERE user_id = 1".to_owned(), "0A000"),
+        ("UPDATE orders AS o SET order_id = DEFAULT WHERE o.user_id = 1".to_owned(), "0A000"),
     ];
     for (sql, state) in texts {
         let error = client.simple(&sql).error();

@@ -5,6 +5,7 @@
 mod admin;
 mod algorithms;
 mod cancel_keys;
+mod carried;
 mod changed_columns;
 mod chaos;
 mod chaos_bank;
@@ -27,6 +28,7 @@ mod fuzz;
 mod gather;
 mod home_merge;
 mod hostile;
+mod id_hunt;
 mod ids;
 mod ledger;
 mod lent;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use postgres_protocol::escape::escape_identifier;
 
 use crate::plan::{
-    Gather, MultiWrite, ParameterSource, Part, Plan, Redo, Scatter, Statement, WriteEffect, merge_steps,
+    Carry, Gather, MultiWrite, ParameterSource, Part, Plan, Redo, Scatter, Statement, WriteEffect, merge_steps,
 };
 use crate::sql::ExplainFormat;
 use crate::types::{Refusal, ShardId, SqlState};
@@ -57,6 +57,12 @@ impl Explaining {
     }
 }
 
+/// The second statement's text is made of what the first one returns.
+fn in_two_steps(carry: &Carry) -> Refusal {
+    let message = format!("EXPLAIN of a statement that brings rows into table \"{}\" from elsewhere", carry.table);
+    Refusal::unsupported(message, "Use EXPLAIN (ROUTE), or EXPLAIN its query alone.").with_reason("explain_carry")
+}
+
 /// Puts `head` before the text that `statement` stands for.
 fn prefixed(head: &str, call: &Call, statement: &Statement) -> Statement {
     let sql = format!("{head}{}", call.sql(statement));
@@ -78,6 +84,7 @@ impl Link {
             Plan::Scatter(scatter) => self.explain_scatter(explaining, scatter).await?,
             Plan::MultiWrite(write) => self.explain_write(explaining, write).await?,
             Plan::Gather(gather) => self.explain_gather(explaining, gather).await?,
+            Plan::Carry(carry) => return Err(in_two_steps(carry).into()),
             Plan::Direct(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
                 // Most of these PostgreSQL does not explain either.
                 self.check_syntax(&format!("{}{}", explaining.head, explaining.statement.text)).await?;

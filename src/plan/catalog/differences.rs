@@ -78,17 +78,30 @@ impl std::fmt::Display for SchemaDifference {
 pub fn schema_differences(rules: &RuleSet, shards: &[(ShardId, Vec<SchemaRow>)]) -> Vec<SchemaDifference> {
     let mut names: Vec<&String> = rules.tables.keys().collect();
     names.sort();
-    names.into_iter().flat_map(|table| of_table(rules, table, shards)).collect()
+    let physical = |table: &String| -> Vec<String> {
+        let split = rules.table(table).and_then(|rule| rule.split.as_ref());
+        let schema = table.rsplit_once('.').map(|(schema, _)| format!("{schema}.")).unwrap_or_default();
+        let named = |name: &String| format!("{schema}{name}");
+        split.map_or_else(|| vec![table.clone()], |split| split.names.iter().map(named).collect())
+    };
+    let all = names.into_iter().flat_map(|table| physical(table).into_iter().map(move |own| (table, own)));
+    all.flat_map(|(table, own)| of_table(rules, table, &own, shards)).collect()
 }
 
-fn of_table(rules: &RuleSet, table: &str, shards: &[(ShardId, Vec<SchemaRow>)]) -> Vec<SchemaDifference> {
+/// Compares one table as it is called on the shards: one of several where the rules split it.
+fn of_table(
+    rules: &RuleSet,
+    table: &str,
+    physical: &str,
+    shards: &[(ShardId, Vec<SchemaRow>)],
+) -> Vec<SchemaDifference> {
     let holders: ShardSet = match rules.table(table).map(|rule| &rule.distribution) {
         Some(Distribution::Sharded { group, .. }) => rules.shards_of_group(*group),
         Some(Distribution::Reference { .. }) => ShardSet::first(rules.shards.len()),
         Some(Distribution::Single { .. }) | None => return Vec::new(),
     };
     let things = |rows: &'_ [SchemaRow]| -> Vec<(String, String, String)> {
-        let own = rows.iter().filter(|row| row.table == table);
+        let own = rows.iter().filter(|row| row.table == physical);
         own.map(|row| (row.kind.clone(), row.name.clone(), row.definition.clone())).collect()
     };
     let found: Vec<_> = shards
@@ -99,7 +112,11 @@ fn of_table(rules: &RuleSet, table: &str, shards: &[(ShardId, Vec<SchemaRow>)]) 
     let Some((model_shard, model)) = found.iter().find(|(_, things)| !things.is_empty()) else { return Vec::new() };
     let model_name = &rules.shard(*model_shard).name;
     let others = found.iter().filter(|(shard, _)| shard != model_shard);
-    others.flat_map(|(shard, own)| compared(table, *shard, own, model, model_name)).collect()
+    let mut found: Vec<_> = others.flat_map(|(shard, own)| compared(table, *shard, own, model, model_name)).collect();
+    if physical != table {
+        found.iter_mut().for_each(|difference| difference.what.push_str(&format!(" (in {physical})")));
+    }
+    found
 }
 
 fn compared(

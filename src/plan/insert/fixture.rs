@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::catalog::{Catalog, Column, ForeignKey, Table, TableKind};
 use crate::rules::{
-    Algorithm, Distribution, GroupId, IdRule, IdRules, IdSource, MissingKey, MultiShardRule, OnDead, OnMissingKey,
-    Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown, standard_layout,
+    Algorithm, Distribution, GroupId, IdRule, IdRules, IdSource, MissingKey, MultiShardRule, OnDead, OnKeyUpdate,
+    OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    standard_layout,
 };
 use crate::types::{KeyType, ShardId};
 
@@ -15,7 +16,14 @@ fn multi_shard(mode: RuleMode) -> MultiShardRule {
 
 fn group(name: &str, key_type: KeyType, mode: RuleMode, write: OnMissingKey) -> TableGroup {
     let missing_key = MissingKey { read: OnMissingKey::Scatter, write };
-    TableGroup { name: name.into(), key_type, algorithm: Algorithm::Hash, missing_key, multi_shard: multi_shard(mode) }
+    TableGroup {
+        name: name.into(),
+        key_type,
+        algorithm: Algorithm::Hash,
+        key_update: OnKeyUpdate::Reject,
+        missing_key,
+        multi_shard: multi_shard(mode),
+    }
 }
 
 fn id(column: &str, tag: &str, tag_code: u16) -> Option<IdRule> {

@@ -1,5 +1,6 @@
 //! The ids of an INSERT's rows: those that the proxy makes, and those that the client gives and the rules want checked.
 
+use crate::plan::catalog::Catalog;
 use crate::plan::given_id;
 use crate::rules::{IdRule, IdSource, RuleSet, TableRule};
 use crate::sql::insert::Source;
@@ -11,6 +12,9 @@ use super::parameters::Parameters;
 use super::prepared::{Moved, PreparedInsert, Target};
 use super::refuse;
 use super::slots::Slot;
+
+/// PostgreSQL's oids of smallint and integer.
+const NARROW: [u32; 2] = [21, 23];
 
 /// The sharding key of each row, `None` for NULL; empty for a table that has none.
 pub(super) type RowKeys = Vec<Option<KeyValue>>;
@@ -72,6 +76,19 @@ impl PreparedInsert {
             if let Some((shard, _)) = shards.iter().find(|(_, rows)| holds(rows)) {
                 *id = std::mem::replace(id, IdValue::Bigint(0)).prefixed(&rules.shard(*shard).name);
             }
+        }
+    }
+
+    /// A column that is too narrow would take the first ids of a segment and fail one day; others fail at once.
+    pub(super) fn check_width(&self, rule: Option<&TableRule>, catalog: &Catalog) -> Result<(), Refusal> {
+        let Some(id) = rule.and_then(|rule| rule.id.as_ref()).filter(|_| self.injects()) else { return Ok(()) };
+        let column = catalog.table(&self.name).and_then(|table| table.column(&id.column));
+        let narrow = column.filter(|column| NARROW.contains(&column.type_oid));
+        match (narrow, id.source) {
+            (Some(column), IdSource::Snowflake { .. } | IdSource::Segment(_)) => {
+                Err(given_id::narrow(&self.name, id, &column.type_name))
+            }
+            (Some(_), IdSource::Uuid { .. }) | (None, _) => Ok(()),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`PreparedInsert::new`] decides what the text alone tells; [`PreparedInsert::plan`] adds the values at hand.
 
+mod carry;
 mod checks;
 mod effect;
 #[cfg(test)]

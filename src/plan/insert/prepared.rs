@@ -8,7 +8,7 @@ use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::Values;
 use crate::plan::split;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
-use crate::rules::{Distribution, RuleMode, RuleSet, UnlistedTables};
+use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{Refusal, ShardId, SqlState, type_modifier};
@@ -32,6 +32,8 @@ pub struct PreparedInsert {
     pub(super) name: String,
     pub(super) layout: Layout,
     pub(super) target: Target,
+    /// Whether it is an INSERT of a query for whose rows ids have to be made.
+    pub(super) lacks_ids: bool,
     /// What it has to do with split tables, if it has.
     splits: Option<Box<SplitInsert>>,
     /// How a text of this shape can be redone; its constants may forbid it.
@@ -89,7 +91,11 @@ impl PreparedInsert {
                     length: table.and_then(|table| type_modifier(&table.column(key)?.type_name)),
                 };
                 check_type(&key, table)?;
-                let position = key_position(&layout, &key)?;
+                let position = match key_position(&layout, &key) {
+                    // Its rows get their keys when ids are made for them.
+                    Err(_) if is_made(&facts, rule, &key) => usize::MAX,
+                    position => position?,
+                };
                 Target::Sharded { placing: Placing { group: *group, key }, position }
             }
             Some(Distribution::Reference { home, .. }) => Target::Home(*home),
@@ -98,12 +104,22 @@ impl PreparedInsert {
         };
         let splits = SplitInsert::read(text, &facts, &layout, rules, catalog)?.map(Box::new);
         let constants = literals(text).into_boxed_slice();
-        let mut prepared =
-            Self { facts, name, layout, target, splits, redo: Redo::Exact, text: text.into(), literals: constants };
+        let mut prepared = Self {
+            facts,
+            name,
+            layout,
+            target,
+            lacks_ids: false,
+            splits,
+            redo: Redo::Exact,
+            text: text.into(),
+            literals: constants,
+        };
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
-        prepared.check_query(rule)?;
         prepared.check_ids(rule)?;
+        prepared.check_width(rule, catalog)?;
+        prepared.lacks_ids = prepared.lacks_ids(rule);
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
         prepared.redo = prepared.judge(rules, catalog, &none, prepared.itself()).redo_of_shape();
@@ -160,12 +176,16 @@ impl PreparedInsert {
             let plan = self.plan_query(rules, catalog, parameters)?;
             return self.over_physical(plan, moved.text, parameters.values.len());
         }
-        let reads_reference = self.check_subqueries(rules)?;
-        let (mut made, keys) = self.make_ids(rules, parameters, moved, ids)?;
-        self.check_given(rules, parameters, moved, &keys)?;
-        let shards = self.shards_of_rows(rules, &keys)?;
-        self.prefix(rules, &shards, &mut made);
-        let parts = self.slots_of_rows(shards, &made, (parameters, moved))?;
+        let reads_reference = match self.check_subqueries(rules) {
+            Ok(reads_reference) => reads_reference,
+            Err(refusal) => return self.carry_cells(rules, catalog, (parameters, moved), refusal),
+        };
+        let (made, parts) = match self.place_rows(rules, (parameters, moved), ids) {
+            Err(refusal) if refuse::is_computed(&refusal) => {
+                return self.carry_cells(rules, catalog, (parameters, moved), refusal);
+            }
+            placed => placed?,
+        };
         let form = if parameters.is_extended { IdForm::Parameter } else { IdForm::Literal };
         let count = parameters.values.len();
         let rendering = Rendering {
@@ -184,8 +204,29 @@ impl PreparedInsert {
                 let effect = Some(judge.effect()?);
                 Ok(Plan::Direct(Direct { shard: *shard, statement, effect, anywhere: false, reads_reference }))
             }
+            parts if self.facts.with || self.facts.subquery => {
+                let refusal = self.with_subquery();
+                reject_if_ruled(&judge)?;
+                debug_assert!(parts.len() > 1, "one shard takes the whole statement");
+                self.carry_cells(rules, catalog, (parameters, moved), refusal)
+            }
             parts => self.split(parts, &rendering, &judge),
         }
+    }
+
+    /// Makes the ids and tells where each row goes.
+    fn place_rows(
+        &self,
+        rules: &RuleSet,
+        (parameters, moved): (&Parameters<'_>, Moved<'_>),
+        ids: &mut MakeIds<'_>,
+    ) -> Result<(Vec<IdValue>, Vec<(Destination, Vec<u32>)>), Refusal> {
+        let (mut made, keys) = self.make_ids(rules, parameters, moved, ids)?;
+        self.check_given(rules, parameters, moved, &keys)?;
+        let shards = self.shards_of_rows(rules, &keys)?;
+        self.prefix(rules, &shards, &mut made);
+        let parts = self.slots_of_rows(shards, &made, (parameters, moved))?;
+        Ok((made, parts))
     }
 
     /// Puts the target's physical table into a part.
@@ -206,7 +247,12 @@ impl PreparedInsert {
         match &mut plan {
             Plan::Direct(direct) => replace(&mut direct.statement)?,
             Plan::MultiWrite(write) => write.parts.iter_mut().try_for_each(|part| replace(&mut part.statement))?,
-            Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {}
+            Plan::Scatter(_)
+            | Plan::Gather(_)
+            | Plan::Carry(_)
+            | Plan::Copy(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => {}
         }
         Ok(plan)
     }
@@ -242,10 +288,15 @@ impl PreparedInsert {
         !self.layout.slots.is_empty()
     }
 
-    /// Returns the shard that must be asked to parse it, `None` where any shard knows the table.
-    pub fn parsing_shard(&self) -> Option<ShardId> {
+    /// Returns the shard that must be asked to parse it, `None` where any shard knows the tables.
+    pub fn parsing_shard(&self, rules: &RuleSet) -> Option<ShardId> {
+        let single = |table: &TableName| match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
+            Some(Distribution::Single { shard }) => Some(*shard),
+            Some(Distribution::Sharded { .. } | Distribution::Reference { .. }) => None,
+            None => (!table.is_catalog()).then_some(rules.home),
+        };
         match &self.target {
-            Target::Sharded { .. } => None,
+            Target::Sharded { .. } => self.facts.relations.iter().find_map(single),
             Target::Home(shard) => Some(*shard),
         }
     }
@@ -329,6 +380,13 @@ impl PreparedInsert {
         }
     }
 
+    fn with_subquery(&self) -> Refusal {
+        Refusal::unsupported(
+            format!("an INSERT into \"{}\" with a subquery would write several shards", self.name),
+            "Insert the rows of one sharding key per statement.",
+        )
+    }
+
     fn split(
         &self,
         parts: &[(Destination, Vec<u32>)],
@@ -338,12 +396,6 @@ impl PreparedInsert {
         if parts.iter().any(|((shard, _), _)| *shard != parts[0].0.0) {
             reject_if_ruled(judge)?;
         }
-        if self.facts.with || self.facts.subquery {
-            return Err(Refusal::unsupported(
-                format!("an INSERT into \"{}\" with a subquery would write several shards", self.name),
-                "Insert the rows of one sharding key per statement.",
-            ));
-        }
         let part = |((shard, slot), rows): &(Destination, Vec<u32>)| {
             let statement = self.physical(rendering.part(rows), *slot, rendering)?;
             Ok(Part { shard: *shard, statement, rows: rows.clone() })
@@ -351,7 +403,7 @@ impl PreparedInsert {
         let parts = parts.iter().map(part).collect::<Result<Vec<Part>, Refusal>>()?;
         let effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
-        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false }))
     }
 }
 
@@ -396,6 +448,12 @@ pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), R
         )),
         None => Ok(()),
     }
+}
+
+/// Tells whether the key of a query's rows is a generated id.
+fn is_made(facts: &InsertFacts, rule: Option<&TableRule>, key: &KeyColumn) -> bool {
+    let id = rule.and_then(|rule| rule.id.as_ref());
+    matches!(facts.source, Source::Query(_)) && id.is_some_and(|id| id.column == key.name)
 }
 
 fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {

@@ -44,6 +44,11 @@ pub(super) fn computed_key(table: &str, key: &str) -> Refusal {
     with_reason(Refusal::unsupported(message, hint), COMPUTED_SHARDING_KEY)
 }
 
+/// Tells whether the refusal is one of a key that PostgreSQL could compute.
+pub(super) fn is_computed(refusal: &Refusal) -> bool {
+    reason(refusal) == Some(COMPUTED_SHARDING_KEY)
+}
+
 /// A form of a date or time that means one thing or another by the session's settings.
 pub(super) fn unclear_time(type_name: &str, value: &str) -> Refusal {
     let message = format!("the sharding key \"{value}\" of type {type_name} is not in a form that is read here");

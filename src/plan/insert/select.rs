@@ -2,7 +2,7 @@
 
 use crate::plan::catalog::Catalog;
 use crate::plan::{Direct, MultiWrite, Part, Plan, ReturningOrder, Statement};
-use crate::rules::{Distribution, OnMissingKey, RuleSet, TableRule};
+use crate::rules::{Distribution, OnMissingKey, RuleSet};
 use crate::sql::insert::{SelectItem, SimpleSelect, Source};
 use crate::types::{Refusal, ShardId, ShardSet};
 
@@ -21,29 +21,6 @@ enum From {
 }
 
 impl PreparedInsert {
-    /// An id that the query does not give cannot be made for each of its rows.
-    pub(super) fn check_query(&self, rule: Option<&TableRule>) -> Result<(), Refusal> {
-        let (Source::Query(query), Some(id)) = (&self.facts.source, rule.and_then(|rule| rule.id.as_ref())) else {
-            return Ok(());
-        };
-        let width = query.simple.as_ref().map(|simple| simple.items.len());
-        let filled = match (&self.layout.columns, &self.facts.columns, width) {
-            (Some(columns), Some(_), _) => columns.contains(&id.column),
-            (Some(columns), None, Some(width)) => columns.iter().take(width).any(|column| *column == id.column),
-            (Some(_) | None, _, _) => false,
-        };
-        if filled {
-            return Ok(());
-        }
-        Err(Refusal::unsupported(
-            format!("the generated column \"{}\" of \"{}\" is left out of an INSERT … SELECT", id.column, self.name),
-            format!(
-                "Name the columns and select a value for \"{}\", or read the rows and insert them as values.",
-                id.column
-            ),
-        ))
-    }
-
     pub(super) fn plan_query(
         &self,
         rules: &RuleSet,
@@ -51,8 +28,15 @@ impl PreparedInsert {
         parameters: &Parameters<'_>,
     ) -> Result<Plan, Refusal> {
         let from = match &self.target {
-            Target::Home(shard) => From::One { shard: *shard, reads_reference: self.check_subqueries(rules)? },
-            Target::Sharded { placing, position } => self.source_of_sharded(rules, placing, *position, parameters)?,
+            Target::Home(_) | Target::Sharded { .. } if self.lacks_ids => Err(self.not_proved()),
+            Target::Home(shard) => {
+                self.check_subqueries(rules).map(|reads_reference| From::One { shard: *shard, reads_reference })
+            }
+            Target::Sharded { placing, position } => self.source_of_sharded(rules, placing, *position, parameters),
+        };
+        let from = match from {
+            Ok(from) => from,
+            Err(refusal) => return self.carry_query(rules, catalog, refusal),
         };
         let judge = self.judge(rules, catalog, parameters, self.itself());
         let effect = judge.effect()?;
@@ -70,7 +54,7 @@ impl PreparedInsert {
                 let parts = shards.iter().map(part).collect();
                 let ordered = self.facts.returning.is_some();
                 let returning = if ordered { ReturningOrder::ByShard } else { ReturningOrder::None };
-                Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning }))
+                Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false }))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::plan::CarryForm;
 use crate::plan::catalog::Catalog;
 use crate::plan::context::Values;
 use crate::plan::{ParameterSource, Plan, Redo, Statement, WriteEffect, classify};
@@ -77,6 +78,16 @@ fn show(plan: &Plan, text: &str) -> String {
             }
             let _ = writeln!(out, "returning {:?}", multi.returning);
             out += &effect(&multi.effect, &Statement::Original, text);
+        }
+        Plan::Carry(carry) => {
+            let _ = writeln!(out, "carry {}: {}", carry.source, carry.checked_on.0);
+            let _ = match &carry.form {
+                CarryForm::Rows { head, tail } => writeln!(out, "  {head} VALUES … {tail}"),
+                CarryForm::Cells(spans) => {
+                    writeln!(out, "  {:?}", spans.iter().map(|span| &text[span.clone()]).collect::<Vec<_>>())
+                }
+                CarryForm::Move { .. } => panic!("not a plan of INSERT"),
+            };
         }
         Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
             panic!("not a plan of INSERT")

@@ -73,7 +73,7 @@ pub(in crate::plan) fn copy_in(
     let statements: Vec<String> = table.split.names.iter().map(of_slot).collect();
     plan.statement = Statement::Rewritten { sql: statements[0].clone(), parameters: Vec::new() };
     let modifier = column.and_then(|column| type_modifier(&column.type_name));
-    plan.split = Some(CopySplit { split: table.split, position, modifier, statements });
+    plan.split = Some(Box::new(CopySplit { split: table.split, position, modifier, statements }));
     Ok(())
 }
 

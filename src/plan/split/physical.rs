@@ -160,6 +160,11 @@ impl Splits {
                 Ok(Plan::Gather(gather))
             }
             Plan::MultiWrite(write) => self.many(write, context, values),
+            Plan::Carry(carry) => Err(Refusal::unsupported(
+                format!("rows of table \"{}\" cannot be moved: it is split into physical tables", carry.table),
+                "Delete the rows and insert them with the new key in one transaction.",
+            )
+            .with_reason("sharding_key_update")),
             Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => Ok(plan),
         }
     }
@@ -182,7 +187,8 @@ impl Splits {
         let effect = direct.effect.unwrap_or_else(|| none(&target.key));
         let returning = if target.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let parts = vec![Part { shard: direct.shard, statement: direct.statement, rows: Vec::new() }];
-        self.many(MultiWrite { parts, effect, returning }, context, values)
+        let reads_reference = direct.reads_reference;
+        self.many(MultiWrite { parts, effect, returning, reads_reference }, context, values)
     }
 
     /// One part for each slot of each shard; those of one shard stand together.

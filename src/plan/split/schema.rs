@@ -172,7 +172,7 @@ fn each(
     let part = |shard| statements.iter().map(move |statement| (shard, statement.clone()));
     let parts = shards.iter().flat_map(part);
     let parts = parts.map(|(shard, statement)| Part { shard, statement, rows: Vec::new() }).collect();
-    Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning: ReturningOrder::None }))
+    Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning: ReturningOrder::None, reads_reference: false }))
 }
 
 pub(super) fn unavailable(table: &str) -> Refusal {

@@ -52,6 +52,7 @@ fn texts(plan: &Plan, text: &str) -> Vec<String> {
             gather.fetches.iter().map(fetch).collect()
         }
         Plan::MultiWrite(write) => write.parts.iter().map(|part| sql(&part.statement)).collect(),
+        Plan::Carry(carry) => vec![carry.source.clone()],
         Plan::CopyOut(copy) => vec![sql(&copy.statement)],
         Plan::Copy(copy) => vec![sql(&copy.statement)],
         Plan::Everywhere { statement, .. } => vec![sql(statement)],

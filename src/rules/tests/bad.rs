@@ -17,7 +17,7 @@ const MISTAKES: &[(&str, &str)] = &[
 const GROUP_MISTAKES: &[(&str, &str)] = &[
     (
         "key: {type: bigint}, tabels: {t: {key: k}}, tables: {t: {key: k}}",
-        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, list, range, interval, tables, missing_key, multi_shard, tests; did you mean \"tables\"?",
+        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, list, range, interval, tables, missing_key, key_update, multi_shard, tests; did you mean \"tables\"?",
     ),
     ("key: {type: bigint}", "2:1: a TableGroup needs the key \"tables\""),
     ("key: {type: bigint}, tables: {}", "2:30: the group \"g\" has no tables"),
@@ -223,8 +223,8 @@ const ID_MISTAKES: &[(&str, &str)] = &[
         "2:52: a layout's bits needs the key \"tag\" or \"bucket\"",
     ),
     (
-        "layouts: {l: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 40, tag: 0, worker: 5, sequence: 6}}}",
-        "2:68: expected a whole number from 1 to 16, found \"0\"",
+        "layouts: {l: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 40, tag: 17, worker: 5, sequence: 1}}}",
+        "2:68: expected a whole number from 0 to 16, found \"17\"",
     ),
 ];
 

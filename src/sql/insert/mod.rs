@@ -8,6 +8,8 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub(super) use cursor::{Cursor, split_commas};
+
 pub use cell::{parameter_index, read_cell, string_value};
 pub use facts::{
     Cell, CellValue, ColumnList, Conflict, ConflictTarget, InsertFacts, Overriding, ParameterUse, Row, SelectItem,

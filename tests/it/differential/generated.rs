@@ -5,6 +5,8 @@
 mod expressions;
 mod merged;
 mod queries;
+mod write_sql;
+mod writes;
 
 use std::collections::BTreeMap;
 

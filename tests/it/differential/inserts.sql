@@ -87,7 +87,6 @@ INSERT INTO customers (customer_id, name) VALUES (1.5, 'rounded')
 
 INSERT INTO customers (customer_id, name) VALUES (99999999999999999999, 'x')
 
---: refused 0A000
 INSERT INTO customers (customer_id, name) VALUES (1 + 74, 'sum')
 
 INSERT INTO customers (customer_id, name) VALUES (-5, 'minus')
@@ -98,10 +97,8 @@ INSERT INTO customers (customer_id, name) VALUES (+6, 'plus'), ((76), 'parenthes
 
 INSERT INTO customers (customer_id, name) VALUES (77, (SELECT title FROM products WHERE product_id = 1))
 
---: refused 0A000
 INSERT INTO customers (customer_id, name) VALUES (78, (SELECT max(name) FROM customers))
 
---: refused 0A000
 INSERT INTO customers (customer_id, name) VALUES ((SELECT 79), 'x')
 
 INSERT INTO customers (customer_id, name, age) VALUES (80, lower('ABC'), abs(-3)), (81, upper('abc'), length('four'))
@@ -127,41 +124,32 @@ INSERT INTO orders (customer_id, order_id) SELECT customer_id, 101 FROM customer
 
 INSERT INTO orders (customer_id, order_id) SELECT 1, 102
 
---: refused 0A000
 INSERT INTO orders (customer_id, order_id) SELECT 1, generate_series(110, 112)
 
---: refused 23502
 INSERT INTO orders (customer_id, order_id) SELECT customer_id, 200 FROM customers
 
---: refused 23502
 INSERT INTO orders (customer_id, order_id) SELECT customer_id, 201 FROM customers WHERE customer_id IN (1, 2, 4)
 
 INSERT INTO orders (customer_id, order_id, amount) SELECT customer_id, order_id + 300, amount * 2 FROM orders WHERE customer_id = 5
 
---: refused 0A000
 INSERT INTO customers SELECT customer_id + 1000, name FROM customers
 
---: refused 0A000
 INSERT INTO customers (customer_id, name) SELECT * FROM (VALUES (1001, 'v1'), (1002, 'v2')) v
 
---: refused 23502
 INSERT INTO empty SELECT id, i4, t FROM facts
 
 INSERT INTO empty SELECT id, i4, t FROM facts WHERE id = 1
 
---: refused 0A000
 INSERT INTO loose SELECT customer_id, name FROM customers
 
 INSERT INTO loose SELECT product_id + 100, title FROM products
 
---: refused 0A000
-INSERT INTO orders (customer_id, order_id) SELECT customer_id, 400 FROM customers LIMIT 1
+INSERT INTO orders (customer_id, order_id) SELECT customer_id, 400 FROM customers ORDER BY customer_id LIMIT 1
 
 SELECT * FROM orders ORDER BY customer_id, order_id
 
 SELECT * FROM empty ORDER BY id
 
---: refused 0A000
 WITH n AS (SELECT 1 AS x) INSERT INTO customers (customer_id, age) SELECT 120, x FROM n
 
 WITH n AS (SELECT 1 AS x) INSERT INTO customers (customer_id, age) VALUES (121, (SELECT x FROM n))
@@ -210,7 +198,6 @@ SELECT item_id FROM items WHERE item_id BETWEEN 13 AND 17
 -- Text and uuid keys
 INSERT INTO documents VALUES ('new', 1, 'n'), ('näher', 1, 'ä'), ('it''s', 2, 'q'), ('back\slash', 1, 'b') RETURNING tenant, title
 
---: refused 0A000
 INSERT INTO documents VALUES (E'new\tline', 1, 'n'), ($$dollar$$, 1, 'd'), ('a' || 'b', 1, 'concatenated')
 
 INSERT INTO documents VALUES ('new', 1, 'dup')
@@ -218,7 +205,6 @@ INSERT INTO documents VALUES ('new', 1, 'dup')
 --: own words
 INSERT INTO documents VALUES (NULL, 1, 'null')
 
---: refused 0A000
 INSERT INTO documents VALUES (5, 1, 'number'), (true, 1, 'bool')
 
 INSERT INTO documents VALUES (5, 1, 'number')
@@ -233,8 +219,7 @@ INSERT INTO devices (device_id, label) VALUES ('11111111-1111-1111-1111-11111111
 
 INSERT INTO devices (device_id, label) VALUES ('bad', 'x')
 
---: refused 0A000
-INSERT INTO devices (device_id, label) VALUES (gen_random_uuid(), 'x')
+INSERT INTO devices (device_id, label) VALUES (md5('x')::uuid, 'x')
 
 SELECT label FROM devices WHERE device_id = '22222222-2222-2222-2222-222222222222'
 

@@ -121,10 +121,8 @@ INSERT INTO products SELECT product_id + 100, title, price, sold FROM products
 
 SELECT c.customer_id, count(*) FROM customers c, products p GROUP BY c.customer_id ORDER BY 1
 
---: refused 0A000
 INSERT INTO regions SELECT DISTINCT region + 50 FROM customers WHERE customer_id = 1
 
---: refused 0A000
 INSERT INTO regions SELECT region FROM customers
 
 UPDATE products SET title = (SELECT max(name) FROM regions) WHERE product_id = 2

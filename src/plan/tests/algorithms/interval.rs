@@ -54,11 +54,11 @@ fn dates_route_by_their_interval() {
         select * from days d, events e where e.at = d.day and d.day = '2026-03-01' => gather s0 days() s2 events() s0+s1+s2
         insert into days (day) values ('2026-03-31') => direct s2 write
         insert into days (day) values (date '2026-03-31'), ('2026-04-01') => writes s2+s0 eager None
-        insert into days (day) values ('31.3.2026') => refused computed_sharding_key
+        insert into days (day) values ('31.3.2026') => carry SELECT ('31.3.2026')::date AS c0
         insert into days (day) values ('infinity') => refused unmapped_sharding_key
-        insert into days (day) values (current_date) => refused computed_sharding_key
-        insert into days (day) values ('2026-03-31'::timestamp) => refused computed_sharding_key
-        insert into days (day) values (20260331) => refused computed_sharding_key
+        insert into days (day) values (current_date) => carry SELECT (current_date)::date AS c0
+        insert into days (day) values ('2026-03-31'::timestamp) => carry SELECT ('2026-03-31'::timestamp)::date AS c0
+        insert into days (day) values (20260331) => carry SELECT (20260331)::date AS c0
         update days set x = 1 where day < '2026-03-01' and day >= '2026-02-10' => direct s1 write
         update days set day = '2026-05-01' where day = '2026-02-10' => direct s1 write
         update days set day = '2026-03-01' where day = '2026-02-10' => refused sharding_key_update
@@ -82,7 +82,7 @@ fn timestamps_route_to_the_microsecond() {
         select * from events where at = '2026-02-01 10:00'::date => scatter s0+s1+s2: =
         select * from events where at = '2026-02-01'::timestamp(0) => scatter s0+s1+s2: =
         insert into events (at) values ('2026-02-01 00:00') => direct s1 write
-        insert into events (at) values (now()) => refused computed_sharding_key
+        insert into events (at) values (now()) => carry SELECT (now())::timestamp AS c0
         update events set at = '2026-02-02' where at = '2026-02-01' => direct s1 write
         update events set at = '2026-02-28 23:59:59.9' where at = '2026-02-01' => refused sharding_key_update
         ",
@@ -104,7 +104,7 @@ fn times_with_a_zone_need_an_offset() {
         select * from calls where at = any('{\"2026-01-01 00:00+00\"}'::timestamptz[]) => direct s2
         insert into calls (at) values ('2025-12-31 23:59:59.999999Z') => direct s1 write
         insert into calls (at) values ('infinity') => direct s2 write
-        insert into calls (at) values ('2026-01-01 00:00:00') => refused computed_sharding_key
+        insert into calls (at) values ('2026-01-01 00:00:00') => carry SELECT ('2026-01-01 00:00:00')::timestamptz AS c0
         ",
     );
 }

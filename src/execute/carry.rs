@@ -1,0 +1,338 @@
+//! Two statements for one: the rows of the first become constants of the second.
+
+use bytes::Bytes;
+
+use crate::plan::{Carried, Carry, CarryForm, Direct, Plan, Statement, renumbered};
+use crate::sql;
+use crate::sql::insert::ROWS_MAX;
+use crate::types::{Refusal, SqlState};
+use crate::wire::backend::{self, DataRow, Field};
+use crate::wire::frame::HEADER_BYTES;
+
+use super::call::{Arguments, Call};
+use super::carry_values::{Unclear, constant, is_plain};
+use super::failure::Failure;
+use super::link::Link;
+use super::position::Position;
+use super::understand::read_issued;
+
+/// The most bytes of rows that are carried; they are written into one statement's text.
+const CARRIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// `date`, `timestamp` and `timestamptz`, by oid.
+const DATES: [u32; 3] = [1082, 1114, 1184];
+/// `float4` and `float8`, and arrays of them.
+const FLOATS: [u32; 4] = [700, 701, 1021, 1022];
+
+/// What the first statement returned.
+struct Rows {
+    fields: Vec<Field>,
+    /// DataRow bodies.
+    rows: Vec<Bytes>,
+}
+
+impl Link {
+    /// Runs both statements; where rows are moved, in one transaction.
+    pub async fn carry(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
+        let position = std::mem::replace(&mut self.client.position, Position::Unknown);
+        if !matches!(plan.form, CarryForm::Move { .. }) {
+            let rows = self.first(call, plan).await?;
+            return self.second(call, plan, &rows, position).await;
+        }
+        let implicit = self.open_implicit();
+        match self.moved(call, plan, position).await {
+            Ok(reply) => {
+                if implicit {
+                    self.commit().await?;
+                }
+                self.client.output().extend_from_slice(&reply);
+                Ok(())
+            }
+            Err(failure) => {
+                if implicit {
+                    self.rollback().await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Deletes the rows and inserts them anew; returns the reply as that of an UPDATE.
+    async fn moved(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Bytes, Failure> {
+        let rows = self.first(call, plan).await?;
+        check_keys(plan, &rows)?;
+        let held = self.client.hold(CARRIED_BYTES_MAX);
+        let done = self.second(call, plan, &rows, position).await;
+        let (reply, overflow) = self.client.release(held);
+        told(done, &reply)?;
+        if overflow {
+            return Err(too_much(plan).into());
+        }
+        let mut out = bytes::BytesMut::with_capacity(reply.len());
+        for frame in frames(&reply) {
+            match frame[0] {
+                b'C' => backend::write_command_complete(&mut out, &format!("UPDATE {}", rows.rows.len())),
+                _ => out.extend_from_slice(frame),
+            }
+        }
+        Ok(out.freeze())
+    }
+
+    /// Runs the first statement and keeps its rows.
+    async fn first(&mut self, call: &Call, plan: &Carry) -> Result<Rows, Failure> {
+        let (text, used) = renumbered(&plan.source);
+        let call = Call { describe: true, ..with_text(call, text, &used, &[]) };
+        let understood = read_issued(&call.text, &self.snapshot)?;
+        let first = self.plan(&call, &understood)?;
+        if !gives_rows(&first, &plan.form) {
+            return Err(no_rows(plan).into());
+        }
+        let held = self.client.hold(CARRIED_BYTES_MAX);
+        let done = Box::pin(self.run_plan(&call, &understood, &first)).await;
+        let (reply, overflow) = self.client.release(held);
+        told(done, &reply)?;
+        if overflow {
+            return Err(too_much(plan).into());
+        }
+        let mut rows = Rows { fields: Vec::new(), rows: Vec::new() };
+        for frame in frames(&reply) {
+            match frame[0] {
+                b'T' => rows.fields = backend::row_description(&frame[HEADER_BYTES..]).map_err(misread)?,
+                b'D' => rows.rows.push(reply.slice_ref(&frame[HEADER_BYTES..])),
+                b'N' | b'S' | b'A' => self.client.output().extend_from_slice(frame),
+                _ => {}
+            }
+        }
+        let bound = self.worker.limits().gather_rows.min(ROWS_MAX);
+        if rows.rows.len() > bound { Err(too_much(plan).into()) } else { Ok(rows) }
+    }
+
+    /// Checks the client's own text and runs the second statement.
+    async fn second(&mut self, call: &Call, plan: &Carry, rows: &Rows, position: Position) -> Result<(), Failure> {
+        if !is_plain(&rows.fields, &plan.columns) || matches!(plan.form, CarryForm::Cells(_)) {
+            self.client.position = position;
+            let types = call.types(&Statement::Original);
+            self.describe_on(plan.checked_on, &call.text, &types, 0)
+                .await
+                .map_err(|failure| unchecked(failure, plan))?;
+            self.client.position = Position::Unknown;
+        }
+        if self.reads_other_than_it_writes(&rows.fields) {
+            return Err(unclear_style().into());
+        }
+        let text = plan.form_text(&call.text, rows)?;
+        let (text, used) = if call.arguments.is_some() { renumbered(&text) } else { (text, Vec::new()) };
+        let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
+        let second = with_text(call, text, &used, formats);
+        if rows.rows.is_empty() {
+            return self.nothing(&second, plan).await;
+        }
+        let understood = read_issued(&second.text, &self.snapshot)?;
+        let next = self.plan(&second, &understood)?;
+        if matches!(next, Plan::Carry(_)) {
+            return Err(no_constant(plan).into());
+        }
+        Box::pin(self.run_plan(&second, &understood, &next)).await
+    }
+
+    /// An INSERT of no rows: any shard that has the table answers as one server would.
+    async fn nothing(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
+        let direct = Direct {
+            shard: plan.checked_on,
+            statement: Statement::Original,
+            effect: None,
+            anywhere: false,
+            reads_reference: false,
+        };
+        self.direct(call, &direct).await
+    }
+
+    /// Tells whether a setting makes servers print values in a form that means another one, or less.
+    fn reads_other_than_it_writes(&self, fields: &[Field]) -> bool {
+        let of = |oids: &[u32]| fields.iter().any(|field| oids.contains(&field.type_oid));
+        let said = |name| self.transaction.local_statements.iter().any(|text| text.to_ascii_lowercase().contains(name));
+        let other_style =
+            self.settings.get("datestyle").is_some_and(|style| !style.to_ascii_lowercase().contains("iso"));
+        let fewer_digits = self.settings.get("extra_float_digits").is_some();
+        of(&DATES) && (other_style || said("datestyle")) || of(&FLOATS) && (fewer_digits || said("extra_float_digits"))
+    }
+}
+
+impl Carry {
+    /// Returns the second statement's text.
+    fn form_text(&self, text: &str, rows: &Rows) -> Result<String, Refusal> {
+        match &self.form {
+            CarryForm::Rows { head, tail } => {
+                let width = rows.fields.len();
+                let cells: Vec<Option<(usize, &Carried)>> =
+                    (0..width).map(|at| self.columns.get(at).map(|column| (at, column))).collect();
+                self.insert_text(head, tail, &cells, rows)
+            }
+            CarryForm::Move { head, tail, given, .. } => {
+                let mut places = 1..;
+                let mut cell = |given: &bool| {
+                    let at = given.then(|| places.next()).flatten()?;
+                    Some((at, self.columns.get(at)?))
+                };
+                let cells: Vec<_> = given.iter().map(&mut cell).collect();
+                self.insert_text(head, tail, &cells, rows)
+            }
+            CarryForm::Cells(spans) => {
+                let row = rows.rows.first().ok_or_else(|| no_rows(self))?;
+                let values = self.constants(row, rows)?;
+                Ok(sql::splice(text, &spans.iter().cloned().zip(values).collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// `cells`: for each column of the INSERT, where its value stands among the source's; `None` is DEFAULT.
+    fn insert_text(
+        &self,
+        head: &str,
+        tail: &str,
+        cells: &[Option<(usize, &Carried)>],
+        rows: &Rows,
+    ) -> Result<String, Refusal> {
+        if rows.rows.is_empty() {
+            let nulls = vec!["NULL"; cells.len()].join(", ");
+            return Ok(format!("{head} SELECT {nulls} WHERE false {tail}"));
+        }
+        let mut text = format!("{head} VALUES ");
+        for (number, row) in rows.rows.iter().enumerate() {
+            let values = self.constants(row, rows)?;
+            text.push_str(if number == 0 { "(" } else { ", (" });
+            for (at, cell) in cells.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { ", " });
+                text.push_str(cell.map_or("DEFAULT", |(place, _)| values[place].as_str()));
+            }
+            text.push(')');
+        }
+        text.push(' ');
+        text.push_str(tail);
+        Ok(text)
+    }
+
+    /// Returns one row's values as constants.
+    fn constants(&self, row: &[u8], rows: &Rows) -> Result<Vec<String>, Refusal> {
+        let values = DataRow::read(row).map_err(misread)?;
+        let one = |((value, field), column): ((Option<&[u8]>, &Field), &Carried)| {
+            constant(value, field.type_oid, column).map_err(|Unclear| self.unclear(field))
+        };
+        values.zip(&rows.fields).zip(&self.columns).map(one).collect()
+    }
+
+    fn unclear(&self, field: &Field) -> Refusal {
+        Refusal::unsupported(
+            format!("column \"{}\" has a type that cannot be carried into table \"{}\"", field.name, self.table),
+            "Cast it to the type of the column that it is written to.",
+        )
+        .with_reason("carried_type")
+    }
+}
+
+/// Tells whether a first statement is of the kind that its form asks for: nothing is written but by a move.
+fn gives_rows(first: &Plan, form: &CarryForm) -> bool {
+    let moves = matches!(form, CarryForm::Move { .. });
+    match first {
+        Plan::Direct(direct) => moves || direct.effect.is_none(),
+        Plan::Scatter(_) | Plan::Gather(_) => !moves,
+        Plan::MultiWrite(_) => moves,
+        Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => false,
+    }
+}
+
+/// Rows of one old key must not get the key of another: PostgreSQL would look at one row after the other, in its order.
+fn check_keys(plan: &Carry, rows: &Rows) -> Result<(), Refusal> {
+    let CarryForm::Move { given, key, .. } = &plan.form else { return Ok(()) };
+    let place = 1 + given[..*key].iter().filter(|given| **given).count();
+    let mut old = std::collections::HashSet::new();
+    let mut new = Vec::new();
+    for row in &rows.rows {
+        let mut values = DataRow::read(row).map_err(misread)?;
+        old.insert(values.next().flatten());
+        new.extend(values.nth(place - 1));
+    }
+    if given[*key] && new.iter().any(|key| old.contains(key)) {
+        return Err(Refusal::unsupported(
+            format!("UPDATE gives rows of table \"{}\" the sharding key that others have before it", plan.table),
+            "Move the rows of one key per statement, to a key that none of them has.",
+        )
+        .with_reason("sharding_key_update"));
+    }
+    Ok(())
+}
+
+/// Makes a call for another text with some of the client's parameters.
+fn with_text(call: &Call, text: String, used: &[usize], result_formats: &[i16]) -> Call {
+    let arguments = call.arguments.as_deref().map(|arguments| {
+        let sources: Vec<&usize> = used.iter().collect();
+        let pick = |at: &usize| arguments.values.get(*at).cloned().flatten();
+        Arguments {
+            types: sources.iter().map(|at| arguments.types.get(**at).copied().unwrap_or(0)).collect(),
+            formats: sources.iter().map(|at| arguments.formats.get(**at).copied().unwrap_or(0)).collect(),
+            values: sources.into_iter().map(pick).collect(),
+            result_formats: result_formats.to_vec(),
+        }
+    });
+    Call { text: text.into(), arguments: arguments.map(Into::into), describe: call.describe, literals: None }
+}
+
+/// Splits held replies into frames.
+fn frames(mut reply: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = reply.get(1..HEADER_BYTES)?.try_into().ok().map(u32::from_be_bytes)? as usize;
+        let (frame, rest) = reply.split_at_checked(1 + length)?;
+        reply = rest;
+        Some(frame)
+    })
+}
+
+/// An error that was told while replies were held is among them.
+fn told(done: Result<(), Failure>, reply: &Bytes) -> Result<(), Failure> {
+    match done {
+        Err(Failure::Told) => match frames(reply).find(|frame| frame[0] == b'E') {
+            Some(frame) => Err(Failure::Shard { frame: reply.slice_ref(frame) }),
+            None => Err(Failure::Told),
+        },
+        done => done,
+    }
+}
+
+/// No shard may know all tables of the text: then nobody can tell what its expressions become.
+fn unchecked(failure: Failure, plan: &Carry) -> Failure {
+    if failure.says(b"42P01") {
+        let message = format!("no shard can check what this statement writes into table \"{}\"", plan.table);
+        let hint = "Cast each value to the type of the column that it is written to.";
+        return Refusal::unsupported(message, hint).with_reason("different_shards").into();
+    }
+    failure
+}
+
+fn misread(error: crate::wire::frame::FrameError) -> Refusal {
+    Refusal::new(SqlState::PROTOCOL_VIOLATION, error.to_string())
+}
+
+fn no_rows(plan: &Carry) -> Refusal {
+    let message = format!("what is written into table \"{}\" cannot be read first", plan.table);
+    Refusal::unsupported(message, "Read the rows first and insert them as values.").with_reason("carried_shape")
+}
+
+fn no_constant(plan: &Carry) -> Refusal {
+    let message = format!("a sharding key for table \"{}\" has a value that is not read here", plan.table);
+    Refusal::unsupported(message, "Compute the value in the application and send it as a constant or a parameter.")
+        .with_reason("computed_sharding_key")
+}
+
+fn too_much(plan: &Carry) -> Refusal {
+    let message = format!("the statement brings more rows into table \"{}\" than may be carried", plan.table);
+    Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+        .with_hint("Write fewer rows in one statement, raise limits.gather_rows, or use COPY.")
+}
+
+fn unclear_style() -> Refusal {
+    Refusal::unsupported(
+        "values cannot be carried from shard to shard while DateStyle or extra_float_digits change how they read",
+        "RESET datestyle and extra_float_digits.",
+    )
+    .with_reason("carried_type")
+}

@@ -1,0 +1,97 @@
+//! Rows that one statement gives and another writes: a query's into INSERT, a key that PostgreSQL computes, a moved row.
+//!
+//! Only texts are made here. The first statement is planned and run by itself; what it returns is written into the
+//! second one as constants, which is planned as any INSERT of constants is: its keys, modes and redo are the same.
+
+use std::ops::Range;
+
+use crate::sql::Scanner;
+use crate::types::ShardId;
+
+/// A statement in two steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carry {
+    /// What gives the rows, with the client's parameters under their own numbers.
+    pub source: String,
+    /// What the source's columns are for, in their order; it may have fewer.
+    pub columns: Vec<Carried>,
+    /// The second statement.
+    pub form: CarryForm,
+    /// Where the client's own text is checked before constants take the place of its expressions.
+    pub checked_on: ShardId,
+    /// The table written, as the rules have it.
+    pub table: String,
+}
+
+/// What one column of the source is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The oid of the type of the column that it is written to; 0 if that is not known.
+    pub type_oid: u32,
+    /// Whether it is a sharding key, whose constant the proxy reads.
+    pub key: bool,
+}
+
+/// How the rows are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CarryForm {
+    /// `head VALUES (row), (row) tail`
+    Rows {
+        /// INSERT up to its source.
+        head: String,
+        /// ON CONFLICT and RETURNING.
+        tail: String,
+    },
+    /// The values of the one row stand in place of these bytes of the client's text, in the order of the columns.
+    Cells(Vec<Range<usize>>),
+    /// The rows were deleted where they were; `head VALUES (row), (row) tail` has them where they belong.
+    Move {
+        /// INSERT up to its source.
+        head: String,
+        /// RETURNING.
+        tail: String,
+        /// By column of the INSERT: whether the source gives it; DEFAULT is written for the others.
+        given: Vec<bool>,
+        /// Which of the columns is the key.
+        key: usize,
+    },
+}
+
+/// A text whose parameters are numbered anew, and which of the client's they are (0-based).
+pub fn renumbered(text: &str) -> (String, Vec<usize>) {
+    let (mut out, mut from, mut used) = (String::with_capacity(text.len()), 0, Vec::new());
+    for token in Scanner::new(text) {
+        let Some(index) = crate::sql::insert::parameter_index(text, &token) else { continue };
+        let number = used.iter().position(|known| *known == index).unwrap_or_else(|| {
+            used.push(index);
+            used.len() - 1
+        });
+        out.push_str(&text[from..token.start]);
+        out.push_str(&format!("${}", number + 1));
+        from = token.end;
+    }
+    out.push_str(&text[from..]);
+    (out, used)
+}
+
+/// Tells whether a query stands in the text.
+pub(super) fn has_query(text: &str) -> bool {
+    Scanner::new(text).any(|token| ["select", "table", "values", "with"].iter().any(|word| token.is_word(text, word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_numbered_by_their_first_use() {
+        assert_eq!(renumbered("select $3, '$1', $2 + $3"), ("select $1, '$1', $2 + $1".to_owned(), vec![2, 1]));
+        assert_eq!(renumbered("select 1"), ("select 1".to_owned(), vec![]));
+    }
+
+    #[test]
+    fn a_query_is_seen_inside_of_an_expression_and_not_in_a_text() {
+        assert!(has_query("returning (select 1)"));
+        assert!(!has_query("returning 'select', a.values_1"));
+    }
+}

@@ -1,0 +1,144 @@
+//! INSERTs in two steps: rows of a query that come from elsewhere than they go to, and cells that are computed first.
+
+use std::ops::Range;
+
+use crate::plan::carry::{Carried, Carry, CarryForm, has_query};
+use crate::plan::catalog::Catalog;
+use crate::plan::{Parameters, Plan};
+use crate::rules::{RuleSet, TableRule};
+use crate::sql::Scanner;
+use crate::sql::insert::{CellValue, Row, Source};
+use crate::types::{Refusal, ShardId};
+
+use super::effect::target_table;
+use super::prepared::{Moved, PreparedInsert, Target};
+use super::refuse;
+
+impl PreparedInsert {
+    /// Plans an INSERT of a query whose rows are brought first; `refusal` says why they have to be.
+    pub(super) fn carry_query(&self, rules: &RuleSet, catalog: &Catalog, refusal: Refusal) -> Result<Plan, Refusal> {
+        let Source::Query(query) = &self.facts.source else { return Err(refusal) };
+        let text = self.itself().text;
+        let tail = text[query.span.end..].trim_end().trim_end_matches(';');
+        if self.facts.with_writes || has_query(tail) || self.is_split() {
+            return Err(refusal);
+        }
+        let names = self.layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&self.name))?;
+        let start = if self.facts.with { insert_at(text) } else { 0 };
+        let source = match self.facts.with {
+            // The query may have a WITH clause of its own.
+            true => format!("{} ({}\n)", &text[..start], &text[query.span.clone()]),
+            false => text[query.span.clone()].to_owned(),
+        };
+        let columns = names.iter().map(|name| self.carried(rules, catalog, name)).collect();
+        let form = CarryForm::Rows { head: text[start..query.span.start].to_owned(), tail: tail.to_owned() };
+        Ok(self.carry(rules, source, columns, form))
+    }
+
+    /// Plans an INSERT of rows whose keys or subqueries are computed first; `refusal` says why they have to be.
+    pub(super) fn carry_cells(
+        &self,
+        rules: &RuleSet,
+        catalog: &Catalog,
+        (parameters, moved): (&Parameters<'_>, Moved<'_>),
+        refusal: Refusal,
+    ) -> Result<Plan, Refusal> {
+        let Source::Values(rows) = &self.facts.source else { return Err(refusal) };
+        let alone = !self.facts.with && !self.layout.nests_calls() && !self.is_split();
+        let Some(names) = self.layout.columns.as_ref().filter(|_| alone) else {
+            return Err(refusal);
+        };
+        let (mut items, mut spans, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            for (position, span) in self.computed(row, (parameters, moved)) {
+                let Some(name) = names.get(position) else { return Err(refusal) };
+                let column = self.carried(rules, catalog, name);
+                let text = &moved.text[span.clone()];
+                items.push(match &self.target {
+                    Target::Sharded { placing, .. } if column.key => {
+                        format!("({text})::{}", placing.key.key_type.name())
+                    }
+                    Target::Sharded { .. } | Target::Home(_) => format!("({text})"),
+                });
+                spans.push(span);
+                columns.push(column);
+            }
+        }
+        if items.is_empty() {
+            return Err(refusal);
+        }
+        // A column each, with a name of its own: the source may be merged or gathered.
+        let items: Vec<String> = items.iter().enumerate().map(|(at, item)| format!("{item} AS c{at}")).collect();
+        Ok(self.carry(rules, format!("SELECT {}", items.join(", ")), columns, CarryForm::Cells(spans)))
+    }
+
+    /// Returns the cells of a row that have to be known first, by the position of their columns.
+    fn computed(&self, row: &Row, (parameters, moved): (&Parameters<'_>, Moved<'_>)) -> Vec<(usize, Range<usize>)> {
+        let key = match &self.target {
+            Target::Sharded { placing, position } => Some((placing, *position)),
+            Target::Home(_) => None,
+        };
+        let unknown = |position: usize, cell| {
+            key.is_some_and(|(placing, at)| {
+                let value = placing.key.value_or_null(&moved.cell(cell), parameters);
+                at == position && value.is_err_and(|refusal| refuse::is_computed(&refusal))
+            })
+        };
+        let cells = row.cells.iter().enumerate();
+        cells
+            .filter(|(position, cell)| {
+                cell.value == CellValue::Expression && has_query(&self.itself().text[cell.span.clone()])
+                    || unknown(*position, *cell)
+            })
+            .map(|(position, cell)| (position, moved.shift.span(&cell.span)))
+            .collect()
+    }
+
+    fn carried(&self, rules: &RuleSet, catalog: &Catalog, name: &str) -> Carried {
+        let column = catalog.table(&self.name).and_then(|table| table.column(name));
+        let key = match &self.target {
+            Target::Sharded { placing, .. } => placing.key.name == name,
+            Target::Home(_) => false,
+        };
+        debug_assert!(!key || rules.table(&self.name).is_some(), "only tables of the rules have keys");
+        Carried { type_oid: column.map_or(0, |column| column.type_oid), key }
+    }
+
+    fn carry(&self, rules: &RuleSet, source: String, columns: Vec<Carried>, form: CarryForm) -> Plan {
+        let table = target_table(rules.table(&self.name), &self.name);
+        Plan::Carry(Box::new(Carry { source, columns, form, checked_on: self.checked_on(rules), table }))
+    }
+
+    /// Returns a shard that has the table and, where one can, what the query reads.
+    fn checked_on(&self, rules: &RuleSet) -> ShardId {
+        let shards = match &self.target {
+            Target::Home(shard) => return *shard,
+            Target::Sharded { placing, .. } => rules.shards_of_group(placing.group),
+        };
+        let there = self.parsing_shard(rules).unwrap_or(rules.home);
+        if shards.contains(there) { there } else { shards.iter().next().unwrap_or(there) }
+    }
+
+    /// Tells whether the rules' id column is not among those that the query fills, so that ids have to be made.
+    pub(super) fn lacks_ids(&self, rule: Option<&TableRule>) -> bool {
+        let (Source::Query(query), Some(id)) = (&self.facts.source, rule.and_then(|rule| rule.id.as_ref())) else {
+            return false;
+        };
+        let width = query.simple.as_ref().map(|simple| simple.items.len());
+        !match (&self.layout.columns, &self.facts.columns, width) {
+            (Some(columns), Some(_), _) => columns.contains(&id.column),
+            (Some(columns), None, Some(width)) => columns.iter().take(width).any(|column| *column == id.column),
+            (Some(_) | None, _, _) => false,
+        }
+    }
+}
+
+/// Returns where INSERT stands behind a WITH clause.
+fn insert_at(text: &str) -> usize {
+    let mut depth = 0_i32;
+    let found = Scanner::new(text).find(|token| {
+        depth += i32::from(token.is_mark(text, "(")) - i32::from(token.is_mark(text, ")"));
+        depth == 0 && token.is_word(text, "insert")
+    });
+    found.map_or(0, |token| token.start)
+}
