@@ -179,6 +179,7 @@ mod tests {
             now += lasted;
             let from = now.as_millis() as i64;
             segment.put(from..from + 1, now).unwrap();
+            taken(&segment, 1).unwrap();
             segment.wants()
         };
         assert_eq!(wants_after(Duration::ZERO), Some(10));
