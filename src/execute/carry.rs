@@ -12,6 +12,7 @@ use crate::wire::frame::HEADER_BYTES;
 use super::call::{Arguments, Call};
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
+use super::id_wait::is_awaited;
 use super::link::Link;
 use super::position::Position;
 use super::understand::read_issued;
@@ -19,10 +20,12 @@ use super::understand::read_issued;
 /// The most bytes of rows that are carried; they are written into one statement's text.
 const CARRIED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// `date`, `timestamp` and `timestamptz`, by oid.
-const DATES: [u32; 3] = [1082, 1114, 1184];
-/// `float4` and `float8`, and arrays of them.
-const FLOATS: [u32; 4] = [700, 701, 1021, 1022];
+/// `date`, `timestamp` and `timestamptz`, arrays, ranges and multiranges of them and arrays of those, by oid.
+const DATES: [u32; 18] =
+    [1082, 1114, 1184, 1182, 1115, 1185, 3908, 3910, 3912, 3909, 3911, 3913, 4533, 4534, 4535, 6152, 6153, 6155];
+/// `float4` and `float8`, what is made of them in geometry, and arrays of all these.
+const FLOATS: [u32; 18] =
+    [700, 701, 1021, 1022, 600, 601, 602, 603, 604, 628, 718, 1017, 1018, 1019, 1020, 1027, 629, 719];
 
 /// What the first statement returned.
 struct Rows {
@@ -35,6 +38,8 @@ impl Link {
     /// Runs both statements; where rows are moved, in one transaction.
     pub async fn carry(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
+        let typed = self.with_types(call, plan, position.clone()).await?;
+        let call = typed.as_ref().unwrap_or(call);
         if !matches!(plan.form, CarryForm::Rows { .. }) {
             // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
             self.check_carried(call, plan, position.clone()).await?;
@@ -64,6 +69,7 @@ impl Link {
     /// Deletes the rows and inserts them anew; returns the reply as that of an UPDATE.
     async fn moved(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Bytes, Failure> {
         let rows = self.first(call, plan).await?;
+        check_columns(plan, &rows)?;
         check_keys(plan, &rows)?;
         let held = self.client.hold(CARRIED_BYTES_MAX);
         let done = self.second(call, plan, &rows, position).await;
@@ -127,20 +133,42 @@ impl Link {
             return self.nothing(&second, plan).await;
         }
         let understood = read_issued(&second.text, &self.snapshot)?;
-        let next = self.plan(&second, &understood)?;
+        let mut next = self.plan(&second, &understood);
+        if is_awaited(&next) {
+            next = Box::pin(self.plan_awaiting_ids(&second, &understood)).await;
+        }
+        let next = next?;
         if matches!(next, Plan::Carry(_)) {
             return Err(no_constant(plan).into());
         }
         Box::pin(self.run_plan(&second, &understood, &next)).await
     }
 
-    /// Asks a shard whether the client's own text is right.
-    async fn check_carried(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<(), Failure> {
+    /// Returns the call with the types that its parameters have in the client's own text, where it does not say them
+    /// all: in the first statement they would be taken for text.
+    async fn with_types(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Option<Call>, Failure> {
+        let Some(own) = &call.arguments else { return Ok(None) };
+        let declared = |at: usize| own.types.get(at).is_some_and(|type_oid| *type_oid != 0);
+        if (0..own.values.len()).all(declared) {
+            return Ok(None);
+        }
+        let frames = self.check_carried(call, plan, position).await?;
+        // RowDescription follows.
+        let body = self::frames(&frames).next().and_then(|frame| frame.get(HEADER_BYTES..)).unwrap_or_default();
+        let types = backend::parameter_description(body).map_err(Refusal::from)?;
+        let arguments = Arguments { types, ..Arguments::clone(own) };
+        Ok(Some(Call { arguments: Some(arguments.into()), ..call.clone() }))
+    }
+
+    /// Asks a shard whether the client's own text is right; returns its description.
+    async fn check_carried(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Bytes, Failure> {
         self.client.position = position;
         let types = call.types(&Statement::Original);
-        self.describe_on(plan.checked_on, &call.text, &types, 0).await.map_err(|failure| unchecked(failure, plan))?;
+        let text = plan.checked.as_deref().unwrap_or(&call.text);
+        let described = self.describe_on(plan.checked_on, text, &types, 0).await;
+        let described = described.map_err(|failure| unchecked(failure, plan))?;
         self.client.position = Position::Unknown;
-        Ok(())
+        Ok(described)
     }
 
     /// An INSERT of no rows: any shard that has the table answers as one server would.
@@ -161,7 +189,8 @@ impl Link {
         let said = |name| self.transaction.local_statements.iter().any(|text| text.to_ascii_lowercase().contains(name));
         let other_style =
             self.settings.get("datestyle").is_some_and(|style| !style.to_ascii_lowercase().contains("iso"));
-        let fewer_digits = self.settings.get("extra_float_digits").is_some();
+        let digits = self.settings.get("extra_float_digits");
+        let fewer_digits = digits.is_some_and(|digits| digits.trim().parse::<i32>().map_or(true, |digits| digits < 1));
         of(&DATES) && (other_style || said("datestyle")) || of(&FLOATS) && (fewer_digits || said("extra_float_digits"))
     }
 }
@@ -247,6 +276,20 @@ fn gives_rows(first: &Plan, form: &CarryForm) -> bool {
         Plan::MultiWrite(_) => moves,
         Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => false,
     }
+}
+
+/// A column that the plan does not know would be lost with the row.
+fn check_columns(plan: &Carry, rows: &Rows) -> Result<(), Refusal> {
+    let CarryForm::Move { all, .. } = &plan.form else { return Ok(()) };
+    let there = rows.fields.iter().skip(plan.columns.len()).map(|field| &field.name);
+    if there.eq(all) {
+        return Ok(());
+    }
+    Err(Refusal::unsupported(
+        format!("the columns of table \"{}\" have changed", plan.table),
+        "Move rows in a transaction of its own, after the change is committed and the proxy has read the catalogs again (RELOAD on the console).",
+    )
+    .with_reason("sharding_key_update"))
 }
 
 /// Rows of one old key must not get the key of another: PostgreSQL would look at one row after the other, in its order.

@@ -60,7 +60,8 @@ pub(super) fn constant(value: Option<&[u8]>, from: u32, column: &Carried) -> Res
     if from == NUMERIC && column.key && is_decimal(value) {
         return Ok(value.to_owned());
     }
-    let own = from == column.type_oid || column.type_oid >= USER_TYPES;
+    // A domain's values come as those of the type below it, and are cast from that as an assignment does.
+    let own = from == column.type_oid || from >= USER_TYPES && column.type_oid >= USER_TYPES;
     if own || TEXTS.contains(&from) {
         return Ok(quoted);
     }

@@ -26,7 +26,7 @@ pub(super) struct Split<'a> {
     pub columns: usize,
     /// Whether the header of binary data has come.
     pub begun: bool,
-    /// Whether the trailer of binary data has come.
+    /// Whether the mark that ends the data has come: `\.` or the trailer of binary data.
     pub ended: bool,
     /// Whether the client has ended the data.
     pub done: bool,
@@ -60,15 +60,22 @@ impl Link {
     }
 
     async fn route_lines(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
-        while let Some(length) = copy_text::next_row(pending) {
+        while !split.ended
+            && let Some(length) = copy_text::next_row(pending)
+        {
             let row = pending.split_to(length);
             if copy_text::is_end_of_data(&row) {
-                continue;
+                split.ended = true;
+                break;
             }
             let key = key_of_line(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
             self.check_line(split, key.as_ref(), &row)?;
             let line = self.with_id(split, key.as_ref(), &row).await?;
             self.send_row(split, key.as_ref(), &line).await?;
+        }
+        if split.ended {
+            // As PostgreSQL passes over what comes behind the mark.
+            pending.clear();
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ const NOT_FOR_HOME: [&str; 4] = ["42804", "42883", "22P03", "23502"];
 const USER_TYPES: u32 = 16_384;
 /// The types whose binary form is a number that another server knows something else by: `regclass` and its like, and
 /// arrays of them.
-const NUMBERED: [u32; 22] = [
+pub(super) const NUMBERED: [u32; 22] = [
     24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205, 2210, 2206, 2211, 3734, 3735, 3769, 3770, 4089, 4090, 4096,
     4097, 4191, 4192,
 ];

@@ -71,7 +71,8 @@ impl Link {
             self.client.position =
                 if rules.physical.is_empty() { Position::Unknown } else { Position::Physical(Arc::clone(rules)) };
         }
-        if !matches!(plan, Plan::Direct(_)) && self.worker.proxy.schemas.any() {
+        let at_once = matches!(plan, Plan::Direct(_)) && self.snapshot.rules.physical.is_empty();
+        if !at_once && self.worker.proxy.schemas.any() {
             Box::pin(self.check_same_columns(&call.text, plan)).await?;
         }
         let started = (!matches!(plan, Plan::Direct(_))).then(Instant::now);

@@ -24,12 +24,15 @@ impl Link {
             Plan::MultiWrite(write) => write.parts.iter().map(|part| part.shard).collect(),
             Plan::Copy(copy) => self.snapshot.rules.shards_of_group(copy.group),
             Plan::CopyOut(copy) => copy.shards,
+            // One shard's physical tables may be unlike each other, too.
+            Plan::Direct(direct) => [direct.shard].into_iter().collect(),
             // Its two statements are looked at when they run.
-            Plan::Carry(_) | Plan::Direct(_) | Plan::Everywhere { .. } => ShardSet::new(),
+            Plan::Carry(_) | Plan::Everywhere { .. } => ShardSet::new(),
         };
         let named = tables_named(text, &self.snapshot.rules);
         let concerns = |difference: &SchemaDifference| difference.changes_rows() && named.contains(&difference.table);
-        if shards.len() < 2 || !self.worker.proxy.schemas.list().iter().any(concerns) {
+        let several = shards.len() > 1 || !self.snapshot.rules.physical.is_empty();
+        if shards.is_empty() || !several || !self.worker.proxy.schemas.list().iter().any(concerns) {
             return Ok(());
         }
         let mut found: Vec<(ShardId, Vec<SchemaRow>)> = Vec::with_capacity(shards.len());

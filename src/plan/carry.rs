@@ -19,6 +19,8 @@ pub struct Carry {
     pub form: CarryForm,
     /// Where the client's own text is checked before constants take the place of its expressions.
     pub checked_on: ShardId,
+    /// What is checked in the place of the client's text, where that names tables that no server has.
+    pub checked: Option<String>,
     /// The table written, as the rules have it.
     pub table: String,
 }
@@ -54,6 +56,9 @@ pub enum CarryForm {
         given: Vec<bool>,
         /// Which of the columns is the key.
         key: usize,
+        /// All columns of the table, which the source returns behind those that are given: others than these are not
+        /// known here, and would be lost.
+        all: Vec<String>,
     },
 }
 

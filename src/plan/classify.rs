@@ -3,7 +3,9 @@
 //! Session settings (time zone, DateStyle, search_path, role) travel with a frozen command, so casts of text are
 //! exact; values of parameters travel as bytes. What a command reads from tables is read anew when it is redone.
 
-use crate::sql::{Literal, LiteralKind, Scanner, Token, TokenKind, identifier, literal_value, literals};
+use crate::sql::{
+    Literal, LiteralKind, Scanner, Token, TokenKind, identifier, literal_value, literals, names_the_present,
+};
 
 use super::catalog::{Catalog, Volatility};
 use super::{Freeze, FreezeKind, Redo};
@@ -80,9 +82,6 @@ const GRAMMAR: [&str; 64] = [
 const BARE: [&str; 7] =
     ["current_time", "localtime", "current_user", "session_user", "current_role", "current_catalog", "current_schema"];
 
-/// Texts that a cast to a time reads as the present.
-const RELATIVE: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
-
 /// Returns whether and how `text`, as it is sent to a server, may be redone.
 pub fn redo(text: &str, catalog: &Catalog) -> Redo {
     redo_with(&redo_of_shape(text, catalog), text, &literals(text))
@@ -158,15 +157,8 @@ fn relative_time(text: &str, literal: &Literal) -> Option<String> {
         LiteralKind::Text | LiteralKind::Escape | LiteralKind::Unicode | LiteralKind::Dollar => {}
     }
     let value = literal_value(text, literal)?;
-    let word = value.trim();
-    let begins = |relative: &&str| {
-        word.get(..relative.len()).is_some_and(|start| start.eq_ignore_ascii_case(relative))
-            && !word[relative.len()..].starts_with(char::is_alphanumeric)
-    };
-    RELATIVE
-        .iter()
-        .any(begins)
-        .then(|| format!("the text '{}' may be read as the present time", word.to_ascii_lowercase()))
+    let said = || format!("the text '{}' may be read as the present time", value.trim().to_ascii_lowercase());
+    names_the_present(&value).then(said)
 }
 
 fn bare(name: &str, token: Token) -> Finding {

@@ -193,7 +193,11 @@ impl Graph<'_> {
     fn node(&self, column: &Column) -> Option<Node> {
         let known = |index: &RelationIndex| !self.facts.relations[*index].renamed;
         if let Some(relation) = column.relation {
-            return known(&relation).then(|| (relation, column.name.clone()));
+            let found = &self.facts.relations[relation];
+            // From further out, a relation between may have the same name, or stand where it cannot be seen.
+            let alone = || self.facts.relations.iter().filter(|other| other.alias == found.alias).count() == 1;
+            let sure = known(&relation) && (found.scope == column.scope || alone());
+            return sure.then(|| (relation, column.name.clone()));
         }
         let inside = |relation: &Relation| relation.scope == column.scope;
         let scope: Vec<RelationIndex> =

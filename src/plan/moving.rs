@@ -8,8 +8,8 @@ use super::context::Context;
 use super::insert::quoted;
 use super::plan_types::Plan;
 use crate::rules::{GroupId, OnKeyUpdate};
-use crate::sql::{TableName, UpdateClauses, update_clauses};
-use crate::types::Refusal;
+use crate::sql::{Scanner, TableName, Token, UpdateClauses, update_clauses};
+use crate::types::{KeyType, Refusal};
 
 /// Plans the move; `refusal` is why the UPDATE cannot stay one.
 pub(super) fn moving(
@@ -44,10 +44,14 @@ pub(super) fn moving(
     if clauses.from.is_some() && clauses.returning.is_some() {
         return refused("RETURNING could name the tables of FROM".to_owned());
     }
+    if clauses.returning.as_ref().is_some_and(|span| names_versions(&text[span.clone()])) {
+        return refused("RETURNING names the row before or after it".to_owned());
+    }
+    let key_type = context.rules.group(group).key_type;
     let shards = context.rules.shards_of_group(group);
     let Some(checked_on) = shards.iter().next() else { return Err(refusal) };
-    let (source, columns, form) = texts(text, &clauses, table, key);
-    Ok(Plan::Carry(Box::new(Carry { source, columns, form, checked_on, table: name.into_owned() })))
+    let (source, columns, form) = texts(text, &clauses, table, (key, key_type));
+    Ok(Plan::Carry(Box::new(Carry { source, columns, form, checked_on, checked: None, table: name.into_owned() })))
 }
 
 /// Returns who would see that a row was deleted and inserted rather than updated.
@@ -56,15 +60,31 @@ fn noticed(name: &str, table: &Table, context: &Context<'_>) -> Option<String> {
         return Some("it is partitioned, inherited or no plain table".to_owned());
     }
     if table.user_triggers {
-        return Some("it has triggers".to_owned());
+        return Some("it has triggers, rules or row level security".to_owned());
     }
     let refers = |other: &Table| other.foreign_keys.iter().any(|foreign| foreign.table == name);
     let referring = context.catalog.tables.iter().find(|(_, other)| refers(other));
     referring.map(|(other, _)| format!("table \"{other}\" has a foreign key to it"))
 }
 
+/// Tells whether `old`, `new` or other names for them may stand in RETURNING, as from PostgreSQL 18 on: the INSERT has no
+/// row before it.
+fn names_versions(returning: &str) -> bool {
+    let tokens: Vec<Token> = Scanner::new(returning).collect();
+    let version = |token: &Token| token.is_word(returning, "old") || token.is_word(returning, "new");
+    tokens.windows(2).any(|pair| {
+        version(&pair[0]) && pair[1].is_mark(returning, ".")
+            || pair[0].is_word(returning, "with") && pair[1].is_mark(returning, "(")
+    })
+}
+
 /// Returns what deletes the rows, what it returns, and what inserts them.
-fn texts(text: &str, clauses: &UpdateClauses, table: &Table, key: &str) -> (String, Vec<Carried>, CarryForm) {
+fn texts(
+    text: &str,
+    clauses: &UpdateClauses,
+    table: &Table,
+    (key, key_type): (&str, KeyType),
+) -> (String, Vec<Carried>, CarryForm) {
     let cut = |span: &std::ops::Range<usize>| &text[span.clone()];
     let (name, alias) = (cut(&clauses.name), cut(&clauses.alias));
     let type_of = |name: &str| table.column(name).map_or(0, |column| column.type_oid);
@@ -81,11 +101,14 @@ fn texts(text: &str, clauses: &UpdateClauses, table: &Table, key: &str) -> (Stri
         given.push(!matches!(set, Some((_, None))));
         match set {
             Some((_, None)) => continue,
+            // As the key's type, so that it is told from the old one.
+            Some((_, Some(span))) if is_key => items.push(format!("({})::{}", cut(span), key_type.name())),
             Some((_, Some(span))) => items.push(format!("({})", cut(span))),
             None => items.push(format!("{alias}.{}", quoted(&column.name))),
         }
         columns.push(Carried { type_oid: column.type_oid, key: is_key });
     }
+    items.push(format!("{alias}.*"));
     let named = if alias == name { name.to_owned() } else { format!("{name} AS {alias}") };
     let using = clauses.from.as_ref().map(|span| format!(" USING {}", cut(span))).unwrap_or_default();
     let condition = clauses.condition.as_ref().map(|span| format!(" WHERE {}", cut(span))).unwrap_or_default();
@@ -94,5 +117,6 @@ fn texts(text: &str, clauses: &UpdateClauses, table: &Table, key: &str) -> (Stri
     let overriding = if table.columns.iter().any(|column| column.identity) { " OVERRIDING SYSTEM VALUE" } else { "" };
     let head = format!("INSERT INTO {named} ({}){overriding}", list.join(", "));
     let tail = clauses.returning.as_ref().map(|span| cut(span).to_owned()).unwrap_or_default();
-    (source, columns, CarryForm::Move { head, tail, given, key: place })
+    let all = table.columns.iter().map(|column| column.name.clone()).collect();
+    (source, columns, CarryForm::Move { head, tail, given, key: place, all })
 }

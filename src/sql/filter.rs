@@ -9,6 +9,7 @@ use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, TimezoneInfo, Una
 use sqlparser::tokenizer::{Location, Token as Parsed};
 
 use super::facts::{Column, RelationIndex};
+use super::present::names_the_present;
 use super::read;
 use super::scan::{Scanner, Token, TokenKind};
 use super::scope::Reader;
@@ -280,17 +281,22 @@ fn is_column<'a>(expr: &'a Expr, leaves: &mut Leaves<'a>) -> bool {
 }
 
 /// Constants and what PostgreSQL computes of them before it looks at a row.
+/// A shard's present is not that of home.
+fn is_present(value: &Value) -> bool {
+    value.clone().into_string().is_some_and(|text| names_the_present(&text))
+}
+
 fn is_constant<'a>(expr: &'a Expr, leaves: &mut Leaves<'a>) -> bool {
     match expr {
         Expr::Nested(inner) => is_constant(inner, leaves),
         Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_constant(expr, leaves),
         Expr::Value(value) => {
             leaves.places.push(value.span.start);
-            true
+            !is_present(&value.value)
         }
         Expr::TypedString(typed) => {
             leaves.places.push(typed.value.span.start);
-            is_own_type(&typed.data_type) && !typed.uses_odbc_syntax
+            is_own_type(&typed.data_type) && !typed.uses_odbc_syntax && !is_present(&typed.value.value)
         }
         Expr::Interval(interval) => is_constant(&interval.value, leaves),
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {

@@ -29,6 +29,10 @@ impl Reader<'_> {
             // No PostgreSQL: nothing is known of it, and nothing restricts.
             _ => (None, Vec::new(), both.clone()),
         };
+        // ON sees what it joins, and nothing else that stands beside.
+        let unseen = self.unseen.len();
+        let beside = self.relations_of(scope).into_iter().filter(|relation| !both.contains(relation));
+        self.unseen.extend(beside);
         if let Some(JoinConstraint::On(expr)) = constraint {
             self.collect(expr, scope, &reach);
         }
@@ -44,6 +48,7 @@ impl Reader<'_> {
             }
             Some(JoinConstraint::Natural | JoinConstraint::None) | None => {}
         }
+        self.unseen.truncate(unseen);
         left.extend(right);
     }
 
@@ -87,8 +92,12 @@ impl Reader<'_> {
                     None => vec![self.add(Some(table), shown, scope, renamed)],
                 }
             }
-            TableFactor::Derived { subquery, alias, .. } => {
+            TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let unseen = self.unseen.len();
+                let beside = if *lateral { Vec::new() } else { self.relations_of(scope) };
+                self.unseen.extend(beside);
                 let mut outputs = self.subquery(subquery, scope);
+                self.unseen.truncate(unseen);
                 let shown = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
                 if let Some(alias) = alias.as_ref().filter(|alias| !alias.columns.is_empty()) {
                     rename(&mut outputs, alias.columns.iter().map(|column| fold(&column.name)));

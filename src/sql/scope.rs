@@ -50,8 +50,10 @@ pub(super) struct Reader<'a> {
     pub(super) factors: usize,
     /// Conditions on single relations, where they are asked for.
     pub(super) filters: Option<Filters>,
-    /// A word stands for a table that PostgreSQL reserves: the parser crate read something else (`UPDATE ONLY t`).
+    /// The parser crate read something else than PostgreSQL would: a reserved word as a table (`UPDATE ONLY t`), `TABLE t`.
     pub(super) misread: bool,
+    /// Relations that what is being read cannot see, though they stand in a scope around it.
+    pub(super) unseen: Vec<RelationIndex>,
 }
 
 impl<'a> Reader<'a> {
@@ -80,6 +82,7 @@ impl<'a> Reader<'a> {
             factors: 0,
             filters: None,
             misread: false,
+            unseen: Vec::new(),
         }
     }
 
@@ -224,14 +227,9 @@ impl<'a> Reader<'a> {
                 self.loose(statement);
                 Outputs::default()
             }
-            SetExpr::Table(table) => {
-                let schema = table.schema_name.as_ref().map(|name| name.to_ascii_lowercase());
-                if let Some(name) = &table.table_name {
-                    let name = name.to_ascii_lowercase();
-                    let known = schema.is_none() && self.named.iter().any(|named| named.name == name);
-                    let table = (!known).then(|| TableName { schema, name: name.clone() });
-                    self.add(table, name, scope, false);
-                }
+            // The parser crate drops quotes of the name and what stands behind it (`FOR UPDATE`, LIMIT).
+            SetExpr::Table(_) => {
+                self.misread = true;
                 Outputs::default()
             }
         }
@@ -318,10 +316,12 @@ impl<'a> Reader<'a> {
     pub(super) fn relation(&self, alias: &str, scope: usize) -> Option<RelationIndex> {
         let mut at = Some(scope);
         while let Some(scope) = at {
-            let found =
-                self.facts.relations.iter().position(|relation| relation.scope == scope && relation.alias == alias);
-            if found.is_some() {
-                return found;
+            let named = |index: &usize| {
+                let relation = &self.facts.relations[*index];
+                relation.scope == scope && relation.alias == alias && !self.unseen.contains(index)
+            };
+            if let Some(found) = (0..self.facts.relations.len()).find(named) {
+                return Some(found);
             }
             at = self.parents[scope];
         }

@@ -1,6 +1,10 @@
 //! Rows that one statement gives and another writes: INSERT … SELECT between shards, computed keys, moved rows.
 
-use crate::support::{Differential, Proxy, ProxyOptions, RawClient, TestDatabase};
+use bytes::BytesMut;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::frontend;
+
+use crate::support::{Differential, Proxy, ProxyOptions, RawClient, Reply, TestDatabase};
 
 const RULES: &str = r#"
 kind: TableGroup
@@ -161,4 +165,56 @@ async fn more_rows_than_may_be_carried_are_an_error() {
     let too_many = "INSERT INTO accounts (id) SELECT 200 + n FROM generate_series(1, 11) n";
     refused(&mut both.other, too_many, "54000", "than may be carried");
     both.same("SELECT id FROM accounts ORDER BY id");
+}
+
+/// Runs a statement whose parameters come in binary, of types that nobody declared.
+fn bound(client: &mut RawClient, sql: &str, parameters: &[&[u8]]) -> Reply {
+    let mut batch = BytesMut::new();
+    frontend::parse("", sql, [], &mut batch).expect("a parse message");
+    let value = |value: &&[u8], out: &mut BytesMut| {
+        out.extend_from_slice(value);
+        Ok(IsNull::No)
+    };
+    let bound = frontend::bind("", "", [1], parameters, value, [0], &mut batch);
+    assert!(bound.is_ok(), "a bind message");
+    frontend::execute("", 0, &mut batch).expect("an execute message");
+    frontend::sync(&mut batch);
+    client.send(&batch);
+    client.reply()
+}
+
+#[tokio::test]
+async fn parameters_have_the_types_of_the_clients_text() {
+    let (_database, _proxy, mut both) = start("carried_types", "").await;
+    both.same("CREATE DOMAIN word AS text");
+    both.same("ALTER TABLE accounts ADD raw bytea, ADD n int, ADD said word");
+    let raw: &[u8] = b"\\x41\\\\";
+    // As text, these four bytes would be the number 1234.
+    let number = 0x3132_3334_i32.to_be_bytes();
+    let (id, other) = (900_i64.to_be_bytes(), 1_i64.to_be_bytes());
+    for (sql, parameters) in [
+        ("UPDATE accounts SET id = $1, raw = $2, n = $3 WHERE id = $4", vec![&id[..], raw, &number, &other]),
+        ("INSERT INTO accounts (id, raw, n) SELECT id + 1000, $1, $2 FROM accounts", vec![raw, &number]),
+    ] {
+        let plain = bound(&mut both.plain, sql, &parameters);
+        assert!(plain.error().is_none(), "{plain:?}");
+        assert_eq!(bound(&mut both.other, sql, &parameters).tags(), plain.tags(), "{sql}");
+    }
+    // A boolean is assigned to text as a word, and to a domain of it, too.
+    both.same("INSERT INTO accounts (id, said) SELECT id + 5000, id > 2 FROM accounts WHERE id < 900");
+    both.same("SELECT id, raw, n, said FROM accounts ORDER BY id");
+}
+
+#[tokio::test]
+async fn a_move_leaves_nothing_of_a_row_behind() {
+    let (_database, _proxy, mut both) = start("carried_whole", "").await;
+    let proxy = &mut both.other;
+    for sql in ["BEGIN", "ALTER TABLE accounts ADD late int", "UPDATE accounts SET late = 3 WHERE id = 1"] {
+        assert!(proxy.simple(sql).error().is_none(), "{sql}");
+    }
+    refused(proxy, "UPDATE accounts SET id = 900 WHERE id = 1", "0A000", "have changed");
+    assert!(proxy.simple("ROLLBACK").error().is_none());
+    assert!(proxy.simple("UPDATE accounts SET id = 900 WHERE id = 1").error().is_none());
+    assert!(proxy.simple("ALTER TABLE accounts ENABLE ROW LEVEL SECURITY").error().is_none());
+    refused(proxy, "UPDATE accounts SET id = 901 WHERE id = 900", "0A000", "row level security");
 }

@@ -705,6 +705,10 @@ pub async fn the_app_role_may_write_just_what_it_needs(servers: &Servers) {
 pub async fn ids_decode_in_sql(servers: &Servers) {
     let shop = Shop::open(servers, "ids").await;
     shop.installed(OnDead::Resync).await;
+    shop.clients[0]
+        .batch_execute("INSERT INTO shardloom.id_layout VALUES ('standard', 1767225600000, 41, 6, 7, 9)")
+        .await
+        .unwrap();
     let app = shop.app(0).await;
     let id: i64 = (1000 << 22) | (3 << 16) | (5 << 9) | 77;
     let row = app

@@ -1,5 +1,6 @@
 //! Rows from servers to a server: what a SELECT answers in binary form is what COPY takes, but for the frames' first byte.
 
+use super::super::home_merge::NUMBERED;
 use bytes::Bytes;
 
 use crate::backend::Server;
@@ -96,6 +97,10 @@ fn check_types(description: &[u8], types: &[u32]) -> Result<(), Refusal> {
     let fields = backend::row_description(&description[HEADER_BYTES..])?;
     // A domain is described as the type behind it.
     let same = |(field, own): (&Field, &u32)| field.type_oid == *own || *own >= USER_TYPES;
+    if let Some(field) = fields.iter().find(|field| NUMBERED.contains(&field.type_oid)) {
+        let message = format!("column \"{}\" has a type whose values mean something else on each server", field.name);
+        return Err(Refusal::unsupported(message, "Read it as text, or bind the sharding key to one value."));
+    }
     if fields.len() == types.len() && fields.iter().zip(types).all(same) {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use postgres_protocol::escape::escape_identifier;
 
 use crate::backend::Server;
 use crate::plan::{Equal, Fetch, Gather, Use};
-use crate::sql::{Condition, ConditionPart};
+use crate::sql::{Condition, ConditionPart, Scanner, TokenKind};
 
 use super::super::call::{Arguments, Call};
 use super::super::client::Client;
@@ -16,6 +16,12 @@ use super::passing::one_value;
 
 /// The most values that a list in a statement has: it is sent to every shard as text, and looked up by hashing there.
 const LISTED_VALUES_MAX: usize = 20_000;
+/// The most bytes of such values: each use and shard has a copy of the list in its statement.
+const LISTED_BYTES_MAX: usize = 1024 * 1024;
+/// Types that users made begin here; their numbers differ from server to server.
+const USER_TYPES: u32 = 16_384;
+/// PostgreSQL's `text`.
+const TEXT_OID: u32 = 25;
 /// The name of the table's row in the condition.
 pub(super) const ROW: &str = "shardloom_row";
 
@@ -71,7 +77,7 @@ impl<'a> Known<'a> {
                 None => return Ok(None),
             }
         }
-        Ok(either(any))
+        Ok(either(any).filter(|restriction| !has_own_types(call, &restriction.sql)))
     }
 
     /// Returns what a row must satisfy for one use.
@@ -181,13 +187,33 @@ fn is_partner(used: &Use, link: &Equal) -> bool {
 /// Returns the call of another statement, with the client's values where it has parameters, and binary results.
 pub(super) fn with_arguments(call: &Call, sql: String, parameters: bool, result_formats: &[i16]) -> Call {
     let own = call.arguments.as_deref().filter(|_| parameters);
-    let arguments = Arguments {
+    let mut arguments = Arguments {
         types: own.map(|own| own.types.clone()).unwrap_or_default(),
         formats: own.map(|own| own.formats.clone()).unwrap_or_default(),
         values: own.map(|own| own.values.clone()).unwrap_or_default(),
         result_formats: result_formats.to_vec(),
     };
+    // What the condition does not use says nothing, and its type may be another one on that server.
+    let used = used(&sql);
+    for at in (0..arguments.values.len()).filter(|at| !used.contains(at)) {
+        arguments.values[at] = None;
+        if let Some(type_oid) = arguments.types.get_mut(at) {
+            *type_oid = TEXT_OID;
+        }
+    }
     Call { text: sql.into(), arguments: Some(std::rc::Rc::new(arguments)), describe: false, literals: None }
+}
+
+/// Returns the parameters that a text has, from 0.
+fn used(sql: &str) -> HashSet<usize> {
+    let numbers = Scanner::new(sql).filter(|token| token.kind == TokenKind::Parameter);
+    numbers.filter_map(|token| token.text(sql)[1..].parse::<usize>().ok()?.checked_sub(1)).collect()
+}
+
+/// Tells whether a condition has parameters of types that another server knows by other numbers.
+fn has_own_types(call: &Call, sql: &str) -> bool {
+    let Some(own) = call.arguments.as_deref() else { return false };
+    used(sql).into_iter().any(|at| own.types.get(at).is_some_and(|type_oid| *type_oid >= USER_TYPES))
 }
 
 /// Writes a condition on the row of this name.
@@ -234,9 +260,11 @@ fn distinct(table: &str, column: &str, restriction: Option<&Restriction>) -> Str
     let column = escape_identifier(column);
     let filter = restriction.map(|restriction| format!(" WHERE {}", restriction.sql)).unwrap_or_default();
     format!(
-        "SELECT CASE WHEN pg_catalog.count(*) <= {LISTED_VALUES_MAX} THEN \
-         pg_catalog.quote_literal(coalesce(pg_catalog.array_agg(v), '{{}}')::pg_catalog.text) END \
-         FROM (SELECT DISTINCT {ROW}.{column} AS v FROM {table} AS {ROW}{filter} LIMIT {}) AS listed",
+        "WITH listed AS MATERIALIZED (SELECT DISTINCT {ROW}.{column} AS v FROM {table} AS {ROW}{filter} LIMIT {}) \
+         SELECT CASE WHEN pg_catalog.count(*) <= {LISTED_VALUES_MAX} AND \
+         coalesce(pg_catalog.sum(pg_catalog.octet_length(v::pg_catalog.text)), 0) <= {LISTED_BYTES_MAX} THEN \
+         (SELECT pg_catalog.quote_literal(coalesce(pg_catalog.array_agg(listed.v), '{{}}')::pg_catalog.text) FROM listed) \
+         END FROM listed",
         LISTED_VALUES_MAX + 1
     )
 }

@@ -85,7 +85,35 @@ pub fn schema_differences(rules: &RuleSet, shards: &[(ShardId, Vec<SchemaRow>)])
         split.map_or_else(|| vec![table.clone()], |split| split.names.iter().map(named).collect())
     };
     let all = names.into_iter().flat_map(|table| physical(table).into_iter().map(move |own| (table, own)));
-    all.flat_map(|(table, own)| of_table(rules, table, &own, shards)).collect()
+    let mut found: Vec<_> = all.flat_map(|(table, own)| of_table(rules, table, &own, shards)).collect();
+    let split = rules.tables.iter().filter(|(_, rule)| rule.split.is_some()).map(|(table, _)| table);
+    for (table, (shard, rows)) in split.flat_map(|table| shards.iter().map(move |shard| (table, shard))) {
+        found.extend(unlike_slots(rules, table, &physical(table), *shard, rows));
+    }
+    found
+}
+
+/// Compares the columns of one shard's physical tables: what reads several of them goes by their places.
+fn unlike_slots(
+    rules: &RuleSet,
+    table: &str,
+    physical: &[String],
+    shard: ShardId,
+    rows: &[SchemaRow],
+) -> Vec<SchemaDifference> {
+    let columns = |name: &String| -> Vec<(String, String, String)> {
+        let own = rows.iter().filter(|row| row.table == *name && row.kind == "column");
+        own.map(|row| (row.kind.clone(), row.name.clone(), row.definition.clone())).collect()
+    };
+    let mut tables = physical.iter().map(|name| (name, columns(name))).filter(|(_, columns)| !columns.is_empty());
+    let Some((first, model)) = tables.next() else { return Vec::new() };
+    let model_name = format!("{} in {first}", rules.shard(shard).name);
+    let unlike = tables.flat_map(|(name, own)| {
+        let mut found = compared(table, shard, &own, &model, &model_name);
+        found.iter_mut().for_each(|difference| difference.what.push_str(&format!(" (in {name})")));
+        found
+    });
+    unlike.collect()
 }
 
 /// Compares one table as it is called on the shards: one of several where the rules split it.

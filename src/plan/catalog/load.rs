@@ -104,6 +104,8 @@ select 'table', json_build_object(
   'user_triggers', exists (select 1 from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where t.tgrelid = r.oid and not t.tgisinternal and n.nspname <> 'shardloom')
+    or exists (select 1 from pg_catalog.pg_class c where c.oid = r.oid and (c.relrowsecurity
+      or c.relhasrules and c.relkind in ('r', 'p')))
 )::text
 from relation r
 "#;

@@ -35,7 +35,8 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// CHECK constraints.
     pub checks: Vec<Check>,
-    /// Whether there are triggers that are neither internal nor Shardloom's own.
+    /// Whether there are triggers that are neither internal nor Shardloom's own, rules or row level security: then more
+    /// than the statement says what a write does.
     pub user_triggers: bool,
     /// What it is.
     pub kind: TableKind,

@@ -44,7 +44,13 @@ impl<'a> Columns<'a> {
     /// A qualifier from further out: a relation between may have the same name, or stand where it cannot be seen.
     fn is_sure(&self, relation: RelationIndex, scope: usize) -> bool {
         let found = &self.facts.relations[relation];
-        found.scope == scope || self.facts.relations.iter().filter(|other| other.alias == found.alias).count() == 1
+        let mut named = self.facts.relations.iter().filter(|other| other.alias == found.alias);
+        // Behind a comma, ON sees less than its whole scope: an outer relation of that name could be meant.
+        let outer = |at: usize| std::iter::successors(self.parents[at], |at| self.parents.get(*at).copied().flatten());
+        match found.scope == scope {
+            true => !named.any(|other| outer(scope).any(|around| around == other.scope)),
+            false => named.count() == 1,
+        }
     }
 
     /// A bare name is the innermost scope's that has it; further out only one table may.

@@ -8,7 +8,7 @@ use super::super::read;
 use super::fetches::{fetches, narrow};
 use super::uses;
 use super::words::Words;
-use crate::sql::{Facts, TableName, splice};
+use crate::sql::{Facts, Literal, TableName, literal_value, names_the_present, splice};
 use crate::types::{Refusal, ShardSet};
 
 /// Refusals of the other ways that gathering can mend.
@@ -107,7 +107,9 @@ pub(in crate::plan) fn plan(
         because: refusal.message,
         statement: unqualified(values, &words, &fetches),
         reads_reference: !located.references.is_empty(),
-        reads_clock: CLOCKS.iter().any(|word| words.has(word)),
+        reads_clock: CLOCKS.iter().any(|word| words.has(word))
+            || names_present(values)
+            || facts.functions.iter().any(|name| name == "age"),
         names_in_place: words
             .qualified
             .iter()
@@ -154,4 +156,10 @@ impl Gather {
         let own = |fetch: &'_ Fetch| fetch.uses.iter().position(|used| used.relation == relation);
         self.fetches.iter().find_map(|fetch| own(fetch).map(|at| (fetch, &fetch.uses[at])))
     }
+}
+
+/// Tells whether a constant may be read as the present.
+fn names_present(values: &Values<'_>) -> bool {
+    let text = |literal: &Literal| literal_value(values.text, literal).is_some_and(|text| names_the_present(&text));
+    values.literals.iter().any(text)
 }

@@ -20,7 +20,7 @@ impl PreparedInsert {
         let Source::Query(query) = &self.facts.source else { return Err(refusal) };
         let text = self.itself().text;
         let tail = text[query.span.end..].trim_end().trim_end_matches(';');
-        if self.facts.with_writes || has_query(tail) || self.is_split() {
+        if self.facts.with_writes || has_query(tail) {
             return Err(refusal);
         }
         let names = self.layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&self.name))?;
@@ -32,7 +32,7 @@ impl PreparedInsert {
         };
         let columns = names.iter().map(|name| self.carried(rules, catalog, name)).collect();
         let form = CarryForm::Rows { head: text[start..query.span.start].to_owned(), tail: tail.to_owned() };
-        Ok(self.carry(rules, source, columns, form))
+        self.carry(rules, text, (source, columns, form))
     }
 
     /// Plans an INSERT of rows whose keys or subqueries are computed first; `refusal` says why they have to be.
@@ -44,7 +44,7 @@ impl PreparedInsert {
         refusal: Refusal,
     ) -> Result<Plan, Refusal> {
         let Source::Values(rows) = &self.facts.source else { return Err(refusal) };
-        let alone = !self.facts.with && !self.layout.nests_calls() && !self.is_split();
+        let alone = !self.facts.with && !self.layout.nests_calls();
         let Some(names) = self.layout.columns.as_ref().filter(|_| alone) else {
             return Err(refusal);
         };
@@ -69,7 +69,8 @@ impl PreparedInsert {
         }
         // A column each, with a name of its own: the source may be merged or gathered.
         let items: Vec<String> = items.iter().enumerate().map(|(at, item)| format!("{item} AS c{at}")).collect();
-        Ok(self.carry(rules, format!("SELECT {}", items.join(", ")), columns, CarryForm::Cells(spans)))
+        let source = format!("SELECT {}", items.join(", "));
+        self.carry(rules, moved.text, (source, columns, CarryForm::Cells(spans)))
     }
 
     /// Returns the cells of a row that have to be known first, by the position of their columns.
@@ -104,9 +105,15 @@ impl PreparedInsert {
         Carried { type_oid: column.map_or(0, |column| column.type_oid), key }
     }
 
-    fn carry(&self, rules: &RuleSet, source: String, columns: Vec<Carried>, form: CarryForm) -> Plan {
+    fn carry(
+        &self,
+        rules: &RuleSet,
+        text: &str,
+        (source, columns, form): (String, Vec<Carried>, CarryForm),
+    ) -> Result<Plan, Refusal> {
         let table = target_table(rules.table(&self.name), &self.name);
-        Plan::Carry(Box::new(Carry { source, columns, form, checked_on: self.checked_on(rules), table }))
+        let (checked_on, checked) = (self.checked_on(rules), self.parsed_text(text)?);
+        Ok(Plan::Carry(Box::new(Carry { source, columns, form, checked_on, checked, table })))
     }
 
     /// Returns a shard that has the table and, where one can, what the query reads.

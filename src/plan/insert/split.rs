@@ -67,7 +67,13 @@ impl SplitInsert {
         let position = columns.iter().position(|column| *column == key.name);
         let position = position.ok_or_else(|| reworded(refuse::missing_key(&key.table, &key.name)))?;
         if let Some(conflict) = &facts.conflict {
-            check_conflict(conflict, rule, &split.by, catalog.table(&name).map(|table| table.unique.as_slice()))?;
+            check_conflict(
+                conflict,
+                rule,
+                &split.by,
+                catalog.table(&name).map(|table| table.unique.as_slice()),
+                layout.id_generated,
+            )?;
         }
         let column = SlotColumn { split: Arc::clone(split), key, position };
         Ok(Some(Self { splits, column: Some(column) }))
@@ -119,8 +125,10 @@ fn check_conflict(
     rule: &TableRule,
     by: &str,
     unique: Option<&[Vec<String>]>,
+    id_generated: bool,
 ) -> Result<(), Refusal> {
-    let id = rule.id.as_ref().map(|id| id.column.as_str());
+    // An id that the client gives may be that of a row in another physical table.
+    let id = rule.id.as_ref().filter(|_| id_generated).map(|id| id.column.as_str());
     let local = |columns: &[String]| columns.iter().any(|column| column == by || Some(column.as_str()) == id);
     let found_here = match &conflict.target {
         ConflictTarget::Columns(columns) => local(columns),

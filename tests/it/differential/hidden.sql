@@ -181,9 +181,6 @@ COPY (TABLE older) TO STDOUT
 MERGE INTO loose l USING known k ON k.customer_id = l.id WHEN MATCHED THEN DELETE
 
 --: refused 0A000
-EXPLAIN SELECT * FROM known
-
---: refused 0A000
 DO $$ BEGIN PERFORM count(*) FROM older; END $$
 
 CREATE OR REPLACE VIEW known AS SELECT customer_id, name, age FROM customers WHERE name IS NULL

@@ -183,3 +183,12 @@ SELECT c.customer_id FROM customers c JOIN orders o ON o.product = c.region WHER
 
 --: with 7 | 36
 SELECT c.customer_id + $1::int FROM customers c JOIN orders o ON o.product = c.region WHERE c.age = $2 GROUP BY c.customer_id HAVING count(*) > 0 ORDER BY 1
+
+-- What TABLE names is read, too: the parser crate does not say enough of it.
+--: refused 0A000
+WITH c AS (SELECT customer_id, name FROM customers) SELECT * FROM c WHERE customer_id = 5 UNION ALL TABLE c
+
+-- A derived table that is not LATERAL does not see what stands beside it, but what is further out.
+SELECT t.customer_id, t.order_id FROM orders t WHERE EXISTS (SELECT 1 FROM customers t, (SELECT 1 FROM orders i WHERE i.customer_id = t.customer_id) d WHERE t.customer_id = 5) ORDER BY 1, 2
+
+SELECT a.customer_id, a.order_id FROM orders a WHERE EXISTS (SELECT 1 FROM customers a, orders u JOIN customers v ON v.customer_id = a.customer_id AND u.customer_id = 5 WHERE a.customer_id = 5) ORDER BY 1, 2

@@ -1,0 +1,27 @@
+//! Texts that a cast to a date or time reads as the present, so that they mean another value at each moment.
+
+const PRESENT: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+
+/// Tells whether a text may be read as the present: `now`, ` Today`, `tomorrow 10:00`.
+pub fn names_the_present(text: &str) -> bool {
+    let word = text.trim();
+    PRESENT.iter().any(|present| {
+        word.get(..present.len()).is_some_and(|start| start.eq_ignore_ascii_case(present))
+            && !word[present.len()..].starts_with(char::is_alphanumeric)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_the_present;
+
+    #[test]
+    fn words_of_the_present_are_told_from_words_that_begin_like_them() {
+        for text in ["now", " Today ", "TOMORROW 10:00", "yesterday"] {
+            assert!(names_the_present(text), "{text}");
+        }
+        for text in ["", "nowhere", "2026-01-01", "know", "todays"] {
+            assert!(!names_the_present(text), "{text}");
+        }
+    }
+}
