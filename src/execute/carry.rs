@@ -12,7 +12,7 @@ use crate::wire::frame::HEADER_BYTES;
 use super::call::{Arguments, Call};
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
-use super::id_wait::is_awaited;
+use super::id_wait::{asked_again, is_awaited};
 use super::link::Link;
 use super::position::Position;
 use super::understand::read_issued;
@@ -38,18 +38,23 @@ impl Link {
     /// Runs both statements; where rows are moved, in one transaction.
     pub async fn carry(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
-        let typed = self.with_types(call, plan, position.clone()).await?;
+        let untyped = lacks_types(call);
+        // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
+        let described = match untyped || !matches!(plan.form, CarryForm::Rows { .. }) {
+            true => Some(self.check_carried(call, plan, position.clone()).await?),
+            false => None,
+        };
+        let typed = described.as_ref().filter(|_| untyped).map(|frames| with_types(call, frames)).transpose()?;
         let call = typed.as_ref().unwrap_or(call);
-        if !matches!(plan.form, CarryForm::Rows { .. }) {
-            // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
-            self.check_carried(call, plan, position.clone()).await?;
-        }
         if !matches!(plan.form, CarryForm::Move { .. }) {
             let rows = self.first(call, plan).await?;
-            return self.second(call, plan, &rows, position).await;
+            if described.is_none() && !is_plain(&rows.fields, &plan.columns) {
+                self.check_carried(call, plan, position).await?;
+            }
+            return self.second(call, plan, &rows).await;
         }
         let implicit = self.open_implicit();
-        match self.moved(call, plan, position).await {
+        match self.moved(call, plan).await {
             Ok(reply) => {
                 if implicit {
                     self.commit().await?;
@@ -67,12 +72,12 @@ impl Link {
     }
 
     /// Deletes the rows and inserts them anew; returns the reply as that of an UPDATE.
-    async fn moved(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Bytes, Failure> {
+    async fn moved(&mut self, call: &Call, plan: &Carry) -> Result<Bytes, Failure> {
         let rows = self.first(call, plan).await?;
         check_columns(plan, &rows)?;
         check_keys(plan, &rows)?;
         let held = self.client.hold(CARRIED_BYTES_MAX);
-        let done = self.second(call, plan, &rows, position).await;
+        let done = self.second(call, plan, &rows).await;
         let (reply, overflow) = self.client.release(held);
         told(done, &reply)?;
         if overflow {
@@ -117,11 +122,8 @@ impl Link {
         if rows.rows.len() > bound { Err(too_much(plan).into()) } else { Ok(rows) }
     }
 
-    /// Checks the client's own text and runs the second statement.
-    async fn second(&mut self, call: &Call, plan: &Carry, rows: &Rows, position: Position) -> Result<(), Failure> {
-        if matches!(plan.form, CarryForm::Rows { .. }) && !is_plain(&rows.fields, &plan.columns) {
-            self.check_carried(call, plan, position).await?;
-        }
+    /// Runs the second statement.
+    async fn second(&mut self, call: &Call, plan: &Carry, rows: &Rows) -> Result<(), Failure> {
         if self.reads_other_than_it_writes(&rows.fields) {
             return Err(unclear_style().into());
         }
@@ -135,29 +137,13 @@ impl Link {
         let understood = read_issued(&second.text, &self.snapshot)?;
         let mut next = self.plan(&second, &understood);
         if is_awaited(&next) {
-            next = Box::pin(self.plan_awaiting_ids(&second, &understood)).await;
+            next = Box::pin(asked_again(&self.worker.proxy, || self.plan(&second, &understood))).await;
         }
         let next = next?;
         if matches!(next, Plan::Carry(_)) {
             return Err(no_constant(plan).into());
         }
         Box::pin(self.run_plan(&second, &understood, &next)).await
-    }
-
-    /// Returns the call with the types that its parameters have in the client's own text, where it does not say them
-    /// all: in the first statement they would be taken for text.
-    async fn with_types(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Option<Call>, Failure> {
-        let Some(own) = &call.arguments else { return Ok(None) };
-        let declared = |at: usize| own.types.get(at).is_some_and(|type_oid| *type_oid != 0);
-        if (0..own.values.len()).all(declared) {
-            return Ok(None);
-        }
-        let frames = self.check_carried(call, plan, position).await?;
-        // RowDescription follows.
-        let body = self::frames(&frames).next().and_then(|frame| frame.get(HEADER_BYTES..)).unwrap_or_default();
-        let types = backend::parameter_description(body).map_err(Refusal::from)?;
-        let arguments = Arguments { types, ..Arguments::clone(own) };
-        Ok(Some(Call { arguments: Some(arguments.into()), ..call.clone() }))
     }
 
     /// Asks a shard whether the client's own text is right; returns its description.
@@ -276,6 +262,23 @@ fn gives_rows(first: &Plan, form: &CarryForm) -> bool {
         Plan::MultiWrite(_) => moves,
         Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => false,
     }
+}
+
+/// Tells whether the client leaves types of its parameters to PostgreSQL: in the first statement they would be text.
+fn lacks_types(call: &Call) -> bool {
+    call.arguments.as_ref().is_some_and(|own| {
+        let declared = |at: usize| own.types.get(at).is_some_and(|type_oid| *type_oid != 0);
+        !(0..own.values.len()).all(declared)
+    })
+}
+
+/// Returns the call with the types that its parameters have in the client's own text, as that was described.
+fn with_types(call: &Call, described: &Bytes) -> Result<Call, Refusal> {
+    // RowDescription follows.
+    let body = frames(described).next().and_then(|frame| frame.get(HEADER_BYTES..)).unwrap_or_default();
+    let types = backend::parameter_description(body)?;
+    let arguments = call.arguments.as_deref().map(|own| Arguments { types, ..Arguments::clone(own) }.into());
+    Ok(Call { arguments, ..call.clone() })
 }
 
 /// A column that the plan does not know would be lost with the row.

@@ -9,7 +9,7 @@ use crate::backend::Server;
 use crate::merge::Output;
 use crate::plan::{Scatter, Statement};
 use crate::sql::Scanner;
-use crate::types::{Refusal, ShardId, ShardSet, SqlState};
+use crate::types::{Refusal, ShardId, ShardSet};
 use crate::wire::backend::{self, ErrorFields, Field};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{copy_binary, frontend};
@@ -19,7 +19,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::forward::{self, Passing, Tag};
-use super::gather::{self, Desk, FORWARD_BYTES, Reads};
+use super::gather::{self, Desk, Reads};
 use super::link::{Link, Role};
 use super::position::Position;
 use super::same_columns::check_alike;
@@ -95,7 +95,7 @@ impl HomeMerge<'_> {
         let Some(sql) = merge.sql(ROWS, &types) else { return Err(self.refusal.clone().into()) };
         let room = link.worker.limits().gather_rows as u64;
         let own = if link.transaction.is_open() { 0 } else { self.own_rows(link, &mut desk.scratch, room).await? };
-        let room = room.checked_sub(own).ok_or_else(too_many)?;
+        let room = room.checked_sub(own).ok_or_else(gather::too_many)?;
         self.bring_rows(link, desk, room, &types).await?;
         self.answer(link, &mut desk.scratch, sql, &merge.visible(types.len())).await
     }
@@ -175,8 +175,9 @@ impl HomeMerge<'_> {
         frontend::write_copy_data(scratch.out(), &copy_binary::HEADER);
         let call = self.binary();
         let task = Task { call: &call, statement: &self.plan.statement, shards, role: Role::Reader };
-        let work =
-            async |client: &mut Client, streams: &mut [Stream<'_>]| pass(client, streams, scratch, (room, types)).await;
+        let work = async |client: &mut Client, streams: &mut [Stream<'_>]| {
+            gather::pass(client, streams, scratch, |fields| check_types(fields, types), room).await
+        };
         let copied = link.fan_out_lent(others, task, work).await;
         match &copied {
             Ok(_) => {
@@ -239,36 +240,6 @@ impl HomeMerge<'_> {
     }
 }
 
-/// Passes the rows of all shards on as COPY data: a row in binary form looks the same in both.
-async fn pass(
-    client: &mut Client,
-    streams: &mut [Stream<'_>],
-    scratch: &mut Server,
-    (room, types): (u64, &[u32]),
-) -> Result<u64, Failure> {
-    let mut rows = 0;
-    for stream in streams {
-        while !stream.has_ended() {
-            match stream.next(client).await? {
-                (b'D', frame) => {
-                    rows += 1;
-                    if rows > room {
-                        return Err(too_many().into());
-                    }
-                    frontend::write_copy_data(scratch.out(), &frame[HEADER_BYTES..]);
-                    if scratch.out().len() >= FORWARD_BYTES {
-                        scratch.flush().await?;
-                    }
-                }
-                (b'T', frame) => check_types(&frame, types)?,
-                (b'Z', _) => break,
-                _ => {}
-            }
-        }
-    }
-    Ok(rows)
-}
-
 /// Refuses columns that home would read as something else: a row in binary form does not say what it is.
 fn check_types(description: &[u8], types: &[u32]) -> Result<(), Refusal> {
     let fields = backend::row_description(&description[HEADER_BYTES..])?;
@@ -287,14 +258,6 @@ fn without_end(text: &str) -> &str {
     let tokens: Vec<_> = Scanner::new(text).collect();
     let ends = tokens.iter().rev().take_while(|token| token.is_mark(text, ";")).last();
     ends.map_or(text, |first| &text[..first.start])
-}
-
-fn too_many() -> Refusal {
-    Refusal::new(
-        SqlState::PROGRAM_LIMIT_EXCEEDED,
-        "the statement needs more rows of several shards than may be gathered",
-    )
-    .with_hint("Bind the sharding key, add a LIMIT, or raise limits.gather_rows.")
 }
 
 #[cfg(test)]

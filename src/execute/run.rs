@@ -8,14 +8,14 @@ use bytes::Bytes;
 
 use crate::metrics::QueryKind;
 use crate::plan::{Context, Parameters, Plan, Statement, Values};
-use crate::proxy::{IdWait, RouteMode};
+use crate::proxy::RouteMode;
 use crate::sql;
 use crate::sql::next_id::{IdArguments, Tag};
 use crate::types::{Refusal, ShardSet, SqlState};
 
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
-use super::id_wait::is_awaited;
+use super::id_wait::{asked_again, is_awaited};
 use super::link::Link;
 use super::pinned;
 use super::position::Position;
@@ -36,11 +36,7 @@ impl Link {
             Meaning::Plan(Planned::Issuing(_)) => {
                 let mut issued = self.issued(call, understood);
                 if is_awaited(&issued) {
-                    let mut wait = Box::pin(IdWait::new(&self.worker.proxy));
-                    issued = self.issued(call, understood);
-                    while is_awaited(&issued) && Box::pin(wait.next()).await {
-                        issued = self.issued(call, understood);
-                    }
+                    issued = Box::pin(asked_again(&self.worker.proxy, || self.issued(call, understood))).await;
                 }
                 let Some((call, issued)) = issued? else { return Err(no_plan().into()) };
                 let plan = self.plan(&call, &issued)?;
@@ -50,7 +46,7 @@ impl Link {
             Meaning::Plan(_) | Meaning::Control(_) => {
                 let mut plan = self.plan(call, understood);
                 if is_awaited(&plan) {
-                    plan = Box::pin(self.plan_awaiting_ids(call, understood)).await;
+                    plan = Box::pin(asked_again(&self.worker.proxy, || self.plan(call, understood))).await;
                 }
                 let plan = plan?;
                 self.run_plan(call, understood, &plan).await

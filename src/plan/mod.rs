@@ -2,6 +2,7 @@
 //!
 //! `prepare` reads a statement once; `Prepared::plan` is asked at every execution with the values at hand.
 
+mod alias;
 mod array;
 mod carry;
 pub mod catalog;

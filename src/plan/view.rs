@@ -3,45 +3,20 @@
 //! The text is spliced and read again: what is read must be what the two texts say by themselves. Views are written
 //! through by nobody, and materialized ones hold what they hold; both are refused elsewhere.
 
+use super::alias::has_alias;
 use super::catalog::TableKind;
 use super::context::{Context, Values};
 use super::hidden;
 use super::insert::MakeIds;
 use super::plan_types::{ParameterSource, Plan, Statement};
 use super::prepare::{PrepareError, Prepared, prepare};
-use crate::sql::{self, Facts, Scanner, TableName, Token, TokenKind, identifier, literals, splice};
+use crate::sql::{self, Facts, Scanner, TableName, Token, identifier, literals, splice};
 use crate::types::Refusal;
 
 /// The deepest nesting of views in views; PostgreSQL's own have no cycles.
 const NESTING_MAX: usize = 16;
 /// The longest text that views may make of a statement, in bytes.
 const TEXT_MAX: usize = 1024 * 1024;
-
-/// Words that follow a table in FROM and are not its alias.
-const BEHIND_TABLE: [&str; 22] = [
-    "on",
-    "using",
-    "join",
-    "left",
-    "right",
-    "full",
-    "inner",
-    "cross",
-    "natural",
-    "where",
-    "group",
-    "having",
-    "window",
-    "order",
-    "limit",
-    "offset",
-    "fetch",
-    "for",
-    "union",
-    "intersect",
-    "except",
-    "returning",
-];
 
 /// A statement in which views were replaced.
 #[derive(Debug, Clone)]
@@ -138,14 +113,6 @@ fn reference<'v>(text: &str, tokens: &[Token], at: usize, views: &'v [TableName]
         || [",", "("].iter().any(|mark| before.is_mark(text, mark));
     let named = TableName { schema, name };
     views.iter().find(|view| in_from && view.rule_key() == named.rule_key()).map(|view| (view, start))
-}
-
-fn has_alias(text: &str, next: Option<Token>) -> bool {
-    next.is_some_and(|next| match next.kind {
-        TokenKind::Word => !BEHIND_TABLE.iter().any(|word| next.is_word(text, word)),
-        TokenKind::QuotedIdentifier | TokenKind::UnicodeIdentifier => true,
-        _ => false,
-    })
 }
 
 /// Tells whether the view's name or alias may stand for a whole row, whose type would be another, or behind a schema.

@@ -10,5 +10,5 @@ mod restrict;
 mod run;
 
 pub(super) use desk::{Desk, Reads};
-pub(super) use passing::{FORWARD_BYTES, execute, turn};
+pub(super) use passing::{execute, pass, too_many, turn};
 pub(super) use restrict::source;

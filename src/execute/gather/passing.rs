@@ -1,11 +1,10 @@
 //! Rows from servers to a server: what a SELECT answers in binary form is what COPY takes, but for the frames' first byte.
 
-use super::super::home_merge::NUMBERED;
 use bytes::Bytes;
 
 use crate::backend::Server;
 use crate::plan::Statement;
-use crate::types::{Refusal, ShardSet};
+use crate::types::{Refusal, ShardSet, SqlState};
 use crate::wire::backend::{self, Field};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{copy_binary, frontend};
@@ -15,11 +14,12 @@ use super::super::client::Client;
 use super::super::failure::Failure;
 use super::super::fan_out::{Stream, Task};
 use super::super::forward;
+use super::super::home_merge::NUMBERED;
 use super::super::link::{Link, Role};
 use super::desk::Desk;
 
 /// Rows wait for home up to this much before they are sent; 64 KiB is where larger writes stop paying.
-pub(in crate::execute) const FORWARD_BYTES: usize = 64 * 1024;
+const FORWARD_BYTES: usize = 64 * 1024;
 /// Types that users made begin here; their numbers differ from server to server.
 pub(super) const USER_TYPES: u32 = 16_384;
 
@@ -47,8 +47,11 @@ impl Link {
         let statement = &Statement::Original;
         let task = Task { call: transfer.call, statement, shards: transfer.shards, role: Role::Reader };
         let types = transfer.types;
-        let copied =
-            self.fan_out_lent(others, task, async |client, streams| pass(client, streams, scratch, types).await).await;
+        let copied = self
+            .fan_out_lent(others, task, async |client, streams| {
+                pass(client, streams, scratch, |fields| check_types(fields, types), u64::MAX).await
+            })
+            .await;
         match &copied {
             Ok(_) => {
                 frontend::write_copy_data(scratch.out(), &copy_binary::TRAILER);
@@ -65,12 +68,14 @@ impl Link {
     }
 }
 
-/// Passes the rows of all shards on as COPY data.
-async fn pass(
+/// Passes the rows of all shards on as COPY data, at most so many: a row in binary form looks the same in both. `check`
+/// judges each shard's RowDescription.
+pub(in crate::execute) async fn pass(
     client: &mut Client,
     streams: &mut [Stream<'_>],
     scratch: &mut Server,
-    types: &[u32],
+    check: impl Fn(&[u8]) -> Result<(), Refusal>,
+    most: u64,
 ) -> Result<u64, Failure> {
     let mut rows = 0;
     for stream in streams {
@@ -78,12 +83,15 @@ async fn pass(
             match stream.next(client).await? {
                 (b'D', frame) => {
                     rows += 1;
+                    if rows > most {
+                        return Err(too_many().into());
+                    }
                     frontend::write_copy_data(scratch.out(), &frame[HEADER_BYTES..]);
                     if scratch.out().len() >= FORWARD_BYTES {
                         scratch.flush().await?;
                     }
                 }
-                (b'T', frame) => check_types(&frame, types)?,
+                (b'T', frame) => check(&frame)?,
                 (b'Z', _) => break,
                 _ => {}
             }
@@ -174,4 +182,13 @@ async fn answer(client: &mut Client, scratch: &mut Server, mut row: impl FnMut(&
         }
     }
     error.map_or(Ok(rows), |frame| Err(Failure::Shard { frame }))
+}
+
+/// More rows would have to come to home than the limits allow.
+pub(in crate::execute) fn too_many() -> Refusal {
+    Refusal::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        "the statement needs more rows of several shards than may be gathered",
+    )
+    .with_hint("Bind the sharding key, add a LIMIT, or raise limits.gather_rows.")
 }

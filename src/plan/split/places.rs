@@ -5,8 +5,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::plan::alias::has_alias;
 use crate::rules::{RuleSet, Split};
-use crate::sql::{Scanner, TableName, Token, TokenKind, identifier};
+use crate::sql::{Scanner, TableName, Token, identifier};
 use crate::types::Refusal;
 
 /// A split table that a statement names.
@@ -32,39 +33,6 @@ pub(super) struct Place {
     /// Whether rows are written here.
     pub(super) target: bool,
 }
-
-/// Words that may stand behind a table's name and are not its alias.
-const BEHIND_TABLE: [&str; 29] = [
-    "on",
-    "using",
-    "join",
-    "left",
-    "right",
-    "full",
-    "inner",
-    "cross",
-    "natural",
-    "where",
-    "group",
-    "having",
-    "window",
-    "order",
-    "limit",
-    "offset",
-    "fetch",
-    "for",
-    "union",
-    "intersect",
-    "except",
-    "returning",
-    "set",
-    "values",
-    "select",
-    "default",
-    "overriding",
-    "tablesample",
-    "with",
-];
 
 /// Words that end a list of tables.
 const BEHIND_LIST: [&str; 16] = [
@@ -228,7 +196,7 @@ impl Walk<'_> {
             key: known.key.clone(),
             span: start..self.tokens[last].end,
             schema: start..self.tokens[last].start,
-            alias: (!is_aliased(text, next)).then_some(bare),
+            alias: (!has_alias(text, next)).then_some(bare),
             target,
         };
         self.found.push(place);
@@ -252,25 +220,6 @@ impl Walk<'_> {
         }
         Ok(())
     }
-}
-
-fn is_aliased(text: &str, next: Option<Token>) -> bool {
-    next.is_some_and(|next| match next.kind {
-        TokenKind::Word => !BEHIND_TABLE.iter().any(|word| next.is_word(text, word)),
-        TokenKind::QuotedIdentifier | TokenKind::UnicodeIdentifier => true,
-        TokenKind::Text
-        | TokenKind::EscapeText
-        | TokenKind::UnicodeText
-        | TokenKind::BitText
-        | TokenKind::DollarText
-        | TokenKind::Number
-        | TokenKind::Parameter
-        | TokenKind::Operator
-        | TokenKind::Cast
-        | TokenKind::Punctuation
-        | TokenKind::Unknown
-        | TokenKind::Unterminated => false,
-    })
 }
 
 fn unsplittable(table: &str, what: &str) -> Refusal {
