@@ -34,6 +34,7 @@ mod ledger;
 mod lent;
 mod lost_servers;
 mod newest;
+mod partial;
 mod parts;
 mod pgbench;
 mod pipelines;
