@@ -22,6 +22,7 @@ mod run;
 mod seed;
 mod serve;
 mod status;
+mod tables;
 mod version;
 
 pub use run::run;

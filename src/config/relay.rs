@@ -23,5 +23,7 @@ settings! {
         backlog: count(1, 10_000_000_000_usize) = 1_000_000,
         /// How long applied ledger rows are kept. Default 7d.
         keep: span(60_000, 31_536_000_000) = 604_800_000,
+        /// How long idempotency keys are remembered. Default 1d.
+        keep_keys: span(60_000, 31_536_000_000) = 86_400_000,
     }
 }

@@ -62,11 +62,15 @@ impl Link {
     }
 
     async fn try_commit(&mut self) -> Result<(), Failure> {
+        let is_keyed = self.transaction.idempotency.is_some();
+        if is_keyed {
+            Box::pin(self.place_key()).await?;
+        }
         for position in 0..self.transaction.members.len() {
             self.flush_member(position).await?;
         }
         let written = self.transaction.written();
-        if written.len() <= 1 && !self.transaction.reference && self.transaction.deferred.is_empty() {
+        if written.len() <= 1 && !is_keyed && !self.transaction.reference && self.transaction.deferred.is_empty() {
             return self.commit_one_writer().await;
         }
         if written.len() > 1 {
@@ -220,7 +224,8 @@ impl Link {
         let position = self.transaction.position(home).expect("home was written, so it is a member");
         // Deferred triggers fire before the row images are counted; on other members they have been fired already.
         let fire = if entry.copies.is_empty() { "" } else { "SET CONSTRAINTS ALL IMMEDIATE;" };
-        let sql = format!("{fire}{};COMMIT", outbox::ledger_insert(entry));
+        let key = self.key_statement(home, entry.txid).unwrap_or_default();
+        let sql = format!("{fire}{key}{};COMMIT", outbox::ledger_insert(entry));
         let server = &mut self.transaction.members[position].server;
         fault::reached(FaultPoint::BeforeHomeCommit);
         if fault::is_chosen(FaultPoint::HomeCommitSent) {
@@ -246,7 +251,10 @@ impl Link {
             Err(error) => return self.resolve(home, entry.txid, error, flight).await,
         };
         flight.aborted();
-        Err(failure)
+        match &entry.idempotency_key {
+            Some(key) => Err(Box::pin(self.key_failure(failure, key)).await),
+            None => Err(failure),
+        }
     }
 
     /// Home's answer is lost: asks home itself, by the fencing insert, whether the transaction committed.
@@ -345,7 +353,7 @@ impl Link {
             rule_version: rules.version.clone(),
             on_dead: transaction.on_dead,
             business_key: None,
-            idempotency_key: None,
+            idempotency_key: transaction.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
             trace_id: None,
         }
     }

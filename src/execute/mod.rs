@@ -29,6 +29,7 @@ mod gather;
 mod harmless;
 mod home_merge;
 mod id_wait;
+mod idempotent;
 mod link;
 mod lock_wait;
 mod meanings;

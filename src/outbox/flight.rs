@@ -143,6 +143,11 @@ impl Flights {
         mine.into_iter().map(|(txid, _)| txid).collect()
     }
 
+    /// Returns the transactions whose client path ended without saying how, and their homes.
+    pub fn doubtful(&self) -> Vec<(i64, ShardId)> {
+        self.inner().doubtful.clone()
+    }
+
     /// Puts a transaction back whose outcome could not be asked.
     pub fn return_doubtful(&self, txid: i64, home: ShardId) {
         self.inner().doubtful.push((txid, home));

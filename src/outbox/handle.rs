@@ -1,6 +1,7 @@
 //! The handle that the rest of the proxy holds: services for the client path, and the way to the other files.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -42,6 +43,8 @@ pub struct Outbox {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) epoch: i64,
     pub(super) stopping: watch::Sender<bool>,
+    /// How many transactions each home has lost, as last counted.
+    pub(super) lost: Mutex<HashMap<ShardId, u64>>,
     wanted: RwLock<Wanted>,
     metrics: OutboxMetrics,
 }
@@ -63,7 +66,17 @@ impl Outbox {
         let epoch = clock.wall_ms();
         let wanted = RwLock::new(Wanted { roles: settings.shard_roles.clone(), ..Wanted::default() });
         let stopping = watch::Sender::new(false);
-        Arc::new(Self { settings, store, flights, clock, epoch, stopping, wanted, metrics: OutboxMetrics::default() })
+        Arc::new(Self {
+            settings,
+            store,
+            flights,
+            clock,
+            epoch,
+            stopping,
+            lost: Mutex::default(),
+            wanted,
+            metrics: OutboxMetrics::default(),
+        })
     }
 
     /// Returns the counters.

@@ -20,6 +20,9 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// Pace at which a process without the lease looks how far its own transactions are.
 const FOLLOW_EVERY: Duration = Duration::from_millis(50);
 
+/// Pace at which the inboxes are looked through for what home has lost.
+const LOST_EVERY: Duration = Duration::from_secs(10);
+
 /// Parts of the lease after which it is renewed: two renewals may fail.
 const RENEWALS_PER_LEASE: u32 = 3;
 
@@ -50,6 +53,7 @@ struct Relay {
     renew_at: Option<Instant>,
     scan_at: Option<Instant>,
     retain_at: Option<Instant>,
+    lost_at: Option<Instant>,
     floor: i64,
     /// The last commit sequence of an earlier scan and an xid assigned after it was drawn: once all older xids have
     /// ended, no number at or below can appear any more.
@@ -92,6 +96,7 @@ impl Relay {
             renew_at: None,
             scan_at: None,
             retain_at: None,
+            lost_at: None,
             floor: -1,
             horizon: None,
             lanes: HashMap::new(),
@@ -226,6 +231,10 @@ impl Relay {
         if self.retain_at.is_none_or(|at| at <= now) {
             self.outbox.retain(self.home).await?;
             self.retain_at = Some(now + RETAIN_EVERY);
+        }
+        if self.lost_at.is_none_or(|at| at <= now) {
+            self.outbox.check_lost(self.home).await;
+            self.lost_at = Some(now + LOST_EVERY);
         }
         self.advance_floor().await
     }

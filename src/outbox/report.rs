@@ -260,7 +260,7 @@ impl Outbox {
         lanes
     }
 
-    async fn query(
+    pub(super) async fn query(
         &self,
         shard: ShardId,
         sql: &str,

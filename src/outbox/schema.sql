@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS shardloom.ledger (
     acting_role text NOT NULL DEFAULT current_user,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz) WITH (fillfactor = 80);
+-- What a row of the kind barrier measures on its way.
+ALTER TABLE shardloom.ledger ADD COLUMN IF NOT EXISTS barrier text;
 CREATE INDEX IF NOT EXISTS ledger_commit_seq ON shardloom.ledger (commit_seq);
 CREATE INDEX IF NOT EXISTS ledger_xid ON shardloom.ledger (xid) WHERE copies <> '{}';
 CREATE TABLE IF NOT EXISTS shardloom.ledger_target (
@@ -58,7 +60,22 @@ CREATE TABLE IF NOT EXISTS shardloom.outbox (
     new_rows text[] NOT NULL,
     row_count bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp());
+ALTER TABLE shardloom.outbox DROP CONSTRAINT IF EXISTS outbox_op_check;
+ALTER TABLE shardloom.outbox ADD CONSTRAINT outbox_op_check
+    CHECK (op IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'RANGE'));
 CREATE INDEX IF NOT EXISTS outbox_xid ON shardloom.outbox (xid, seq);
+-- Which transaction has used a client's key: written with the decision, on the shard that decides.
+CREATE TABLE IF NOT EXISTS shardloom.idempotency (
+    -- Never granted for INSERT: nobody takes keys in another role's name.
+    owner text NOT NULL DEFAULT current_user,
+    username text NOT NULL,
+    key text NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 255),
+    statement_hash text,
+    command_tag text NOT NULL,
+    txid bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (owner, username, key));
+CREATE INDEX IF NOT EXISTS idempotency_created_at ON shardloom.idempotency (created_at);
 CREATE TABLE IF NOT EXISTS shardloom.inbox (
     txid bigint NOT NULL,
     home text NOT NULL,
@@ -66,6 +83,15 @@ CREATE TABLE IF NOT EXISTS shardloom.inbox (
     part text NOT NULL DEFAULT 'command' CHECK (part IN ('command', 'image')),
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (txid, home, part));
+-- Rows come in the order of time: next to nothing to keep, and the newest are found at once.
+CREATE INDEX IF NOT EXISTS inbox_applied_at ON shardloom.inbox USING brin (applied_at) WITH (autosummarize = on);
+-- What this shard's copy of a table was like when a barrier passed.
+CREATE TABLE IF NOT EXISTS shardloom.barrier (
+    txid bigint NOT NULL,
+    home text NOT NULL,
+    measured text NOT NULL,
+    measured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (txid, home));
 CREATE TABLE IF NOT EXISTS shardloom.lane (
     home text PRIMARY KEY,
     epoch bigint NOT NULL,

@@ -13,7 +13,7 @@ pub(super) const OWN_PREFIX: &str = "shardloom.";
 impl Session {
     pub(super) async fn set(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
         if let Some(own) = setting.name.strip_prefix(OWN_PREFIX) {
-            return self.set_own(own, setting);
+            return self.set_own(own, setting).await;
         }
         match setting.scope {
             SetScope::Local | SetScope::Transaction => self.set_in_transaction(call, setting),
@@ -133,8 +133,13 @@ impl Session {
         self.extended.forget_portals();
     }
 
-    fn set_own(&mut self, name: &str, setting: &Setting) -> Result<(), Failure> {
+    async fn set_own(&mut self, name: &str, setting: &Setting) -> Result<(), Failure> {
         let value = crate::execute::plain_value(setting.value_text.trim());
+        if name == "idempotency_key" {
+            Box::pin(self.set_key(setting)).await?;
+            backend::write_command_complete(self.link.client.output(), "SET");
+            return Ok(());
+        }
         let lower = value.to_ascii_lowercase();
         let local = setting.scope == SetScope::Local;
         match (name, lower.as_str(), Steer::named(name)) {

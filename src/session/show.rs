@@ -27,6 +27,9 @@ impl Session {
         let value = match own {
             "last_txn" => self.link.last_txid.map(|txid| txid.to_string()).unwrap_or_default(),
             "read_your_writes" => if self.link.read_your_writes { "on" } else { "off" }.to_owned(),
+            "idempotency_key" => {
+                self.link.transaction.idempotency.as_ref().map(|taken| taken.key.clone()).unwrap_or_default()
+            }
             "rules" => self.link.snapshot.rules.version.clone(),
             "version" => env!("CARGO_PKG_VERSION").to_owned(),
             _ if Steer::named(own).is_some() => {

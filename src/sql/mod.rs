@@ -55,7 +55,7 @@ pub use facts::{
 };
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;
-pub use hint::{Hint, hint_comment, hint_of, hints};
+pub use hint::{Hint, Keyed, hint_comment, hint_of, hints, keyed};
 pub use ledger_call::{LedgerCall, LedgerFunction};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};

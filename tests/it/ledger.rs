@@ -31,8 +31,18 @@ tables:
   strict: {key: id}
 multi_shard: {mode: reject}
 ---
+kind: Ids
+tags: {event: 1}
+---
+kind: TableGroup
+name: events
+key: {type: bigint}
+algorithm: hash
+tables:
+  events: {key: id, id: {column: id, tag: event}}
+---
 kind: ReferenceTables
-tables: [regions]
+tables: [regions, prices]
 ---
 kind: ReferenceTables
 tables: [rates]
@@ -42,7 +52,10 @@ multi_shard: {on_dead: park_key}
 const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance bigint NOT NULL);
     CREATE TABLE notes (id bigint PRIMARY KEY, text text);
     CREATE TABLE strict (id bigint PRIMARY KEY, v int);
+    CREATE TABLE events (id bigint PRIMARY KEY, note text);
     CREATE TABLE regions (id bigint PRIMARY KEY, name text);
+    CREATE TABLE prices (country text, day date, price numeric, at timestamptz, ratio float8, bits bytea, span interval,
+        note text, PRIMARY KEY (country, day));
     CREATE TABLE rates (id bigint PRIMARY KEY, rate int NOT NULL)";
 
 /// Longest wait for what the relay does.

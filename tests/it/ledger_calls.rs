@@ -161,3 +161,30 @@ async fn commit_waits_for_the_copies_and_warns_of_those_that_are_late() {
     shop.inspector.settled().await;
     shop.inspector.copies_equal("regions").await;
 }
+
+/// Goal: after home has lost a commit that a target has, as in a failover to a standby that lacked it, both show it.
+#[tokio::test]
+async fn what_home_has_lost_is_reported() {
+    let shop = Shop::open("calls_lost", ProxyOptions::default()).await;
+    let mut client = shop.raw();
+    ok(&client.simple(&transfer(&shop.one_per_shard().await)));
+    let txid = last_txn(&mut client);
+    shop.inspector.settled().await;
+    let mut console = RawClient::connect(shop.proxy.port(), "shardloom", "app", "app");
+    assert!(ok(&console.simple("SHOW INDOUBT")).rows().is_empty());
+    let lose = format!("DELETE FROM shardloom.ledger WHERE txid = {txid}");
+    shop.inspector.shard(0).batch_execute(&lose).await.unwrap();
+    let shown = shop.cli(&["ledger", "in-doubt"]);
+    let row = &shown[0];
+    assert_eq!(
+        (row["txid"].as_i64(), &row["home"], &row["target"]),
+        (Some(txid), &"s0".into(), &"s1".into()),
+        "{shown}"
+    );
+    assert_eq!((row["kind"].as_str(), shown.as_array().map(Vec::len)), (Some("lost by home"), Some(1)));
+    let began = Instant::now();
+    while !shop.proxy.http("/metrics").expect("metrics").1.contains("shardloom_outbox_lost 1") {
+        assert!(began.elapsed() < Duration::from_secs(60), "{}", shop.proxy.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

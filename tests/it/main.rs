@@ -32,6 +32,8 @@ mod id_hunt;
 mod ids;
 mod ledger;
 mod ledger_calls;
+mod ledger_keys;
+mod ledger_tables;
 mod lent;
 mod lost_servers;
 mod newest;
