@@ -14,6 +14,7 @@ mod chaos_faults;
 mod chaos_invariants;
 mod chaos_lost;
 mod chaos_reference;
+mod check_rows;
 mod cli;
 mod copies;
 mod ddl;
