@@ -28,6 +28,12 @@ impl Connection {
     /// Fails with [`BackendError::Server`] after the server is ready again. Not cancel-safe: dropped half-way, the
     /// connection is not usable any more.
     pub async fn simple(&mut self, sql: &str) -> Result<SimpleReply, BackendError> {
+        self.put_query(sql)?;
+        self.query_reply().await
+    }
+
+    /// Writes `sql` as one Query; [`Connection::query_reply`] sends it, if nothing did before, and reads the reply.
+    pub fn put_query(&mut self, sql: &str) -> Result<(), BackendError> {
         if self.is_broken() {
             return Err(self.lost("it broke before"));
         }
@@ -35,6 +41,11 @@ impl Connection {
             return Err(self.violated("a control statement while replies are outstanding"));
         }
         write_query(self.out(), sql);
+        Ok(())
+    }
+
+    /// Reads the whole reply to [`Connection::put_query`].
+    pub async fn query_reply(&mut self) -> Result<SimpleReply, BackendError> {
         let mut reply = SimpleReply::default();
         let mut failure = None;
         loop {

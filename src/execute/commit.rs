@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 use futures_util::future::join_all;
 
-use crate::backend::{BackendError, Server};
+use crate::backend::{BackendError, Server, SimpleReply};
 use crate::outbox::fault::{self, FaultPoint};
 use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
@@ -137,6 +137,7 @@ impl Link {
         // Before the first PREPARE, or this proxy's own scanner would take what is prepared for left over.
         let flight = self.begin_flight(txid, home);
         let prepare = self.worker.proxy.outbox.prepare_statement(txid, home);
+        fault::reached(FaultPoint::BeforePrepare);
         if let Err(failure) = self.on_targets(home, &prepare).await {
             self.undo_prepared(home, txid, &failure).await;
             flight.aborted();
@@ -199,7 +200,12 @@ impl Link {
     async fn on_targets(&mut self, home: ShardId, sql: &str) -> Result<(), Failure> {
         let members =
             self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
-        let answers = join_all(members.map(|member| member.server.simple(sql))).await;
+        let answers = join_all(members.map(async |member| {
+            let answer = member.server.simple(sql).await;
+            fault::reached(FaultPoint::OnePrepared);
+            answer
+        }))
+        .await;
         answers.into_iter().try_for_each(|answer| answer.map(|_| ()).map_err(not_prepared))
     }
 
@@ -223,12 +229,7 @@ impl Link {
         let sql = format!("{fire}{};COMMIT", outbox::ledger_insert(entry));
         let server = &mut self.transaction.members[position].server;
         fault::reached(FaultPoint::BeforeHomeCommit);
-        if fault::is_chosen(FaultPoint::HomeCommitSent) {
-            crate::wire::frontend::write_query(server.out(), &sql);
-            server.flush().await?;
-            fault::reached(FaultPoint::HomeCommitSent);
-        }
-        let failure = match server.simple(&sql).await {
+        let failure = match end_with(server, &sql, FaultPoint::HomeCommitSent).await {
             Ok(reply) if reply.tag == "COMMIT" => {
                 fault::reached(FaultPoint::AfterHomeCommit);
                 self.pass_said(&reply.asides);
@@ -276,7 +277,8 @@ impl Link {
         let mut members = self.transaction.finish();
         let ends = members.iter_mut().filter(|member| member.server.shard() != home).map(async |member| {
             let sql = if member.wrote { target_sql.as_str() } else { "COMMIT" };
-            let ended = member.server.simple(sql).await;
+            let ended = end_with(&mut member.server, sql, FaultPoint::TargetCommitSent).await;
+            fault::reached(FaultPoint::OneTargetCommitted);
             let rows = member.commands.iter().map(|command| command.expected_rows).sum::<i64>();
             (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
         });
@@ -412,6 +414,16 @@ impl Link {
     pub fn is_implicit(&self) -> bool {
         self.transaction.block() == Block::Implicit
     }
+}
+
+/// Runs a statement that ends a transaction; `sent` is the point between the question and its answer.
+async fn end_with(server: &mut Server, sql: &str, sent: FaultPoint) -> Result<SimpleReply, BackendError> {
+    server.put_query(sql)?;
+    if fault::is_chosen(sent) {
+        server.flush().await?;
+        fault::reached(sent);
+    }
+    server.query_reply().await
 }
 
 /// Says what is missing where a shard does not prepare transactions at all.

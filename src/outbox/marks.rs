@@ -1,6 +1,7 @@
 //! What the ledger on home is told: marks of applied targets, failures, finished transactions. Names the tables.
 
 use super::error::Error;
+use super::fault::{self, FaultPoint};
 use super::flight::Mark;
 use super::handle::Outbox;
 use super::metrics::OutboxMetrics;
@@ -156,6 +157,7 @@ impl Outbox {
         if marks.is_empty() {
             return Ok(());
         }
+        fault::reached(FaultPoint::BeforeMarks);
         match self.try_write_marks(home, &marks).await {
             Ok(()) => {
                 OutboxMetrics::add(&self.metrics().settled, marks.len() as u64);

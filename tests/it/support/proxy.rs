@@ -198,6 +198,12 @@ impl Proxy {
         self.wait_ready().await;
     }
 
+    /// Starts it again after its end, and does not wait until it is ready.
+    pub fn launch_again(&mut self) {
+        self.kill9();
+        self.child = launch(&self.folder, &self.shards, &self.options);
+    }
+
     /// Starts a process that takes the sockets over, and returns the one that served them; does not wait.
     pub fn take_over(&mut self) -> Child {
         std::mem::replace(&mut self.child, launch_with(&self.folder, &self.shards, &self.options, &["--takeover"]))
@@ -280,9 +286,14 @@ impl Drop for Proxy {
     }
 }
 
+/// Returns the program under test; `SHARDLOOM_BIN` names another one, such as a released one for a soak.
+fn program() -> PathBuf {
+    std::env::var_os("SHARDLOOM_BIN").map_or_else(|| env!("CARGO_BIN_EXE_shardloom").into(), PathBuf::from)
+}
+
 /// Runs `shardloom` with `arguments` to its end.
 pub fn shardloom(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_shardloom")).args(arguments).stdin(Stdio::null()).output().expect("shardloom runs")
+    Command::new(program()).args(arguments).stdin(Stdio::null()).output().expect("shardloom runs")
 }
 
 fn launch(folder: &Path, shards: &Shards, options: &ProxyOptions) -> Child {
@@ -291,7 +302,7 @@ fn launch(folder: &Path, shards: &Shards, options: &ProxyOptions) -> Child {
 
 fn launch_with(folder: &Path, shards: &Shards, options: &ProxyOptions, more: &[&str]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("the proxy's log");
-    Command::new(env!("CARGO_BIN_EXE_shardloom"))
+    Command::new(program())
         .arg("serve")
         .arg("--config")
         .arg(folder.join("shardloom.yaml"))
