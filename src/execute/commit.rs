@@ -127,7 +127,7 @@ impl Link {
         let flight = self.decide(home, &entry, flight).await?;
         self.note_committed(txid);
         self.finish_targets(home, flight, "COMMIT".to_owned()).await;
-        Ok(())
+        self.wait_after_commit(txid, home).await
     }
 
     /// Two-phase: every target prepares, home commits with the ledger row, the targets commit what they prepared.
@@ -158,7 +158,7 @@ impl Link {
         self.note_committed(txid);
         let sql = self.worker.proxy.outbox.commit_prepared(txid, home);
         self.finish_targets(home, flight, sql).await;
-        Ok(())
+        self.wait_after_commit(txid, home).await
     }
 
     /// Rolls back what the targets prepared, unless nobody knows whether home committed: recovery decides then.
@@ -470,7 +470,7 @@ fn outcome_unknown(server: &Server, error: &BackendError, txid: Option<i64>) -> 
         None => format!("{}.", error.refusal().message),
     });
     match txid {
-        Some(txid) => refusal.with_hint(format!("Ask `shardloom ledger show {txid}` before you try again.")),
+        Some(txid) => refusal.with_hint(format!("Ask SELECT shardloom.txn_status({txid}) before you try again.")),
         None => refusal.with_hint("Look whether the change is there before you try again."),
     }
 }

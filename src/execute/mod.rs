@@ -9,6 +9,7 @@ mod carry_values;
 mod client;
 mod collect;
 mod commit;
+mod commit_wait;
 mod consequences;
 mod copy;
 mod copy_ids;
@@ -57,6 +58,7 @@ mod write;
 
 pub use call::{Arguments, Call};
 pub use client::{Client, ClientError, FLUSH_BYTES, Secured};
+pub use commit_wait::{CommitWait, WAIT_MAX};
 pub use consequences::{Consequence, Reading, Readings, is_treacherous};
 pub use copy::pass as pass_copy_data;
 pub use cursor::Cursor;

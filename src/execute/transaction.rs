@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::backend::Server;
-use crate::outbox::{LedgerTarget, RedoCommand};
+use crate::outbox::{Drawn, LedgerTarget, RedoCommand};
 use crate::rules::OnDead;
 use crate::types::{ShardId, TransactionStatus, WriteMode};
 
@@ -46,7 +46,7 @@ pub struct Transaction {
     /// `SET LOCAL` and friends, replayed on a shard that joins late.
     pub local_statements: Vec<String>,
     /// The snowflake id, drawn when a second shard is written or a reference table is.
-    pub txid: Option<i64>,
+    pub txid: Option<Drawn>,
     /// The strongest mode asked for so far.
     pub mode: Option<WriteMode>,
     /// The shard of the first write: its commit decides, unless a reference table was written.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::Error;
-use super::flight::{Flight, Flights};
+use super::flight::{Drawn, Flight, Flights};
 use super::gate::Gate;
 use super::ledger::Gid;
 use super::literal::literal;
@@ -88,6 +88,11 @@ impl Outbox {
     /// Starts a transaction's flight; call it before home's COMMIT is sent.
     pub fn begin_flight(&self, txid: i64, home: ShardId, targets: ShardSet) -> Flight {
         Flight::begin(self.flights.clone(), home, txid, targets)
+    }
+
+    /// Says that a client has the transaction `txid` open, until the value is dropped.
+    pub fn note_drawn(&self, txid: i64) -> Drawn {
+        Drawn::new(self.flights.clone(), txid)
     }
 
     /// Wakes the relay of `home`, as `Flight` does at its end.

@@ -143,6 +143,14 @@ CREATE OR REPLACE FUNCTION shardloom.next_id(tag text) RETURNS bigint LANGUAGE p
 $$ BEGIN RAISE EXCEPTION 'shardloom.next_id works only through the proxy'
    USING ERRCODE = 'feature_not_supported', HINT = 'Connect to the proxy; it makes the id and puts it in.'; END $$;
 
+CREATE OR REPLACE FUNCTION shardloom.txn_status(txid bigint) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'shardloom.txn_status works only through the proxy, as a statement by itself'
+   USING ERRCODE = 'feature_not_supported', HINT = 'SELECT shardloom.txn_status(txid)'; END $$;
+
+CREATE OR REPLACE FUNCTION shardloom.wait_for(txid bigint, time_to_wait text DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'shardloom.wait_for works only through the proxy, as a statement by itself'
+   USING ERRCODE = 'feature_not_supported', HINT = 'SELECT shardloom.wait_for(txid, ''2s'')'; END $$;
+
 CREATE OR REPLACE FUNCTION shardloom.decode_id(id bigint, layout text DEFAULT 'standard',
     OUT issued_at timestamptz, OUT tag integer, OUT worker integer, OUT sequence integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

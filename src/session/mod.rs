@@ -14,6 +14,7 @@ mod cursors;
 mod extended;
 mod function_call;
 mod ids;
+mod ledger_call;
 mod login;
 mod relay;
 mod report;

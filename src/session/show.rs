@@ -30,7 +30,7 @@ impl Session {
             "rules" => self.link.snapshot.rules.version.clone(),
             "version" => env!("CARGO_PKG_VERSION").to_owned(),
             _ if Steer::named(own).is_some() => {
-                Steer::named(own).map(|what| self.link.settings.steering.value(what).to_owned()).unwrap_or_default()
+                Steer::named(own).map(|what| self.link.settings.steering.value(what)).unwrap_or_default()
             }
             _ => {
                 let message = format!("unrecognized configuration parameter \"{name}\"");
@@ -135,6 +135,11 @@ impl Session {
         let format = formats.first().copied().unwrap_or(0);
         if let Control::NextIds(wanted) = control {
             let field = Field { format, ..bigint_field(&wanted.column) };
+            backend::write_row_description(self.link.client.output(), &[field]);
+            return Ok(());
+        }
+        if let Control::Ledger(asked) = control {
+            let field = Field { format, ..super::ledger_call::field(asked) };
             backend::write_row_description(self.link.client.output(), &[field]);
             return Ok(());
         }

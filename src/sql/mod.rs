@@ -20,6 +20,7 @@ mod fingerprint;
 mod from;
 mod hint;
 pub mod insert;
+mod ledger_call;
 mod mask;
 mod name;
 pub mod next_id;
@@ -55,6 +56,7 @@ pub use facts::{
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;
 pub use hint::{Hint, hint_comment, hint_of, hints};
+pub use ledger_call::{LedgerCall, LedgerFunction};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use name::{TableName, identifier};
 pub use next_ids::{IdArgument, NextIds};

@@ -48,14 +48,14 @@ const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance bigi
 /// Longest wait for what the relay does.
 const WAIT: Duration = Duration::from_secs(20);
 
-struct Shop {
-    database: TestDatabase,
-    proxy: Proxy,
-    inspector: Inspector,
+pub(crate) struct Shop {
+    pub database: TestDatabase,
+    pub proxy: Proxy,
+    pub inspector: Inspector,
 }
 
 impl Shop {
-    async fn open(label: &str, options: ProxyOptions) -> Self {
+    pub async fn open(label: &str, options: ProxyOptions) -> Self {
         let database = TestDatabase::new(label);
         let proxy = Proxy::start(&database, RULES, options).await;
         let client = proxy.client().await;
@@ -71,12 +71,12 @@ impl Shop {
         Self { database, proxy, inspector }
     }
 
-    fn raw(&self) -> RawClient {
+    pub fn raw(&self) -> RawClient {
         self.proxy.raw()
     }
 
     /// Returns an account of each shard.
-    async fn one_per_shard(&self) -> [i64; 3] {
+    pub async fn one_per_shard(&self) -> [i64; 3] {
         let mut ids = [0; 3];
         for (index, id) in ids.iter_mut().enumerate() {
             let row = self.inspector.shard(index).query_one("SELECT min(id) FROM accounts", &[]).await.unwrap();
@@ -86,7 +86,7 @@ impl Shop {
     }
 
     /// Runs a command of the console's command line and returns its JSON.
-    fn cli(&self, arguments: &[&str]) -> Value {
+    pub fn cli(&self, arguments: &[&str]) -> Value {
         let port = self.proxy.admin_port().to_string();
         let mut all = arguments.to_vec();
         all.extend(["--json", "--admin-port", port.as_str()]);
@@ -95,7 +95,7 @@ impl Shop {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{all:?}: {error}: {text} {output:?}"))
     }
 
-    async fn until(&self, shard: usize, sql: &str, wanted: &str) {
+    pub async fn until(&self, shard: usize, sql: &str, wanted: &str) {
         let began = Instant::now();
         loop {
             let row = self.inspector.shard(shard).query_one(&format!("SELECT ({sql})::text"), &[]).await.expect(sql);
@@ -109,12 +109,12 @@ impl Shop {
     }
 }
 
-fn ok(reply: &Reply) -> &Reply {
+pub(crate) fn ok(reply: &Reply) -> &Reply {
     assert_eq!(reply.error(), None);
     reply
 }
 
-fn refused(reply: &Reply, state: &str, words: &str) {
+pub(crate) fn refused(reply: &Reply, state: &str, words: &str) {
     let (found, message) = reply.error().unwrap_or_else(|| panic!("not refused: {reply:?}"));
     assert!(found == state && message.contains(words), "{found} {message}, wanted {state} {words}");
 }

@@ -34,6 +34,7 @@ mod hostile;
 mod id_hunt;
 mod ids;
 mod ledger;
+mod ledger_calls;
 mod lent;
 mod lost_servers;
 mod newest;

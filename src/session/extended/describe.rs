@@ -11,6 +11,7 @@ use crate::wire::{backend, frame};
 
 use super::super::conversation::Session;
 use super::super::ids::parameter_types;
+use super::super::ledger_call;
 use super::pipeline::Step;
 use super::portal::Portal;
 use super::told::{Held, Told};
@@ -53,6 +54,7 @@ impl Session {
             Meaning::Control(control) => {
                 let types = match control {
                     Control::NextIds(wanted) => parameter_types(wanted, &statement.types),
+                    Control::Ledger(asked) => ledger_call::parameter_types(asked, &statement.types),
                     _no_parameters => Vec::new(),
                 };
                 backend::write_parameter_description(self.link.client.output(), &types);

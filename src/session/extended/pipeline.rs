@@ -271,7 +271,9 @@ impl Session {
             let message = format!("cursor \"{}\" already exists", bind.portal);
             return Err(Refusal::new(SqlState::DUPLICATE_CURSOR, message).into());
         }
-        if let Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::NextIds(_)) = understood.meaning {
+        if let Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::NextIds(_) | Control::Ledger(_)) =
+            understood.meaning
+        {
             check_formats(arguments.result_formats.len())?;
         }
         let steered = self.link.steered(&call, &understood)?;
