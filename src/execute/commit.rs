@@ -11,6 +11,7 @@ use crate::outbox::fault::{self, FaultPoint};
 use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
 
+use super::decision;
 use super::failure::Failure;
 use super::forward;
 use super::link::Link;
@@ -224,12 +225,9 @@ impl Link {
     /// The decision: ledger row and COMMIT in one write on home.
     async fn decide(&mut self, home: ShardId, entry: &LedgerEntry, flight: Flight) -> Result<Flight, Failure> {
         let position = self.transaction.position(home).expect("home was written, so it is a member");
-        // Deferred triggers fire before the row images are counted; on other members they have been fired already.
-        let fire = if entry.copies.is_empty() { "" } else { "SET CONSTRAINTS ALL IMMEDIATE;" };
-        let sql = format!("{fire}{};COMMIT", outbox::ledger_insert(entry));
         let server = &mut self.transaction.members[position].server;
         fault::reached(FaultPoint::BeforeHomeCommit);
-        let failure = match end_with(server, &sql, FaultPoint::HomeCommitSent).await {
+        let failure = match decision::decide(server, entry).await {
             Ok(reply) if reply.tag == "COMMIT" => {
                 fault::reached(FaultPoint::AfterHomeCommit);
                 self.pass_said(&reply.asides);
@@ -277,7 +275,7 @@ impl Link {
         let mut members = self.transaction.finish();
         let ends = members.iter_mut().filter(|member| member.server.shard() != home).map(async |member| {
             let sql = if member.wrote { target_sql.as_str() } else { "COMMIT" };
-            let ended = end_with(&mut member.server, sql, FaultPoint::TargetCommitSent).await;
+            let ended = end_target(&mut member.server, sql).await;
             fault::reached(FaultPoint::OneTargetCommitted);
             let rows = member.commands.iter().map(|command| command.expected_rows).sum::<i64>();
             (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
@@ -416,12 +414,12 @@ impl Link {
     }
 }
 
-/// Runs a statement that ends a transaction; `sent` is the point between the question and its answer.
-async fn end_with(server: &mut Server, sql: &str, sent: FaultPoint) -> Result<SimpleReply, BackendError> {
+/// Runs the statement that ends a target's transaction.
+async fn end_target(server: &mut Server, sql: &str) -> Result<SimpleReply, BackendError> {
     server.put_query(sql)?;
-    if fault::is_chosen(sent) {
+    if fault::is_chosen(FaultPoint::TargetCommitSent) {
         server.flush().await?;
-        fault::reached(sent);
+        fault::reached(FaultPoint::TargetCommitSent);
     }
     server.query_reply().await
 }

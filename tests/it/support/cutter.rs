@@ -5,6 +5,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// What the decision on home begins with: the ledger's statement is bound.
+pub const DECISION: &str = "\0s0\0";
+
 /// Passes bytes both ways. Once armed, the first write of the proxy that contains the text still reaches the server;
 /// what then becomes of the server's answer is the [`Harm`].
 #[derive(Debug)]
