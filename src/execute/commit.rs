@@ -3,6 +3,8 @@
 //! Where the proxy may die: before home's COMMIT is sent nothing happened anywhere; after it the ledger row says what
 //! the targets must have, and the relay or recovery brings it to them. `docs/multi-shard-writes.md` has the table.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use futures_util::future::join_all;
 
@@ -24,8 +26,11 @@ enum Said {
     ToNobody,
 }
 
+/// Steps of a commit during which a shard's transaction may stand idle: the others prepare, home commits, home is asked.
+const COMMIT_STEPS: u32 = 3;
+
 /// When a vanished client's statement is cancelled again: long enough for a server to have begun it.
-const SECOND_CANCEL: std::time::Duration = std::time::Duration::from_millis(250);
+const SECOND_CANCEL: Duration = Duration::from_millis(250);
 
 impl Link {
     /// Ends an implicit block: commits what went well and rolls back what did not, then passes a held command tag.
@@ -170,7 +175,8 @@ impl Link {
         let sql = self.worker.proxy.outbox.rollback_prepared(txid, home);
         let members =
             self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
-        join_all(members.map(|member| member.server.simple(&sql))).await;
+        let most = self.worker.limits().commit_timeout;
+        join_all(members.map(|member| member.server.simple_within(&sql, most))).await;
     }
 
     /// Fires deferred constraints on every member before anything is decided, and puts in missing inbox rows.
@@ -181,8 +187,13 @@ impl Link {
         }
         let txid = self.txid()?;
         let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
+        // If this process stands still from here on, the locks must not be held without end: by then it is redone.
+        let idle = self.worker.limits().commit_timeout * COMMIT_STEPS;
         for member in self.transaction.members.iter_mut().filter(|member| member.wrote) {
-            let mut sql = String::from("SET CONSTRAINTS ALL IMMEDIATE");
+            let mut sql = format!(
+                "SET CONSTRAINTS ALL IMMEDIATE;SET LOCAL idle_in_transaction_session_timeout = {}",
+                idle.as_millis()
+            );
             if member.server.shard() != home && member.inbox != Some(home) {
                 sql = format!("{inbox};{sql}");
                 member.inbox = Some(home);
@@ -201,8 +212,9 @@ impl Link {
     async fn on_targets(&mut self, home: ShardId, sql: &str) -> Result<(), Failure> {
         let members =
             self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
+        let most = self.worker.limits().commit_timeout;
         let answers = join_all(members.map(async |member| {
-            let answer = member.server.simple(sql).await;
+            let answer = member.server.simple_within(sql, most).await;
             fault::reached(FaultPoint::OnePrepared);
             answer
         }))
@@ -227,7 +239,8 @@ impl Link {
         let position = self.transaction.position(home).expect("home was written, so it is a member");
         let server = &mut self.transaction.members[position].server;
         fault::reached(FaultPoint::BeforeHomeCommit);
-        let failure = match decision::decide(server, entry).await {
+        let most = self.worker.limits().commit_timeout;
+        let failure = match decision::decide(server, entry, most).await {
             Ok(reply) if reply.tag == "COMMIT" => {
                 fault::reached(FaultPoint::AfterHomeCommit);
                 self.pass_said(&reply.asides);
@@ -273,9 +286,10 @@ impl Link {
     /// After the decision: the targets end their part; those that do not answer are left to the relay.
     async fn finish_targets(&mut self, home: ShardId, flight: Flight, target_sql: String) {
         let mut members = self.transaction.finish();
+        let most = self.worker.limits().commit_timeout;
         let ends = members.iter_mut().filter(|member| member.server.shard() != home).map(async |member| {
             let sql = if member.wrote { target_sql.as_str() } else { "COMMIT" };
-            let ended = end_target(&mut member.server, sql).await;
+            let ended = end_target(&mut member.server, sql, most).await;
             fault::reached(FaultPoint::OneTargetCommitted);
             let rows = member.commands.iter().map(|command| command.expected_rows).sum::<i64>();
             (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
@@ -370,13 +384,14 @@ impl Link {
     pub async fn rollback(&mut self) {
         self.schema_dirty = false;
         let members = self.transaction.finish();
+        let most = self.worker.limits().commit_timeout;
         let ended = join_all(members.into_iter().map(async |mut member| {
             let at_rest = member.preamble == 0 && member.server.is_in_step() && member.server.input().is_empty();
             let asides = match member.server.status() {
                 TransactionStatus::Idle => member.server.is_at_rest().then(BytesMut::new),
                 TransactionStatus::Open | TransactionStatus::Failed if !at_rest => None,
                 TransactionStatus::Open | TransactionStatus::Failed => {
-                    member.server.simple("ROLLBACK").await.ok().map(|reply| reply.asides)
+                    member.server.simple_within("ROLLBACK", most).await.ok().map(|reply| reply.asides)
                 }
             };
             asides.map(|asides| (member.server, asides))
@@ -414,14 +429,14 @@ impl Link {
     }
 }
 
-/// Runs the statement that ends a target's transaction.
-async fn end_target(server: &mut Server, sql: &str) -> Result<SimpleReply, BackendError> {
+/// Runs the statement that ends a target's transaction; a target that is silent for `most` counts as lost.
+async fn end_target(server: &mut Server, sql: &str, most: Duration) -> Result<SimpleReply, BackendError> {
     server.put_query(sql)?;
     if fault::is_chosen(FaultPoint::TargetCommitSent) {
         server.flush().await?;
         fault::reached(FaultPoint::TargetCommitSent);
     }
-    server.query_reply().await
+    server.query_reply_within(most).await
 }
 
 /// Says what is missing where a shard does not prepare transactions at all.

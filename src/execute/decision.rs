@@ -1,6 +1,8 @@
 //! The decision on home's connection, in one write: the ledger row, by a statement that is prepared once per connection,
 //! and COMMIT.
 
+use std::time::Duration;
+
 use crate::backend::{BackendError, Server, SimpleReply};
 use crate::outbox::fault::{self, FaultPoint};
 use crate::outbox::{LEDGER_INSERT, LedgerEntry, ledger_values};
@@ -14,9 +16,9 @@ const NAME: &str = "s0";
 
 /// Records `entry` and commits; returns the answer to COMMIT with all that was said on the way.
 ///
-/// Fails with the first error: a COMMIT behind it rolls back. One that ended the session leaves the server out of step,
+/// A home that is silent for `most` counts as lost. Fails with the first error: a COMMIT behind it rolls back. One that ended the session leaves the server out of step,
 /// and may have come after the commit.
-pub(super) async fn decide(server: &mut Server, entry: &LedgerEntry) -> Result<SimpleReply, BackendError> {
+pub(super) async fn decide(server: &mut Server, entry: &LedgerEntry, most: Duration) -> Result<SimpleReply, BackendError> {
     if !entry.copies.is_empty() {
         // Deferred triggers fire before the row images are counted; on other members they have been fired already.
         frontend::write_parse(server.out(), "", "SET CONSTRAINTS ALL IMMEDIATE", &[]);
@@ -30,11 +32,11 @@ pub(super) async fn decide(server: &mut Server, entry: &LedgerEntry) -> Result<S
         server.flush().await?;
         fault::reached(FaultPoint::HomeCommitSent);
     }
-    let recorded = server.query_reply().await;
+    let recorded = server.query_reply_within(most).await;
     if recorded.is_err() {
         server.statements.remove(NUMBER);
     }
-    let committed = server.query_reply().await;
+    let committed = server.query_reply_within(most).await;
     let mut said = recorded?.asides;
     let mut reply = committed?;
     said.unsplit(reply.asides);

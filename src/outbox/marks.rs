@@ -158,7 +158,8 @@ impl Outbox {
             return Ok(());
         }
         fault::reached(FaultPoint::BeforeMarks);
-        match self.try_write_marks(home, &marks).await {
+        let most = self.settings.bounds.home_timeout;
+        match self.store.within(home, most, self.try_write_marks(home, &marks)).await {
             Ok(()) => {
                 OutboxMetrics::add(&self.metrics().settled, marks.len() as u64);
                 self.flights.written(&marks);

@@ -6,6 +6,7 @@
 //! What is not here: deciding the mode (`plan`), running the client's statements (`execute`).
 
 mod apply;
+mod census;
 mod classify;
 mod ddl;
 mod error;
@@ -32,6 +33,7 @@ mod settings;
 mod state;
 mod status;
 mod store;
+mod tend;
 mod triggers;
 mod worker_lease;
 

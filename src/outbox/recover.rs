@@ -194,8 +194,9 @@ impl Outbox {
 
     /// Resolves transactions whose client path ended without saying how: a fence, or the relay's redo.
     pub(super) async fn settle_doubtful(&self, home: ShardId) {
+        let most = self.settings.bounds.home_timeout;
         for txid in self.flights.take_doubtful(home) {
-            match self.resolve_once(txid, home).await {
+            match self.store.within(home, most, self.resolve_once(txid, home)).await {
                 Ok(Resolution::Aborted) => {
                     for target in self.store.shards() {
                         self.flights.finished(txid, target);

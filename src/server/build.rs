@@ -105,6 +105,9 @@ fn bounds(relay: &Relay, ids: IdSettings) -> OutboxBounds {
         attempts_max: i32::try_from(relay.attempts).unwrap_or(i32::MAX),
         ledger_grace: relay.keep,
         backlog_max: relay.backlog,
+        backlog_warning: relay.backlog_warning,
+        apply_timeout: relay.apply_timeout,
+        home_timeout: relay.apply_timeout / 2,
         ..OutboxBounds::default()
     }
 }

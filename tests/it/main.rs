@@ -15,6 +15,7 @@ mod chaos_faults;
 mod chaos_invariants;
 mod chaos_lost;
 mod chaos_matrix;
+mod chaos_network;
 mod chaos_reference;
 mod check_rows;
 mod cli;
