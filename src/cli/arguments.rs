@@ -129,6 +129,9 @@ pub struct CheckArguments {
     /// Compares with the shards, as the service user of --config.
     #[arg(long)]
     pub live: bool,
+    /// Reads every row of the sharded tables, too: is it on the shard of its sharding key?
+    #[arg(long, requires = "live")]
+    pub rows: bool,
     /// The configuration file that --live reads.
     #[arg(long, default_value = "shardloom.yaml")]
     pub config: PathBuf,

@@ -163,7 +163,7 @@ impl Link {
         Ok(())
     }
 
-    /// Returns the statement, with its semicolon, that takes the key of the open transaction on `home`, if it has one
+    /// Returns the statement that takes the key of the open transaction on `home`, if it has one
     /// and `home` does not have it yet.
     pub(super) fn key_statement(&self, home: ShardId, txid: i64) -> Option<String> {
         let idempotency = self.transaction.idempotency.as_deref().filter(|key| key.taken_on != Some(home))?;
@@ -172,7 +172,7 @@ impl Link {
             statement_hash: idempotency.statement_hash.clone(),
             command_tag: idempotency.command_tag.clone(),
         };
-        Some(format!("{};", key_insert(&self.identity.user, &idempotency.key, &used)))
+        Some(key_insert(&self.identity.user, &idempotency.key, &used))
     }
 
     /// Says in the proxy's words that the key was taken, where that is why a statement failed.

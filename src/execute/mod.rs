@@ -18,6 +18,7 @@ mod copy_physical;
 mod copy_rows;
 mod cursor;
 mod date_style;
+mod decision;
 mod direct;
 mod everywhere;
 mod explain;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::census::Census;
 use super::error::Error;
 use super::flight::{Drawn, Flight, Flights};
 use super::gate::Gate;
@@ -40,6 +41,7 @@ pub struct Outbox {
     pub(super) settings: OutboxSettings,
     pub(super) store: Store,
     pub(super) flights: Arc<Flights>,
+    pub(super) census: Census,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) epoch: i64,
     pub(super) stopping: watch::Sender<bool>,
@@ -63,6 +65,7 @@ impl Outbox {
     pub fn new(settings: OutboxSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
         let store = Store::new(&settings);
         let flights = Arc::new(Flights::new(store.names()));
+        let census = Census::new(settings.shards.len());
         let epoch = clock.wall_ms();
         let wanted = RwLock::new(Wanted { roles: settings.shard_roles.clone(), ..Wanted::default() });
         let stopping = watch::Sender::new(false);
@@ -70,6 +73,7 @@ impl Outbox {
             settings,
             store,
             flights,
+            census,
             clock,
             epoch,
             stopping,
@@ -123,7 +127,8 @@ impl Outbox {
     /// # Errors
     /// `53400` at `OutboxBounds::backlog_max` pending transactions.
     pub fn check_backlog(&self, target: ShardId) -> Result<(), Refusal> {
-        if self.flights.backlog(target) < self.settings.bounds.backlog_max {
+        let seen = self.census.waiting_for(target);
+        if self.flights.backlog(target).max(seen) < self.settings.bounds.backlog_max {
             return Ok(());
         }
         Err(Refusal::new(
@@ -174,7 +179,8 @@ impl Outbox {
     pub async fn resolve(&self, txid: i64, home: ShardId) -> Resolution {
         let deadline = Instant::now() + self.settings.bounds.resolve_wait;
         loop {
-            match self.resolve_once(txid, home).await {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.store.within(home, left, self.resolve_once(txid, home)).await {
                 Ok(resolution) => return resolution,
                 Err(error) => tracing::debug!(txid, %error, "home cannot tell the outcome yet"),
             }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::error::Error;
 use super::handle::Outbox;
-use super::literal::{literal, optional};
+use super::literal::literal;
 
 /// The longest key, in bytes: one line of a log, and far below what an index takes.
 pub const KEY_BYTES_MAX: usize = 255;
@@ -34,7 +34,7 @@ pub fn key_insert(user: &str, key: &str, used: &KeyUse) -> String {
          VALUES ({}, {}, {}, {}, {})",
         literal(user),
         literal(key),
-        optional(used.statement_hash.as_deref()),
+        used.statement_hash.as_deref().map_or_else(|| "NULL".to_owned(), literal),
         literal(&used.command_tag),
         used.txid
     )

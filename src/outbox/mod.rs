@@ -1,11 +1,12 @@
 //! Multi-shard writes after the decision: home's ledger, the relay that brings the other shards along, recovery,
 //! worker leases, and what operators see of it.
 //!
-//! The client path (`execute`) sends the texts of [`ledger_insert`] and [`inbox_insert`] on its own connections and tells
+//! The client path (`execute`) sends [`LEDGER_INSERT`] and the texts of [`inbox_insert`] on its own connections and tells
 //! a [`Flight`] how it went. Everything else runs on one thread of its own, with the service role: [`Outbox::run`].
 //! What is not here: deciding the mode (`plan`), running the client's statements (`execute`).
 
 mod apply;
+mod census;
 mod classify;
 mod ddl;
 mod error;
@@ -37,6 +38,7 @@ mod settings;
 mod state;
 mod status;
 mod store;
+mod tend;
 mod triggers;
 mod verify;
 mod worker_lease;
@@ -48,7 +50,9 @@ pub use flight::{Drawn, Flight};
 pub use gate::Gate;
 pub use handle::{Outbox, Resolution};
 pub use keys::{KEY_BYTES_MAX, KEY_CONSTRAINT, KeyUse, key_insert};
-pub use ledger::{Environment, LedgerEntry, LedgerTarget, RedoCommand, RedoParameter, inbox_insert, ledger_insert};
+pub use ledger::{
+    Environment, LEDGER_INSERT, LedgerEntry, LedgerTarget, RedoCommand, RedoParameter, inbox_insert, ledger_values,
+};
 pub use look::{AuditRow, DoubtRow};
 pub use metrics::OutboxMetrics;
 pub use report::{DeadLetterRow, LaneRow, LedgerDetail, LedgerFilter, LedgerRow, TargetRow};

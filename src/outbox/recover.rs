@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::Error;
+use super::fault::{self, FaultPoint};
 use super::handle::{Outbox, Resolution};
 use super::item::ORPHAN;
 use super::ledger::{GID_PREFIX, Gid};
@@ -75,7 +76,9 @@ impl Outbox {
                 Resolution::Aborted => "ROLLBACK",
                 Resolution::Unknown => continue,
             };
+            fault::reached(FaultPoint::BeforePreparedEnds);
             client.batch_execute(&format!("{verb} PREPARED {}", super::literal::literal(&text))).await.map_err(&at)?;
+            fault::reached(FaultPoint::AfterPreparedEnds);
             OutboxMetrics::add(&self.metrics().prepared_decided, 1);
             tracing::info!(txid = gid.txid, target = self.store.name(target), verb, "prepared transaction decided");
             if resolution == Resolution::Committed {
@@ -196,8 +199,9 @@ impl Outbox {
 
     /// Resolves transactions whose client path ended without saying how: a fence, or the relay's redo.
     pub(super) async fn settle_doubtful(&self, home: ShardId) {
+        let most = self.settings.bounds.home_timeout;
         for txid in self.flights.take_doubtful(home) {
-            match self.resolve_once(txid, home).await {
+            match self.store.within(home, most, self.resolve_once(txid, home)).await {
                 Ok(Resolution::Aborted) => {
                     for target in self.store.shards() {
                         self.flights.finished(txid, target);

@@ -158,9 +158,12 @@ CREATE TABLE IF NOT EXISTS shardloom.id_segment (
     next_id bigint NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
 
+-- In plpgsql, which keeps its plan for the session; a function in SQL would be planned at every call.
 CREATE OR REPLACE FUNCTION shardloom.captured_rows() RETURNS bigint
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT coalesce(sum(row_count), 0)::bigint FROM shardloom.outbox WHERE xid = pg_current_xact_id_if_assigned() $$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ BEGIN
+    RETURN (SELECT coalesce(sum(row_count), 0)::bigint FROM shardloom.outbox WHERE xid = pg_current_xact_id_if_assigned());
+END $$;
 
 CREATE OR REPLACE FUNCTION shardloom.next_id(tag text, id bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT $2 $$;

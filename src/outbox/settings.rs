@@ -83,6 +83,12 @@ pub struct OutboxBounds {
     pub connections: usize,
     /// Longest wait for a lock inside an apply transaction.
     pub apply_lock_wait: Duration,
+    /// Longest that one statement of an apply transaction runs.
+    pub apply_timeout: Duration,
+    /// Longest that home may leave the relay without an answer; longer counts as away.
+    pub home_timeout: Duration,
+    /// Pending transactions of one target from which a warning is logged.
+    pub backlog_warning: usize,
 }
 
 impl Default for OutboxBounds {
@@ -107,6 +113,9 @@ impl Default for OutboxBounds {
             gate_home_wait: Duration::from_secs(10),
             connections: 8,
             apply_lock_wait: Duration::from_secs(2),
+            apply_timeout: Duration::from_secs(60),
+            home_timeout: Duration::from_secs(30),
+            backlog_warning: 100_000,
         }
     }
 }

@@ -88,7 +88,11 @@ impl Modify {
     /// Tells whether the plan depends on literals through key slots only.
     pub(super) fn is_template(&self) -> bool {
         let sets_key = match self.home {
-            Home::Keyed(index) => self.sets(&self.located.keyed[index].key),
+            Home::Keyed(index) => {
+                let target = &self.located.keyed[index];
+                self.facts.kind == StatementKind::Update
+                    && self.facts.assignments.iter().any(|(column, _)| target.has_key(column))
+            }
             Home::Reference(_) | Home::On(_) => false,
         };
         !sets_key && self.located.keyed.iter().all(Keyed::is_bound)
@@ -101,7 +105,9 @@ impl Modify {
             Home::Keyed(index) => {
                 let target = &self.located.keyed[index];
                 self.sharded(target, context, values).or_else(|refusal| match refusal.reason {
-                    MOVES => moving(values.text, (&self.target, target.group, &target.key), context, refusal),
+                    MOVES if target.more.is_empty() => {
+                        moving(values.text, (&self.target, target.group, &target.key), context, refusal)
+                    }
                     _ => Err(refusal),
                 })
             }
@@ -164,7 +170,7 @@ impl Modify {
         let shards = match target.shards(context.rules, values) {
             Some(shards) => shards,
             None if group.missing_key.write == OnMissingKey::Reject => {
-                return Err(read::missing_key(&target.table, &target.key));
+                return Err(read::missing_key(&target.table, &target.key_names()));
             }
             None => context.rules.shards_of_group(target.group),
         };
@@ -182,14 +188,14 @@ impl Modify {
         if context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {
             return Err(Refusal::unsupported(
                 format!("the rules reject writes of table \"{}\" over several shards", target.table),
-                format!("Bind the sharding key \"{}\" to one value.", target.key),
+                format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
             )
             .with_reason("multi_shard_rejected"));
         }
         if !read::is_known(&self.facts.functions) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
-                format!("Bind the sharding key \"{}\" to one value.", target.key),
+                format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
             )
             .with_reason("unknown_function"));
         }
@@ -213,10 +219,6 @@ impl Modify {
         Some(needed)
     }
 
-    fn sets(&self, key: &str) -> bool {
-        self.facts.kind == StatementKind::Update && self.facts.assignments.iter().any(|(column, _)| column == key)
-    }
-
     /// `SET key = value` stays right only if the value lives where the rows are.
     fn check_key(
         &self,
@@ -225,7 +227,13 @@ impl Modify {
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<(), Refusal> {
-        for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
+        for (column, slot) in self.facts.assignments.iter().filter(|(column, _)| target.has_key(column)) {
+            if !target.more.is_empty() {
+                match target.keeps(column, slot.as_ref(), values) {
+                    true => continue,
+                    false => return Err(moves(target)),
+                }
+            }
             let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
             let stays = match new {
                 // The column may keep less of it than stands here.
@@ -234,11 +242,7 @@ impl Modify {
                 Some(Decoded::Nothing | Decoded::Unknown) | None => false,
             };
             if !stays {
-                return Err(Refusal::unsupported(
-                    format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
-                    format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key),
-                )
-                .with_reason(MOVES));
+                return Err(moves(target));
             }
         }
         Ok(())
@@ -260,6 +264,14 @@ impl Modify {
     }
 }
 
+fn moves(target: &Keyed) -> Refusal {
+    Refusal::unsupported(
+        format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
+        format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key_names()),
+    )
+    .with_reason(MOVES)
+}
+
 /// Ids that the rules hold against their rows' keys stay what they were when they were checked, and so do the keys.
 fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result<(), Refusal> {
     let Some(rule) = context.rules.table(&target.rule_key()) else { return Ok(()) };
@@ -277,7 +289,7 @@ pub(super) fn is_cut(value: &KeyValue, key: KeyType) -> bool {
     match value {
         KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
         KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),
-        KeyValue::Uuid(_) => false,
+        KeyValue::Uuid(_) | KeyValue::Parts(_) => false,
     }
 }
 

@@ -106,6 +106,9 @@ fn bounds(relay: &Relay, ids: IdSettings) -> OutboxBounds {
         ledger_grace: relay.keep,
         key_grace: relay.keep_keys,
         backlog_max: relay.backlog,
+        backlog_warning: relay.backlog_warning,
+        apply_timeout: relay.apply_timeout,
+        home_timeout: relay.apply_timeout / 2,
         ..OutboxBounds::default()
     }
 }

@@ -57,7 +57,7 @@ impl Inspector {
             let open = self
                 .rows("SELECT txid, mode, state, targets FROM shardloom.ledger WHERE state NOT IN ('DONE', 'ABORTED')");
             let open = open.await;
-            let prepared = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()").await;
+            let prepared = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND starts_with(gid, 'shardloom_')").await;
             if open.is_empty() && prepared.is_empty() {
                 return;
             }

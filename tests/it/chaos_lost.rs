@@ -1,7 +1,9 @@
 //! Lost answers and shards that are away: the outcome is told truthfully, and what was decided arrives.
 
 use crate::chaos_invariants::Inspector;
-use crate::support::{Cutter, Proxy, ProxyOptions, RawClient, Reply, SERVICE_PASSWORD, Shards, TestDatabase, servers};
+use crate::support::{
+    Cutter, DECISION, Proxy, ProxyOptions, RawClient, Reply, SERVICE_PASSWORD, Shards, TestDatabase, servers,
+};
 
 const RULES: &str = "kind: TableGroup
 name: accounts
@@ -91,7 +93,7 @@ async fn a_lost_answer_of_home_is_asked_for_again() {
     let relayed = Relayed::open("lost_home").await;
     for (round, way) in WAYS.into_iter().enumerate() {
         let mut client = relayed.proxy.raw();
-        relayed.cutters[0].arm("INSERT INTO shardloom.ledger");
+        relayed.cutters[0].arm(DECISION);
         assert_eq!(relayed.transfer(&mut client, 0, 1, way), None, "{way}");
         assert_eq!(relayed.cutters[0].cuts(), round + 1);
         relayed.inspector.settled().await;
@@ -119,7 +121,7 @@ async fn a_lost_answer_of_a_target_is_found_in_its_inbox() {
 async fn an_outcome_that_nobody_knows_is_said_to_be_unknown() {
     let relayed = Relayed::open("lost_unknown").await;
     let mut client = relayed.proxy.raw();
-    relayed.cutters[0].arm("INSERT INTO shardloom.ledger");
+    relayed.cutters[0].arm(DECISION);
     relayed.cutters[0].refuse(true);
     // The relay's own connections would still reach home.
     relayed.inspector.shard(0).batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shardloom outbox' AND datname = current_database()").await.unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::chaos_lost::Relayed;
 use crate::ledger::{Shop, ok, refused};
-use crate::support::{Event, ProxyOptions, RawClient};
+use crate::support::{DECISION, Event, ProxyOptions, RawClient};
 
 /// Returns the only cell of the only row.
 fn cell(client: &mut RawClient, sql: &str) -> Option<String> {
@@ -77,12 +77,11 @@ async fn a_commit_under_way_is_in_progress_and_commits() {
     let ids = shop.one_per_shard().await;
     shop.inspector.shard(0).batch_execute("BEGIN; LOCK TABLE shardloom.ledger IN SHARE MODE").await.unwrap();
     let mut writer = shop.raw();
-    let work = transfer(&ids);
+    let work = transfer(&ids).replacen("BEGIN;", "BEGIN; SET LOCAL shardloom.multi_shard = 'two_phase';", 1);
     let writing = std::thread::spawn(move || writer.simple(&work).error());
-    let find = "SELECT substring(query FROM 'SELECT (\\d+), x\\.xid')::text FROM pg_stat_activity \
-                WHERE datname = current_database() AND query LIKE '%INTO shardloom.ledger%' AND wait_event_type = 'Lock'";
-    // Not the session with the lock: in a transaction it sees the same activity again and again.
-    let watcher = shop.database.service(0).await;
+    // The target is prepared, and home waits for the lock.
+    let find = "SELECT split_part(gid, '_', 2) FROM pg_prepared_xacts WHERE database = current_database()";
+    let watcher = shop.database.service(1).await;
     let began = Instant::now();
     let txid: i64 = loop {
         let found = watcher.query(find, &[]).await.unwrap();
@@ -105,7 +104,7 @@ async fn a_commit_under_way_is_in_progress_and_commits() {
 async fn an_unknown_outcome_is_told_once_home_is_back() {
     let relayed = Relayed::open("calls_unknown").await;
     let mut client = relayed.proxy.raw();
-    relayed.cutters[0].arm("INSERT INTO shardloom.ledger");
+    relayed.cutters[0].arm(DECISION);
     relayed.cutters[0].refuse(true);
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shardloom outbox' \
                AND datname = current_database()";
