@@ -121,6 +121,24 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
     Ok(located)
 }
 
+/// Finds the sharded table whose key a column is, itself or through subqueries that hand it out and let conditions in.
+pub(super) fn handed_key(facts: &Facts, located: &Located, column: &Column) -> Option<usize> {
+    let keys = located.keyed.iter().map(|keyed| (keyed.relation, (keyed.group, keyed.key.as_str()))).collect();
+    let graph = Graph { facts, keys };
+    let mut node = graph.node(column)?;
+    for _ in 0..NESTING_MAX {
+        if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
+            return Some(found);
+        }
+        let into = |edge: &Edge| !edge.handed && graph.node(&edge.source).as_ref() == Some(&node);
+        let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
+        let edge = facts.edges.iter().find(handed)?;
+        let pushed = |other: &&Edge| into(other) && other.target == edge.source;
+        node = facts.edges.iter().find(pushed).and_then(|other| graph.node(&other.target))?;
+    }
+    None
+}
+
 /// A relation of a split table, and what binds the column by which it is split.
 #[derive(Debug, Clone)]
 pub(super) struct SlotUse {

@@ -19,6 +19,7 @@ mod hidden;
 pub mod insert;
 mod key;
 mod limit;
+mod merging;
 mod modify;
 mod moving;
 mod parsing;

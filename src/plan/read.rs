@@ -12,7 +12,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 /// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 96] = [
+const KNOWN_FUNCTIONS: [&str; 97] = [
     "abs",
     "age",
     "any",
@@ -79,6 +79,7 @@ const KNOWN_FUNCTIONS: [&str; 96] = [
     "make_timestamp",
     "max",
     "md5",
+    "merge_action",
     "min",
     "mod",
     "now",

@@ -7,6 +7,7 @@ mod cases;
 mod deep;
 mod gathered;
 mod hidden;
+mod merging;
 mod split;
 mod values;
 

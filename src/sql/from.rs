@@ -66,7 +66,7 @@ impl Reader<'_> {
         self.equal(column(left), column(right), reach);
     }
 
-    fn factor(&mut self, factor: &TableFactor, scope: usize) -> Vec<RelationIndex> {
+    pub(super) fn factor(&mut self, factor: &TableFactor, scope: usize) -> Vec<RelationIndex> {
         if !matches!(factor, TableFactor::NestedJoin { .. }) {
             self.factors += 1;
         }

@@ -21,6 +21,7 @@ mod from;
 mod hint;
 pub mod insert;
 mod mask;
+mod merge;
 mod name;
 pub mod next_id;
 mod next_ids;
@@ -56,6 +57,7 @@ pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filter
 pub use fingerprint::fingerprint;
 pub use hint::{Hint, hint_comment, hint_of, hints};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
+pub use merge::{ConstantColumn, MergeCell, MergeFacts, MergeInsert, merge, merge_source};
 pub use name::{TableName, identifier};
 pub use next_ids::{IdArgument, NextIds};
 pub use prepared_name::{names_statement, prepared_name};

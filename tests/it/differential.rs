@@ -37,6 +37,7 @@ statement_files! {
     hidden
     inserts
     changes
+    merges
     schema_changes
     transactions
     query_strings

@@ -179,7 +179,6 @@ DELETE FROM customers WHERE customer_id = ANY ($1) RETURNING customer_id
 
 SELECT * FROM customers ORDER BY customer_id
 
---: refused 0A000
 MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MATCHED THEN DELETE
 
 MERGE INTO loose l USING (SELECT 1 AS id) s ON l.id = s.id WHEN MATCHED THEN DELETE
