@@ -7,7 +7,7 @@ use super::hidden::{self, Called};
 use super::key::{Decoded, binary_fits, decode, each_value};
 use super::split;
 use crate::rules::{Distribution, GroupId, IdLayout, IdSource, KeyBounds, RuleSet, UnlistedTables};
-use crate::sql::{Binding, Bound, Column, Edge, Facts, Relation, RelationIndex, TableName};
+use crate::sql::{Binding, Bound, Column, Edge, Facts, Passed, Relation, RelationIndex, TableName};
 use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId, ShardSet, SqlState};
 
 /// Where a table lives.
@@ -135,6 +135,26 @@ pub(super) fn handed_key(facts: &Facts, located: &Located, column: &Column) -> O
         let edge = facts.edges.iter().find(handed)?;
         let pushed = |other: &&Edge| into(other) && other.target == edge.source;
         node = facts.edges.iter().find(pushed).and_then(|other| graph.node(&other.target))?;
+    }
+    None
+}
+
+/// Finds the sharded table from whose key a column has its values, through subqueries and what writes return.
+pub(super) fn passed_key(facts: &Facts, located: &Located, column: &Column) -> Option<usize> {
+    let keys = located.keyed.iter().map(|keyed| (keyed.relation, (keyed.group, keyed.key.as_str()))).collect();
+    let graph = Graph { facts, keys };
+    let mut node = graph.node(column)?;
+    for _ in 0..NESTING_MAX {
+        if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
+            return Some(found);
+        }
+        let all = facts.passed.iter().find(|(relation, _)| *relation == node.0);
+        if let Some((_, Passed::All(inner))) = all {
+            node.0 = *inner;
+            continue;
+        }
+        let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
+        node = facts.edges.iter().find(handed).and_then(|edge| graph.node(&edge.source))?;
     }
     None
 }

@@ -22,6 +22,7 @@ mod limit;
 mod merging;
 mod modify;
 mod moving;
+mod nested;
 mod parsing;
 mod plan_types;
 mod prepare;

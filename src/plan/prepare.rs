@@ -9,7 +9,7 @@ use super::merging::Merging;
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
-use super::{copy, gather, modify, read, utility, view};
+use super::{copy, gather, modify, nested, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -171,6 +171,9 @@ impl Prepared {
     fn logical(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
+            Body::Read(located, facts) if read::writes_inside(facts, located) => {
+                nested::plan(facts, located, context, values)
+            }
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
                 Ok(Some(plan)) => Ok(plan),
                 Ok(None) if self.text != values.text => self.again(context, values, ids),
@@ -196,7 +199,7 @@ impl Prepared {
         match &self.body {
             Body::Fixed(_) | Body::Merge(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
             Body::Insert(insert) => insert.is_template(),
-            Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
+            Body::Read(located, facts) => !facts.nested_write && located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
         }
     }
@@ -250,6 +253,15 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
             });
         }
     };
+    // Its parts are read one by one, if they can be.
+    let ruled = |table: &TableName| context.rules.table(&table.rule_key()).is_some();
+    if facts.with
+        && facts.with_writes
+        && facts.relations.iter().chain([&facts.table]).any(ruled)
+        && sql::read(text).is_ok()
+    {
+        return None;
+    }
     if let Err(refusal) = check_hidden(text, &facts, called, context) {
         return Some(Err(refusal.into()));
     }

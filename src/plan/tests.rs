@@ -8,6 +8,7 @@ mod deep;
 mod gathered;
 mod hidden;
 mod merging;
+mod nested;
 mod split;
 mod values;
 

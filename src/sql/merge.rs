@@ -10,6 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::facts::{Binding, Column, Edge, Facts, RelationIndex, Slot, StatementKind};
+use super::nested::is_default;
 use super::read::{Unreadable, column_name, fold, statement};
 use super::scan::{Scanner, Token};
 use super::scope::Reader;
@@ -176,7 +177,7 @@ impl<'a> Read<'a> {
                 if update.update_predicate.is_some() || update.delete_predicate.is_some() {
                     return None;
                 }
-                super::read::assignments(&mut self.reader, assignments);
+                super::read::assignments(&mut self.reader, assignments, 0);
             }
             MergeAction::Insert(insert) => {
                 let insert = self.insert(insert)?;
@@ -197,8 +198,7 @@ impl<'a> Read<'a> {
     }
 
     fn cell(&self, cell: &Expr) -> MergeCell {
-        if matches!(cell, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
-        {
+        if is_default(cell) {
             return MergeCell::Default;
         }
         if let Some(slot) = self.reader.slot(cell) {

@@ -77,8 +77,8 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
                 Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
                 None => &[],
             };
-            reader.modify(&[&update.table], from, update.selection.as_ref());
-            assignments(&mut reader, &update.assignments);
+            reader.modify(&[&update.table], from, update.selection.as_ref(), 0);
+            assignments(&mut reader, &update.assignments, 0);
             reader.facts.returning = update.returning.is_some();
             reader.items(update.returning.as_deref().unwrap_or(&[]), 0);
         }
@@ -86,7 +86,7 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
             reader.facts.kind = StatementKind::Delete;
             let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
             let targets: Vec<&TableWithJoins> = tables.iter().collect();
-            reader.modify(&targets, delete.using.as_deref().unwrap_or(&[]), delete.selection.as_ref());
+            reader.modify(&targets, delete.using.as_deref().unwrap_or(&[]), delete.selection.as_ref(), 0);
             reader.facts.returning = delete.returning.is_some();
             reader.items(delete.returning.as_deref().unwrap_or(&[]), 0);
         }
@@ -186,9 +186,9 @@ fn parse(text: &str, nesting: usize) -> Result<Statement, Unreadable> {
 }
 
 /// Notes which columns SET gives a value.
-pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment]) {
+pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], scope: usize) {
     for assignment in assignments {
-        reader.expression(&assignment.value, 0);
+        reader.expression(&assignment.value, scope);
         match &assignment.target {
             AssignmentTarget::ColumnName(name) => {
                 let slot = reader.slot(&assignment.value);

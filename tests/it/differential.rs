@@ -38,6 +38,7 @@ statement_files! {
     inserts
     changes
     merges
+    with_writes
     schema_changes
     transactions
     query_strings

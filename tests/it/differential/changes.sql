@@ -76,7 +76,6 @@ UPDATE customers SET joined = current_date WHERE customer_id IN (1, 2) RETURNING
 --: refused 0A000
 UPDATE customers SET age = random()::int WHERE customer_id IN (1, 2)
 
---: refused 0A000
 WITH w AS (SELECT 1 AS x) UPDATE customers SET age = w.x FROM w WHERE customer_id = 1
 
 --: refused 0A000

@@ -41,6 +41,7 @@ split_files! {
     inserts 15 [Binary]
     changes 1 [Binary]
     merges 34
+    with_writes 23
     schema_changes 4
     transactions 1
     query_strings 0
