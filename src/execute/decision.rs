@@ -18,7 +18,11 @@ const NAME: &str = "s0";
 ///
 /// A home that is silent for `most` counts as lost. Fails with the first error: a COMMIT behind it rolls back. One that ended the session leaves the server out of step,
 /// and may have come after the commit.
-pub(super) async fn decide(server: &mut Server, entry: &LedgerEntry, most: Duration) -> Result<SimpleReply, BackendError> {
+pub(super) async fn decide(
+    server: &mut Server,
+    entry: &LedgerEntry,
+    most: Duration,
+) -> Result<SimpleReply, BackendError> {
     if !entry.copies.is_empty() {
         // Deferred triggers fire before the row images are counted; on other members they have been fired already.
         frontend::write_parse(server.out(), "", "SET CONSTRAINTS ALL IMMEDIATE", &[]);
