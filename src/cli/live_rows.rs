@@ -23,7 +23,8 @@ struct Place<'a> {
     rules: &'a RuleSet,
     shard: ShardId,
     group: GroupId,
-    key: &'a str,
+    /// The key's columns: one, or those of a composite key.
+    key: Vec<&'a str>,
     /// The physical table's slot, where the table is split.
     slot: Option<(&'a Split, usize)>,
     /// The generated id whose bucket says where the row is.
@@ -49,11 +50,12 @@ pub async fn check_rows(
     names.sort();
     for name in names {
         let rule = &rules.tables[name];
-        let Distribution::Sharded { group, key } = &rule.distribution else { continue };
+        let Distribution::Sharded { group, key, more } = &rule.distribution else { continue };
+        let key: Vec<&str> = std::iter::once(key).chain(more).map(String::as_str).collect();
         let id = rule.id.as_ref().filter(|id| id.route);
         let tables = physical_tables(name, rule).into_iter();
         for (table, slot) in tables.filter(|(table, _)| catalog.table(table).is_some()) {
-            let place = Place { rules, shard, group: *group, key, slot, id };
+            let place = Place { rules, shard, group: *group, key: key.clone(), slot, id };
             let shard = &rules.shard(shard).name;
             match place.read(&table, link).await {
                 Ok(count) => {
@@ -86,8 +88,10 @@ impl Place<'_> {
         loop {
             let rows = link.query(&format!("FETCH {PORTION} FROM shardloom_rows")).await?;
             for row in &rows {
-                let column = |index: usize| row.get(index).and_then(|value| value.as_deref());
-                count.row(self.misplaced(column(0), column(1), column(2)));
+                let columns: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
+                if let Some((key, [by, id])) = columns.split_last_chunk() {
+                    count.row(self.misplaced(key, *by, *id));
+                }
             }
             if rows.len() < PORTION {
                 link.query("ROLLBACK").await?;
@@ -105,28 +109,37 @@ impl Place<'_> {
         format!(
             "BEGIN READ ONLY; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL row_security = off; \
              DECLARE shardloom_rows NO SCROLL CURSOR FOR SELECT {}, {by}, {id} FROM ONLY {}",
-            text(self.key),
+            self.key.iter().copied().map(text).collect::<Vec<_>>().join(", "),
             table.join(".")
         )
     }
 
     /// Returns what is wrong with a row, all columns as text.
-    fn misplaced(&self, key: Option<&str>, by: Option<&str>, id: Option<&str>) -> Option<String> {
-        let Some(text) = key else {
+    fn misplaced(&self, key: &[Option<&str>], by: Option<&str>, id: Option<&str>) -> Option<String> {
+        if let Some(null) = key.iter().position(Option::is_none) {
             let belongs = self.rules.shard_of_null(self.group);
-            return (belongs != Some(self.shard)).then(|| format!("{} is NULL", self.key));
-        };
-        let Some(value) = key_from_text(self.rules.group(self.group).key_type, text) else {
-            return Some(format!("{} {text} is no value of the key's type", self.key));
-        };
-        self.misplaced_key(text, &value).or_else(|| self.misplaced_slot(by)).or_else(|| self.misplaced_id(&value, id))
+            return (belongs != Some(self.shard)).then(|| format!("{} is NULL", self.key[null]));
+        }
+        let texts: Vec<&str> = key.iter().flatten().copied().collect();
+        let said = format!("{} {}", self.key.join(", "), texts.join(", "));
+        let Some(value) = self.value(&texts) else { return Some(format!("{said} is no value of the key's type")) };
+        let key = self.misplaced_key(&said, &value);
+        key.or_else(|| self.misplaced_slot(by)).or_else(|| self.misplaced_id(&value, id))
     }
 
-    fn misplaced_key(&self, text: &str, value: &KeyValue) -> Option<String> {
+    fn value(&self, texts: &[&str]) -> Option<KeyValue> {
+        let group = self.rules.group(self.group);
+        let types = std::iter::once(&group.key_type).chain(group.more_types());
+        let mut values: Vec<KeyValue> =
+            types.zip(texts).map(|(key_type, text)| key_from_text(*key_type, text)).collect::<Option<_>>()?;
+        if values.len() == 1 { values.pop() } else { Some(KeyValue::Parts(values.into())) }
+    }
+
+    fn misplaced_key(&self, said: &str, value: &KeyValue) -> Option<String> {
         match self.rules.shard_of(self.group, value) {
             Some(shard) if shard == self.shard => None,
-            Some(shard) => Some(format!("{} {text} belongs to shard {}", self.key, self.rules.shard(shard).name)),
-            None => Some(format!("{} {text} has no place in the rules", self.key)),
+            Some(shard) => Some(format!("{said} belongs to shard {}", self.rules.shard(shard).name)),
+            None => Some(format!("{said} has no place in the rules")),
         }
     }
 

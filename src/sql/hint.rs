@@ -55,7 +55,8 @@ pub fn keyed(text: &str) -> Option<Keyed> {
     let (_, behind) = text.split_once(comment)?;
     let behind = behind.trim_start();
     let (shard, sharding_key) = (hint.shard.as_deref(), hint.sharding_key.as_deref());
-    let rest = (shard.is_some() || sharding_key.is_some()).then(|| hint_of(shard, sharding_key)).unwrap_or_default();
+    let says_more = shard.is_some() || sharding_key.is_some();
+    let rest = if says_more { hint_of(shard, sharding_key) } else { String::new() };
     Some(Keyed { key, text: format!("{rest}{behind}") })
 }
 

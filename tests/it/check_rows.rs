@@ -25,6 +25,12 @@ algorithm: interval
 interval: {unit: day, origin: 2026-01-01, shards: [s0, s1, s2]}
 tables: {days: {key: day}}
 ---
+kind: TableGroup
+name: sites
+key: {type: [int, text]}
+algorithm: composite
+tables: {visits: {key: [site, page]}}
+---
 kind: Ids
 tags: {order: 1}
 ";
@@ -34,7 +40,8 @@ const SCHEMA: &str = "
     CREATE TABLE orders (order_id bigint, customer_id bigint);
     CREATE TABLE items (item_id bigint, customer_id bigint);
     CREATE TABLE places (side text);
-    CREATE TABLE days (day date)";
+    CREATE TABLE days (day date);
+    CREATE TABLE visits (site int, page text)";
 
 #[tokio::test]
 async fn rows_that_no_statement_looks_for_are_found() {
@@ -47,6 +54,7 @@ async fn rows_that_no_statement_looks_for_are_found() {
         run(&format!("INSERT INTO customers VALUES ({key})"));
         run(&format!("INSERT INTO orders (customer_id) VALUES ({key}), ({key})"));
         run(&format!("INSERT INTO items VALUES ({}, {key}), (-{key}, {key})", key * 3));
+        run(&format!("INSERT INTO visits VALUES ({key}, 'p{key}'), ({key}, '')"));
         run(&format!("INSERT INTO days VALUES (date '2026-01-01' + {key})"));
     }
     run("INSERT INTO places VALUES ('north'), ('south'), (NULL)");
@@ -58,6 +66,7 @@ async fn rows_that_no_statement_looks_for_are_found() {
         let mut on = |sql: &str| run(&format!("/* shardloom: shard={shard} */ {sql}"));
         on("INSERT INTO customers VALUES (7) ON CONFLICT DO NOTHING");
         on("INSERT INTO days VALUES ('2026-03-01')");
+        on("INSERT INTO visits VALUES (5, 'five')");
         on("UPDATE orders SET order_id = order_id + (1::bigint << 11) WHERE customer_id = 3");
     }
     run("/* shardloom: shard=s0 */ INSERT INTO places VALUES ('north')");
@@ -72,10 +81,11 @@ async fn rows_that_no_statement_looks_for_are_found() {
     };
     assert_eq!(count("customers", "1 of ") + count("customers", "customer_id 7 belongs to shard "), 4, "{found}");
     assert_eq!(count("days", "day 2026-03-01 belongs to shard "), 2, "{found}");
+    assert_eq!(count("visits", "site, page 5, five belongs to shard "), 2, "{found}");
     assert_eq!(count("places", "side north belongs to shard s1") + count("places", "side is NULL"), 2, "{found}");
     assert_eq!(count("orders", " carries bucket "), 1, "{found}");
     assert_eq!(count("items_1", " belongs to table items_2"), 1, "{found}");
-    assert_eq!(findings.len(), 8, "{found}");
+    assert_eq!(findings.len(), 10, "{found}");
     let (_, without) = proxy.check(&["--live"]);
     assert!(!without.contains("belongs"), "{without}");
 }
