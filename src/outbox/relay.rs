@@ -12,6 +12,7 @@ use super::error::Error;
 use super::gate::Closed;
 use super::handle::Outbox;
 use super::lane::{LaneRun, Rest};
+use super::store::query_prepared;
 use super::tend::Tending;
 use crate::types::ShardId;
 
@@ -327,7 +328,7 @@ impl Relay {
         let names: Vec<&str> = resting.iter().map(|target| self.outbox.store.name(*target)).collect();
         let floors: Vec<i64> = resting.iter().map(|target| self.lane_floor(*target)).collect();
         let client = self.outbox.store.connect(self.home).await?;
-        let rows = client.query(DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
+        let rows = query_prepared(&client, DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
         drop(client);
         for row in &rows {
             if let Some(target) = self.outbox.store.id(row.get(0)) {
