@@ -8,7 +8,7 @@ use super::hidden::{self, Called};
 use super::key::{Decoded, binary_fits, decode, each_value};
 use super::split;
 use crate::rules::{Distribution, GroupId, IdLayout, IdSource, KeyBounds, RuleSet, UnlistedTables};
-use crate::sql::{Binding, Bound, Column, Edge, Facts, Relation, RelationIndex, TableName};
+use crate::sql::{Binding, Bound, Column, Edge, Facts, Passed, Relation, RelationIndex, TableName};
 use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId, ShardSet, SqlState};
 
 /// Where a table lives.
@@ -144,6 +144,45 @@ fn columns_at<'a>(order: &[Ruled<'a>], position: usize) -> HashMap<RelationIndex
         Some((*relation, (*group, more.get(position)?.as_str())))
     };
     order.iter().filter_map(column).collect()
+}
+
+/// Finds the sharded table whose key a column is, itself or through subqueries that hand it out and let conditions in.
+pub(super) fn handed_key(facts: &Facts, located: &Located, column: &Column) -> Option<usize> {
+    let keys = located.keyed.iter().map(|keyed| (keyed.relation, (keyed.group, keyed.key.as_str()))).collect();
+    let graph = Graph { facts, keys };
+    let mut node = graph.node(column)?;
+    for _ in 0..NESTING_MAX {
+        if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
+            // One column of a composite key says nothing of the shard.
+            return located.keyed[found].more.is_empty().then_some(found);
+        }
+        let into = |edge: &Edge| !edge.handed && graph.node(&edge.source).as_ref() == Some(&node);
+        let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
+        let edge = facts.edges.iter().find(handed)?;
+        let pushed = |other: &&Edge| into(other) && other.target == edge.source;
+        node = facts.edges.iter().find(pushed).and_then(|other| graph.node(&other.target))?;
+    }
+    None
+}
+
+/// Finds the sharded table from whose key a column has its values, through subqueries and what writes return.
+pub(super) fn passed_key(facts: &Facts, located: &Located, column: &Column) -> Option<usize> {
+    let keys = located.keyed.iter().map(|keyed| (keyed.relation, (keyed.group, keyed.key.as_str()))).collect();
+    let graph = Graph { facts, keys };
+    let mut node = graph.node(column)?;
+    for _ in 0..NESTING_MAX {
+        if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
+            return located.keyed[found].more.is_empty().then_some(found);
+        }
+        let all = facts.passed.iter().find(|(relation, _)| *relation == node.0);
+        if let Some((_, Passed::All(inner))) = all {
+            node.0 = *inner;
+            continue;
+        }
+        let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
+        node = facts.edges.iter().find(handed).and_then(|edge| graph.node(&edge.source))?;
+    }
+    None
 }
 
 /// A relation of a split table, and what binds the column by which it is split.

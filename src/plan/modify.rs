@@ -80,6 +80,24 @@ impl Modify {
         &mut self.located.keyed
     }
 
+    /// Returns the table that is written.
+    pub(super) fn target(&self) -> &TableName {
+        &self.target
+    }
+
+    /// Returns the table that is written, if it is sharded.
+    pub(super) fn target_keyed(&self) -> Option<&Keyed> {
+        match self.home {
+            Home::Keyed(index) => self.located.keyed.get(index),
+            Home::Reference(_) | Home::On(_) => None,
+        }
+    }
+
+    /// Notes that it would not do the same again.
+    pub(super) fn never_redone(&mut self, reason: String) {
+        self.effect.redo = Redo::Never(reason);
+    }
+
     /// Returns what was read.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
@@ -137,7 +155,8 @@ impl Modify {
         Ok(self.direct(shard, self.effect(values)))
     }
 
-    fn apart(&self, other: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
+    /// The refusal of a table that is not where the target is.
+    pub(super) fn apart(&self, other: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
         let name = &context.rules.shard(shard).name;
         Refusal::unsupported(
             format!("table \"{}\" lives on {name} and \"{other}\" does not, or not for sure", self.target),
@@ -166,22 +185,17 @@ impl Modify {
             )
             .with_reason("not_colocated"));
         }
-        let group = context.rules.group(target.group);
-        let shards = match target.shards(context.rules, values) {
-            Some(shards) => shards,
-            None if group.missing_key.write == OnMissingKey::Reject => {
-                return Err(read::missing_key(&target.table, &target.key_names()));
-            }
-            None => context.rules.shards_of_group(target.group),
-        };
+        let shards = spread(target, context, values)?;
         self.check_key(target, shards.only(), context, values)?;
-        self.many(target, shards, context, values)
+        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+        self.parts(target, shards.iter().map(part).collect(), context, values)
     }
 
-    fn many(
+    /// Makes a write over several shards of its parts.
+    pub(super) fn parts(
         &self,
         target: &Keyed,
-        shards: ShardSet,
+        parts: Vec<Part>,
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<Plan, Refusal> {
@@ -199,19 +213,14 @@ impl Modify {
             )
             .with_reason("unknown_function"));
         }
-        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let effect = self.effect(values);
         let reads_reference = !self.located.references.is_empty();
-        Ok(Plan::MultiWrite(MultiWrite {
-            parts: shards.iter().map(part).collect(),
-            effect,
-            returning,
-            reads_reference,
-        }))
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference }))
     }
 
-    fn needed(&self, context: &Context<'_>, values: &Values<'_>) -> Option<ShardSet> {
+    /// Returns the shards whose rows matter; `None` if some sharded table is not bound.
+    pub(super) fn needed(&self, context: &Context<'_>, values: &Values<'_>) -> Option<ShardSet> {
         let mut needed: ShardSet = self.located.fixed.iter().map(|(_, shard)| *shard).collect();
         for keyed in &self.located.keyed {
             needed = needed.union(&keyed.shards(context.rules, values)?);
@@ -220,7 +229,7 @@ impl Modify {
     }
 
     /// `SET key = value` stays right only if the value lives where the rows are.
-    fn check_key(
+    pub(super) fn check_key(
         &self,
         target: &Keyed,
         shard: Option<ShardId>,
@@ -248,7 +257,8 @@ impl Modify {
         Ok(())
     }
 
-    fn direct(&self, shard: ShardId, effect: WriteEffect) -> Plan {
+    /// Makes a write on one shard.
+    pub(super) fn direct(&self, shard: ShardId, effect: WriteEffect) -> Plan {
         Plan::Direct(Direct {
             shard,
             statement: Statement::Original,
@@ -258,7 +268,8 @@ impl Modify {
         })
     }
 
-    fn effect(&self, values: &Values<'_>) -> WriteEffect {
+    /// Returns what it does with these values.
+    pub(super) fn effect(&self, values: &Values<'_>) -> WriteEffect {
         let redo = redo_with(&self.effect.redo, values.text, values.literals);
         WriteEffect { redo, ..self.effect.clone() }
     }
@@ -272,11 +283,22 @@ fn moves(target: &Keyed) -> Refusal {
     .with_reason(MOVES)
 }
 
+/// Returns the shards that a write of the table's rows concerns.
+pub(super) fn spread(keyed: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<ShardSet, Refusal> {
+    match keyed.shards(context.rules, values) {
+        Some(shards) => Ok(shards),
+        None if context.rules.group(keyed.group).missing_key.write == OnMissingKey::Reject => {
+            Err(read::missing_key(&keyed.table, &keyed.key_names()))
+        }
+        None => Ok(context.rules.shards_of_group(keyed.group)),
+    }
+}
+
 /// Ids that the rules hold against their rows' keys stay what they were when they were checked, and so do the keys.
 fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result<(), Refusal> {
     let Some(rule) = context.rules.table(&target.rule_key()) else { return Ok(()) };
     let Some(id) = rule.id.as_ref().filter(|id| id.route || id.check_tag) else { return Ok(()) };
-    let sets = |column: &str| facts.kind == StatementKind::Update && facts.assignments.iter().any(|(c, _)| c == column);
+    let sets = |column: &str| facts.assignments.iter().any(|(c, _)| c == column);
     match &rule.distribution {
         _ if sets(&id.column) => Err(given_id::update(&rule.name, id)),
         Distribution::Sharded { key, .. } if id.route && sets(key) => Err(given_id::key_update(&rule.name, key)),

@@ -2,9 +2,9 @@
 
 use super::colocate::Located;
 use super::context::{Context, Values};
-use super::hidden;
 use super::plan_types::{Direct, Partial, Plan, Scatter, Statement, WriteEffect};
 use super::scatter;
+use super::{hidden, nested};
 use crate::rules::OnMissingKey;
 use crate::sql::Facts;
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
@@ -12,7 +12,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 /// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 96] = [
+const KNOWN_FUNCTIONS: [&str; 97] = [
     "abs",
     "age",
     "any",
@@ -79,6 +79,7 @@ const KNOWN_FUNCTIONS: [&str; 96] = [
     "make_timestamp",
     "max",
     "md5",
+    "merge_action",
     "min",
     "mod",
     "now",
@@ -135,19 +136,13 @@ pub(super) fn only_home(name: &str, context: &Context<'_>) -> Refusal {
 }
 
 /// Refuses what no values can make right.
-pub(super) fn check(facts: &Facts, located: &Located, _context: &Context<'_>) -> Result<(), Refusal> {
-    let sharded = located.keyed.first().map(|keyed| keyed.table.as_str());
-    let shared = sharded.or(located.references.first().map(String::as_str));
-    if facts.nested_write
-        && let Some(table) = shared
-    {
-        return Err(Refusal::unsupported(
-            format!("a WITH query that writes is not available beside table \"{table}\""),
-            "Send the statements one by one in a transaction.",
-        )
-        .with_reason("nested_write"));
-    }
-    Ok(())
+pub(super) fn check(facts: &Facts, located: &Located, context: &Context<'_>) -> Result<(), Refusal> {
+    if writes_inside(facts, located) { nested::check(facts, context) } else { Ok(()) }
+}
+
+/// Tells whether a part of the statement writes, beside tables that are not all on one shard.
+pub(super) fn writes_inside(facts: &Facts, located: &Located) -> bool {
+    facts.nested_write && !(located.keyed.is_empty() && located.references.is_empty())
 }
 
 /// Returns the plan if one shard is enough, `None` if several are needed.

@@ -56,7 +56,12 @@ impl Prepared {
             Body::Read(located, _) => Some(&mut located.keyed),
             Body::Modify(modify) => Some(modify.keyed_mut()),
             // The text with the views replaced has the comment, too.
-            Body::Fixed(_) | Body::Insert(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => None,
+            Body::Fixed(_)
+            | Body::Merge(_)
+            | Body::Insert(_)
+            | Body::Explain(_)
+            | Body::Expanded(_)
+            | Body::Steered(_) => None,
         }
     }
 
@@ -66,6 +71,7 @@ impl Prepared {
         match &self.body {
             Body::Read(located, _) => of(&located.keyed),
             Body::Modify(modify) => of(modify.keyed()),
+            Body::Merge(merging) => of(merging.keyed()),
             Body::Insert(insert) => match rules.table(insert.table()).map(|rule| &rule.distribution) {
                 Some(Distribution::Sharded { group, .. }) => vec![*group],
                 Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => Vec::new(),

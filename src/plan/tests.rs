@@ -7,6 +7,8 @@ mod cases;
 mod deep;
 mod gathered;
 mod hidden;
+mod merging;
+mod nested;
 mod partial;
 mod split;
 mod values;

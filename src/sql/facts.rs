@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::name::TableName;
+use super::nested::{Passed, Write};
 use crate::types::Comparison;
 
 /// An index into [`Facts::relations`].
@@ -35,6 +36,10 @@ pub struct Facts {
     pub returning: bool,
     /// Whether a part of the statement other than its top writes (WITH x AS (DELETE …)).
     pub nested_write: bool,
+    /// What such parts write.
+    pub writes: Vec<Write>,
+    /// The columns of derived relations beside such parts, as far as they are known.
+    pub passed: Vec<(RelationIndex, Passed)>,
 }
 
 /// What a statement is.

@@ -283,9 +283,9 @@ fn writes_go_where_their_rows_are() {
         update settings set v = 1 => direct s1 write
         update settings set v = (select count(*) from orders) => refused different_shards
         update nowhere set v = 1 => direct s0 write
-        with d as (delete from orders where user_id = {a} returning *) select * from d => refused nested_write
+        with d as (delete from orders where user_id = {a} returning *) select * from d => direct s1 write
         with d as (delete from nowhere returning *) select * from d => direct s0 write
-        merge into orders o using regions r on o.region = r.id when matched then delete => refused merge
+        merge into orders o using regions r on o.region = r.id when matched then delete => refused missing_sharding_key
         merge into nowhere o using elsewhere r on o.a = r.a when matched then delete => direct s0 write
         insert into orders (user_id) values ({b}) => direct s2 write
         insert into orders (user_id) values ({a}), ({b}) => writes s1+s2 eager None
