@@ -43,6 +43,7 @@ mod ledger_tables;
 mod lent;
 mod lost_servers;
 mod newest;
+mod partial;
 mod parts;
 mod pgbench;
 mod pipelines;
