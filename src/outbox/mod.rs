@@ -36,6 +36,7 @@ mod tend;
 mod triggers;
 mod worker_lease;
 
+pub use census::LaneLag;
 pub use classify::FailureClass;
 pub use ddl::{DdlRow, ShardRun, ShardRunState};
 pub use error::Error;
