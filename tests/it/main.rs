@@ -16,6 +16,7 @@ mod chaos_invariants;
 mod chaos_lost;
 mod chaos_matrix;
 mod chaos_network;
+mod chaos_outage;
 mod chaos_proxies;
 mod chaos_reference;
 mod chaos_soak;
