@@ -16,6 +16,7 @@ mod chaos_lost;
 mod chaos_reference;
 mod cli;
 mod copies;
+mod copies_csv;
 mod ddl;
 mod dev_command;
 mod differential;
