@@ -16,7 +16,8 @@ pub const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance 
     CREATE TABLE postings (account_id bigint, transfer bigint, moved bigint NOT NULL CHECK (moved <> 0),
         PRIMARY KEY (account_id, transfer));
     CREATE TABLE notes (id bigint PRIMARY KEY, batch bigint NOT NULL);
-    CREATE TABLE regions (id bigint PRIMARY KEY, version bigint NOT NULL)";
+    CREATE TABLE regions (id bigint PRIMARY KEY, version bigint NOT NULL);
+    CREATE TABLE logs (id bigint PRIMARY KEY, entries bigint[] NOT NULL)";
 
 /// Their rules.
 pub const RULES: &str = "kind: TableGroup
@@ -37,7 +38,7 @@ tables:
 multi_shard: {mode: eventual}
 ---
 kind: ReferenceTables
-tables: [regions]
+tables: [regions, logs]
 ";
 
 /// Accounts in all; enough that each shard has some.
@@ -51,7 +52,7 @@ const COUNTERS: i64 = 3;
 /// Every so many writes one is made that a shard refuses.
 const REFUSED_EVERY: i64 = 7;
 /// Longest that one client waits for one answer: the proxy's own bounds are below that.
-const ANSWER_BOUND: Duration = Duration::from_secs(45);
+const ANSWER_BOUND: Duration = Duration::from_secs(90);
 
 /// How a write goes over several shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,6 +106,8 @@ pub async fn prepare(client: &Client, inspector: &Inspector) -> Places {
     client.batch_execute(&format!("INSERT INTO accounts VALUES {}", rows.join(", "))).await.expect("the accounts");
     let rows: Vec<String> = (1..=COUNTERS).map(|id| format!("(-{id}, 0)")).collect();
     client.batch_execute(&format!("INSERT INTO regions VALUES {}", rows.join(", "))).await.expect("the regions");
+    let rows: Vec<String> = (1..=COUNTERS).map(|id| format!("({id}, '{{}}')")).collect();
+    client.batch_execute(&format!("INSERT INTO logs VALUES {}", rows.join(", "))).await.expect("the logs");
     inspector.settled().await;
     let mut accounts = Vec::new();
     for index in 0..inspector.shards() {
@@ -117,7 +120,7 @@ pub async fn prepare(client: &Client, inspector: &Inspector) -> Places {
 /// Writes by `ways` in turn from several clients, on a thread of its own, until `told.stop`; each transfer begins on the
 /// shards of `homes`, one after the other.
 pub fn start(
-    ports: Vec<u16>,
+    ports: &[u16],
     database: &str,
     ways: &[Way],
     homes: &[usize],
@@ -125,8 +128,9 @@ pub fn start(
     book: &Arc<Book>,
     places: &Places,
 ) -> std::thread::JoinHandle<()> {
+    book.told.stop.store(false, Ordering::SeqCst);
     let (database, book, places) = (database.to_owned(), book.clone(), places.clone());
-    let (ways, homes) = (ways.to_vec(), homes.to_vec());
+    let (ways, homes, ports) = (ways.to_vec(), homes.to_vec(), ports.to_vec());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -244,6 +248,7 @@ impl Writer {
                 let id = if refused { -counter } else { number };
                 vec![
                     format!("UPDATE regions SET version = version + 1 WHERE id = -{counter}"),
+                    format!("UPDATE logs SET entries = entries || {number}::bigint WHERE id = {counter}"),
                     format!("INSERT INTO regions VALUES ({id}, 0)"),
                 ]
             }
@@ -291,6 +296,7 @@ pub async fn balances(inspector: &Inspector, book: &Book) {
         assert!(!left, "{number} was refused and has left a trace");
     }
     inspector.copies_equal("regions").await;
+    inspector.copies_equal("logs").await;
     counters_agree(inspector).await;
     acknowledged_are_done(inspector, book).await;
 }
@@ -302,6 +308,11 @@ async fn counters_agree(inspector: &Inspector) {
          (SELECT count(*) FROM regions w WHERE w.id > 0 AND w.id % {COUNTERS} + 1 = -r.id)"
     );
     assert_eq!(inspector.rows(&off).await, Vec::<String>::new(), "counters that their writes do not explain");
+    let off = format!(
+        "SELECT l.id FROM logs l WHERE ARRAY(SELECT unnest(l.entries) ORDER BY 1) <> ARRAY(SELECT w.id FROM regions w \
+         WHERE w.id > 0 AND w.id % {COUNTERS} + 1 = l.id ORDER BY 1)"
+    );
+    assert_eq!(inspector.rows(&off).await, Vec::<String>::new(), "lists that lack an entry or have one twice");
 }
 
 /// Each acknowledged COMMIT has a ledger row, and all its targets have ended.
@@ -331,7 +342,7 @@ async fn count_by(inspector: &Inspector, sql: &str) -> HashMap<i64, i64> {
 /// Returns one text of everything that clients wrote, to compare it before and after.
 pub async fn everything(inspector: &Inspector) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["accounts", "postings", "notes", "regions"] {
+    for table in ["accounts", "postings", "notes", "regions", "logs"] {
         all.extend(inspector.rows(&format!("SELECT * FROM {table} ORDER BY 1, 2")).await);
     }
     all

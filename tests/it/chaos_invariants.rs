@@ -52,6 +52,11 @@ impl Inspector {
 
     /// Waits until every ledger row is terminal and no transaction of the proxy is prepared; panics with what is left.
     pub async fn settled(&self) {
+        self.settled_within(SETTLE_BOUND).await;
+    }
+
+    /// The same with another bound, for much work at once.
+    pub async fn settled_within(&self, most: Duration) {
         let began = Instant::now();
         loop {
             let open = self
@@ -61,11 +66,12 @@ impl Inspector {
             if open.is_empty() && prepared.is_empty() {
                 return;
             }
-            if began.elapsed() > SETTLE_BOUND {
+            if began.elapsed() > most {
                 let targets = self.rows(
                     "SELECT txid, target, state, last_error FROM shardloom.ledger_target WHERE state <> 'APPLIED'",
                 );
-                panic!("not settled: {open:?}, prepared: {prepared:?}, targets: {:?}", targets.await);
+                let (count, open) = (open.len(), &open[..open.len().min(20)]);
+                panic!("not settled: {count}, such as {open:?}, prepared: {prepared:?}, targets: {:?}", targets.await);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

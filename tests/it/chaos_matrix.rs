@@ -28,6 +28,9 @@ const ANSWERS: usize = 4;
 /// is decided when it is 10 s old.
 const STEP_BOUND: Duration = Duration::from_secs(45);
 
+/// Longest wait until everything that a whole run has written is replayed.
+const REPLAY_BOUND: Duration = Duration::from_secs(600);
+
 /// Who dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Victim {
@@ -180,9 +183,8 @@ impl Field {
 
     /// One cell: load, the fault, recovery, comparison.
     async fn run(&mut self, cell: &Cell, target: usize) {
-        self.book.told.stop.store(false, Ordering::SeqCst);
         let load = chaos_book::start(
-            vec![self.proxy.port()],
+            &[self.proxy.port()],
             self.cluster.database(),
             &[cell.way],
             &[0],
@@ -263,7 +265,7 @@ impl Field {
                 .expect("a ledger that knows of no target");
         }
         self.proxy.restart().await;
-        self.inspector.settled().await;
+        self.inspector.settled_within(REPLAY_BOUND).await;
         self.inspector.ledger_agrees().await;
         assert!(chaos_book::everything(&self.inspector).await == before, "a replay has changed something");
     }
