@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults soak newest lint fmt bench regress fuzz
+.PHONY: help demo test faults soak newest lint fmt bench pieces regress fuzz
 
 help: ## Lists these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -33,6 +33,9 @@ bench: ## pgbench through PostgreSQL, PgBouncer and Shardloom (BENCH_SECONDS, BE
 	scripts/prerequisites.sh postgresql pgbouncer python3
 	cargo build --release --locked
 	python3 -B benches/compare.py
+
+pieces: ## Criterion on the pieces of the hot path (REV=v1 measures that revision first and compares; ARGS="route" picks)
+	scripts/pieces.sh $(ARGS)
 
 regress: ## PostgreSQL's regression files directly and through an unsharded database (ARGS="session" picks a pool mode); docs/compatibility.md
 	scripts/regress.sh $(ARGS)

@@ -26,5 +26,7 @@ settings! {
         apply_timeout: span(100, 3_600_000) = 60_000,
         /// How long applied ledger rows are kept. Default 7d.
         keep: span(60_000, 31_536_000_000) = 604_800_000,
+        /// How long idempotency keys are remembered. Default 1d.
+        keep_keys: span(60_000, 31_536_000_000) = 86_400_000,
     }
 }

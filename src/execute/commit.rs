@@ -13,6 +13,7 @@ use crate::outbox::fault::{self, FaultPoint};
 use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
 
+use super::decision;
 use super::failure::Failure;
 use super::forward;
 use super::link::Link;
@@ -67,11 +68,15 @@ impl Link {
     }
 
     async fn try_commit(&mut self) -> Result<(), Failure> {
+        let is_keyed = self.transaction.idempotency.is_some();
+        if is_keyed {
+            Box::pin(self.place_key()).await?;
+        }
         for position in 0..self.transaction.members.len() {
             self.flush_member(position).await?;
         }
         let written = self.transaction.written();
-        if written.len() <= 1 && !self.transaction.reference && self.transaction.deferred.is_empty() {
+        if written.len() <= 1 && !is_keyed && !self.transaction.reference && self.transaction.deferred.is_empty() {
             return self.commit_one_writer().await;
         }
         if written.len() > 1 {
@@ -132,7 +137,7 @@ impl Link {
         let flight = self.decide(home, &entry, flight).await?;
         self.note_committed(txid);
         self.finish_targets(home, flight, "COMMIT".to_owned()).await;
-        Ok(())
+        self.wait_after_commit(txid, home).await
     }
 
     /// Two-phase: every target prepares, home commits with the ledger row, the targets commit what they prepared.
@@ -163,7 +168,7 @@ impl Link {
         self.note_committed(txid);
         let sql = self.worker.proxy.outbox.commit_prepared(txid, home);
         self.finish_targets(home, flight, sql).await;
-        Ok(())
+        self.wait_after_commit(txid, home).await
     }
 
     /// Rolls back what the targets prepared, unless nobody knows whether home committed: recovery decides then.
@@ -236,13 +241,11 @@ impl Link {
     /// The decision: ledger row and COMMIT in one write on home.
     async fn decide(&mut self, home: ShardId, entry: &LedgerEntry, flight: Flight) -> Result<Flight, Failure> {
         let position = self.transaction.position(home).expect("home was written, so it is a member");
-        // Deferred triggers fire before the row images are counted; on other members they have been fired already.
-        let fire = if entry.copies.is_empty() { "" } else { "SET CONSTRAINTS ALL IMMEDIATE;" };
-        let sql = format!("{fire}{};COMMIT", outbox::ledger_insert(entry));
+        let key = self.key_statement(home, entry.txid);
         let server = &mut self.transaction.members[position].server;
         fault::reached(FaultPoint::BeforeHomeCommit);
         let most = self.worker.limits().commit_timeout;
-        let failure = match end_with(server, &sql, most, FaultPoint::HomeCommitSent).await {
+        let failure = match decision::decide(server, entry, key.as_deref(), most).await {
             Ok(reply) if reply.tag == "COMMIT" => {
                 fault::reached(FaultPoint::AfterHomeCommit);
                 self.pass_said(&reply.asides);
@@ -260,7 +263,10 @@ impl Link {
             Err(error) => return self.resolve(home, entry.txid, error, flight).await,
         };
         flight.aborted();
-        Err(failure)
+        match &entry.idempotency_key {
+            Some(key) => Err(Box::pin(self.key_failure(failure, key)).await),
+            None => Err(failure),
+        }
     }
 
     /// Home's answer is lost: asks home itself, by the fencing insert, whether the transaction committed.
@@ -291,7 +297,7 @@ impl Link {
         let most = self.worker.limits().commit_timeout;
         let ends = members.iter_mut().filter(|member| member.server.shard() != home).map(async |member| {
             let sql = if member.wrote { target_sql.as_str() } else { "COMMIT" };
-            let ended = end_with(&mut member.server, sql, most, FaultPoint::TargetCommitSent).await;
+            let ended = end_target(&mut member.server, sql, most).await;
             fault::reached(FaultPoint::OneTargetCommitted);
             let rows = member.commands.iter().map(|command| command.expected_rows).sum::<i64>();
             (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
@@ -361,7 +367,7 @@ impl Link {
             rule_version: rules.version.clone(),
             on_dead: transaction.on_dead,
             business_key: None,
-            idempotency_key: None,
+            idempotency_key: transaction.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
             trace_id: None,
         }
     }
@@ -431,18 +437,12 @@ impl Link {
     }
 }
 
-/// Runs a statement that ends a transaction; a server that is silent for `most` counts as lost. `sent` is the point
-/// between the question and its answer.
-async fn end_with(
-    server: &mut Server,
-    sql: &str,
-    most: Duration,
-    sent: FaultPoint,
-) -> Result<SimpleReply, BackendError> {
+/// Runs the statement that ends a target's transaction; a target that is silent for `most` counts as lost.
+async fn end_target(server: &mut Server, sql: &str, most: Duration) -> Result<SimpleReply, BackendError> {
     server.put_query(sql)?;
-    if fault::is_chosen(sent) {
+    if fault::is_chosen(FaultPoint::TargetCommitSent) {
         server.flush().await?;
-        fault::reached(sent);
+        fault::reached(FaultPoint::TargetCommitSent);
     }
     server.query_reply_within(most).await
 }
@@ -491,7 +491,7 @@ fn outcome_unknown(server: &Server, error: &BackendError, txid: Option<i64>) -> 
         None => format!("{}.", error.refusal().message),
     });
     match txid {
-        Some(txid) => refusal.with_hint(format!("Ask `shardloom ledger show {txid}` before you try again.")),
+        Some(txid) => refusal.with_hint(format!("Ask SELECT shardloom.txn_status({txid}) before you try again.")),
         None => refusal.with_hint("Look whether the change is there before you try again."),
     }
 }

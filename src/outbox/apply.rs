@@ -10,9 +10,10 @@ use super::error::Error;
 use super::fault::{self, FaultPoint};
 use super::handle::Outbox;
 use super::images;
-use super::item::{self, Item, ORPHAN};
+use super::item::{self, BARRIER, Item, ORPHAN};
 use super::lane::LaneRun;
 use super::redo;
+use super::store::{execute_prepared, query_prepared};
 use crate::types::{ShardId, WriteMode};
 
 /// Longest that an apply transaction may stand idle before its server ends it: that of a process that stands still would
@@ -83,8 +84,9 @@ impl Outbox {
     async fn pass_fence(&self, run: &LaneRun, group: &[Item], transaction: &Transaction<'_>) -> Result<(), Error> {
         let home = self.store.name(run.home);
         let last = group.iter().map(|item| item.commit_seq).max().unwrap_or(0);
-        let passed =
-            transaction.execute(FENCE, &[&home, &run.epoch, &last]).await.map_err(self.held(run.target, "the lane"))?;
+        let passed = execute_prepared(transaction, FENCE, &[&home, &run.epoch, &last])
+            .await
+            .map_err(self.held(run.target, "the lane"))?;
         if passed == 0 { Err(Error::Fenced { home: home.to_owned() }) } else { Ok(()) }
     }
 
@@ -109,8 +111,9 @@ impl Outbox {
             return Ok(HashSet::new());
         }
         let home = self.store.name(run.home);
-        let rows =
-            transaction.query(INBOX, &[&txids, &home, &part]).await.map_err(self.held(run.target, "the inbox row"))?;
+        let rows = query_prepared(transaction, INBOX, &[&txids, &home, &part])
+            .await
+            .map_err(self.held(run.target, "the inbox row"))?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
@@ -159,6 +162,10 @@ impl Outbox {
         if !new.contains(&item.txid) {
             return Ok(None);
         }
+        if item.kind == BARRIER {
+            self.apply_barrier(run, transaction, item.txid).await?;
+            return Ok(Some(0));
+        }
         if item.commands.is_empty() && item.mode == WriteMode::TwoPhase.name() {
             return Err(Error::BadRecord(
                 "its prepared transaction is gone and nothing was recorded to redo".to_owned(),
@@ -169,24 +176,5 @@ impl Outbox {
         let affected = redo::run(transaction, &item.commands, self.store.name(run.target)).await?;
         transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
         Ok(Some(affected))
-    }
-
-    /// Copies one row set of a reference table again, outside any transaction of the ledger: see [`Self::resync_table`].
-    pub(super) async fn resync_whole(&self, home: ShardId, target: ShardId, relation: &str) -> Result<usize, Error> {
-        let at = self.store.at(target);
-        let source = self.store.connect(home).await?;
-        let whole = images::Captured {
-            relation: relation.to_owned(),
-            op: "TRUNCATE".to_owned(),
-            old_rows: Vec::new(),
-            new_rows: Vec::new(),
-        };
-        let mut client = self.store.connect(target).await?;
-        let mut transaction = client.transaction().await.map_err(&at)?;
-        let events = images::fresh(&source, &[whole], self.store.name(home)).await?;
-        transaction.batch_execute("SET LOCAL session_replication_role = replica").await.map_err(&at)?;
-        images::apply(&mut transaction, &source, &events, self.store.name(target)).await?;
-        transaction.commit().await.map_err(&at)?;
-        Ok(events.iter().map(|event| event.new_rows.len()).sum())
     }
 }

@@ -1,6 +1,7 @@
 //! The handle that the rest of the proxy holds: services for the client path, and the way to the other files.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use super::census::Census;
 use super::error::Error;
-use super::flight::{Flight, Flights};
+use super::flight::{Drawn, Flight, Flights};
 use super::gate::Gate;
 use super::ledger::Gid;
 use super::literal::literal;
@@ -44,6 +45,8 @@ pub struct Outbox {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) epoch: i64,
     pub(super) stopping: watch::Sender<bool>,
+    /// How many transactions each home has lost, as last counted.
+    pub(super) lost: Mutex<HashMap<ShardId, u64>>,
     wanted: RwLock<Wanted>,
     metrics: OutboxMetrics,
 }
@@ -74,6 +77,7 @@ impl Outbox {
             clock,
             epoch,
             stopping,
+            lost: Mutex::default(),
             wanted,
             metrics: OutboxMetrics::default(),
         })
@@ -101,6 +105,11 @@ impl Outbox {
     /// Starts a transaction's flight; call it before home's COMMIT is sent.
     pub fn begin_flight(&self, txid: i64, home: ShardId, targets: ShardSet) -> Flight {
         Flight::begin(self.flights.clone(), home, txid, targets)
+    }
+
+    /// Says that a client has the transaction `txid` open, until the value is dropped.
+    pub fn note_drawn(&self, txid: i64) -> Drawn {
+        Drawn::new(self.flights.clone(), txid)
     }
 
     /// Wakes the relay of `home`, as `Flight` does at its end.

@@ -7,8 +7,11 @@ use postgres_protocol::escape::escape_identifier;
 use serde::de::IgnoredAny;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState as PgState;
+use tokio_postgres::types::ToSql;
 
 use super::error::Error;
+use super::resync::{RANGE, clear_range};
+use super::store::{execute_prepared, query_prepared};
 
 /// One captured statement's rows, as `shardloom.capture` wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +67,14 @@ impl Segment {
     }
 }
 
+const SHAPE: &str = "SELECT a.attname::text, a.attgenerated <> '', a.attidentity = 'a', \
+     coalesce(a.attnum = ANY (i.indkey), false) \
+     FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
+     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
 /// Reads a table's columns; an empty shape if there is no such table.
 pub(super) async fn shape(client: &impl GenericClient, relation: &str) -> Result<Shape, tokio_postgres::Error> {
-    let rows = client
-        .query(
-            "SELECT a.attname::text, a.attgenerated <> '', a.attidentity = 'a', coalesce(a.attnum = ANY (i.indkey), false) \
-             FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
-             WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            &[&relation],
-        )
-        .await?;
+    let rows = query_prepared(client, SHAPE, &[&relation]).await?;
     let mut shape = Shape::default();
     for row in &rows {
         let name: String = row.get(0);
@@ -129,7 +130,29 @@ async fn apply_table(
         transaction.execute(&format!("DELETE FROM {relation}"), &[]).await.map_err(at)?;
     }
     let mut missing = 0;
-    for segment in segments(&events[last_truncate.map_or(0, |index| index + 1)..])? {
+    let events = &events[last_truncate.map_or(0, |index| index + 1)..];
+    for run in events.chunk_by(|one, other| one.op != RANGE && other.op != RANGE) {
+        if let [event] = run
+            && event.op == RANGE
+        {
+            clear_range(transaction, relation, &target.key, event).await.map_err(|error| error.at(shard))?;
+        }
+        missing += apply_run(transaction, home, relation, &target, run, shard).await?;
+    }
+    Ok(missing)
+}
+
+/// Applies events of one table, none of which changes rows without an image.
+async fn apply_run(
+    transaction: &mut Transaction<'_>,
+    home: &impl GenericClient,
+    relation: &str,
+    target: &Shape,
+    events: &[&Captured],
+    shard: &str,
+) -> Result<Missing, Error> {
+    let mut missing = 0;
+    for segment in segments(events)? {
         let unknown: Vec<&String> = segment
             .columns
             .iter()
@@ -138,7 +161,7 @@ async fn apply_table(
         if !unknown.is_empty() {
             check_dropped(home, relation, &unknown, shard).await?;
         }
-        missing += apply_segment(transaction, relation, &target, &segment, shard).await?;
+        missing += apply_segment(transaction, relation, target, &segment, shard).await?;
     }
     Ok(missing)
 }
@@ -163,13 +186,15 @@ fn segments(events: &[&Captured]) -> Result<Vec<Segment>, Error> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut number = 0;
     for event in events {
-        let Some(sample) = event.new_rows.first().or(event.old_rows.first()) else { continue };
+        // What stands in the place of old rows of a range is no row.
+        let old_rows = if event.op == RANGE { &[][..] } else { &event.old_rows };
+        let Some(sample) = event.new_rows.first().or(old_rows.first()) else { continue };
         let columns = columns_of(sample)?;
         if segments.last().is_none_or(|segment| segment.columns != columns) {
             segments.push(Segment { columns, ..Segment::default() });
         }
         let segment = segments.last_mut().expect("one was pushed if there was none");
-        segment.push(number, true, &event.old_rows);
+        segment.push(number, true, old_rows);
         segment.push(number + 1, false, &event.new_rows);
         number += 2;
     }
@@ -227,8 +252,9 @@ async fn write(
          SELECT (SELECT count(*) FROM gone WHERE dead), (SELECT count(*) FROM last JOIN first USING ({key}) \
          WHERE last.shardloom_dead AND first.shardloom_dead)"
     );
-    let row = client.query_one(&delete, &[&segment.numbers, &segment.dead, &segment.images]).await?;
-    let (deleted, expected): (i64, i64) = (row.get(0), row.get(1));
+    let values: [&(dyn ToSql + Sync); 3] = [&segment.numbers, &segment.dead, &segment.images];
+    let rows = query_prepared(client, &delete, &values).await?;
+    let (deleted, expected): (i64, i64) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
     if segment.dead.iter().all(|dead| *dead) {
         return Ok(expected - deleted.min(expected));
     }
@@ -245,7 +271,7 @@ async fn write(
         list(&columns, ""),
         list(&columns, "last."),
     );
-    client.execute(&upsert, &[&segment.numbers, &segment.dead, &segment.images]).await?;
+    execute_prepared(client, &upsert, &values).await?;
     Ok(expected - deleted.min(expected))
 }
 

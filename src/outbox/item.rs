@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::error::Error;
 use super::handle::Outbox;
@@ -11,6 +12,7 @@ use super::images::{self, Captured};
 use super::lane::LaneRun;
 use super::ledger::{Environment, LedgerTarget, RedoCommand, on_dead_from};
 use super::state::TargetState;
+use super::store::query_prepared;
 use crate::rules::OnDead;
 use crate::types::ShardId;
 
@@ -46,6 +48,9 @@ pub(super) struct Item {
 /// Kind of a write that was found on home without a ledger row.
 pub(super) const ORPHAN: &str = "orphan";
 
+/// Kind of what compares a table with its copies.
+pub(super) const BARRIER: &str = "barrier";
+
 const FETCH: &str = "SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (SELECT e.value::text FROM \
      json_array_elements(l.payload) e (value) WHERE e.value ->> 'shard' = $2), l.environment::text, l.acting_role, l.on_dead, \
      l.business_key, $2 = ANY (l.copies), l.captured_rows, coalesce(t.state, 'PENDING'), coalesce(t.attempts, 0), \
@@ -55,15 +60,19 @@ const FETCH: &str = "SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (
      WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') AND $2 = ANY (l.targets) \
      AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT $3";
 
+const CAPTURED: &str = "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
+     WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq";
+
+const PARKED: &str = "SELECT DISTINCT unnest(keys) FROM shardloom.ledger_target WHERE target = $1 \
+     AND state IN ('DEAD', 'PARKED')";
+
 /// Reads the first events of a lane that are not finished, in commit order.
 pub(super) async fn fetch(outbox: &Outbox, run: &LaneRun) -> Result<Vec<Item>, Error> {
     let client = outbox.store.connect(run.home).await?;
     let bounds = &outbox.settings.bounds;
     let target = outbox.store.name(run.target);
-    let rows = client
-        .query(FETCH, &[&run.floor, &target, &bounds.batch, &bounds.foreign_grace.as_secs_f64()])
-        .await
-        .map_err(outbox.store.at(run.home))?;
+    let values: [&(dyn ToSql + Sync); 4] = [&run.floor, &target, &bounds.batch, &bounds.foreign_grace.as_secs_f64()];
+    let rows = query_prepared(&client, FETCH, &values).await.map_err(outbox.store.at(run.home))?;
     rows.iter().map(read).collect()
 }
 
@@ -124,14 +133,7 @@ impl Item {
 /// Reads the row images of these transactions, in the order in which they were captured.
 pub(super) async fn captured(outbox: &Outbox, home: ShardId, xids: &[&str]) -> Result<Vec<(String, Captured)>, Error> {
     let client = outbox.store.connect(home).await?;
-    let rows = client
-        .query(
-            "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
-             WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq",
-            &[&xids],
-        )
-        .await
-        .map_err(outbox.store.at(home))?;
+    let rows = query_prepared(&client, CAPTURED, &[&xids]).await.map_err(outbox.store.at(home))?;
     Ok(rows.iter().map(|row| (row.get(4), Captured::from_row(row))).collect())
 }
 
@@ -205,14 +207,8 @@ pub(super) fn overlap(keys: &BTreeSet<String>, parked: &BTreeSet<String>) -> boo
 /// Reads the keys of dead and parked events of a lane.
 pub(super) async fn parked_keys(outbox: &Outbox, run: &LaneRun) -> Result<BTreeSet<String>, Error> {
     let client = outbox.store.connect(run.home).await?;
-    let rows = client
-        .query(
-            "SELECT DISTINCT unnest(keys) FROM shardloom.ledger_target WHERE target = $1 \
-             AND state IN ('DEAD', 'PARKED')",
-            &[&outbox.store.name(run.target)],
-        )
-        .await
-        .map_err(outbox.store.at(run.home))?;
+    let target = outbox.store.name(run.target);
+    let rows = query_prepared(&client, PARKED, &[&target]).await.map_err(outbox.store.at(run.home))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

@@ -21,11 +21,11 @@ const RETENTION_BATCHES_MAX: usize = 100;
 const FOLLOW_BATCH: usize = 10_000;
 
 /// Orphans captured at a time.
-const ORPHAN_BATCH: i64 = 500;
+pub(super) const ORPHAN_BATCH: i64 = 500;
 
 /// A write of a reference table that bypassed the proxy gets a ledger row; its txid is home's, negated, so that it
 /// never meets a snowflake. It is delivered by copying home's rows, because its place in the order is not known.
-const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, captured_rows, \
+pub(super) const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, captured_rows, \
      proxy, username, on_dead, created_at, commit_seq) \
      SELECT -(o.xid::text::bigint), o.xid, 'OPEN', 'eventual', $1, $2, $2, o.rows, $3, 'unknown', 'park_key', o.at, \
      nextval('shardloom.commit_seq') FROM (SELECT xid, sum(row_count)::bigint AS rows, min(created_at) AS at \
@@ -134,6 +134,11 @@ impl Outbox {
                 break;
             }
         }
+        let old_keys = "DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
+             WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)";
+        client.execute(old_keys, &[&bounds.key_grace.as_secs_f64(), &RETENTION_BATCH]).await.map_err(&at)?;
+        let old_barriers = "DELETE FROM shardloom.barrier WHERE measured_at < clock_timestamp() - interval '1 hour'";
+        client.execute(old_barriers, &[]).await.map_err(&at)?;
         let row = client
             .query_one("SELECT min(txid) FROM shardloom.ledger WHERE state IN ('OPEN', 'ATTENTION')", &[])
             .await

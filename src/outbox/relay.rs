@@ -12,6 +12,7 @@ use super::error::Error;
 use super::gate::Closed;
 use super::handle::Outbox;
 use super::lane::{LaneRun, Rest};
+use super::store::query_prepared;
 use super::tend::Tending;
 use crate::types::ShardId;
 
@@ -20,6 +21,9 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// Pace at which a process without the lease looks how far its own transactions are.
 const FOLLOW_EVERY: Duration = Duration::from_millis(50);
+
+/// Pace at which the inboxes are looked through for what home has lost.
+const LOST_EVERY: Duration = Duration::from_secs(10);
 
 /// Parts of the lease after which it is renewed: two renewals may fail.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -62,6 +66,7 @@ struct Relay {
     renew_at: Option<Instant>,
     scan_at: Option<Instant>,
     retain_at: Option<Instant>,
+    lost_at: Option<Instant>,
     tending: Tending,
     /// How many bounds the next turn may take.
     patience: u32,
@@ -120,6 +125,7 @@ impl Relay {
             renew_at: None,
             scan_at: None,
             retain_at: None,
+            lost_at: None,
             tending: Tending::default(),
             patience: 1,
             floor: -1,
@@ -263,6 +269,10 @@ impl Relay {
             self.tending.retain(&self.outbox, self.home);
             self.retain_at = Some(began + RETAIN_EVERY);
         }
+        if self.lost_at.is_none_or(|at| at <= began) {
+            self.tending.check_lost(&self.outbox, self.home);
+            self.lost_at = Some(began + LOST_EVERY);
+        }
         self.advance_floors().await?;
         let pause = (began.elapsed() * PAUSES_PER_SCAN).max(self.outbox.settings.bounds.poll_max);
         self.scan_at = Some(Instant::now() + pause);
@@ -328,7 +338,7 @@ impl Relay {
         let names: Vec<&str> = resting.iter().map(|target| self.outbox.store.name(*target)).collect();
         let floors: Vec<i64> = resting.iter().map(|target| self.lane_floor(*target)).collect();
         let client = self.outbox.store.connect(self.home).await?;
-        let rows = client.query(DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
+        let rows = query_prepared(&client, DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
         drop(client);
         for row in &rows {
             if let Some(target) = self.outbox.store.id(row.get(0)) {

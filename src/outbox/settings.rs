@@ -69,6 +69,8 @@ pub struct OutboxBounds {
     pub foreign_grace: Duration,
     /// How long finished ledger rows stay readable.
     pub ledger_grace: Duration,
+    /// How long an idempotency key is remembered.
+    pub key_grace: Duration,
     /// How long inbox rows and fences of aborted transactions stay after all older transactions are finished.
     pub inbox_grace: Duration,
     /// Pending transactions to one target beyond which new eventual writes to it are refused with `53400`.
@@ -104,6 +106,7 @@ impl Default for OutboxBounds {
             attempts_max: 20,
             foreign_grace: Duration::from_secs(10),
             ledger_grace: Duration::from_secs(900),
+            key_grace: Duration::from_secs(86_400),
             inbox_grace: Duration::from_secs(86_400),
             backlog_max: 1_000_000,
             resolve_wait: Duration::from_secs(5),

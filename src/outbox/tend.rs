@@ -21,6 +21,8 @@ enum Tended {
     Prepared(ShardId),
     /// Old rows of this home and of its inboxes.
     Retention,
+    /// What targets have and this home has lost.
+    Lost,
 }
 
 /// The tasks of one relay.
@@ -49,6 +51,15 @@ impl Tending {
         self.start(Tended::Retention, outbox, home, async move {
             own.retain(home).await?;
             own.measure_ledger(home).await
+        });
+    }
+
+    /// Looks through the inboxes for what `home` has lost, unless that is being done.
+    pub fn check_lost(&mut self, outbox: &Arc<Outbox>, home: ShardId) {
+        let own = outbox.clone();
+        self.start(Tended::Lost, outbox, home, async move {
+            own.check_lost(home).await;
+            Ok(())
         });
     }
 

@@ -11,7 +11,7 @@ use super::catalog::{Catalog, Volatility};
 use super::{Freeze, FreezeKind, Redo};
 
 /// Keywords that stand before an opening parenthesis without calling anything.
-const GRAMMAR: [&str; 64] = [
+const GRAMMAR: [&str; 65] = [
     "all",
     "and",
     "any",
@@ -43,6 +43,7 @@ const GRAMMAR: [&str; 64] = [
     "having",
     "ilike",
     "in",
+    "insert",
     "intersect",
     "into",
     "is",

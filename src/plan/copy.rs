@@ -10,7 +10,7 @@ use super::hidden;
 use super::insert::{missing_key, numbered, quoted, reference_mode, target_table, unlisted, unnamed_columns};
 use super::key::binary_fits;
 use super::split;
-use super::{CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
+use super::{CopyKey, CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 
 /// Plans a COPY; `text` is the one that `head` was read from.
 ///
@@ -22,12 +22,13 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
     let name = table.rule_key();
     let rule = rules.table(&name);
     match rule.map(|rule| &rule.distribution) {
-        Some(Distribution::Sharded { group, key }) => {
+        Some(Distribution::Sharded { group, key, more }) => {
             let group_id = *group;
             let group = rules.group(group_id);
             if head.direction == CopyDirection::ToStdout {
                 if group.missing_key.read == OnMissingKey::Reject {
-                    return Err(super::read::missing_key(&name, key));
+                    let columns = std::iter::once(key).chain(more).map(String::as_str).collect::<Vec<_>>();
+                    return Err(super::read::missing_key(&name, &columns.join("\", \"")));
                 }
                 let CopyOptions { format, header, .. } = head.options;
                 let shards = rules.shards_of_group(group_id);
@@ -36,7 +37,14 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
             }
             let key_type = group.key_type;
             let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
+            // Each column of a composite key is judged as a key is.
+            let further: Vec<Sharded<'_>> = more
+                .iter()
+                .zip(group.more_types())
+                .map(|(key, key_type)| Sharded { key, key_type: *key_type, ..copy })
+                .collect();
             let mut plan = sharded(&copy)?;
+            plan.more = further.iter().map(further_key).collect::<Result<_, _>>()?;
             split::copy_in(text, head, &mut plan, context)?;
             Ok(Plan::Copy(Box::new(plan)))
         }
@@ -84,6 +92,7 @@ fn direct(
     }
 }
 
+#[derive(Clone, Copy)]
 struct Sharded<'a> {
     text: &'a str,
     head: &'a CopyHead,
@@ -117,6 +126,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         key_position,
         group: copy.group,
         key_type: copy.key_type,
+        more: Vec::new(),
         key_modifier: key_column(copy).and_then(|column| type_modifier(&column.type_name)),
         binary: copy.head.options.format == CopyFormat::Binary,
         delimiter: delimiter(copy.head)?,
@@ -126,6 +136,22 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         checked_id: checked_id(copy, &columns)?,
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
         table,
+    })
+}
+
+/// A column of a composite key behind the first.
+fn further_key(copy: &Sharded<'_>) -> Result<CopyKey, Refusal> {
+    if copy.head.options.format == CopyFormat::Binary {
+        check_binary(copy)?;
+    }
+    check_type(copy)?;
+    let position = columns(copy)?.iter().position(|column| column == copy.key);
+    let table = target_table(copy.rule, copy.name);
+    Ok(CopyKey {
+        name: copy.key.to_owned(),
+        position: position.ok_or_else(|| missing_key(&table, copy.key))?,
+        key_type: copy.key_type,
+        modifier: key_column(copy).and_then(|column| type_modifier(&column.type_name)),
     })
 }
 

@@ -44,6 +44,12 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 }));
             }
             lines.extend(statement(&gather.statement));
+            if let Some(partial) = &gather.partial {
+                lines
+                    .push(format!("  Or, where the types allow it, parts from {}", names(partial.parts.shards, rules)));
+                lines.extend(statement(&partial.parts.statement).map(|line| format!("  {line}")));
+                lines.push(format!("    Finish: {}", partial.shown()));
+            }
             lines.push(format!("  Because: {}", gather.because));
             lines
         }
@@ -98,7 +104,9 @@ pub fn why_not_direct(plan: &Plan, text: &str, rules: &RuleSet) -> Option<String
         | Plan::Everywhere { .. } => return None,
     };
     let key = |table: &String| match &rules.table(table)?.distribution {
-        Distribution::Sharded { key, .. } => Some(format!("{table}.{key}")),
+        Distribution::Sharded { key, more, .. } => {
+            Some(std::iter::once(key).chain(more).map(|key| format!("{table}.{key}")).collect::<Vec<_>>().join(", "))
+        }
         Distribution::Reference { .. } | Distribution::Single { .. } => None,
     };
     let keys: Vec<String> = tables_named(text, rules).iter().filter_map(key).collect();

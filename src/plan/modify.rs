@@ -80,6 +80,24 @@ impl Modify {
         &mut self.located.keyed
     }
 
+    /// Returns the table that is written.
+    pub(super) fn target(&self) -> &TableName {
+        &self.target
+    }
+
+    /// Returns the table that is written, if it is sharded.
+    pub(super) fn target_keyed(&self) -> Option<&Keyed> {
+        match self.home {
+            Home::Keyed(index) => self.located.keyed.get(index),
+            Home::Reference(_) | Home::On(_) => None,
+        }
+    }
+
+    /// Notes that it would not do the same again.
+    pub(super) fn never_redone(&mut self, reason: String) {
+        self.effect.redo = Redo::Never(reason);
+    }
+
     /// Returns what was read.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
@@ -88,7 +106,11 @@ impl Modify {
     /// Tells whether the plan depends on literals through key slots only.
     pub(super) fn is_template(&self) -> bool {
         let sets_key = match self.home {
-            Home::Keyed(index) => self.sets(&self.located.keyed[index].key),
+            Home::Keyed(index) => {
+                let target = &self.located.keyed[index];
+                self.facts.kind == StatementKind::Update
+                    && self.facts.assignments.iter().any(|(column, _)| target.has_key(column))
+            }
             Home::Reference(_) | Home::On(_) => false,
         };
         !sets_key && self.located.keyed.iter().all(Keyed::is_bound)
@@ -101,7 +123,9 @@ impl Modify {
             Home::Keyed(index) => {
                 let target = &self.located.keyed[index];
                 self.sharded(target, context, values).or_else(|refusal| match refusal.reason {
-                    MOVES => moving(values.text, (&self.target, target.group, &target.key), context, refusal),
+                    MOVES if target.more.is_empty() => {
+                        moving(values.text, (&self.target, target.group, &target.key), context, refusal)
+                    }
                     _ => Err(refusal),
                 })
             }
@@ -131,7 +155,8 @@ impl Modify {
         Ok(self.direct(shard, self.effect(values)))
     }
 
-    fn apart(&self, other: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
+    /// The refusal of a table that is not where the target is.
+    pub(super) fn apart(&self, other: &str, shard: ShardId, context: &Context<'_>) -> Refusal {
         let name = &context.rules.shard(shard).name;
         Refusal::unsupported(
             format!("table \"{}\" lives on {name} and \"{other}\" does not, or not for sure", self.target),
@@ -160,52 +185,42 @@ impl Modify {
             )
             .with_reason("not_colocated"));
         }
-        let group = context.rules.group(target.group);
-        let shards = match target.shards(context.rules, values) {
-            Some(shards) => shards,
-            None if group.missing_key.write == OnMissingKey::Reject => {
-                return Err(read::missing_key(&target.table, &target.key));
-            }
-            None => context.rules.shards_of_group(target.group),
-        };
+        let shards = spread(target, context, values)?;
         self.check_key(target, shards.only(), context, values)?;
-        self.many(target, shards, context, values)
+        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+        self.parts(target, shards.iter().map(part).collect(), context, values)
     }
 
-    fn many(
+    /// Makes a write over several shards of its parts.
+    pub(super) fn parts(
         &self,
         target: &Keyed,
-        shards: ShardSet,
+        parts: Vec<Part>,
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<Plan, Refusal> {
         if context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {
             return Err(Refusal::unsupported(
                 format!("the rules reject writes of table \"{}\" over several shards", target.table),
-                format!("Bind the sharding key \"{}\" to one value.", target.key),
+                format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
             )
             .with_reason("multi_shard_rejected"));
         }
         if !read::is_known(&self.facts.functions) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
-                format!("Bind the sharding key \"{}\" to one value.", target.key),
+                format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
             )
             .with_reason("unknown_function"));
         }
-        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let effect = self.effect(values);
         let reads_reference = !self.located.references.is_empty();
-        Ok(Plan::MultiWrite(MultiWrite {
-            parts: shards.iter().map(part).collect(),
-            effect,
-            returning,
-            reads_reference,
-        }))
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference }))
     }
 
-    fn needed(&self, context: &Context<'_>, values: &Values<'_>) -> Option<ShardSet> {
+    /// Returns the shards whose rows matter; `None` if some sharded table is not bound.
+    pub(super) fn needed(&self, context: &Context<'_>, values: &Values<'_>) -> Option<ShardSet> {
         let mut needed: ShardSet = self.located.fixed.iter().map(|(_, shard)| *shard).collect();
         for keyed in &self.located.keyed {
             needed = needed.union(&keyed.shards(context.rules, values)?);
@@ -213,19 +228,21 @@ impl Modify {
         Some(needed)
     }
 
-    fn sets(&self, key: &str) -> bool {
-        self.facts.kind == StatementKind::Update && self.facts.assignments.iter().any(|(column, _)| column == key)
-    }
-
     /// `SET key = value` stays right only if the value lives where the rows are.
-    fn check_key(
+    pub(super) fn check_key(
         &self,
         target: &Keyed,
         shard: Option<ShardId>,
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<(), Refusal> {
-        for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
+        for (column, slot) in self.facts.assignments.iter().filter(|(column, _)| target.has_key(column)) {
+            if !target.more.is_empty() {
+                match target.keeps(column, slot.as_ref(), values) {
+                    true => continue,
+                    false => return Err(moves(target)),
+                }
+            }
             let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
             let stays = match new {
                 // The column may keep less of it than stands here.
@@ -234,17 +251,14 @@ impl Modify {
                 Some(Decoded::Nothing | Decoded::Unknown) | None => false,
             };
             if !stays {
-                return Err(Refusal::unsupported(
-                    format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
-                    format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key),
-                )
-                .with_reason(MOVES));
+                return Err(moves(target));
             }
         }
         Ok(())
     }
 
-    fn direct(&self, shard: ShardId, effect: WriteEffect) -> Plan {
+    /// Makes a write on one shard.
+    pub(super) fn direct(&self, shard: ShardId, effect: WriteEffect) -> Plan {
         Plan::Direct(Direct {
             shard,
             statement: Statement::Original,
@@ -254,9 +268,29 @@ impl Modify {
         })
     }
 
-    fn effect(&self, values: &Values<'_>) -> WriteEffect {
+    /// Returns what it does with these values.
+    pub(super) fn effect(&self, values: &Values<'_>) -> WriteEffect {
         let redo = redo_with(&self.effect.redo, values.text, values.literals);
         WriteEffect { redo, ..self.effect.clone() }
+    }
+}
+
+fn moves(target: &Keyed) -> Refusal {
+    Refusal::unsupported(
+        format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
+        format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key_names()),
+    )
+    .with_reason(MOVES)
+}
+
+/// Returns the shards that a write of the table's rows concerns.
+pub(super) fn spread(keyed: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<ShardSet, Refusal> {
+    match keyed.shards(context.rules, values) {
+        Some(shards) => Ok(shards),
+        None if context.rules.group(keyed.group).missing_key.write == OnMissingKey::Reject => {
+            Err(read::missing_key(&keyed.table, &keyed.key_names()))
+        }
+        None => Ok(context.rules.shards_of_group(keyed.group)),
     }
 }
 
@@ -264,7 +298,7 @@ impl Modify {
 fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result<(), Refusal> {
     let Some(rule) = context.rules.table(&target.rule_key()) else { return Ok(()) };
     let Some(id) = rule.id.as_ref().filter(|id| id.route || id.check_tag) else { return Ok(()) };
-    let sets = |column: &str| facts.kind == StatementKind::Update && facts.assignments.iter().any(|(c, _)| c == column);
+    let sets = |column: &str| facts.assignments.iter().any(|(c, _)| c == column);
     match &rule.distribution {
         _ if sets(&id.column) => Err(given_id::update(&rule.name, id)),
         Distribution::Sharded { key, .. } if id.route && sets(key) => Err(given_id::key_update(&rule.name, key)),
@@ -277,7 +311,7 @@ pub(super) fn is_cut(value: &KeyValue, key: KeyType) -> bool {
     match value {
         KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
         KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),
-        KeyValue::Uuid(_) => false,
+        KeyValue::Uuid(_) | KeyValue::Parts(_) => false,
     }
 }
 

@@ -30,6 +30,7 @@ impl Prepared {
             },
             Body::Read(_, facts) => single(facts, rules)?,
             Body::Modify(modify) => single(modify.facts(), rules)?,
+            Body::Merge(merging) => single(merging.facts(), rules)?,
             Body::Insert(insert) => insert.parsing_shard(rules),
         })
     }

@@ -109,6 +109,24 @@ pub struct Gather {
     pub reads_clock: bool,
     /// Whether a table that home has whole is named with its schema, so that a copy would not stand for it.
     pub names_in_place: bool,
+    /// What takes the place of the rows where the types of the columns allow it.
+    pub partial: Option<Box<Partial>>,
+}
+
+/// An aggregating read whose groups span shards: each folds its own rows, and home finishes what they send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    /// The shards and what each of them runs; its columns are the group keys, what DISTINCT aggregates look at, and the
+    /// parts of the other aggregates.
+    pub parts: Scatter,
+    /// The statement as it would be on one server, which says what the client's columns are.
+    pub whole: Statement,
+    /// What finishes them on home, with marks in the place of what depends on the types of the parts.
+    pub finish: String,
+    /// The columns that are sums, which must not be of floating point: those depend on the order of the rows.
+    pub sums: Vec<usize>,
+    /// The columns whose values are summed on home as they are.
+    pub summed: Vec<usize>,
 }
 
 /// The rows of one table.
@@ -270,10 +288,12 @@ pub struct CopyPlan {
     pub key_position: usize,
     /// The table's group, whose algorithm has the shards.
     pub group: crate::rules::GroupId,
-    /// The key's type.
+    /// The key's type, of a composite one that of its first column.
     pub key_type: crate::types::KeyType,
     /// The `n` of a key's type `varchar(n)` or `timestamp(n)`.
     pub key_modifier: Option<usize>,
+    /// The further columns of a composite key.
+    pub more: Vec<CopyKey>,
     /// Whether the rows are in binary format.
     pub binary: bool,
     /// Column separator of the text format.
@@ -288,6 +308,19 @@ pub struct CopyPlan {
     pub checked_id: Option<(usize, IdRule)>,
     /// What it writes.
     pub effect: WriteEffect,
+}
+
+/// A column of the key of a COPY's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyKey {
+    /// Its name.
+    pub name: String,
+    /// Its position among the columns that are sent.
+    pub position: usize,
+    /// Its type.
+    pub key_type: crate::types::KeyType,
+    /// The `n` of a type `varchar(n)`.
+    pub modifier: Option<usize>,
 }
 
 /// How a COPY's rows find their physical tables.

@@ -5,10 +5,11 @@ use super::context::{Context, Values};
 use super::explain::Explain;
 use super::hidden::{self, Called};
 use super::insert::{self, MakeIds, PreparedInsert};
+use super::merging::Merging;
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
-use super::{copy, gather, modify, read, utility, view};
+use super::{copy, gather, modify, nested, read, utility, view};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -33,6 +34,8 @@ pub(super) enum Body {
     Read(Box<Located>, Box<Facts>),
     /// UPDATE or DELETE.
     Modify(Box<modify::Modify>),
+    /// MERGE.
+    Merge(Box<Merging>),
     /// INSERT.
     Insert(Box<PreparedInsert>),
     /// EXPLAIN of one of these.
@@ -102,7 +105,11 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     let mut splits = None;
     let body = match facts.kind {
         StatementKind::Insert => return unreadable(text, context, &Unreadable::Statement),
-        StatementKind::Merge => return merge(text, &facts, &called, context),
+        StatementKind::Merge if !names_ruled(&facts, context) => return merge(text, &facts, &called, context),
+        StatementKind::Merge => match sql::merge(text) {
+            Ok(facts) => Body::Merge(Box::new(Merging::read(text, facts, called, context)?)),
+            Err(error) => return unreadable(text, context, &error),
+        },
         StatementKind::Select => {
             if let Some(expanded) = view::read(text, &facts, context)? {
                 return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded), splits });
@@ -140,7 +147,9 @@ impl Prepared {
             Body::Explain(explain) => explain.is_split(),
             Body::Insert(insert) => insert.is_split(),
             Body::Steered(steered) => steered.inner.is_split(),
-            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Expanded(_) => self.splits.is_some(),
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_) | Body::Expanded(_) => {
+                self.splits.is_some()
+            }
         }
     }
 
@@ -154,7 +163,7 @@ impl Prepared {
             (None, Body::Explain(explain)) => explain.parsed_text(text),
             (None, Body::Insert(insert)) => insert.parsed_text(text),
             (None, Body::Steered(steered)) => steered.inner.parsed_text(text),
-            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Expanded(_)) => Ok(None),
+            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_) | Body::Expanded(_)) => Ok(None),
         }
     }
 
@@ -162,6 +171,9 @@ impl Prepared {
     fn logical(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
+            Body::Read(located, facts) if read::writes_inside(facts, located) => {
+                nested::plan(facts, located, context, values)
+            }
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
                 Ok(Some(plan)) => Ok(plan),
                 Ok(None) if self.text != values.text => self.again(context, values, ids),
@@ -170,6 +182,7 @@ impl Prepared {
                 Err(refusal) => gather::plan(facts, located, context, values, refusal),
             },
             Body::Modify(modify) => modify.plan(context, values),
+            Body::Merge(merging) => merging.plan(context, values),
             Body::Explain(explain) => explain.plan(context, values, ids),
             Body::Expanded(expanded) => expanded.plan(context, values, ids),
             Body::Steered(steered) => steered.plan(context, values, ids),
@@ -184,9 +197,9 @@ impl Prepared {
     /// use it for every text with the same skeleton.
     pub fn is_template(&self) -> bool {
         match &self.body {
-            Body::Fixed(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
+            Body::Fixed(_) | Body::Merge(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
             Body::Insert(insert) => insert.is_template(),
-            Body::Read(located, _) => located.keyed.iter().all(|keyed| keyed.is_bound()),
+            Body::Read(located, facts) => !facts.nested_write && located.keyed.iter().all(|keyed| keyed.is_bound()),
             Body::Modify(modify) => modify.is_template(),
         }
     }
@@ -204,7 +217,12 @@ impl Prepared {
         match &self.body {
             Body::Insert(insert) => Some(insert),
             Body::Steered(steered) => steered.inner.insert(),
-            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Explain(_) | Body::Expanded(_) => None,
+            Body::Fixed(_)
+            | Body::Read(..)
+            | Body::Modify(_)
+            | Body::Merge(_)
+            | Body::Explain(_)
+            | Body::Expanded(_) => None,
         }
     }
 }
@@ -235,6 +253,15 @@ fn insertion(text: &str, called: &Called, context: &Context<'_>) -> Option<Resul
             });
         }
     };
+    // Its parts are read one by one, if they can be.
+    let ruled = |table: &TableName| context.rules.table(&table.rule_key()).is_some();
+    if facts.with
+        && facts.with_writes
+        && facts.relations.iter().chain([&facts.table]).any(ruled)
+        && sql::read(text).is_ok()
+    {
+        return None;
+    }
     if let Err(refusal) = check_hidden(text, &facts, called, context) {
         return Some(Err(refusal.into()));
     }
@@ -291,6 +318,12 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
     let wrong = |message: String, reason| Refusal::new(SqlState::INVALID_PARAMETER_VALUE, message).with_reason(reason);
     if let Some(word) = hint.unknown.first() {
         return Err(wrong(format!("unknown word \"{word}\" in a shardloom comment"), "unknown_hint").into());
+    }
+    if hint.idempotency_key.is_some() {
+        let refusal = wrong("an idempotency key has no meaning here".to_owned(), "idempotency_key");
+        return Err(refusal
+            .with_hint("Put it before an INSERT, UPDATE, DELETE or MERGE that commits by itself.")
+            .into());
     }
     let Some(name) = &hint.shard else {
         let inner = plain(text, context)?;
@@ -351,14 +384,15 @@ fn named_table(text: &str, context: &Context<'_>) -> Option<String> {
     })
 }
 
+/// Tells whether the rules name one of the tables.
+fn names_ruled(facts: &Facts, context: &Context<'_>) -> bool {
+    let mut tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    tables.any(|table| context.rules.table(&table.rule_key()).is_some())
+}
+
+/// MERGE of tables that live on home.
 fn merge(text: &str, facts: &Facts, called: &Called, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
-    let named = tables.iter().find(|table| context.rules.table(&table.rule_key()).is_some());
-    if let Some(table) = named {
-        let hint = "Use INSERT … ON CONFLICT, or UPDATE and INSERT.";
-        let refusal = Refusal::unsupported(format!("MERGE is not available for table \"{table}\""), hint);
-        return Err(refusal.with_reason("merge").into());
-    }
     for table in &tables {
         hidden::relation(table, context)?;
     }

@@ -2,9 +2,9 @@
 
 use super::colocate::Located;
 use super::context::{Context, Values};
-use super::hidden;
-use super::plan_types::{Direct, Plan, Scatter, Statement, WriteEffect};
+use super::plan_types::{Direct, Partial, Plan, Scatter, Statement, WriteEffect};
 use super::scatter;
+use super::{hidden, nested};
 use crate::rules::OnMissingKey;
 use crate::sql::Facts;
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
@@ -12,7 +12,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 /// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 96] = [
+const KNOWN_FUNCTIONS: [&str; 97] = [
     "abs",
     "age",
     "any",
@@ -79,6 +79,7 @@ const KNOWN_FUNCTIONS: [&str; 96] = [
     "make_timestamp",
     "max",
     "md5",
+    "merge_action",
     "min",
     "mod",
     "now",
@@ -135,19 +136,13 @@ pub(super) fn only_home(name: &str, context: &Context<'_>) -> Refusal {
 }
 
 /// Refuses what no values can make right.
-pub(super) fn check(facts: &Facts, located: &Located, _context: &Context<'_>) -> Result<(), Refusal> {
-    let sharded = located.keyed.first().map(|keyed| keyed.table.as_str());
-    let shared = sharded.or(located.references.first().map(String::as_str));
-    if facts.nested_write
-        && let Some(table) = shared
-    {
-        return Err(Refusal::unsupported(
-            format!("a WITH query that writes is not available beside table \"{table}\""),
-            "Send the statements one by one in a transaction.",
-        )
-        .with_reason("nested_write"));
-    }
-    Ok(())
+pub(super) fn check(facts: &Facts, located: &Located, context: &Context<'_>) -> Result<(), Refusal> {
+    if writes_inside(facts, located) { nested::check(facts, context) } else { Ok(()) }
+}
+
+/// Tells whether a part of the statement writes, beside tables that are not all on one shard.
+pub(super) fn writes_inside(facts: &Facts, located: &Located) -> bool {
+    facts.nested_write && !(located.keyed.is_empty() && located.references.is_empty())
 }
 
 /// Returns the plan if one shard is enough, `None` if several are needed.
@@ -246,7 +241,7 @@ pub(super) fn scatter(
     let keyed = &located.keyed[root];
     let bound = keyed.shards(context.rules, values);
     if bound.is_none() && context.rules.group(keyed.group).missing_key.read == OnMissingKey::Reject {
-        return Err(missing_key(&keyed.table, &keyed.key));
+        return Err(missing_key(&keyed.table, &keyed.key_names()));
     }
     let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
@@ -257,7 +252,7 @@ pub(super) fn scatter(
         let name = unknown.or(located.called.acts.as_ref()).map_or("", String::as_str);
         return Err(Refusal::unsupported(
             format!("function {name}() is not known to be the same on every shard of table \"{}\"", keyed.table),
-            format!("Bind the sharding key \"{}\" to one value.", keyed.key),
+            format!("Bind the sharding key \"{}\" to one value.", keyed.key_names()),
         )
         .with_reason("unknown_function"));
     }
@@ -272,6 +267,13 @@ pub(super) fn scatter(
         reads_reference: !located.references.is_empty(),
         locks: facts.locks,
     }))
+}
+
+/// Returns how home can finish what each shard makes of its own rows; `None` where it needs the rows themselves.
+pub(super) fn partial(located: &Located, facts: &Facts, context: &Context<'_>, values: &Values<'_>) -> Option<Partial> {
+    let keyed = &located.keyed[root(located, facts).ok()?];
+    let shards = keyed.shards(context.rules, values).unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
+    super::partial::plan(facts, shards, !located.references.is_empty(), values)
 }
 
 /// All rows that matter are on one shard after all.

@@ -56,7 +56,12 @@ impl Prepared {
             Body::Read(located, _) => Some(&mut located.keyed),
             Body::Modify(modify) => Some(modify.keyed_mut()),
             // The text with the views replaced has the comment, too.
-            Body::Fixed(_) | Body::Insert(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => None,
+            Body::Fixed(_)
+            | Body::Merge(_)
+            | Body::Insert(_)
+            | Body::Explain(_)
+            | Body::Expanded(_)
+            | Body::Steered(_) => None,
         }
     }
 
@@ -66,6 +71,7 @@ impl Prepared {
         match &self.body {
             Body::Read(located, _) => of(&located.keyed),
             Body::Modify(modify) => of(modify.keyed()),
+            Body::Merge(merging) => of(merging.keyed()),
             Body::Insert(insert) => match rules.table(insert.table()).map(|rule| &rule.distribution) {
                 Some(Distribution::Sharded { group, .. }) => vec![*group],
                 Some(Distribution::Reference { .. } | Distribution::Single { .. }) | None => Vec::new(),
@@ -83,6 +89,9 @@ pub(super) fn shard_of(key: &str, group: GroupId, rules: &RuleSet) -> Result<Sha
             .with_hint("Say another one in the comment or by SET shardloom.sharding_key, or RESET it.")
             .with_reason("wrong_sharding_key")
     };
+    if !known.more_types().is_empty() {
+        return Err(wrong("is one value, which is not the whole key", SqlState::INVALID_TEXT_REPRESENTATION));
+    }
     let value = key_from_text(known.key_type, key)
         .ok_or_else(|| wrong("is no value of the key's type", SqlState::INVALID_TEXT_REPRESENTATION))?;
     rules.shard_of(group, &value).ok_or_else(|| wrong("has no place in the shards", SqlState::CHECK_VIOLATION))

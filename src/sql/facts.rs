@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::name::TableName;
+use super::nested::{Passed, Write};
 use crate::types::Comparison;
 
 /// An index into [`Facts::relations`].
@@ -35,6 +36,10 @@ pub struct Facts {
     pub returning: bool,
     /// Whether a part of the statement other than its top writes (WITH x AS (DELETE …)).
     pub nested_write: bool,
+    /// What such parts write.
+    pub writes: Vec<Write>,
+    /// The columns of derived relations beside such parts, as far as they are known.
+    pub passed: Vec<(RelationIndex, Passed)>,
 }
 
 /// What a statement is.
@@ -179,6 +184,10 @@ pub struct Block {
     pub distinct: bool,
     /// HAVING stands there.
     pub having: bool,
+    /// The bytes of HAVING's condition.
+    pub having_span: Option<Range<usize>>,
+    /// Where FROM and WHERE end.
+    pub body_end: usize,
     /// LIMIT's and OFFSET's values.
     pub limit: Option<Count>,
     /// OFFSET.

@@ -3,6 +3,7 @@
 use sqlparser::ast::{Join, JoinConstraint, JoinOperator, TableFactor, TableWithJoins, Visit};
 
 use super::facts::{Column, Edge, RelationIndex};
+use super::nested::Passed;
 use super::read::{fold, function_name, table_name};
 use super::scope::{Output, Outputs, Reader, Walk, rename};
 
@@ -66,7 +67,7 @@ impl Reader<'_> {
         self.equal(column(left), column(right), reach);
     }
 
-    fn factor(&mut self, factor: &TableFactor, scope: usize) -> Vec<RelationIndex> {
+    pub(super) fn factor(&mut self, factor: &TableFactor, scope: usize) -> Vec<RelationIndex> {
         if !matches!(factor, TableFactor::NestedJoin { .. }) {
             self.factors += 1;
         }
@@ -132,6 +133,11 @@ impl Reader<'_> {
         let index = self.add(None, alias, scope, renamed);
         if renamed {
             return index;
+        }
+        if self.facts.nested_write {
+            let names = || outputs.columns.iter().map(|output| output.name.clone()).collect::<Vec<String>>();
+            let named = (!outputs.columns.is_empty()).then(|| Passed::Named(names()));
+            self.facts.passed.extend(outputs.all.map(Passed::All).or(named).map(|passed| (index, passed)));
         }
         for output in outputs.columns {
             let outer = Column { relation: Some(index), scope, name: output.name.clone() };

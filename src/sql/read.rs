@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AssignmentTarget, FromTable, ObjectName, ObjectNamePart, Statement, TableFactor, TableWithJoins,
+    Assignment, AssignmentTarget, FromTable, ObjectName, ObjectNamePart, Statement, TableFactor, TableWithJoins,
     UpdateTableFromKind, Visit, Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
@@ -77,8 +77,8 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
                 Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
                 None => &[],
             };
-            reader.modify(&[&update.table], from, update.selection.as_ref());
-            assignments(&mut reader, update);
+            reader.modify(&[&update.table], from, update.selection.as_ref(), 0);
+            assignments(&mut reader, &update.assignments, 0);
             reader.facts.returning = update.returning.is_some();
             reader.items(update.returning.as_deref().unwrap_or(&[]), 0);
         }
@@ -86,7 +86,7 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
             reader.facts.kind = StatementKind::Delete;
             let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
             let targets: Vec<&TableWithJoins> = tables.iter().collect();
-            reader.modify(&targets, delete.using.as_deref().unwrap_or(&[]), delete.selection.as_ref());
+            reader.modify(&targets, delete.using.as_deref().unwrap_or(&[]), delete.selection.as_ref(), 0);
             reader.facts.returning = delete.returning.is_some();
             reader.items(delete.returning.as_deref().unwrap_or(&[]), 0);
         }
@@ -106,6 +106,14 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
         return Err(Unreadable::Statement);
     }
     Ok(reader.facts)
+}
+
+/// Parses a text that is shallow enough to be read on the stack at hand.
+pub(super) fn statement(text: &str) -> Result<Statement, Unreadable> {
+    if !is_shallow(text) || nesting(text) >= NESTING_AT_HAND {
+        return Err(Unreadable::TooDeep);
+    }
+    parse(text, NESTING_AT_HAND)
 }
 
 /// Finds the conditions on single relations of a SELECT; `None` for other statements.
@@ -177,9 +185,10 @@ fn parse(text: &str, nesting: usize) -> Result<Statement, Unreadable> {
     }
 }
 
-fn assignments(reader: &mut Reader<'_>, update: &sqlparser::ast::Update) {
-    for assignment in &update.assignments {
-        reader.expression(&assignment.value, 0);
+/// Notes which columns SET gives a value.
+pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], scope: usize) {
+    for assignment in assignments {
+        reader.expression(&assignment.value, scope);
         match &assignment.target {
             AssignmentTarget::ColumnName(name) => {
                 let slot = reader.slot(&assignment.value);
@@ -192,7 +201,8 @@ fn assignments(reader: &mut Reader<'_>, update: &sqlparser::ast::Update) {
     }
 }
 
-fn column_name(name: &ObjectName) -> Option<String> {
+/// Returns a column's name in a list of columns.
+pub(super) fn column_name(name: &ObjectName) -> Option<String> {
     table_name(name).map(|name| name.schema.unwrap_or(name.name))
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Named {
 #[derive(Clone, Default)]
 pub(super) struct Outputs {
     pub(super) columns: Vec<Output>,
+    /// The relation all of whose columns are given out, and nothing else.
+    pub(super) all: Option<RelationIndex>,
 }
 
 /// One column: the inner column, and whether conditions from outside may be moved inside.
@@ -70,6 +72,8 @@ impl<'a> Reader<'a> {
             assignments: Vec::new(),
             returning: false,
             nested_write: false,
+            writes: Vec::new(),
+            passed: Vec::new(),
         };
         Self {
             text,
@@ -96,16 +100,22 @@ impl<'a> Reader<'a> {
     }
 
     /// UPDATE and DELETE: targets first, then the other relations, then the condition.
-    pub(super) fn modify(&mut self, targets: &[&TableWithJoins], others: &[TableWithJoins], filter: Option<&Expr>) {
+    pub(super) fn modify(
+        &mut self,
+        targets: &[&TableWithJoins],
+        others: &[TableWithJoins],
+        filter: Option<&Expr>,
+        scope: usize,
+    ) {
         for table in targets {
-            for relation in self.from(table, 0) {
+            for relation in self.from(table, scope) {
                 self.facts.relations[relation].target = true;
             }
         }
         for table in others {
-            self.from(table, 0);
+            self.from(table, scope);
         }
-        self.filter(filter, 0);
+        self.filter(filter, scope);
     }
 
     /// Takes every relation of a statement that is not read closely.
@@ -124,7 +134,7 @@ impl<'a> Reader<'a> {
         let _ = statement.visit(&mut Tables(self));
     }
 
-    fn new_scope(&mut self, parent: usize) -> usize {
+    pub(super) fn new_scope(&mut self, parent: usize) -> usize {
         self.parents.push(Some(parent));
         self.parents.len() - 1
     }
@@ -221,12 +231,7 @@ impl<'a> Reader<'a> {
             SetExpr::Insert(statement)
             | SetExpr::Update(statement)
             | SetExpr::Delete(statement)
-            | SetExpr::Merge(statement) => {
-                self.facts.nested_write = true;
-                self.factors += count_factors(statement);
-                self.loose(statement);
-                Outputs::default()
-            }
+            | SetExpr::Merge(statement) => self.nested(statement, scope),
             // The parser crate drops quotes of the name and what stands behind it (`FOR UPDATE`, LIMIT).
             SetExpr::Table(_) => {
                 self.misread = true;
@@ -265,7 +270,8 @@ impl<'a> Reader<'a> {
                 SelectItem::ExprWithAlias { expr, alias } => (expr, Some(fold(alias))),
                 SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
                     // The names of the columns are not known, and no position after it is.
-                    return Outputs { columns: Vec::new() };
+                    let all = matches!(select.projection[..], [SelectItem::Wildcard(_)]);
+                    return Outputs { columns: Vec::new(), all: self.alone(scope).filter(|_| all) };
                 }
             };
             let Some(inner) = self.column(expr, scope) else {
@@ -277,7 +283,7 @@ impl<'a> Reader<'a> {
             let name = alias.unwrap_or_else(|| inner.name.clone());
             columns.push(Output { name, inner, pushable: !barred && (!grouped || key) });
         }
-        Outputs { columns }
+        Outputs { columns, all: None }
     }
 
     /// Walks expressions of a select list.
@@ -369,6 +375,7 @@ impl Visitor for Walk<'_, '_> {
 }
 
 pub(super) fn rename(outputs: &mut Outputs, names: impl Iterator<Item = String>) {
+    outputs.all = None;
     for (column, name) in outputs.columns.iter_mut().zip(names) {
         column.name = name;
     }

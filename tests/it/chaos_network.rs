@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use crate::chaos_invariants::Inspector;
 use crate::chaos_matrix::seed;
-use crate::support::{Cutter, Harm, Proxy, ProxyOptions, SERVICE_PASSWORD, Shards, TestDatabase, servers};
+use crate::support::{Cutter, DECISION, Harm, Proxy, ProxyOptions, SERVICE_PASSWORD, Shards, TestDatabase, servers};
 
 const RULES: &str = "kind: TableGroup
 name: accounts
@@ -59,17 +59,17 @@ enum Way {
 /// What is sent to which shard when the harm is done: 0 is home, 1 the target.
 const PLACES: [(Way, usize, &str); 14] = [
     (Way::Eager, 0, "UPDATE accounts"),
-    (Way::Eager, 0, "INSERT INTO shardloom.ledger"),
+    (Way::Eager, 0, DECISION),
     (Way::Eager, 1, "INSERT INTO shardloom.inbox"),
     (Way::Eager, 1, "SET CONSTRAINTS"),
     (Way::Eager, 1, "COMMIT\0"),
-    (Way::TwoPhase, 0, "INSERT INTO shardloom.ledger"),
+    (Way::TwoPhase, 0, DECISION),
     (Way::TwoPhase, 1, "INSERT INTO shardloom.inbox"),
     (Way::TwoPhase, 1, "PREPARE TRANSACTION"),
     (Way::TwoPhase, 1, "COMMIT PREPARED"),
-    (Way::Eventual, 0, "INSERT INTO shardloom.ledger"),
+    (Way::Eventual, 0, DECISION),
     (Way::Eventual, 1, "INSERT INTO shardloom.inbox"),
-    (Way::Reference, 0, "INSERT INTO shardloom.ledger"),
+    (Way::Reference, 0, DECISION),
     (Way::Reference, 1, "UPDATE shardloom.lane"),
     (Way::Reference, 1, "COMMIT\0"),
 ];

@@ -37,6 +37,8 @@ statement_files! {
     hidden
     inserts
     changes
+    merges
+    with_writes
     schema_changes
     transactions
     query_strings

@@ -76,7 +76,6 @@ UPDATE customers SET joined = current_date WHERE customer_id IN (1, 2) RETURNING
 --: refused 0A000
 UPDATE customers SET age = random()::int WHERE customer_id IN (1, 2)
 
---: refused 0A000
 WITH w AS (SELECT 1 AS x) UPDATE customers SET age = w.x FROM w WHERE customer_id = 1
 
 --: refused 0A000
@@ -179,7 +178,6 @@ DELETE FROM customers WHERE customer_id = ANY ($1) RETURNING customer_id
 
 SELECT * FROM customers ORDER BY customer_id
 
---: refused 0A000
 MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MATCHED THEN DELETE
 
 MERGE INTO loose l USING (SELECT 1 AS id) s ON l.id = s.id WHEN MATCHED THEN DELETE

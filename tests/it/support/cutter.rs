@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+/// What the decision on home begins with: the ledger's statement is bound.
+pub const DECISION: &str = "\0s0\0";
+
 /// Passes bytes both ways. Once armed, the first write of the proxy that contains the text still reaches the server;
 /// what then becomes of the server's answer is the [`Harm`].
 #[derive(Debug)]

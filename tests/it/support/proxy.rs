@@ -126,6 +126,24 @@ impl Proxy {
         assert_eq!(self.raw_to("shardloom").simple("RELOAD").error(), None, "{}", self.log());
     }
 
+    /// Runs `shardloom check` over the proxy's own files; returns its exit code and what it printed.
+    pub fn check(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_shardloom"))
+            .arg("check")
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.join("shardloom.yaml"))
+            .arg("--rules")
+            .arg(self.rules_folder())
+            .env("APP_PASSWORD", APP_PASSWORD)
+            .env("SERVICE_PASSWORD", &self.shards.service_password)
+            .stdin(Stdio::null())
+            .output()
+            .expect("shardloom runs");
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+    }
+
     /// Connects by hand to any database.
     pub fn raw_to(&self, database: &str) -> RawClient {
         RawClient::connect(self.port, database, APP_USER, APP_PASSWORD)

@@ -1,0 +1,256 @@
+//! WITH that writes: on the one shard to which the conditions of every part bind its tables, or refused.
+//!
+//! A row that is inserted must belong there too: its sharding key is a constant of that shard, or the key of a row that
+//! another part reads or writes there.
+
+use super::colocate::{Keyed, Located, passed_key};
+use super::context::{Context, Values};
+use super::insert;
+use super::key::{Decoded, decode};
+use super::modify::{self, is_cut};
+use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::read::check_home;
+use crate::rules::{Distribution, IdRule};
+use crate::sql::{Column, Facts, InsertedRows, InsertedValue, Passed, RelationIndex, Slot, Write};
+use crate::types::{Refusal, ShardId, ShardSet};
+
+/// The reason of these refusals.
+const REASON: &str = "nested_write";
+/// The deepest chain of `SELECT *` that is followed.
+const CHAIN_MAX: usize = 8;
+
+/// Refuses what no values can make right.
+pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal> {
+    let tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    if let Some(table) = tables.into_iter().find(|table| context.rules.split_of(&table.rule_key()).is_some()) {
+        return Err(refused(&table.to_string(), "which is split into physical tables"));
+    }
+    for write in &facts.writes {
+        let Some(table) = facts.relations.get(write.relation).and_then(|relation| relation.table.as_ref()) else {
+            return Err(refused("?", "which cannot be told"));
+        };
+        let name = table.to_string();
+        let Some(rule) = context.rules.table(&table.rule_key()) else { continue };
+        match &rule.distribution {
+            Distribution::Reference { .. } => return Err(refused(&name, "whose copies would not follow")),
+            Distribution::Sharded { key, .. } if write.sets.contains(key) => {
+                return Err(refused(&name, "whose sharding key it sets"));
+            }
+            Distribution::Sharded { key, .. } => {
+                check_conflict(write, key).map_err(|what| refused(&name, what))?;
+                check_ids(write, rule.id.as_ref()).map_err(|what| refused(&name, what))?;
+                check_numbers(write, &table.rule_key(), context)?;
+            }
+            Distribution::Single { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_conflict(write: &Write, key: &str) -> Result<(), &'static str> {
+    let conflict = write.insert.as_ref().and_then(|insert| insert.conflict.as_ref());
+    match conflict.is_none_or(|columns| columns.iter().any(|column| column == key)) {
+        true => Ok(()),
+        false => Err("of which ON CONFLICT would look at one shard's rows (name a unique key with the sharding key)"),
+    }
+}
+
+/// Ids are neither made nor held against the rules here.
+fn check_ids(write: &Write, id: Option<&IdRule>) -> Result<(), &'static str> {
+    let Some(id) = id else { return Ok(()) };
+    let given = |insert: &InsertedRows| insert.columns.contains(&id.column) && !has_default(insert, &id.column);
+    match &write.insert {
+        Some(_) if id.route || id.check_tag => Err("whose ids the rules check"),
+        Some(insert) if !given(insert) => Err("whose ids the rules make"),
+        _ if (id.route || id.check_tag) && write.sets.contains(&id.column) => Err("whose ids the rules check"),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn has_default(insert: &InsertedRows, column: &str) -> bool {
+    let position = insert.columns.iter().position(|name| name == column);
+    insert.rows.iter().any(|row| position.is_none_or(|at| row.get(at) == Some(&InsertedValue::Default)))
+}
+
+fn check_numbers(write: &Write, table: &str, context: &Context<'_>) -> Result<(), Refusal> {
+    let Some(insert) = &write.insert else { return Ok(()) };
+    let columns = context.catalog.table(table).map(|known| known.columns.as_slice()).unwrap_or_default();
+    let left_out = |name: &String| match insert.columns.is_empty() {
+        true => insert.rows.iter().flatten().any(|value| *value == InsertedValue::Default),
+        false => !insert.columns.contains(name) || has_default(insert, name),
+    };
+    match columns.iter().find(|column| column.is_numbered() && left_out(&column.name)) {
+        Some(column) => Err(insert::numbered(table, &column.name)),
+        None => Ok(()),
+    }
+}
+
+/// Plans it for these values.
+pub(super) fn plan(
+    facts: &Facts,
+    located: &Located,
+    context: &Context<'_>,
+    values: &Values<'_>,
+) -> Result<Plan, Refusal> {
+    let inserts = |relation: RelationIndex| {
+        facts.writes.iter().find(|write| write.relation == relation).and_then(|write| write.insert.as_ref())
+    };
+    let mut needed: ShardSet = located.fixed.iter().map(|(_, shard)| *shard).collect();
+    for keyed in located.keyed.iter().filter(|keyed| inserts(keyed.relation).is_none()) {
+        match keyed.shards(context.rules, values) {
+            Some(shards) => needed = needed.union(&shards),
+            None => return Err(refused(&keyed.table, &unbound(keyed))),
+        }
+    }
+    let rows = Rows { facts, located, context, values };
+    if needed.is_empty() {
+        needed.extend(located.keyed.iter().find_map(|keyed| rows.first_place(keyed, inserts(keyed.relation)?)));
+    }
+    let table = || located.keyed.first().map_or_else(|| "?".to_owned(), |keyed| keyed.table.clone());
+    if needed.len() > 1 {
+        return Err(refused(&table(), "with rows that matter on several shards"));
+    }
+    let shard = needed.only().unwrap_or_else(|| located.spare(context.rules));
+    for keyed in &located.keyed {
+        if inserts(keyed.relation).is_some_and(|insert| !rows.belong(keyed, insert, shard)) {
+            return Err(refused(&keyed.table, "whose inserted rows may belong to other shards"));
+        }
+    }
+    check_home(facts, shard, context)?;
+    let effect = match located.called.writes {
+        true => modify::hinted_effect(context.rules),
+        false => effect(facts, located, context),
+    };
+    Ok(Plan::Direct(Direct {
+        shard,
+        statement: Statement::Original,
+        effect: Some(effect),
+        anywhere: false,
+        reads_reference: !located.references.is_empty(),
+    }))
+}
+
+fn unbound(keyed: &Keyed) -> String {
+    format!("unless its sharding key \"{}\" is bound to one shard where it is named", keyed.key)
+}
+
+/// The statement is never redone: what the shards answer may be of a read at its end.
+fn effect(facts: &Facts, located: &Located, context: &Context<'_>) -> WriteEffect {
+    let written = facts.writes.iter().filter_map(|write| facts.relations[write.relation].table.as_ref());
+    WriteEffect {
+        tables: written.map(|table| table.rule_key().into_owned()).collect(),
+        redo: super::Redo::Never("a WITH query that writes is not run again".to_owned()),
+        ..modify::lock_effect(located, context.rules)
+    }
+}
+
+struct Rows<'a> {
+    facts: &'a Facts,
+    located: &'a Located,
+    context: &'a Context<'a>,
+    values: &'a Values<'a>,
+}
+
+impl Rows<'_> {
+    /// Tells whether all rows that are inserted live on the shard.
+    fn belong(&self, keyed: &Keyed, insert: &InsertedRows, shard: ShardId) -> bool {
+        let here = |row: &Vec<InsertedValue>| match self.key_of(keyed, insert, row) {
+            Some(Key::Constant(slot)) => self.place(keyed, &slot) == Some(shard),
+            // All its rows that matter are on the shard.
+            Some(Key::Passed) => true,
+            None => false,
+        };
+        insert.rows.iter().all(here)
+    }
+
+    /// Returns where the first constant key lives.
+    fn first_place(&self, keyed: &Keyed, insert: &InsertedRows) -> Option<ShardId> {
+        insert.rows.iter().find_map(|row| match self.key_of(keyed, insert, row)? {
+            Key::Constant(slot) => self.place(keyed, &slot),
+            Key::Passed => None,
+        })
+    }
+
+    fn place(&self, keyed: &Keyed, slot: &Slot) -> Option<ShardId> {
+        match decode(slot, keyed.key_type, self.values) {
+            Decoded::Value(value) if !is_cut(&value, keyed.key_type) => {
+                self.context.rules.shard_of(keyed.group, &value)
+            }
+            Decoded::Value(_) | Decoded::Nothing | Decoded::Unknown => None,
+        }
+    }
+
+    fn key_of(&self, keyed: &Keyed, insert: &InsertedRows, row: &[InsertedValue]) -> Option<Key> {
+        let table = self.context.catalog.table(&keyed.table).filter(|_| keyed.more.is_empty());
+        let position = match insert.columns.is_empty() {
+            false => insert.columns.iter().position(|name| keyed.more.is_empty() && *name == keyed.key)?,
+            true => table?.columns.iter().position(|column| column.name == keyed.key)?,
+        };
+        match self.value_at(row, position)? {
+            Given::Slot(slot) => Some(Key::Constant(slot.clone())),
+            Given::Column(column) => {
+                let found = &self.located.keyed[passed_key(self.facts, self.located, &column)?];
+                // A NULL of an outer join or a rollup must be the server's error.
+                let own = table?.column(&keyed.key)?;
+                let other = self.context.catalog.table(&found.table)?.column(&found.key)?;
+                let exact = keyed.key_type.is_integer() || own.type_name == other.type_name;
+                (found.group == keyed.group && exact && !own.nullable).then_some(Key::Passed)
+            }
+        }
+    }
+
+    /// Returns the value at a position, where each `*` stands for its columns.
+    fn value_at<'a>(&self, row: &'a [InsertedValue], position: usize) -> Option<Given<'a>> {
+        let mut left = position;
+        for value in row {
+            match value {
+                InsertedValue::All(relation) => {
+                    let names = self.columns(*relation)?;
+                    if let Some(name) = names.get(left) {
+                        let scope = self.facts.relations[*relation].scope;
+                        return Some(Given::Column(Column { relation: Some(*relation), scope, name: name.clone() }));
+                    }
+                    left -= names.len();
+                }
+                _ if left > 0 => left -= 1,
+                InsertedValue::Constant(slot) => return Some(Given::Slot(slot)),
+                InsertedValue::Column(column) => return Some(Given::Column(column.clone())),
+                InsertedValue::Default | InsertedValue::Computed => return None,
+            }
+        }
+        None
+    }
+
+    /// Returns the columns of a relation.
+    fn columns(&self, mut relation: RelationIndex) -> Option<Vec<String>> {
+        for _ in 0..CHAIN_MAX {
+            if let Some(table) = &self.facts.relations.get(relation)?.table {
+                let known = self.context.catalog.table(&table.rule_key())?;
+                return Some(known.columns.iter().map(|column| column.name.clone()).collect());
+            }
+            match &self.facts.passed.iter().find(|(known, _)| *known == relation)?.1 {
+                Passed::All(inner) => relation = *inner,
+                Passed::Named(names) => return Some(names.clone()),
+            }
+        }
+        None
+    }
+}
+
+enum Key {
+    Constant(Slot),
+    Passed,
+}
+
+enum Given<'a> {
+    Slot(&'a Slot),
+    Column(Column),
+}
+
+fn refused(table: &str, why: &str) -> Refusal {
+    Refusal::unsupported(
+        format!("a WITH query that writes is not available beside table \"{table}\", {why}"),
+        "Bind the sharding key of every table to the same shard, or send the statements one by one in a transaction.",
+    )
+    .with_reason(REASON)
+}

