@@ -12,8 +12,9 @@ use super::error::Error;
 use super::settings::{OutboxSettings, ShardEndpoint};
 use crate::types::ShardId;
 
-/// Longest wait for a TCP connection and its authentication; recovery must be noticed within 2 s.
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Longest wait for a TCP connection and its authentication: a busy server may take a second or two for them, and one that
+/// comes back answers the next packet, which the system repeats after 1 and 3 s.
+const CONNECT_WAIT: Duration = Duration::from_secs(4);
 
 /// Longest wait for a free connection of the pool.
 const CHECKOUT_WAIT: Duration = Duration::from_secs(10);
