@@ -34,7 +34,7 @@ pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal>
         match &rule.distribution {
             Distribution::Reference { .. } => return Err(refused(&name, "whose copies would not follow")),
             Distribution::Sharded { key, more, .. }
-                if std::iter::once(key).chain(more).any(|key| write.sets.contains(key)) =>
+                if write.sets.iter().any(|set| set == key || more.contains(set)) =>
             {
                 return Err(refused(&name, "whose sharding key it sets"));
             }
