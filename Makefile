@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test newest lint fmt bench regress fuzz
+.PHONY: help demo test faults soak newest lint fmt bench pieces regress fuzz
 
 help: ## Lists these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -13,6 +13,12 @@ demo: ## Starts three PostgreSQL servers, the example shop and the proxy; Ctrl-C
 
 test: ## Everything that must hold, against real PostgreSQL (ARGS="name" picks tests)
 	scripts/test.sh $(ARGS)
+
+faults: ## The whole fault matrix: every step of a write over several shards x every mode x who dies there (SHARDLOOM_FAULT_SEED, SHARDLOOM_FAULT_POINT)
+	SHARDLOOM_FAULTS=all scripts/test.sh --test it -- chaos_ --nocapture --test-threads 1
+
+soak: ## Hours of random faults: kills, pauses and broken connections (SOAK_MINUTES, 30 if not said; SHARDLOOM_FAULT_SEED repeats their order)
+	SHARDLOOM_SOAK_MINUTES=$(or $(SOAK_MINUTES),30) scripts/test.sh --test it -- chaos_soak --ignored --nocapture
 
 newest: ## What another version of PostgreSQL could break, against the newest one, fetched from Maven Central (ARGS="--test it NAME" picks others)
 	scripts/test.sh --newest $(ARGS)
@@ -27,6 +33,9 @@ bench: ## pgbench through PostgreSQL, PgBouncer and Shardloom (BENCH_SECONDS, BE
 	scripts/prerequisites.sh postgresql pgbouncer python3
 	cargo build --release --locked
 	python3 -B benches/compare.py
+
+pieces: ## Criterion on the pieces of the hot path (REV=v1 measures that revision first and compares; ARGS="route" picks)
+	scripts/pieces.sh $(ARGS)
 
 regress: ## PostgreSQL's regression files directly and through an unsharded database (ARGS="session" picks a pool mode); docs/compatibility.md
 	scripts/regress.sh $(ARGS)

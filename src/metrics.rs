@@ -99,6 +99,8 @@ pub struct OutboxState {
     pub dead: i64,
     /// Rows found to differ between home and a target.
     pub drift: i64,
+    /// Transactions that targets have applied and their home has lost.
+    pub lost: i64,
 }
 
 /// The process's metrics. Made once and handed down.
@@ -119,6 +121,7 @@ pub struct Metrics {
     outbox_oldest_pending_ms: Gauge,
     outbox_dead: Gauge,
     outbox_drift: Gauge,
+    outbox_lost: Gauge,
     outbox_retried: Counter,
     outbox_applied: Counter,
 }
@@ -164,6 +167,12 @@ impl Metrics {
             ),
             outbox_dead: register(r, "outbox_dead", "Dead letters", Gauge::default()),
             outbox_drift: register(r, "outbox_drift", "Targets whose row count differed from home's", Gauge::default()),
+            outbox_lost: register(
+                r,
+                "outbox_lost",
+                "Transactions that targets have and home has lost",
+                Gauge::default(),
+            ),
             outbox_retried: register(r, "outbox_retried", "Events tried again", Counter::default()),
             outbox_applied: register(r, "outbox_applied", "Events applied on their target", Counter::default()),
             registry,
@@ -235,6 +244,7 @@ impl Metrics {
         self.outbox_oldest_pending_ms.set(state.oldest_pending_ms);
         self.outbox_dead.set(state.dead);
         self.outbox_drift.set(state.drift);
+        self.outbox_lost.set(state.lost);
     }
 
     /// Counts events that were tried again.
@@ -299,7 +309,7 @@ mod tests {
         metrics.error("0A");
         metrics.received(7);
         metrics.latency(Duration::from_micros(60));
-        metrics.outbox(OutboxState { oldest_pending_ms: 1_500, dead: 2, drift: 0 });
+        metrics.outbox(OutboxState { oldest_pending_ms: 1_500, dead: 2, drift: 0, lost: 0 });
         for expected in [
             "shardloom_queries_total{kind=\"refused\"} 1",
             "shardloom_plan_cache_total{outcome=\"miss\"} 1",

@@ -182,6 +182,7 @@ impl Pool {
         let settings = self.settings();
         match Server::connect(target, settings.connect_timeout).await {
             Ok(mut server) => {
+                server.bound_silence(settings.tcp_user_timeout);
                 server.slot = Some(slot);
                 server.enrolled = Some(self.roster.enrol(target, server.process()));
                 server.statements = StatementCache::with_capacity(settings.statements);

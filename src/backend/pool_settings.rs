@@ -35,6 +35,8 @@ pub struct PoolSettings {
     pub lifetime: Duration,
     /// The longest time for connecting and logging in.
     pub connect_timeout: Duration,
+    /// How long the server's host may leave bytes or keepalives unacknowledged; zero leaves it to the system.
+    pub tcp_user_timeout: Duration,
     /// The most prepared statements kept on one connection.
     pub statements: usize,
 }
@@ -55,6 +57,7 @@ impl Default for PoolSettings {
             idle: Duration::from_secs(600),
             lifetime: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(3),
+            tcp_user_timeout: Duration::from_secs(15),
             statements: STATEMENTS_MAX,
         }
     }

@@ -199,6 +199,13 @@ impl Connection {
         self.socket.end_point()
     }
 
+    /// Lets the system give the connection up when the server's host is silent for longer than `most`.
+    pub(super) fn bound_silence(&self, most: Duration) {
+        if let Err(error) = self.socket.bound_silence(most) {
+            tracing::debug!(server = self.target.address(), %error, "keepalives are the system's");
+        }
+    }
+
     /// Returns the process number of the server's backend.
     pub(super) fn process(&self) -> i32 {
         self.cancel_key.process()

@@ -1,5 +1,7 @@
 //! Control statements on a connection: one Query, its reply as values.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{BackendError, Connection, ServerError};
@@ -28,6 +30,26 @@ impl Connection {
     /// Fails with [`BackendError::Server`] after the server is ready again. Not cancel-safe: dropped half-way, the
     /// connection is not usable any more.
     pub async fn simple(&mut self, sql: &str) -> Result<SimpleReply, BackendError> {
+        self.put_query(sql)?;
+        self.query_reply().await
+    }
+
+    /// As [`Connection::simple`]; a server that has not answered after `most` counts as lost.
+    pub async fn simple_within(&mut self, sql: &str, most: Duration) -> Result<SimpleReply, BackendError> {
+        self.put_query(sql)?;
+        self.query_reply_within(most).await
+    }
+
+    /// As [`Connection::query_reply`]; a server that has not answered after `most` counts as lost.
+    pub async fn query_reply_within(&mut self, most: Duration) -> Result<SimpleReply, BackendError> {
+        match tokio::time::timeout(most, self.query_reply()).await {
+            Ok(reply) => reply,
+            Err(_) => Err(self.lost(format!("it did not answer within {most:?}"))),
+        }
+    }
+
+    /// Writes `sql` as one Query; [`Connection::query_reply`] sends it, if nothing did before, and reads the reply.
+    pub fn put_query(&mut self, sql: &str) -> Result<(), BackendError> {
         if self.is_broken() {
             return Err(self.lost("it broke before"));
         }
@@ -35,6 +57,11 @@ impl Connection {
             return Err(self.violated("a control statement while replies are outstanding"));
         }
         write_query(self.out(), sql);
+        Ok(())
+    }
+
+    /// Reads the whole reply to [`Connection::put_query`].
+    pub async fn query_reply(&mut self) -> Result<SimpleReply, BackendError> {
         let mut reply = SimpleReply::default();
         let mut failure = None;
         loop {

@@ -3,8 +3,10 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
+use rustix::net::sockopt;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -12,6 +14,9 @@ use tokio::net::{TcpStream, UnixStream};
 use super::ServerTarget;
 use crate::tls::{Connected, Connector};
 use crate::wire::frontend::write_ssl_request;
+
+/// Keepalives in a bound of silence: one that is lost on the way is not the end.
+const KEEPALIVES: u32 = 3;
 
 /// A connected socket.
 pub(super) enum Socket {
@@ -62,6 +67,27 @@ impl Socket {
             Self::Tcp(_) | Self::Unix(_) => None,
             Self::Tls(tls) => Some(tls.end_point.as_deref()),
         }
+    }
+
+    /// Has the system probe an idle connection, and give it up when the other host acknowledges nothing for `most`: one
+    /// that is gone without a word would else be waited for without end. Zero and UNIX sockets change nothing.
+    pub(super) fn bound_silence(&self, most: Duration) -> io::Result<()> {
+        let stream = match self {
+            Self::Unix(_) => return Ok(()),
+            Self::Tcp(stream) => stream,
+            Self::Tls(tls) => tls.stream.get_ref().0,
+        };
+        if most.is_zero() {
+            return Ok(());
+        }
+        let probe = (most / KEEPALIVES).max(Duration::from_secs(1));
+        sockopt::set_socket_keepalive(stream, true)?;
+        sockopt::set_tcp_keepidle(stream, probe)?;
+        sockopt::set_tcp_keepintvl(stream, probe)?;
+        sockopt::set_tcp_keepcnt(stream, KEEPALIVES)?;
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_user_timeout(stream, u32::try_from(most.as_millis()).unwrap_or(u32::MAX))?;
+        Ok(())
     }
 
     /// Looks whether an idle socket is still quiet; makes no system call unless the event loop saw something.

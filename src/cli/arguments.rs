@@ -129,6 +129,9 @@ pub struct CheckArguments {
     /// Compares with the shards, as the service user of --config.
     #[arg(long)]
     pub live: bool,
+    /// Reads every row of the sharded tables, too: is it on the shard of its sharding key?
+    #[arg(long, requires = "live")]
+    pub rows: bool,
     /// The configuration file that --live reads.
     #[arg(long, default_value = "shardloom.yaml")]
     pub config: PathBuf,
@@ -189,6 +192,48 @@ pub enum LedgerCommand {
     /// Gives a transaction's target up.
     #[command(after_help = "Example: shardloom ledger skip 117429795511367883 --target s1 --reason 'mended by hand'")]
     Skip(LedgerChange),
+    /// Compares the copies of a reference table with home, exactly, while it is written; exits with 1 if they differ.
+    #[command(after_help = "Example: shardloom ledger verify regions --json")]
+    Verify(VerifyArguments),
+    /// Copies a reference table from home again, while it is written.
+    #[command(after_help = "Example: shardloom ledger resync regions --target s1 --reason 'restored from a backup'")]
+    Resync(ResyncArguments),
+    /// Lists what operators changed and why, the newest first.
+    #[command(after_help = "Example: shardloom ledger audit --json")]
+    Audit {
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Lists transactions whose outcome is still to be found out.
+    #[command(after_help = "Example: shardloom ledger in-doubt")]
+    InDoubt,
+}
+
+/// `ledger verify`
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The reference table.
+    pub table: String,
+    /// Copies what differs from home again.
+    #[arg(long, requires = "reason")]
+    pub repair: bool,
+    /// Why; it is written to the audit table.
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// `ledger resync`
+#[derive(Debug, Args)]
+pub struct ResyncArguments {
+    /// The reference table.
+    pub table: String,
+    /// Only this copy.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// Why; it is written to the audit table.
+    #[arg(long)]
+    pub reason: String,
 }
 
 /// A change of the ledger, with its reason for the audit.

@@ -1,12 +1,15 @@
-//! `ledger ls|show|retry|skip`, `dead-letters`, `lanes`, `ddl` and `routes`, all asked from a running proxy.
+//! `ledger ls|show|retry|skip|audit|in-doubt`, `dead-letters`, `lanes`, `ddl` and `routes`, all asked from a running proxy.
 
 use serde_json::{Value, json};
-use shardloom::admin::views::{DDL_COLUMNS, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, ROUTE_COLUMNS};
+use shardloom::admin::views::{
+    AUDIT_COLUMNS, DDL_COLUMNS, DEAD_LETTER_COLUMNS, DOUBT_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, ROUTE_COLUMNS,
+};
 
 use super::arguments::{AdminTarget, LedgerChange, LedgerCommand};
 use super::failure::Failure;
 use super::output;
 use super::remote::{Remote, escape};
+use super::tables;
 
 /// Target columns of `ledger show`.
 const TARGET_COLUMNS: [&str; 8] =
@@ -20,6 +23,16 @@ pub fn run(target: &AdminTarget, command: &LedgerCommand, as_json: bool) -> Resu
         LedgerCommand::Show { txid } => show(&remote, *txid, as_json),
         LedgerCommand::Retry(change) => apply(&remote, "retry", change, as_json),
         LedgerCommand::Skip(change) => apply(&remote, "skip", change, as_json),
+        LedgerCommand::Verify(wanted) => tables::verify(&remote, wanted, as_json),
+        LedgerCommand::Resync(wanted) => tables::resync(&remote, wanted, as_json),
+        LedgerCommand::Audit { limit } => {
+            print_rows(&remote.get(&format!("/audit?limit={limit}"))?, AUDIT_COLUMNS, "nothing was changed", as_json);
+            Ok(())
+        }
+        LedgerCommand::InDoubt => {
+            print_rows(&remote.get("/in-doubt")?, DOUBT_COLUMNS, "nothing is in doubt", as_json);
+            Ok(())
+        }
     }
 }
 

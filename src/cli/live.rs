@@ -1,4 +1,4 @@
-//! `check --live`: reads the shards' catalogs and schema version as the service user; changes nothing.
+//! `check --live`: reads the shards' catalogs, schema version and, if asked, rows as the service user; changes nothing.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::arguments::CheckArguments;
 use super::failure::Failure;
 use super::live_compare::{ShardTables, compare};
 use super::live_ids::{Registered, check_registered};
+use super::live_rows::check_rows;
 
 /// The version of the `shardloom` schema on a shard; no row without it.
 const VERSION_QUERY: &str = "SELECT version FROM shardloom.version";
@@ -51,12 +52,17 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
         let mut report = Report::default();
         let (mut tables, mut schemas) = (Vec::new(), Vec::new());
         for (index, shard) in rules.shards.iter().enumerate() {
-            match read(shard, &role, &connector, &mut report).await {
+            let mut link = ShardLink::new(shard, &role, &connector);
+            match read(shard, &mut link, &mut report).await {
                 Ok(Found { mut catalog, schema, registered }) => {
                     check_registered(rules, &shard.name, &registered, &mut report);
                     catalog.adopt(rules);
+                    let id = ShardId(index as u16);
+                    if arguments.rows {
+                        check_rows(rules, (id, &catalog), &mut link, &mut report).await;
+                    }
                     tables.push(ShardTables { name: shard.name.clone(), catalog });
-                    schemas.push((ShardId(index as u16), schema));
+                    schemas.push((id, schema));
                 }
                 Err(error) => report.findings.push(format!("{}: {error}", place(shard))),
             }
@@ -70,14 +76,8 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
     })
 }
 
-async fn read(
-    shard: &Shard,
-    role: &ServiceRole,
-    connector: &Arc<Connector>,
-    report: &mut Report,
-) -> Result<Found, String> {
-    let mut link = ShardLink::new(shard, role, connector);
-    let catalog = load_catalog(&mut link).await?;
+async fn read(shard: &Shard, link: &mut ShardLink, report: &mut Report) -> Result<Found, String> {
+    let catalog = load_catalog(link).await?;
     match link.query(VERSION_QUERY).await {
         Ok(rows) if !rows.is_empty() => {}
         Ok(_) | Err(_) => {
@@ -87,7 +87,7 @@ async fn read(
         }
     }
     let schema = link.query(SCHEMA_QUERY).await?.into_iter().filter_map(schema_row).collect();
-    Ok(Found { catalog, schema, registered: registered(&mut link).await })
+    Ok(Found { catalog, schema, registered: registered(link).await })
 }
 
 /// Reads what the shard knows of ids; nothing where the schema is older or missing.

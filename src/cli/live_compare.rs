@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shardloom::plan::binary_fits;
 use shardloom::plan::catalog::{Catalog, Table};
 use shardloom::rules::{Distribution, RuleSet, TableRule};
-use shardloom::types::ShardId;
+use shardloom::types::{KeyType, ShardId};
 
 use super::live::Report;
 use super::live_ids;
@@ -100,18 +100,20 @@ fn columns(table: &Table) -> BTreeSet<String> {
 
 /// A key that leaves the sharding key out is unique on each shard only; a generated id is unique by itself.
 fn check_unique(name: &str, rule: &TableRule, holders: &[&ShardTables], report: &mut Report) {
-    let Distribution::Sharded { key, .. } = &rule.distribution else { return };
+    let Distribution::Sharded { key, more, .. } = &rule.distribution else { return };
+    let keys: Vec<&String> = std::iter::once(key).chain(more).collect();
     let generated = rule.id.as_ref().map(|id| &id.column);
     let Some((shard, table)) = holders.iter().find_map(|shard| Some((shard, shard.catalog.table(name)?))) else {
         return;
     };
-    if !table.columns.iter().any(|column| column.name == *key) {
+    for key in keys.iter().filter(|key| !table.columns.iter().any(|column| column.name == ***key)) {
         report
             .findings
             .push(finding(&shard.name, format!("table \"{name}\" has no column \"{key}\", its sharding key")));
     }
     for unique in &table.unique {
-        if !unique.contains(key) && generated.is_none_or(|id| !unique.contains(id)) {
+        let lacking = keys.iter().find(|key| !unique.contains(key));
+        if let Some(key) = lacking.filter(|_| generated.is_none_or(|id| !unique.contains(id))) {
             let columns = unique.join(", ");
             report
                 .notices
@@ -150,9 +152,16 @@ fn check_split_type(name: &str, rule: &TableRule, holders: &[&ShardTables], repo
 
 /// Keys are read as the rules say: a time of another type is another time, and other texts are equal in other ways.
 fn check_key_type(name: &str, rule: &TableRule, rules: &RuleSet, holders: &[&ShardTables], report: &mut Report) {
-    let Distribution::Sharded { group, key } = &rule.distribution else { return };
-    let key_type = rules.group(*group).key_type;
+    let Distribution::Sharded { group, key, more } = &rule.distribution else { return };
+    let group = rules.group(*group);
     check_split_type(name, rule, holders, report);
+    check_key_column(name, (key, group.key_type), holders, report);
+    for (key, key_type) in more.iter().zip(group.more_types()) {
+        check_key_column(name, (key, *key_type), holders, report);
+    }
+}
+
+fn check_key_column(name: &str, (key, key_type): (&str, KeyType), holders: &[&ShardTables], report: &mut Report) {
     let column = |shard: &&ShardTables| Some((shard.name.clone(), shard.catalog.table(name)?.column(key)?.clone()));
     let Some((shard, column)) = holders.iter().find_map(column) else { return };
     if binary_fits(key_type, column.type_oid) {

@@ -14,6 +14,7 @@ mod ledger;
 mod live;
 mod live_compare;
 mod live_ids;
+mod live_rows;
 mod output;
 mod planning;
 mod remote;
@@ -22,6 +23,7 @@ mod run;
 mod seed;
 mod serve;
 mod status;
+mod tables;
 mod version;
 
 pub use run::run;

@@ -52,6 +52,12 @@ settings! {
         wait_timeout: span(0, 600_000) = 1_000,
         /// How long connecting to a server may take. Default 5s.
         connect_timeout: span(10, 600_000) = 5_000,
+        /// How long a shard may take to answer a COMMIT, PREPARE TRANSACTION or ROLLBACK of a transaction that concerns
+        /// several shards, before its connection counts as lost. Default 30s.
+        commit_timeout: span(100, 3_600_000) = 30_000,
+        /// How long the host of a server may leave bytes or keepalives unacknowledged before the connection counts as
+        /// lost; 0 leaves it to the system. Default 15s.
+        tcp_user_timeout: span(0, 3_600_000) = 15_000,
         /// How often a server that is away is probed; recovered servers are noticed within two of these. Default 1s.
         probe_interval: span(10, 600_000) = 1_000,
         /// How long a stopping proxy waits for open transactions before it ends them. Default 8s.

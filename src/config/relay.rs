@@ -21,7 +21,12 @@ settings! {
         backlog_warning: count(1, 1_000_000_000) = 100_000,
         /// Waiting transactions of one target from which deferred writes to it are refused with 53400. Default 1000000.
         backlog: count(1, 10_000_000_000_usize) = 1_000_000,
+        /// How long one statement of the relay may take on a target. A target that is silent for three of these counts as
+        /// away, and so does home after half of it. Default 1min.
+        apply_timeout: span(100, 3_600_000) = 60_000,
         /// How long applied ledger rows are kept. Default 7d.
         keep: span(60_000, 31_536_000_000) = 604_800_000,
+        /// How long idempotency keys are remembered. Default 1d.
+        keep_keys: span(60_000, 31_536_000_000) = 86_400_000,
     }
 }

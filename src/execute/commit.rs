@@ -3,14 +3,17 @@
 //! Where the proxy may die: before home's COMMIT is sent nothing happened anywhere; after it the ledger row says what
 //! the targets must have, and the relay or recovery brings it to them. `docs/multi-shard-writes.md` has the table.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use futures_util::future::join_all;
 
-use crate::backend::{BackendError, Server};
+use crate::backend::{BackendError, Server, SimpleReply};
 use crate::outbox::fault::{self, FaultPoint};
 use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
 
+use super::decision;
 use super::failure::Failure;
 use super::forward;
 use super::link::Link;
@@ -23,8 +26,11 @@ enum Said {
     ToNobody,
 }
 
+/// Steps of a commit during which a shard's transaction may stand idle: the others prepare, home commits, home is asked.
+const COMMIT_STEPS: u32 = 3;
+
 /// When a vanished client's statement is cancelled again: long enough for a server to have begun it.
-const SECOND_CANCEL: std::time::Duration = std::time::Duration::from_millis(250);
+const SECOND_CANCEL: Duration = Duration::from_millis(250);
 
 impl Link {
     /// Ends an implicit block: commits what went well and rolls back what did not, then passes a held command tag.
@@ -62,11 +68,15 @@ impl Link {
     }
 
     async fn try_commit(&mut self) -> Result<(), Failure> {
+        let is_keyed = self.transaction.idempotency.is_some();
+        if is_keyed {
+            Box::pin(self.place_key()).await?;
+        }
         for position in 0..self.transaction.members.len() {
             self.flush_member(position).await?;
         }
         let written = self.transaction.written();
-        if written.len() <= 1 && !self.transaction.reference && self.transaction.deferred.is_empty() {
+        if written.len() <= 1 && !is_keyed && !self.transaction.reference && self.transaction.deferred.is_empty() {
             return self.commit_one_writer().await;
         }
         if written.len() > 1 {
@@ -127,7 +137,7 @@ impl Link {
         let flight = self.decide(home, &entry, flight).await?;
         self.note_committed(txid);
         self.finish_targets(home, flight, "COMMIT".to_owned()).await;
-        Ok(())
+        self.wait_after_commit(txid, home).await
     }
 
     /// Two-phase: every target prepares, home commits with the ledger row, the targets commit what they prepared.
@@ -137,6 +147,7 @@ impl Link {
         // Before the first PREPARE, or this proxy's own scanner would take what is prepared for left over.
         let flight = self.begin_flight(txid, home);
         let prepare = self.worker.proxy.outbox.prepare_statement(txid, home);
+        fault::reached(FaultPoint::BeforePrepare);
         if let Err(failure) = self.on_targets(home, &prepare).await {
             self.undo_prepared(home, txid, &failure).await;
             flight.aborted();
@@ -157,7 +168,7 @@ impl Link {
         self.note_committed(txid);
         let sql = self.worker.proxy.outbox.commit_prepared(txid, home);
         self.finish_targets(home, flight, sql).await;
-        Ok(())
+        self.wait_after_commit(txid, home).await
     }
 
     /// Rolls back what the targets prepared, unless nobody knows whether home committed: recovery decides then.
@@ -168,7 +179,8 @@ impl Link {
         let sql = self.worker.proxy.outbox.rollback_prepared(txid, home);
         let members =
             self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
-        join_all(members.map(|member| member.server.simple(&sql))).await;
+        let most = self.worker.limits().commit_timeout;
+        join_all(members.map(|member| member.server.simple_within(&sql, most))).await;
     }
 
     /// Fires deferred constraints on every member before anything is decided, and puts in missing inbox rows.
@@ -179,8 +191,13 @@ impl Link {
         }
         let txid = self.txid()?;
         let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
+        // If this process stands still from here on, the locks must not be held without end: by then it is redone.
+        let idle = self.worker.limits().commit_timeout * COMMIT_STEPS;
         for member in self.transaction.members.iter_mut().filter(|member| member.wrote) {
-            let mut sql = String::from("SET CONSTRAINTS ALL IMMEDIATE");
+            let mut sql = format!(
+                "SET CONSTRAINTS ALL IMMEDIATE;SET LOCAL idle_in_transaction_session_timeout = {}",
+                idle.as_millis()
+            );
             if member.server.shard() != home && member.inbox != Some(home) {
                 sql = format!("{inbox};{sql}");
                 member.inbox = Some(home);
@@ -199,7 +216,13 @@ impl Link {
     async fn on_targets(&mut self, home: ShardId, sql: &str) -> Result<(), Failure> {
         let members =
             self.transaction.members.iter_mut().filter(|member| member.server.shard() != home && member.wrote);
-        let answers = join_all(members.map(|member| member.server.simple(sql))).await;
+        let most = self.worker.limits().commit_timeout;
+        let answers = join_all(members.map(async |member| {
+            let answer = member.server.simple_within(sql, most).await;
+            fault::reached(FaultPoint::OnePrepared);
+            answer
+        }))
+        .await;
         answers.into_iter().try_for_each(|answer| answer.map(|_| ()).map_err(not_prepared))
     }
 
@@ -218,17 +241,11 @@ impl Link {
     /// The decision: ledger row and COMMIT in one write on home.
     async fn decide(&mut self, home: ShardId, entry: &LedgerEntry, flight: Flight) -> Result<Flight, Failure> {
         let position = self.transaction.position(home).expect("home was written, so it is a member");
-        // Deferred triggers fire before the row images are counted; on other members they have been fired already.
-        let fire = if entry.copies.is_empty() { "" } else { "SET CONSTRAINTS ALL IMMEDIATE;" };
-        let sql = format!("{fire}{};COMMIT", outbox::ledger_insert(entry));
+        let key = self.key_statement(home, entry.txid);
         let server = &mut self.transaction.members[position].server;
         fault::reached(FaultPoint::BeforeHomeCommit);
-        if fault::is_chosen(FaultPoint::HomeCommitSent) {
-            crate::wire::frontend::write_query(server.out(), &sql);
-            server.flush().await?;
-            fault::reached(FaultPoint::HomeCommitSent);
-        }
-        let failure = match server.simple(&sql).await {
+        let most = self.worker.limits().commit_timeout;
+        let failure = match decision::decide(server, entry, key.as_deref(), most).await {
             Ok(reply) if reply.tag == "COMMIT" => {
                 fault::reached(FaultPoint::AfterHomeCommit);
                 self.pass_said(&reply.asides);
@@ -246,7 +263,10 @@ impl Link {
             Err(error) => return self.resolve(home, entry.txid, error, flight).await,
         };
         flight.aborted();
-        Err(failure)
+        match &entry.idempotency_key {
+            Some(key) => Err(Box::pin(self.key_failure(failure, key)).await),
+            None => Err(failure),
+        }
     }
 
     /// Home's answer is lost: asks home itself, by the fencing insert, whether the transaction committed.
@@ -274,9 +294,11 @@ impl Link {
     /// After the decision: the targets end their part; those that do not answer are left to the relay.
     async fn finish_targets(&mut self, home: ShardId, flight: Flight, target_sql: String) {
         let mut members = self.transaction.finish();
+        let most = self.worker.limits().commit_timeout;
         let ends = members.iter_mut().filter(|member| member.server.shard() != home).map(async |member| {
             let sql = if member.wrote { target_sql.as_str() } else { "COMMIT" };
-            let ended = member.server.simple(sql).await;
+            let ended = end_target(&mut member.server, sql, most).await;
+            fault::reached(FaultPoint::OneTargetCommitted);
             let rows = member.commands.iter().map(|command| command.expected_rows).sum::<i64>();
             (member.server.shard(), member.wrote, ended.is_ok_and(|reply| reply.tag != "ROLLBACK"), rows)
         });
@@ -345,7 +367,7 @@ impl Link {
             rule_version: rules.version.clone(),
             on_dead: transaction.on_dead,
             business_key: None,
-            idempotency_key: None,
+            idempotency_key: transaction.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
             trace_id: None,
         }
     }
@@ -370,13 +392,14 @@ impl Link {
     pub async fn rollback(&mut self) {
         self.schema_dirty = false;
         let members = self.transaction.finish();
+        let most = self.worker.limits().commit_timeout;
         let ended = join_all(members.into_iter().map(async |mut member| {
             let at_rest = member.preamble == 0 && member.server.is_in_step() && member.server.input().is_empty();
             let asides = match member.server.status() {
                 TransactionStatus::Idle => member.server.is_at_rest().then(BytesMut::new),
                 TransactionStatus::Open | TransactionStatus::Failed if !at_rest => None,
                 TransactionStatus::Open | TransactionStatus::Failed => {
-                    member.server.simple("ROLLBACK").await.ok().map(|reply| reply.asides)
+                    member.server.simple_within("ROLLBACK", most).await.ok().map(|reply| reply.asides)
                 }
             };
             asides.map(|asides| (member.server, asides))
@@ -412,6 +435,16 @@ impl Link {
     pub fn is_implicit(&self) -> bool {
         self.transaction.block() == Block::Implicit
     }
+}
+
+/// Runs the statement that ends a target's transaction; a target that is silent for `most` counts as lost.
+async fn end_target(server: &mut Server, sql: &str, most: Duration) -> Result<SimpleReply, BackendError> {
+    server.put_query(sql)?;
+    if fault::is_chosen(FaultPoint::TargetCommitSent) {
+        server.flush().await?;
+        fault::reached(FaultPoint::TargetCommitSent);
+    }
+    server.query_reply_within(most).await
 }
 
 /// Says what is missing where a shard does not prepare transactions at all.
@@ -458,7 +491,7 @@ fn outcome_unknown(server: &Server, error: &BackendError, txid: Option<i64>) -> 
         None => format!("{}.", error.refusal().message),
     });
     match txid {
-        Some(txid) => refusal.with_hint(format!("Ask `shardloom ledger show {txid}` before you try again.")),
+        Some(txid) => refusal.with_hint(format!("Ask SELECT shardloom.txn_status({txid}) before you try again.")),
         None => refusal.with_hint("Look whether the change is there before you try again."),
     }
 }

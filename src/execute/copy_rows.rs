@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use crate::plan::{CopyPlan, key_from_binary, key_from_text};
 use crate::rules::RuleSet;
-use crate::types::{KeyValue, Refusal, ShardId, SqlState, stored};
+use crate::types::{KeyType, KeyValue, Refusal, ShardId, SqlState, stored};
 use crate::wire::copy_binary::{self, CopyBinaryError, Next};
 use crate::wire::copy_csv::{self, CopyCsvError};
 use crate::wire::copy_text::{self, CopyTextError};
@@ -230,26 +230,43 @@ fn misread_csv(error: CopyCsvError) -> Refusal {
 
 /// Returns the key of a line, `None` for NULL.
 fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValue>, Refusal> {
-    let Some(text) = field_of(plan, line, plan.key_position)? else { return Ok(None) };
-    let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(plan.key_type, text));
-    key.map(|key| Some(kept(key, plan))).ok_or_else(|| {
-        let name = plan.key_type.name();
-        Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("the sharding key is not of type {name}"))
+    whole_key(plan, |position, key_type| {
+        let Some(text) = field_of(plan, line, position)? else { return Ok(None) };
+        let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(key_type, text));
+        key.map(Some).ok_or_else(|| {
+            let name = key_type.name();
+            Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("the sharding key is not of type {name}"))
+        })
     })
 }
 
 /// Returns the key of a row in binary format, `None` for NULL.
 fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<Option<KeyValue>, Refusal> {
-    let field = copy_binary::field(row, plan.key_position).ok_or_else(|| misread(CopyBinaryError::End))?;
-    let Some(bytes) = field else { return Ok(None) };
-    key_from_binary(plan.key_type, bytes)
-        .map(|key| Some(kept(key, plan)))
-        .ok_or_else(|| Refusal::new(SqlState::INVALID_BINARY_REPRESENTATION, "incorrect binary data format"))
+    whole_key(plan, |position, key_type| {
+        let field = copy_binary::field(row, position).ok_or_else(|| misread(CopyBinaryError::End))?;
+        let Some(bytes) = field else { return Ok(None) };
+        key_from_binary(key_type, bytes)
+            .map(Some)
+            .ok_or_else(|| Refusal::new(SqlState::INVALID_BINARY_REPRESENTATION, "incorrect binary data format"))
+    })
 }
 
-/// Returns the key as its column keeps it.
-fn kept(key: KeyValue, plan: &CopyPlan) -> KeyValue {
-    stored(key, plan.key_type, plan.key_modifier)
+/// Returns the key as its columns keep it; a composite one is NULL if one of its columns is.
+fn whole_key(
+    plan: &CopyPlan,
+    column: impl Fn(usize, KeyType) -> Result<Option<KeyValue>, Refusal>,
+) -> Result<Option<KeyValue>, Refusal> {
+    let first = column(plan.key_position, plan.key_type)?;
+    let Some(first) = first.map(|key| stored(key, plan.key_type, plan.key_modifier)) else { return Ok(None) };
+    if plan.more.is_empty() {
+        return Ok(Some(first));
+    }
+    let mut parts = vec![first];
+    for more in &plan.more {
+        let Some(value) = column(more.position, more.key_type)? else { return Ok(None) };
+        parts.push(stored(value, more.key_type, more.modifier));
+    }
+    Ok(Some(KeyValue::Parts(parts.into())))
 }
 
 fn null_key(plan: &CopyPlan) -> Refusal {

@@ -306,11 +306,11 @@ impl Link {
 
     /// Returns this transaction's snowflake id, drawing it at the first call.
     pub fn txid(&mut self) -> Result<i64, Failure> {
-        match self.transaction.txid {
-            Some(txid) => Ok(txid),
+        match &self.transaction.txid {
+            Some(drawn) => Ok(drawn.txid()),
             None => {
                 let txid = self.worker.proxy.next_txid()?;
-                self.transaction.txid = Some(txid);
+                self.transaction.txid = Some(self.worker.proxy.outbox.note_drawn(txid));
                 Ok(txid)
             }
         }

@@ -43,6 +43,7 @@ impl Link {
                 self.client.position = Position::Unknown;
                 self.run_plan(&call, &issued, &plan).await
             }
+            Meaning::Keyed(_) => Err(no_plan().into()),
             Meaning::Plan(_) | Meaning::Control(_) => {
                 let mut plan = self.plan(call, understood);
                 if is_awaited(&plan) {
@@ -154,7 +155,7 @@ impl Link {
             }
             Meaning::Plan(Planned::Issuing(_)) => Err(no_plan().into()),
             Meaning::Plan(Planned::Unreadable(refusal)) => Err(refusal.clone().into()),
-            Meaning::Empty | Meaning::Control(_) => Err(no_plan().into()),
+            Meaning::Empty | Meaning::Control(_) | Meaning::Keyed(_) => Err(no_plan().into()),
         }
     }
 

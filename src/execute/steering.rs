@@ -8,6 +8,7 @@ use crate::sql;
 use crate::types::Refusal;
 
 use super::call::Call;
+use super::commit_wait::CommitWait;
 use super::failure::Failure;
 use super::link::Link;
 use super::understand::{Meaning, Understood};
@@ -27,6 +28,7 @@ struct Said {
     shard: Option<String>,
     sharding_key: Option<String>,
     two_phase: Option<bool>,
+    commit_wait: Option<CommitWait>,
 }
 
 /// One of the settings.
@@ -38,6 +40,8 @@ pub enum Steer {
     ShardingKey,
     /// `shardloom.multi_shard`
     MultiShard,
+    /// `shardloom.commit_wait`
+    CommitWait,
 }
 
 impl Steer {
@@ -47,6 +51,7 @@ impl Steer {
             "shard" => Some(Self::Shard),
             "sharding_key" => Some(Self::ShardingKey),
             "multi_shard" => Some(Self::MultiShard),
+            "commit_wait" => Some(Self::CommitWait),
             _ => None,
         }
     }
@@ -85,18 +90,18 @@ impl Steering {
     }
 
     /// Returns the value in force, empty for none.
-    pub fn value(&self, what: Steer) -> &str {
+    pub fn value(&self, what: Steer) -> String {
         match what {
-            Steer::Shard => self.shard().unwrap_or(""),
-            Steer::ShardingKey => self.sharding_key().unwrap_or(""),
-            Steer::MultiShard => {
-                if self.is_two_phase() {
-                    "two_phase"
-                } else {
-                    "auto"
-                }
-            }
+            Steer::Shard => self.shard().unwrap_or("").to_owned(),
+            Steer::ShardingKey => self.sharding_key().unwrap_or("").to_owned(),
+            Steer::MultiShard => if self.is_two_phase() { "two_phase" } else { "auto" }.to_owned(),
+            Steer::CommitWait => self.commit_wait().text(),
         }
+    }
+
+    /// Returns what COMMIT waits for.
+    pub fn commit_wait(&self) -> CommitWait {
+        self.local.commit_wait.or(self.session.commit_wait).unwrap_or(CommitWait::None)
     }
 
     /// Tells whether writes over several shards are to commit by two_phase.
@@ -130,6 +135,7 @@ impl Said {
             Steer::Shard => self.shard = value.map(str::to_owned),
             Steer::ShardingKey => self.sharding_key = value.map(str::to_owned),
             Steer::MultiShard => self.two_phase = value.map(|value| value == "two_phase"),
+            Steer::CommitWait => self.commit_wait = value.and_then(CommitWait::parse),
         }
     }
 }
@@ -161,13 +167,13 @@ mod tests {
     #[test]
     fn what_is_local_hides_what_the_session_says_until_the_transaction_ends() {
         let mut steering = Steering::default();
-        assert_eq!((steering.comment(), steering.value(Steer::Shard)), (None, ""));
+        assert_eq!((steering.comment(), steering.value(Steer::Shard)), (None, String::new()));
         steering.set(Steer::Shard, Some("s1"), false).expect("a name");
         steering.set(Steer::Shard, Some("s2"), true).expect("a name");
         assert_eq!(steering.value(Steer::Shard), "s2");
         assert_eq!(steering.comment(), Some("/* shardloom: shard='s2' */ "));
         steering.set(Steer::Shard, Some(""), true).expect("nothing");
-        assert_eq!((steering.comment(), steering.value(Steer::Shard)), (None, ""));
+        assert_eq!((steering.comment(), steering.value(Steer::Shard)), (None, String::new()));
         steering.end_transaction();
         assert_eq!(steering.value(Steer::Shard), "s1");
         steering.set(Steer::Shard, Some("s2"), true).expect("a name");

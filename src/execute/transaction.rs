@@ -5,10 +5,11 @@
 use std::borrow::Cow;
 
 use crate::backend::Server;
-use crate::outbox::{LedgerTarget, RedoCommand};
+use crate::outbox::{Drawn, LedgerTarget, RedoCommand};
 use crate::rules::OnDead;
 use crate::types::{ShardId, TransactionStatus, WriteMode};
 
+use super::idempotent::Idempotency;
 use super::settings::Settings;
 
 /// The most redo bytes that one transaction may gather (commands and parameters for shards other than home).
@@ -46,7 +47,7 @@ pub struct Transaction {
     /// `SET LOCAL` and friends, replayed on a shard that joins late.
     pub local_statements: Vec<String>,
     /// The snowflake id, drawn when a second shard is written or a reference table is.
-    pub txid: Option<i64>,
+    pub txid: Option<Drawn>,
     /// The strongest mode asked for so far.
     pub mode: Option<WriteMode>,
     /// The shard of the first write: its commit decides, unless a reference table was written.
@@ -65,6 +66,8 @@ pub struct Transaction {
     pub on_dead: OnDead,
     /// Why this transaction cannot be redone from an outbox, if it cannot.
     pub never_redo: Option<String>,
+    /// The client's idempotency key, with which the decision is made.
+    pub idempotency: Option<Box<Idempotency>>,
     redo_bytes: usize,
 }
 
@@ -135,6 +138,7 @@ impl Default for Transaction {
             deferred: Vec::new(),
             on_dead: OnDead::ParkKey,
             never_redo: None,
+            idempotency: None,
             redo_bytes: 0,
         }
     }

@@ -62,6 +62,8 @@ pub enum Meaning {
     Control(Control),
     /// Something with a plan.
     Plan(Planned),
+    /// A statement with an idempotency key: what is behind the key is read when it runs.
+    Keyed(sql::Keyed),
 }
 
 /// What can be planned.
@@ -133,7 +135,10 @@ impl Plans {
         }
         self.metrics.plan_cache(CacheOutcome::Miss);
         let understood = Rc::new(self.counted(text, read(text, snapshot, false))?);
-        self.remember(text, &understood);
+        // A key is seldom met again.
+        if !matches!(understood.meaning, Meaning::Keyed(_)) {
+            self.remember(text, &understood);
+        }
         Ok(understood)
     }
 
@@ -205,7 +210,8 @@ impl Plans {
             description: RefCell::new(None),
             uses: Cell::new(0),
         });
-        if text.len() <= self.text_bytes_max {
+        let is_keyed = matches!(prepared.meaning.borrow().meaning, Meaning::Keyed(_));
+        if text.len() <= self.text_bytes_max && !is_keyed {
             self.statements.borrow_mut().insert(key, Rc::clone(&prepared));
         }
         Ok(prepared)
@@ -233,7 +239,7 @@ impl Understood {
             Meaning::Control(Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. }) => {
                 self.literals.is_empty()
             }
-            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => false,
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => false,
         }
     }
 
@@ -243,7 +249,7 @@ impl Understood {
             Meaning::Plan(Planned::Prepared(prepared)) => {
                 prepared.insert().is_none_or(|insert| insert.is_for(text, literals))
             }
-            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Empty => true,
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => true,
         }
     }
 
@@ -255,7 +261,7 @@ impl Understood {
     /// Tells whether servers get another text than the client wrote.
     pub fn is_rewritten(&self) -> bool {
         match &self.meaning {
-            Meaning::Empty | Meaning::Control(_) => false,
+            Meaning::Empty | Meaning::Control(_) | Meaning::Keyed(_) => false,
             Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => true,
             Meaning::Plan(Planned::Prepared(prepared)) => {
                 prepared.is_split() || prepared.insert().is_some_and(PreparedInsert::injects)
@@ -281,7 +287,9 @@ impl Understood {
                 let edits = sql::next_id::edits(calls, &vec![0; calls.len()], IdArguments::ParametersAfter(parameters));
                 (sql::splice(text, &edits), calls.len())
             }
-            Meaning::Plan(Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => (text.to_owned(), 0),
+            Meaning::Plan(Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => {
+                (text.to_owned(), 0)
+            }
         }
     }
 
@@ -320,6 +328,10 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         parameters: parameter_count(text),
     };
     if sql::split(text).is_empty() {
+        return Ok(understood);
+    }
+    if let Some(keyed) = sql::keyed(text) {
+        understood.meaning = Meaning::Keyed(keyed);
         return Ok(understood);
     }
     if let Some(control) = sql::control(text) {
@@ -364,7 +376,8 @@ fn planned(text: &str, snapshot: &Snapshot) -> Result<Planned, Failure> {
 fn parsing_shard(meaning: &Meaning, snapshot: &Snapshot) -> Result<Option<ShardId>, Refusal> {
     match meaning {
         Meaning::Plan(Planned::Prepared(prepared)) => prepared.parsing_shard(&snapshot.rules),
-        Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) | Meaning::Control(_) | Meaning::Empty => Ok(None),
+        Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => Ok(None),
+        Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => Ok(None),
     }
 }
 

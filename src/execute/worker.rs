@@ -43,6 +43,8 @@ pub struct Limits {
     pub gate_wait: Duration,
     /// `lock_timeout` in transactions over several shards.
     pub cross_shard_lock_timeout: Duration,
+    /// The longest wait for a shard's answer to a step of a commit over several shards.
+    pub commit_timeout: Duration,
     /// The longest wait for the session's own replayed writes.
     pub wait_timeout: Duration,
     /// Groups that a GROUP BY over several shards may hold in memory.

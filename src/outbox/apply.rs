@@ -1,20 +1,23 @@
 //! One apply transaction on a target: fence, inbox, row images, commands.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use deadpool_postgres::Transaction;
+use tokio_postgres::error::SqlState as PgState;
 
 use super::error::Error;
 use super::fault::{self, FaultPoint};
 use super::handle::Outbox;
 use super::images;
-use super::item::{self, Item, ORPHAN};
+use super::item::{self, BARRIER, Item, ORPHAN};
 use super::lane::LaneRun;
 use super::redo;
 use crate::types::{ShardId, WriteMode};
 
-/// Longest that one statement of an apply transaction runs; longer is reported as transient.
-const STATEMENT_WAIT_MS: u64 = 60_000;
+/// Longest that an apply transaction may stand idle before its server ends it: that of a process that stands still would
+/// keep the next owner of the lane waiting.
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// What to write on the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +49,13 @@ impl Outbox {
         let at = self.store.at(run.target);
         let mut client = self.store.connect(run.target).await?;
         let mut transaction = client.transaction().await.map_err(&at)?;
-        let lock_ms = self.settings.bounds.apply_lock_wait.as_millis();
-        let waits = format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {STATEMENT_WAIT_MS}");
+        let bounds = &self.settings.bounds;
+        let (lock_ms, statement_ms) = (bounds.apply_lock_wait.as_millis(), bounds.apply_timeout.as_millis());
+        let idle_ms = IDLE_MAX.as_millis();
+        let waits = format!(
+            "SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {statement_ms}; \
+             SET LOCAL idle_in_transaction_session_timeout = {idle_ms}"
+        );
         transaction.batch_execute(&waits).await.map_err(&at)?;
         self.pass_fence(run, group, &transaction).await?;
         let new_images = self.enter(run, &transaction, group.iter().filter(|item| item.images), "image").await?;
@@ -76,8 +84,17 @@ impl Outbox {
         let home = self.store.name(run.home);
         let last = group.iter().map(|item| item.commit_seq).max().unwrap_or(0);
         let passed =
-            transaction.execute(FENCE, &[&home, &run.epoch, &last]).await.map_err(self.store.at(run.target))?;
+            transaction.execute(FENCE, &[&home, &run.epoch, &last]).await.map_err(self.held(run.target, "the lane"))?;
         if passed == 0 { Err(Error::Fenced { home: home.to_owned() }) } else { Ok(()) }
+    }
+
+    /// Names the shard in a driver's error, and what an earlier try holds if the wait for a lock ran out.
+    fn held(&self, target: ShardId, what: &'static str) -> impl Fn(tokio_postgres::Error) -> Error + use<> {
+        let shard = self.store.name(target).to_owned();
+        move |source| match source.code() {
+            Some(code) if *code == PgState::LOCK_NOT_AVAILABLE => Error::Held { shard: shard.clone(), what },
+            Some(_) | None => Error::Shard { shard: shard.clone(), source },
+        }
     }
 
     async fn enter(
@@ -92,7 +109,8 @@ impl Outbox {
             return Ok(HashSet::new());
         }
         let home = self.store.name(run.home);
-        let rows = transaction.query(INBOX, &[&txids, &home, &part]).await.map_err(self.store.at(run.target))?;
+        let rows =
+            transaction.query(INBOX, &[&txids, &home, &part]).await.map_err(self.held(run.target, "the inbox row"))?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
@@ -141,6 +159,10 @@ impl Outbox {
         if !new.contains(&item.txid) {
             return Ok(None);
         }
+        if item.kind == BARRIER {
+            self.apply_barrier(run, transaction, item.txid).await?;
+            return Ok(Some(0));
+        }
         if item.commands.is_empty() && item.mode == WriteMode::TwoPhase.name() {
             return Err(Error::BadRecord(
                 "its prepared transaction is gone and nothing was recorded to redo".to_owned(),
@@ -151,24 +173,5 @@ impl Outbox {
         let affected = redo::run(transaction, &item.commands, self.store.name(run.target)).await?;
         transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
         Ok(Some(affected))
-    }
-
-    /// Copies one row set of a reference table again, outside any transaction of the ledger: see [`Self::resync_table`].
-    pub(super) async fn resync_whole(&self, home: ShardId, target: ShardId, relation: &str) -> Result<usize, Error> {
-        let at = self.store.at(target);
-        let source = self.store.connect(home).await?;
-        let whole = images::Captured {
-            relation: relation.to_owned(),
-            op: "TRUNCATE".to_owned(),
-            old_rows: Vec::new(),
-            new_rows: Vec::new(),
-        };
-        let mut client = self.store.connect(target).await?;
-        let mut transaction = client.transaction().await.map_err(&at)?;
-        let events = images::fresh(&source, &[whole], self.store.name(home)).await?;
-        transaction.batch_execute("SET LOCAL session_replication_role = replica").await.map_err(&at)?;
-        images::apply(&mut transaction, &source, &events, self.store.name(target)).await?;
-        transaction.commit().await.map_err(&at)?;
-        Ok(events.iter().map(|event| event.new_rows.len()).sum())
     }
 }

@@ -26,7 +26,7 @@ impl FailureClass {
     pub fn of(state: Option<&str>) -> Self {
         let Some(code) = state else { return Self::Unreachable };
         match code {
-            "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "53300" | "25006" => Self::Unreachable,
+            "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "53300" | "25006" | "25P03" => Self::Unreachable,
             "40001" | "40P01" | "55P03" | "57014" => Self::Transient,
             "53100" | "53200" | "53400" => Self::Resources,
             "42P01" | "42703" | "42883" | "42704" | "3F000" | "42P10" | "42804" | "42501" => Self::SchemaDrift,
@@ -56,6 +56,8 @@ mod tests {
             ("57014", FailureClass::Transient),
             ("53100", FailureClass::Resources),
             ("53300", FailureClass::Unreachable),
+            ("25P03", FailureClass::Unreachable),
+            ("25P02", FailureClass::Transient),
             ("42703", FailureClass::SchemaDrift),
             ("42601", FailureClass::Refused),
             ("23503", FailureClass::ForeignKey),

@@ -46,6 +46,14 @@ pub enum Error {
     /// A recorded command that the relay refuses to run.
     #[error("{0}")]
     BadRecord(String),
+    /// The transaction's own first try still holds its inbox row, or another relay's batch the lane: it is waited for.
+    #[error("shard \"{shard}\": an earlier try still holds {what}")]
+    Held {
+        /// The shard's name.
+        shard: String,
+        /// What it holds.
+        what: &'static str,
+    },
     /// A shard answered with an error, or did not answer.
     #[error("shard \"{shard}\": {}", describe(.source))]
     Shard {
@@ -86,6 +94,7 @@ impl Error {
             | Self::BatchDrift { .. }
             | Self::BadRecord(_)
             | Self::Unreachable { .. } => None,
+            Self::Held { .. } => Some("55P03"),
         }
     }
 
@@ -100,6 +109,8 @@ impl Error {
                 None => FailureClass::Refused,
             },
             Self::Unreachable { .. } => FailureClass::Unreachable,
+            // As long as it lasts: a proxy that stands still may hold it for hours, and then be right.
+            Self::Held { .. } => FailureClass::Resources,
             Self::Fenced { .. } => FailureClass::Fenced,
             Self::SchemaDrift(_) | Self::Uncapturable(_) => FailureClass::SchemaDrift,
             Self::BatchDrift { .. } => FailureClass::Transient,
@@ -120,6 +131,7 @@ impl Error {
                 self.sqlstate().map_or(SqlState::CONNECTION_FAILURE, |s| SqlState::from_wire(s.as_bytes()))
             }
             Self::Unreachable { .. } => SqlState::CONNECTION_EXCEPTION_UNABLE,
+            Self::Held { .. } => SqlState::from_wire(b"55P03"),
         };
         Refusal::new(state, self.to_string())
     }

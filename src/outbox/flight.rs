@@ -34,6 +34,8 @@ pub(super) struct Flights {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Transactions that have an id and are not over: nobody may decide about them but their own COMMIT.
+    drawn: HashSet<i64>,
     flying: HashMap<i64, ShardId>,
     pending: HashMap<i64, (ShardId, ShardSet)>,
     backlog: HashMap<ShardId, usize>,
@@ -69,6 +71,12 @@ impl Flights {
     /// Tells whether the client path still works on `txid`.
     pub fn is_flying(&self, txid: i64) -> bool {
         self.inner().flying.contains_key(&txid)
+    }
+
+    /// Tells whether a client of this process has `txid` open.
+    pub fn is_open(&self, txid: i64) -> bool {
+        let inner = self.inner();
+        inner.drawn.contains(&txid) || inner.flying.contains_key(&txid)
     }
 
     /// Returns the targets of `txid` that this process knows to be pending.
@@ -135,6 +143,11 @@ impl Flights {
         mine.into_iter().map(|(txid, _)| txid).collect()
     }
 
+    /// Returns the transactions whose client path ended without saying how, and their homes.
+    pub fn doubtful(&self) -> Vec<(i64, ShardId)> {
+        self.inner().doubtful.clone()
+    }
+
     /// Puts a transaction back whose outcome could not be asked.
     pub fn return_doubtful(&self, txid: i64, home: ShardId) {
         self.inner().doubtful.push((txid, home));
@@ -175,7 +188,9 @@ impl Flight {
     pub(super) fn begin(flights: Arc<Flights>, home: ShardId, txid: i64, targets: ShardSet) -> Self {
         let mut inner = flights.inner();
         inner.flying.insert(txid, home);
-        inner.pending.insert(txid, (home, targets));
+        if !targets.is_empty() {
+            inner.pending.insert(txid, (home, targets));
+        }
         for target in targets.iter() {
             *inner.backlog.entry(target).or_default() += 1;
         }
@@ -233,6 +248,32 @@ impl Flight {
     }
 }
 
+/// Says that a client of this process has a transaction open, until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, the transaction counts as over"]
+pub struct Drawn {
+    flights: Arc<Flights>,
+    txid: i64,
+}
+
+impl Drawn {
+    pub(super) fn new(flights: Arc<Flights>, txid: i64) -> Self {
+        flights.inner().drawn.insert(txid);
+        Self { flights, txid }
+    }
+
+    /// Returns the transaction's id.
+    pub fn txid(&self) -> i64 {
+        self.txid
+    }
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        self.flights.inner().drawn.remove(&self.txid);
+    }
+}
+
 impl Drop for Flight {
     fn drop(&mut self) {
         if self.ended {
@@ -286,6 +327,18 @@ mod tests {
         assert!(!flights.is_flying(7) && !flights.gates[1].is_open());
         flights.finished(7, ShardId(1));
         assert!(flights.gates[1].is_open() && !flights.gates[2].is_open());
+    }
+
+    #[test]
+    fn a_transaction_is_open_while_it_is_drawn_or_flies_and_without_targets_leaves_nothing() {
+        let flights = open_flights();
+        let drawn = Drawn::new(flights.clone(), 9);
+        assert!(flights.is_open(9) && !flights.is_flying(9));
+        let flying = Flight::begin(flights.clone(), ShardId(0), 9, ShardSet::new());
+        drop(drawn);
+        assert!(flights.is_open(9));
+        flying.settled(Vec::new());
+        assert!(!flights.is_open(9) && flights.inner().pending.is_empty());
     }
 
     #[test]

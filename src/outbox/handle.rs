@@ -1,13 +1,15 @@
 //! The handle that the rest of the proxy holds: services for the client path, and the way to the other files.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::census::Census;
 use super::error::Error;
-use super::flight::{Flight, Flights};
+use super::flight::{Drawn, Flight, Flights};
 use super::gate::Gate;
 use super::ledger::Gid;
 use super::literal::literal;
@@ -39,9 +41,12 @@ pub struct Outbox {
     pub(super) settings: OutboxSettings,
     pub(super) store: Store,
     pub(super) flights: Arc<Flights>,
+    pub(super) census: Census,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) epoch: i64,
     pub(super) stopping: watch::Sender<bool>,
+    /// How many transactions each home has lost, as last counted.
+    pub(super) lost: Mutex<HashMap<ShardId, u64>>,
     wanted: RwLock<Wanted>,
     metrics: OutboxMetrics,
 }
@@ -60,10 +65,22 @@ impl Outbox {
     pub fn new(settings: OutboxSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
         let store = Store::new(&settings);
         let flights = Arc::new(Flights::new(store.names()));
+        let census = Census::new(settings.shards.len());
         let epoch = clock.wall_ms();
         let wanted = RwLock::new(Wanted { roles: settings.shard_roles.clone(), ..Wanted::default() });
         let stopping = watch::Sender::new(false);
-        Arc::new(Self { settings, store, flights, clock, epoch, stopping, wanted, metrics: OutboxMetrics::default() })
+        Arc::new(Self {
+            settings,
+            store,
+            flights,
+            census,
+            clock,
+            epoch,
+            stopping,
+            lost: Mutex::default(),
+            wanted,
+            metrics: OutboxMetrics::default(),
+        })
     }
 
     /// Returns the counters.
@@ -90,6 +107,11 @@ impl Outbox {
         Flight::begin(self.flights.clone(), home, txid, targets)
     }
 
+    /// Says that a client has the transaction `txid` open, until the value is dropped.
+    pub fn note_drawn(&self, txid: i64) -> Drawn {
+        Drawn::new(self.flights.clone(), txid)
+    }
+
     /// Wakes the relay of `home`, as `Flight` does at its end.
     pub fn notify(&self, home: ShardId) {
         self.flights.wake[home.index()].notify_one();
@@ -105,7 +127,8 @@ impl Outbox {
     /// # Errors
     /// `53400` at `OutboxBounds::backlog_max` pending transactions.
     pub fn check_backlog(&self, target: ShardId) -> Result<(), Refusal> {
-        if self.flights.backlog(target) < self.settings.bounds.backlog_max {
+        let seen = self.census.waiting_for(target);
+        if self.flights.backlog(target).max(seen) < self.settings.bounds.backlog_max {
             return Ok(());
         }
         Err(Refusal::new(
@@ -156,7 +179,8 @@ impl Outbox {
     pub async fn resolve(&self, txid: i64, home: ShardId) -> Resolution {
         let deadline = Instant::now() + self.settings.bounds.resolve_wait;
         loop {
-            match self.resolve_once(txid, home).await {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.store.within(home, left, self.resolve_once(txid, home)).await {
                 Ok(resolution) => return resolution,
                 Err(error) => tracing::debug!(txid, %error, "home cannot tell the outcome yet"),
             }

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState as PgState;
 
 use super::error::Error;
+use super::resync::{RANGE, clear_range};
 
 /// One captured statement's rows, as `shardloom.capture` wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +130,29 @@ async fn apply_table(
         transaction.execute(&format!("DELETE FROM {relation}"), &[]).await.map_err(at)?;
     }
     let mut missing = 0;
-    for segment in segments(&events[last_truncate.map_or(0, |index| index + 1)..])? {
+    let events = &events[last_truncate.map_or(0, |index| index + 1)..];
+    for run in events.chunk_by(|one, other| one.op != RANGE && other.op != RANGE) {
+        if let [event] = run
+            && event.op == RANGE
+        {
+            clear_range(transaction, relation, &target.key, event).await.map_err(|error| error.at(shard))?;
+        }
+        missing += apply_run(transaction, home, relation, &target, run, shard).await?;
+    }
+    Ok(missing)
+}
+
+/// Applies events of one table, none of which changes rows without an image.
+async fn apply_run(
+    transaction: &mut Transaction<'_>,
+    home: &impl GenericClient,
+    relation: &str,
+    target: &Shape,
+    events: &[&Captured],
+    shard: &str,
+) -> Result<Missing, Error> {
+    let mut missing = 0;
+    for segment in segments(events)? {
         let unknown: Vec<&String> = segment
             .columns
             .iter()
@@ -138,7 +161,7 @@ async fn apply_table(
         if !unknown.is_empty() {
             check_dropped(home, relation, &unknown, shard).await?;
         }
-        missing += apply_segment(transaction, relation, &target, &segment, shard).await?;
+        missing += apply_segment(transaction, relation, target, &segment, shard).await?;
     }
     Ok(missing)
 }
@@ -163,13 +186,15 @@ fn segments(events: &[&Captured]) -> Result<Vec<Segment>, Error> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut number = 0;
     for event in events {
-        let Some(sample) = event.new_rows.first().or(event.old_rows.first()) else { continue };
+        // What stands in the place of old rows of a range is no row.
+        let old_rows = if event.op == RANGE { &[][..] } else { &event.old_rows };
+        let Some(sample) = event.new_rows.first().or(old_rows.first()) else { continue };
         let columns = columns_of(sample)?;
         if segments.last().is_none_or(|segment| segment.columns != columns) {
             segments.push(Segment { columns, ..Segment::default() });
         }
         let segment = segments.last_mut().expect("one was pushed if there was none");
-        segment.push(number, true, &event.old_rows);
+        segment.push(number, true, old_rows);
         segment.push(number + 1, false, &event.new_rows);
         number += 2;
     }

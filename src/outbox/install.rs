@@ -11,7 +11,7 @@ use crate::rules::IdLayout;
 use crate::types::ShardId;
 
 /// The version of `schema.sql`; raise it with every change there.
-pub(super) const SCHEMA_VERSION: i32 = 2;
+pub(super) const SCHEMA_VERSION: i32 = 3;
 
 /// The advisory lock that installers hold, "shardloo" in ASCII.
 const INSTALL_LOCK: i64 = 0x7368_6172_646c_6f6f;
@@ -91,6 +91,7 @@ impl Outbox {
             let grants = format!(
                 "GRANT USAGE ON SCHEMA shardloom TO {role}; GRANT INSERT ({LEDGER_COLUMNS}) ON shardloom.ledger TO {role}; \
                  GRANT INSERT (txid, home) ON shardloom.inbox TO {role}; \
+                 GRANT INSERT (username, key, statement_hash, command_tag, txid) ON shardloom.idempotency TO {role}; \
                  GRANT USAGE ON SEQUENCE shardloom.commit_seq TO {role}"
             );
             transaction.batch_execute(&grants).await.map_err(&at)?;

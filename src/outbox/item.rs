@@ -46,6 +46,9 @@ pub(super) struct Item {
 /// Kind of a write that was found on home without a ledger row.
 pub(super) const ORPHAN: &str = "orphan";
 
+/// Kind of what compares a table with its copies.
+pub(super) const BARRIER: &str = "barrier";
+
 const FETCH: &str = "SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (SELECT e.value::text FROM \
      json_array_elements(l.payload) e (value) WHERE e.value ->> 'shard' = $2), l.environment::text, l.acting_role, l.on_dead, \
      l.business_key, $2 = ANY (l.copies), l.captured_rows, coalesce(t.state, 'PENDING'), coalesce(t.attempts, 0), \

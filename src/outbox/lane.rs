@@ -7,7 +7,7 @@ use super::apply::{Applied, Delivery};
 use super::classify::FailureClass;
 use super::error::Error;
 use super::handle::Outbox;
-use super::item::{self, Item};
+use super::item::{self, BARRIER, Item};
 use super::marks::Verdict;
 use super::state::{Input, TargetState, next};
 use crate::rules::OnDead;
@@ -15,6 +15,9 @@ use crate::types::ShardId;
 
 /// How often a blocked event is probed.
 const BLOCKED_PROBE: Duration = Duration::from_secs(30);
+
+/// Pause until a barrier is looked at again that waits for the client path of a transaction before it.
+const BARRIER_PAUSE: Duration = Duration::from_millis(20);
 
 /// One run of a lane.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +73,16 @@ impl Outbox {
         let full = batch.len() as i64 >= self.settings.bounds.batch;
         let mut parked = item::parked_keys(self, &run).await?;
         let mut items = Vec::new();
-        let mut wait = None;
+        let (mut wait, mut passed_by) = (None, false);
         for item in batch {
             if self.flights.is_flying(item.txid) || item.is_left_to_others(&self.settings.proxy) {
+                passed_by = true;
                 continue;
+            }
+            if passed_by && item.kind == BARRIER {
+                // It compares what everything before it has left.
+                wait = Some(BARRIER_PAUSE);
+                break;
             }
             if let Some(left) = item.wait {
                 wait = Some(left);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::literal::{literal, optional, text_array};
+use super::literal::{array_text, literal};
 use crate::rules::OnDead;
 use crate::types::WriteMode;
 
@@ -99,65 +99,61 @@ pub fn inbox_insert(txid: i64, home: &str) -> String {
     format!("INSERT INTO shardloom.inbox (txid, home) VALUES ({txid}, {})", literal(home))
 }
 
-/// Returns the INSERT that records `entry` on home; it draws the commit sequence, so it goes right before COMMIT, in
-/// the same write. A transaction that turns out to have captured nothing and has no targets is DONE at once.
+/// Records an entry on home, with the values of [`ledger_values`] as its parameters: a text that is always the same, so
+/// that a connection prepares it once. It draws the commit sequence, so it goes right before COMMIT, in the same write. A
+/// transaction that turns out to have captured nothing and has no targets is DONE at once. Settings that are NULL are those
+/// that home's session has.
 ///
 /// Fails with 23505 where a recovery fenced the transaction: it must then roll back.
-pub fn ledger_insert(entry: &LedgerEntry) -> String {
+pub const LEDGER_INSERT: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, payload, \
+     environment, home_rows, captured_rows, proxy, username, rule_version, on_dead, business_key, idempotency_key, trace_id, \
+     commit_seq) SELECT $1::pg_catalog.int8, x.xid, \
+     CASE WHEN $2::pg_catalog.bool OR x.captured OPERATOR(pg_catalog.>) 0 THEN 'OPEN' ELSE 'DONE' END, \
+     $3::pg_catalog.text, $4::pg_catalog.text, $5::pg_catalog.text[], $6::pg_catalog.text[], $7::pg_catalog.json, \
+     CASE WHEN $2::pg_catalog.bool THEN pg_catalog.json_build_object(\
+     'time_zone', coalesce($8::pg_catalog.text, pg_catalog.current_setting('TimeZone')), \
+     'date_style', coalesce($9::pg_catalog.text, pg_catalog.current_setting('DateStyle')), \
+     'interval_style', coalesce($10::pg_catalog.text, pg_catalog.current_setting('IntervalStyle')), \
+     'search_path', coalesce($11::pg_catalog.text, pg_catalog.current_setting('search_path')), \
+     'standard_conforming_strings', \
+     coalesce($12::pg_catalog.text, pg_catalog.current_setting('standard_conforming_strings'))) END, \
+     $13::pg_catalog.int8, x.captured, $14::pg_catalog.text, $15::pg_catalog.text, $16::pg_catalog.text, \
+     $17::pg_catalog.text, $18::pg_catalog.text, $19::pg_catalog.text, $20::pg_catalog.text, \
+     pg_catalog.nextval('shardloom.commit_seq'::pg_catalog.regclass) \
+     FROM (SELECT pg_catalog.pg_current_xact_id() AS xid, \
+     CASE WHEN pg_catalog.cardinality($6::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0 THEN 0::pg_catalog.int8 \
+     ELSE shardloom.captured_rows() END AS captured) x";
+
+/// Returns the parameters of [`LEDGER_INSERT`] as text.
+pub fn ledger_values(entry: &LedgerEntry) -> Vec<Option<String>> {
     let mut shards: Vec<&str> = entry.targets.iter().map(|target| target.shard.as_str()).collect();
     shards.extend(
         entry.copies.iter().map(String::as_str).filter(|copy| !entry.targets.iter().any(|t| t.shard == **copy)),
     );
     let payload = serde_json::to_string(&entry.targets).expect("strings and numbers always serialise");
-    let environment = in_force(entry);
-    let captured = if entry.copies.is_empty() { "0::pg_catalog.int8" } else { "shardloom.captured_rows()" };
-    let state = if entry.targets.is_empty() {
-        "CASE WHEN x.captured OPERATOR(pg_catalog.>) 0 THEN 'OPEN' ELSE 'DONE' END"
-    } else {
-        "'OPEN'"
-    };
-    format!(
-        "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, payload, environment, home_rows, \
-         captured_rows, proxy, username, rule_version, on_dead, business_key, idempotency_key, trace_id, commit_seq) \
-         SELECT {txid}, x.xid, {state}, {mode}, {kind}, {targets}, {copies}, {payload}::pg_catalog.json, \
-         {environment}, {home_rows}, x.captured, {proxy}, {user}, {rules}, {on_dead}, {key}, {idem}, \
-         {trace}, pg_catalog.nextval('shardloom.commit_seq'::pg_catalog.regclass) \
-         FROM (SELECT pg_catalog.pg_current_xact_id() AS xid, {captured} AS captured) x",
-        txid = entry.txid,
-        mode = literal(entry.mode.name()),
-        kind = literal(&entry.kind),
-        targets = text_array(shards),
-        copies = text_array(entry.copies.iter().map(String::as_str)),
-        payload = literal(&payload),
-        home_rows = entry.home_rows,
-        proxy = literal(&entry.proxy),
-        user = literal(&entry.user),
-        rules = literal(&entry.rule_version),
-        on_dead = literal(on_dead_name(entry.on_dead)),
-        key = optional(entry.business_key.as_deref()),
-        idem = optional(entry.idempotency_key.as_deref()),
-        trace = optional(entry.trace_id.as_deref()),
-    )
-}
-
-/// Returns the expression of the settings under which the commands mean what they meant.
-fn in_force(entry: &LedgerEntry) -> String {
-    if entry.targets.is_empty() {
-        return "NULL".to_owned();
-    }
     let environment = &entry.environment;
-    let settings = [
-        ("time_zone", "TimeZone", &environment.time_zone),
-        ("date_style", "DateStyle", &environment.date_style),
-        ("interval_style", "IntervalStyle", &environment.interval_style),
-        ("search_path", "search_path", &environment.search_path),
-        ("standard_conforming_strings", "standard_conforming_strings", &environment.standard_conforming_strings),
-    ];
-    let pairs = settings.map(|(key, name, value)| match value {
-        Some(value) => format!("'{key}', {}::pg_catalog.text", literal(value)),
-        None => format!("'{key}', pg_catalog.current_setting('{name}')"),
-    });
-    format!("pg_catalog.json_build_object({})", pairs.join(", "))
+    vec![
+        Some(entry.txid.to_string()),
+        Some(if entry.targets.is_empty() { "f" } else { "t" }.to_owned()),
+        Some(entry.mode.name().to_owned()),
+        Some(entry.kind.clone()),
+        Some(array_text(shards)),
+        Some(array_text(entry.copies.iter().map(String::as_str))),
+        Some(payload),
+        environment.time_zone.clone(),
+        environment.date_style.clone(),
+        environment.interval_style.clone(),
+        environment.search_path.clone(),
+        environment.standard_conforming_strings.clone(),
+        Some(entry.home_rows.to_string()),
+        Some(entry.proxy.clone()),
+        Some(entry.user.clone()),
+        Some(entry.rule_version.clone()),
+        Some(on_dead_name(entry.on_dead).to_owned()),
+        entry.business_key.clone(),
+        entry.idempotency_key.clone(),
+        entry.trace_id.clone(),
+    ]
 }
 
 /// The name of a prepared transaction: who decides it, which transaction, and which run of which proxy made it.
@@ -247,23 +243,25 @@ mod tests {
 
     #[test]
     fn every_target_is_named_once() {
-        assert!(ledger_insert(&entry()).contains("ARRAY[E's1',E's2']::pg_catalog.text[]"));
+        let values = ledger_values(&entry());
+        assert_eq!(values[4].as_deref(), Some(r#"{"s1","s2"}"#));
+        assert_eq!(values[1].as_deref(), Some("t"), "it has targets");
     }
 
     #[test]
     fn settings_left_alone_are_those_of_homes_session() {
         let environment = Environment { time_zone: Some("Asia/Tokyo".into()), ..Environment::default() };
-        let text = ledger_insert(&LedgerEntry { environment, ..entry() });
-        assert!(text.contains("'time_zone', E'Asia/Tokyo'::pg_catalog.text"), "{text}");
-        assert!(text.contains("'search_path', pg_catalog.current_setting('search_path')"), "{text}");
-        let copies_only = ledger_insert(&LedgerEntry { targets: vec![], ..entry() });
-        assert!(!copies_only.contains("current_setting"));
+        let values = ledger_values(&LedgerEntry { environment, ..entry() });
+        assert_eq!((values[7].as_deref(), &values[10]), (Some("Asia/Tokyo"), &None));
+        let copies_only = ledger_values(&LedgerEntry { targets: vec![], ..entry() });
+        assert_eq!(copies_only[1].as_deref(), Some("f"));
     }
 
     #[test]
-    fn the_commit_sequence_is_drawn_last() {
-        let text = ledger_insert(&entry());
-        assert!(text.find("nextval").unwrap() > text.find("E'o''neill'").unwrap());
+    fn there_is_a_value_for_each_parameter_and_the_commit_sequence_is_drawn_last() {
+        let count = ledger_values(&entry()).len();
+        assert!(LEDGER_INSERT.contains(&format!("${count}::")) && !LEDGER_INSERT.contains(&format!("${}", count + 1)));
+        assert!(LEDGER_INSERT.find("nextval").unwrap() > LEDGER_INSERT.find(&format!("${count}")).unwrap());
     }
 
     #[test]

@@ -21,15 +21,11 @@ pub(super) fn literal(text: &str) -> String {
     out
 }
 
-/// Returns an optional text as a literal or `NULL`.
-pub(super) fn optional(text: Option<&str>) -> String {
-    text.map_or_else(|| "NULL".to_owned(), literal)
-}
-
-/// Returns a `text[]` constructor.
-pub(super) fn text_array<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
-    let items: Vec<String> = items.into_iter().map(literal).collect();
-    format!("ARRAY[{}]::pg_catalog.text[]", items.join(","))
+/// Returns the text of an array of texts, as a parameter brings it.
+pub(super) fn array_text<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted = |item: &str| format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""));
+    let items: Vec<String> = items.into_iter().map(quoted).collect();
+    format!("{{{}}}", items.join(","))
 }
 
 #[cfg(test)]
@@ -47,7 +43,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_array_has_a_type() {
-        assert_eq!(text_array([]), "ARRAY[]::pg_catalog.text[]");
+    fn elements_of_an_array_are_quoted() {
+        assert_eq!(array_text(["s1", r#"a"b\c"#]), r#"{"s1","a\"b\\c"}"#);
+        assert_eq!(array_text([]), "{}");
     }
 }

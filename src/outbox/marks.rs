@@ -1,6 +1,7 @@
 //! What the ledger on home is told: marks of applied targets, failures, finished transactions. Names the tables.
 
 use super::error::Error;
+use super::fault::{self, FaultPoint};
 use super::flight::Mark;
 use super::handle::Outbox;
 use super::metrics::OutboxMetrics;
@@ -156,7 +157,9 @@ impl Outbox {
         if marks.is_empty() {
             return Ok(());
         }
-        match self.try_write_marks(home, &marks).await {
+        fault::reached(FaultPoint::BeforeMarks);
+        let most = self.settings.bounds.home_timeout;
+        match self.store.within(home, most, self.try_write_marks(home, &marks)).await {
             Ok(()) => {
                 OutboxMetrics::add(&self.metrics().settled, marks.len() as u64);
                 self.flights.written(&marks);

@@ -25,6 +25,8 @@ pub struct OutboxMetrics {
     pub prepared_decided: AtomicU64,
     /// Writes found on home that bypassed the proxy.
     pub orphans: AtomicU64,
+    /// Transactions that targets have applied and their home has lost.
+    pub lost: AtomicU64,
     /// Renewals of the worker id's lease.
     pub lease_renewals: AtomicU64,
     /// Worker ids leased.
@@ -34,5 +36,9 @@ pub struct OutboxMetrics {
 impl OutboxMetrics {
     pub(super) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn set(gauge: &AtomicU64, value: u64) {
+        gauge.store(value, Ordering::Relaxed);
     }
 }

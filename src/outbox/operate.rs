@@ -1,7 +1,5 @@
 //! What operators do: try again, skip, copy again; each change is audited with its reason.
 
-use postgres_protocol::escape::escape_identifier;
-
 use super::error::Error;
 use super::handle::Outbox;
 use super::marks::Verdict;
@@ -62,24 +60,6 @@ impl Outbox {
             return Err(Error::Unknown(format!("transaction {txid} has no target \"{}\"", self.store.name(target))));
         };
         self.change(home, txid, target, state, Verb::Skip, reason, actor).await
-    }
-
-    /// Copies a reference table from `home` to `target` again, whole; returns the number of rows.
-    ///
-    /// # Errors
-    /// [`Error::BadRecord`] beyond the bound of rows or without a reason.
-    pub async fn resync_table(
-        &self,
-        table: &str,
-        home: ShardId,
-        target: ShardId,
-        reason: &str,
-        actor: &str,
-    ) -> Result<usize, Error> {
-        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-        let relation = format!("{}.{}", escape_identifier(schema), escape_identifier(name));
-        self.audit(home, actor, "resync", &format!("{table} on {}", self.store.name(target)), "", "", reason).await?;
-        self.resync_whole(home, target, &relation).await
     }
 
     /// Finds a transaction's home and where its targets stand.

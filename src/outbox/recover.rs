@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::Error;
+use super::fault::{self, FaultPoint};
 use super::handle::{Outbox, Resolution};
 use super::item::ORPHAN;
 use super::ledger::{GID_PREFIX, Gid};
@@ -20,11 +21,11 @@ const RETENTION_BATCHES_MAX: usize = 100;
 const FOLLOW_BATCH: usize = 10_000;
 
 /// Orphans captured at a time.
-const ORPHAN_BATCH: i64 = 500;
+pub(super) const ORPHAN_BATCH: i64 = 500;
 
 /// A write of a reference table that bypassed the proxy gets a ledger row; its txid is home's, negated, so that it
 /// never meets a snowflake. It is delivered by copying home's rows, because its place in the order is not known.
-const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, captured_rows, \
+pub(super) const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, captured_rows, \
      proxy, username, on_dead, created_at, commit_seq) \
      SELECT -(o.xid::text::bigint), o.xid, 'OPEN', 'eventual', $1, $2, $2, o.rows, $3, 'unknown', 'park_key', o.at, \
      nextval('shardloom.commit_seq') FROM (SELECT xid, sum(row_count)::bigint AS rows, min(created_at) AS at \
@@ -75,7 +76,9 @@ impl Outbox {
                 Resolution::Aborted => "ROLLBACK",
                 Resolution::Unknown => continue,
             };
+            fault::reached(FaultPoint::BeforePreparedEnds);
             client.batch_execute(&format!("{verb} PREPARED {}", super::literal::literal(&text))).await.map_err(&at)?;
+            fault::reached(FaultPoint::AfterPreparedEnds);
             OutboxMetrics::add(&self.metrics().prepared_decided, 1);
             tracing::info!(txid = gid.txid, target = self.store.name(target), verb, "prepared transaction decided");
             if resolution == Resolution::Committed {
@@ -131,6 +134,11 @@ impl Outbox {
                 break;
             }
         }
+        let old_keys = "DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
+             WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)";
+        client.execute(old_keys, &[&bounds.key_grace.as_secs_f64(), &RETENTION_BATCH]).await.map_err(&at)?;
+        let old_barriers = "DELETE FROM shardloom.barrier WHERE measured_at < clock_timestamp() - interval '1 hour'";
+        client.execute(old_barriers, &[]).await.map_err(&at)?;
         let row = client
             .query_one("SELECT min(txid) FROM shardloom.ledger WHERE state IN ('OPEN', 'ATTENTION')", &[])
             .await
@@ -191,8 +199,9 @@ impl Outbox {
 
     /// Resolves transactions whose client path ended without saying how: a fence, or the relay's redo.
     pub(super) async fn settle_doubtful(&self, home: ShardId) {
+        let most = self.settings.bounds.home_timeout;
         for txid in self.flights.take_doubtful(home) {
-            match self.resolve_once(txid, home).await {
+            match self.store.within(home, most, self.resolve_once(txid, home)).await {
                 Ok(Resolution::Aborted) => {
                     for target in self.store.shards() {
                         self.flights.finished(txid, target);

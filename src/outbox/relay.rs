@@ -12,6 +12,7 @@ use super::error::Error;
 use super::gate::Closed;
 use super::handle::Outbox;
 use super::lane::{LaneRun, Rest};
+use super::tend::Tending;
 use crate::types::ShardId;
 
 /// Pace of retention.
@@ -20,8 +21,17 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// Pace at which a process without the lease looks how far its own transactions are.
 const FOLLOW_EVERY: Duration = Duration::from_millis(50);
 
+/// Pace at which the inboxes are looked through for what home has lost.
+const LOST_EVERY: Duration = Duration::from_secs(10);
+
 /// Parts of the lease after which it is renewed: two renewals may fail.
 const RENEWALS_PER_LEASE: u32 = 3;
+
+/// A scan's pause is at least so many times as long as the scan: a long backlog is slow to count.
+const PAUSES_PER_SCAN: u32 = 10;
+
+/// Statements that a target may take without answering one before it counts as away: fence, inbox and the change.
+const STATEMENTS_PER_RUN: u32 = 3;
 
 /// What a lane waits for.
 #[derive(Debug, Default, Clone, Copy)]
@@ -34,6 +44,8 @@ struct LaneState {
     away: i32,
     /// The epoch that has raised the target's fence.
     raised: Option<i64>,
+    /// Everything at or below is finished on this lane.
+    floor: i64,
 }
 
 /// What one relay remembers between turns.
@@ -50,6 +62,9 @@ struct Relay {
     renew_at: Option<Instant>,
     scan_at: Option<Instant>,
     retain_at: Option<Instant>,
+    lost_at: Option<Instant>,
+    tending: Tending,
+    /// Everything at or below is finished on all lanes.
     floor: i64,
     /// The last commit sequence of an earlier scan and an xid assigned after it was drawn: once all older xids have
     /// ended, no number at or below can appear any more.
@@ -57,6 +72,18 @@ struct Relay {
     lanes: HashMap<ShardId, LaneState>,
     nudges: u64,
     runs: JoinSet<(ShardId, i64, Result<Rest, Error>)>,
+}
+
+/// The lanes of $1 that have an event due above their floors of $2.
+const DUE: &str = "SELECT v.target FROM unnest($1::text[], $2::bigint[]) v (target, floor) CROSS JOIN LATERAL (SELECT \
+     FROM shardloom.ledger l LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = v.target \
+     WHERE l.commit_seq > v.floor AND l.state IN ('OPEN', 'ATTENTION') AND v.target = ANY (l.targets) \
+     AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT 1) due";
+
+impl LaneState {
+    fn rests(&self, now: Instant) -> bool {
+        !self.running && self.until.is_none_or(|until| until <= now)
+    }
 }
 
 impl Outbox {
@@ -92,6 +119,8 @@ impl Relay {
             renew_at: None,
             scan_at: None,
             retain_at: None,
+            lost_at: None,
+            tending: Tending::default(),
             floor: -1,
             horizon: None,
             lanes: HashMap::new(),
@@ -104,7 +133,8 @@ impl Relay {
         let mut stopping = self.outbox.stopping.subscribe();
         let mut away = false;
         while !*stopping.borrow() {
-            let result = self.turn().await;
+            let (outbox, home) = (self.outbox.clone(), self.home);
+            let result = outbox.store.within(home, outbox.settings.bounds.home_timeout, self.turn()).await;
             if result.is_err() != away {
                 away = result.is_err();
                 match &result {
@@ -126,6 +156,7 @@ impl Relay {
                 _ = stopping.changed() => {}
             }
         }
+        self.tending.stop();
         self.runs.shutdown().await;
         let _ = self.outbox.write_marks(self.home).await;
         if self.epoch.is_some() {
@@ -189,6 +220,7 @@ impl Relay {
                 if self.epoch != Some(epoch) {
                     tracing::info!(home = self.name(), epoch, "relay holds the lease");
                     self.floor = -1;
+                    self.lanes.values_mut().for_each(|lane| lane.floor = 0);
                     self.horizon = None;
                 }
                 (self.epoch, self.held_until) = (Some(epoch), Some(now + lease));
@@ -202,54 +234,78 @@ impl Relay {
     fn lose_lease(&mut self) {
         (self.epoch, self.held_until) = (None, None);
         self.runs.abort_all();
+        self.tending.stop();
         self.lanes.clear();
+        self.outbox.census.keep(self.home, &[]);
     }
 
     /// The level-triggered part, once per `poll_max`.
     async fn scan(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        if self.scan_at.is_some_and(|at| at > now) {
+        let began = Instant::now();
+        if self.scan_at.is_some_and(|at| at > began) {
             return Ok(());
         }
-        self.scan_at = Some(now + self.outbox.settings.bounds.poll_max);
+        self.scan_at = Some(began + self.outbox.settings.bounds.poll_max);
         self.outbox.capture_orphans(self.home).await?;
         self.outbox.finish_all(self.home, self.floor).await?;
         self.outbox.follow(self.home).await?;
         for target in self.outbox.store.shards().filter(|target| *target != self.home) {
-            if self.lanes.get(&target).is_some_and(|lane| lane.away > 0) {
-                continue;
-            }
-            if let Err(error) = self.outbox.decide_prepared(self.home, target).await {
-                tracing::debug!(target = self.outbox.store.name(target), %error, "prepared transactions not looked at");
+            if self.lanes.get(&target).is_none_or(|lane| lane.away == 0) {
+                self.tending.decide_prepared(&self.outbox, self.home, target);
             }
         }
-        if self.retain_at.is_none_or(|at| at <= now) {
-            self.outbox.retain(self.home).await?;
-            self.retain_at = Some(now + RETAIN_EVERY);
+        if self.retain_at.is_none_or(|at| at <= began) {
+            self.tending.retain(&self.outbox, self.home);
+            self.retain_at = Some(began + RETAIN_EVERY);
         }
-        self.advance_floor().await
+        if self.lost_at.is_none_or(|at| at <= began) {
+            self.tending.check_lost(&self.outbox, self.home);
+            self.lost_at = Some(began + LOST_EVERY);
+        }
+        self.advance_floors().await?;
+        let pause = (began.elapsed() * PAUSES_PER_SCAN).max(self.outbox.settings.bounds.poll_max);
+        self.scan_at = Some(Instant::now() + pause);
+        Ok(())
     }
 
-    /// Moves the floor up to the oldest unfinished transaction, never past a number that may still appear.
-    async fn advance_floor(&mut self) -> Result<(), Error> {
-        let client = self.outbox.store.connect(self.home).await?;
-        let at = self.outbox.store.at(self.home);
-        if let Some((settled, before)) = self.horizon {
-            let row = client
-                .query_one(
-                    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (SELECT min(commit_seq) \
-                     FROM shardloom.ledger WHERE commit_seq > $1 AND state IN ('OPEN', 'ATTENTION'))",
-                    &[&self.floor],
-                )
-                .await
-                .map_err(&at)?;
-            let (xmin, oldest): (i64, Option<i64>) = (row.get(0), row.get(1));
-            if xmin < before {
-                return Ok(());
+    /// Counts the lanes, and moves the floors up to the oldest unfinished transaction, never past a number that may still
+    /// appear.
+    async fn advance_floors(&mut self) -> Result<(), Error> {
+        let settled = self.settled_horizon().await?;
+        // Asked later than the horizon, so that everything below it is seen.
+        let counted = self.outbox.count_lanes(self.home, self.floor).await?;
+        if let Some(settled) = settled {
+            for target in self.outbox.store.shards().filter(|target| *target != self.home) {
+                let first = counted.iter().find(|lane| lane.target == target).map(|lane| lane.first);
+                let lane = self.lanes.entry(target).or_default();
+                lane.floor = lane.floor.max(first.map_or(settled, |first| settled.min(first - 1)));
             }
+            let client = self.outbox.store.connect(self.home).await?;
+            let oldest =
+                "SELECT min(commit_seq) FROM shardloom.ledger WHERE commit_seq > $1 AND state IN ('OPEN', 'ATTENTION')";
+            let row = client.query_one(oldest, &[&self.floor]).await.map_err(self.outbox.store.at(self.home))?;
+            let oldest: Option<i64> = row.get(0);
             self.floor = self.floor.max(oldest.map_or(settled, |oldest| settled.min(oldest - 1)));
             self.horizon = None;
         }
+        self.draw_horizon().await
+    }
+
+    /// Returns the horizon's number once nothing at or below it can appear any more.
+    async fn settled_horizon(&self) -> Result<Option<i64>, Error> {
+        let Some((settled, before)) = self.horizon else { return Ok(None) };
+        let client = self.outbox.store.connect(self.home).await?;
+        let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        let xmin: i64 = client.query_one(oldest, &[]).await.map_err(self.outbox.store.at(self.home))?.get(0);
+        Ok((xmin >= before).then_some(settled))
+    }
+
+    async fn draw_horizon(&mut self) -> Result<(), Error> {
+        if self.horizon.is_some() {
+            return Ok(());
+        }
+        let client = self.outbox.store.connect(self.home).await?;
+        let at = self.outbox.store.at(self.home);
         let drawn = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM shardloom.commit_seq";
         let last: i64 = client.query_one(drawn, &[]).await.map_err(&at)?.get(0);
         if last > self.floor {
@@ -262,41 +318,45 @@ impl Relay {
         Ok(())
     }
 
+    /// Starts the lanes that rest and have something. Asks for the first event only: a backlog may be long.
     async fn start_lanes(&mut self, epoch: i64) -> Result<(), Error> {
+        let now = Instant::now();
+        let targets = self.outbox.store.shards().filter(|target| *target != self.home);
+        let resting: Vec<ShardId> =
+            targets.filter(|target| self.lanes.get(target).is_none_or(|l| l.rests(now))).collect();
+        let names: Vec<&str> = resting.iter().map(|target| self.outbox.store.name(*target)).collect();
+        let floors: Vec<i64> = resting.iter().map(|target| self.lane_floor(*target)).collect();
         let client = self.outbox.store.connect(self.home).await?;
-        let rows = client
-            .query(
-                "SELECT x.target, count(*), (extract(epoch FROM clock_timestamp() - min(l.created_at)) * 1000)::bigint \
-                 FROM shardloom.ledger l CROSS JOIN unnest(l.targets) x (target) \
-                 LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target \
-                 WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') \
-                 AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') GROUP BY 1",
-                &[&self.floor],
-            )
-            .await
-            .map_err(self.outbox.store.at(self.home))?;
+        let rows = client.query(DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
         drop(client);
-        let metrics = self.outbox.metrics();
-        let oldest = rows.iter().map(|row| row.get::<_, i64>(2)).max().unwrap_or(0);
-        metrics.oldest_pending_ms.store(oldest.max(0) as u64, Ordering::Relaxed);
-        metrics.pending.store(rows.iter().map(|row| row.get::<_, i64>(1) as u64).sum(), Ordering::Relaxed);
         for row in &rows {
-            if let Some(target) = self.outbox.store.id(row.get(0)).filter(|target| *target != self.home) {
+            if let Some(target) = self.outbox.store.id(row.get(0)) {
                 self.start_lane(target, epoch);
             }
         }
         Ok(())
     }
 
+    fn lane_floor(&self, target: ShardId) -> i64 {
+        self.lanes.get(&target).map_or(self.floor, |lane| lane.floor.max(self.floor))
+    }
+
     fn start_lane(&mut self, target: ShardId, epoch: i64) {
+        let floor = self.lane_floor(target);
         let lane = self.lanes.entry(target).or_default();
-        if lane.running || lane.until.is_some_and(|until| until > Instant::now()) {
-            return;
-        }
         (lane.running, lane.until) = (true, None);
-        let run = LaneRun { home: self.home, target, epoch, floor: self.floor, raise: lane.raised != Some(epoch) };
+        let run = LaneRun { home: self.home, target, epoch, floor, raise: lane.raised != Some(epoch) };
         let outbox = self.outbox.clone();
-        self.runs.spawn(async move { (target, epoch, outbox.run_lane(run).await) });
+        let most = outbox.settings.bounds.apply_timeout * STATEMENTS_PER_RUN;
+        self.runs.spawn(async move {
+            let done = tokio::time::timeout(most, Box::pin(outbox.run_lane(run))).await;
+            let result = done.unwrap_or_else(|_| {
+                tracing::warn!(target = outbox.store.name(target), "target did not answer within {most:?}");
+                outbox.store.forget(target);
+                Ok(Rest::Away)
+            });
+            (target, epoch, result)
+        });
     }
 
     fn lane_rests(&mut self, (target, epoch, result): (ShardId, i64, Result<Rest, Error>)) {

@@ -187,20 +187,26 @@ impl Outbox {
 
     /// Returns one transaction in full; `None` if no reachable home knows it.
     pub async fn ledger_show(&self, txid: i64) -> Option<LedgerDetail> {
+        let mut fence = None;
         for home in self.store.shards() {
             let found = self.query(home, LEDGER, &[&None::<String>, &Some(txid), &1i64]).await.unwrap_or_default();
             let Some(row) = found.first() else { continue };
             let targets = self.query(home, TARGETS, &[&txid]).await.ok()?;
-            return Some(LedgerDetail {
+            let detail = LedgerDetail {
                 row: ledger_row(self.store.name(home), row),
                 targets: targets.iter().map(target_row).collect(),
                 rule_version: row.get(12),
                 idempotency_key: row.get(13),
                 trace_id: row.get(14),
                 captured_rows: row.get(15),
-            });
+            };
+            // Several shards may have a fence, and only one of them the row of what has committed.
+            if detail.row.state != "ABORTED" {
+                return Some(detail);
+            }
+            fence.get_or_insert(detail);
         }
-        None
+        fence
     }
 
     /// Returns the dead letters that wait for a decision, of all homes that can be reached.
@@ -254,7 +260,7 @@ impl Outbox {
         lanes
     }
 
-    async fn query(
+    pub(super) async fn query(
         &self,
         shard: ShardId,
         sql: &str,

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS shardloom.ledger (
     acting_role text NOT NULL DEFAULT current_user,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz) WITH (fillfactor = 80);
+-- What a row of the kind barrier measures on its way.
+ALTER TABLE shardloom.ledger ADD COLUMN IF NOT EXISTS barrier text;
 CREATE INDEX IF NOT EXISTS ledger_commit_seq ON shardloom.ledger (commit_seq);
 CREATE INDEX IF NOT EXISTS ledger_xid ON shardloom.ledger (xid) WHERE copies <> '{}';
 CREATE TABLE IF NOT EXISTS shardloom.ledger_target (
@@ -58,7 +60,22 @@ CREATE TABLE IF NOT EXISTS shardloom.outbox (
     new_rows text[] NOT NULL,
     row_count bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp());
+ALTER TABLE shardloom.outbox DROP CONSTRAINT IF EXISTS outbox_op_check;
+ALTER TABLE shardloom.outbox ADD CONSTRAINT outbox_op_check
+    CHECK (op IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'RANGE'));
 CREATE INDEX IF NOT EXISTS outbox_xid ON shardloom.outbox (xid, seq);
+-- Which transaction has used a client's key: written with the decision, on the shard that decides.
+CREATE TABLE IF NOT EXISTS shardloom.idempotency (
+    -- Never granted for INSERT: nobody takes keys in another role's name.
+    owner text NOT NULL DEFAULT current_user,
+    username text NOT NULL,
+    key text NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 255),
+    statement_hash text,
+    command_tag text NOT NULL,
+    txid bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (owner, username, key));
+CREATE INDEX IF NOT EXISTS idempotency_created_at ON shardloom.idempotency (created_at);
 CREATE TABLE IF NOT EXISTS shardloom.inbox (
     txid bigint NOT NULL,
     home text NOT NULL,
@@ -66,6 +83,15 @@ CREATE TABLE IF NOT EXISTS shardloom.inbox (
     part text NOT NULL DEFAULT 'command' CHECK (part IN ('command', 'image')),
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (txid, home, part));
+-- Rows come in the order of time: next to nothing to keep, and the newest are found at once.
+CREATE INDEX IF NOT EXISTS inbox_applied_at ON shardloom.inbox USING brin (applied_at) WITH (autosummarize = on);
+-- What this shard's copy of a table was like when a barrier passed.
+CREATE TABLE IF NOT EXISTS shardloom.barrier (
+    txid bigint NOT NULL,
+    home text NOT NULL,
+    measured text NOT NULL,
+    measured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (txid, home));
 CREATE TABLE IF NOT EXISTS shardloom.lane (
     home text PRIMARY KEY,
     epoch bigint NOT NULL,
@@ -132,9 +158,12 @@ CREATE TABLE IF NOT EXISTS shardloom.id_segment (
     next_id bigint NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
 
+-- In plpgsql, which keeps its plan for the session; a function in SQL would be planned at every call.
 CREATE OR REPLACE FUNCTION shardloom.captured_rows() RETURNS bigint
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT coalesce(sum(row_count), 0)::bigint FROM shardloom.outbox WHERE xid = pg_current_xact_id_if_assigned() $$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ BEGIN
+    RETURN (SELECT coalesce(sum(row_count), 0)::bigint FROM shardloom.outbox WHERE xid = pg_current_xact_id_if_assigned());
+END $$;
 
 CREATE OR REPLACE FUNCTION shardloom.next_id(tag text, id bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT $2 $$;
@@ -142,6 +171,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT $2 $$;
 CREATE OR REPLACE FUNCTION shardloom.next_id(tag text) RETURNS bigint LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'shardloom.next_id works only through the proxy'
    USING ERRCODE = 'feature_not_supported', HINT = 'Connect to the proxy; it makes the id and puts it in.'; END $$;
+
+CREATE OR REPLACE FUNCTION shardloom.txn_status(txid bigint) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'shardloom.txn_status works only through the proxy, as a statement by itself'
+   USING ERRCODE = 'feature_not_supported', HINT = 'SELECT shardloom.txn_status(txid)'; END $$;
+
+CREATE OR REPLACE FUNCTION shardloom.wait_for(txid bigint, time_to_wait text DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'shardloom.wait_for works only through the proxy, as a statement by itself'
+   USING ERRCODE = 'feature_not_supported', HINT = 'SELECT shardloom.wait_for(txid, ''2s'')'; END $$;
 
 CREATE OR REPLACE FUNCTION shardloom.decode_id(id bigint, layout text DEFAULT 'standard',
     OUT issued_at timestamptz, OUT tag integer, OUT worker integer, OUT sequence integer)

@@ -69,6 +69,8 @@ pub struct OutboxBounds {
     pub foreign_grace: Duration,
     /// How long finished ledger rows stay readable.
     pub ledger_grace: Duration,
+    /// How long an idempotency key is remembered.
+    pub key_grace: Duration,
     /// How long inbox rows and fences of aborted transactions stay after all older transactions are finished.
     pub inbox_grace: Duration,
     /// Pending transactions to one target beyond which new eventual writes to it are refused with `53400`.
@@ -81,6 +83,12 @@ pub struct OutboxBounds {
     pub connections: usize,
     /// Longest wait for a lock inside an apply transaction.
     pub apply_lock_wait: Duration,
+    /// Longest that one statement of an apply transaction runs.
+    pub apply_timeout: Duration,
+    /// Longest that home may leave the relay without an answer; longer counts as away.
+    pub home_timeout: Duration,
+    /// Pending transactions of one target from which a warning is logged.
+    pub backlog_warning: usize,
 }
 
 impl Default for OutboxBounds {
@@ -98,12 +106,16 @@ impl Default for OutboxBounds {
             attempts_max: 20,
             foreign_grace: Duration::from_secs(10),
             ledger_grace: Duration::from_secs(900),
+            key_grace: Duration::from_secs(86_400),
             inbox_grace: Duration::from_secs(86_400),
             backlog_max: 1_000_000,
             resolve_wait: Duration::from_secs(5),
             gate_home_wait: Duration::from_secs(10),
             connections: 8,
             apply_lock_wait: Duration::from_secs(2),
+            apply_timeout: Duration::from_secs(60),
+            home_timeout: Duration::from_secs(30),
+            backlog_warning: 100_000,
         }
     }
 }

@@ -17,6 +17,12 @@ const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait for a free connection of the pool.
 const CHECKOUT_WAIT: Duration = Duration::from_secs(10);
 
+/// Longest that a shard's host may leave bytes or keepalives unacknowledged: a host that is gone says nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(9);
+
+/// Keepalives in that time.
+const KEEPALIVES: u32 = 3;
+
 /// Settings of every connection: names are always qualified, and values read back as `shardloom.capture` writes them.
 const SESSION: &str = "-c search_path=pg_catalog -c default_transaction_isolation=read\\ committed \
      -c synchronous_commit=on -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC \
@@ -75,6 +81,32 @@ impl Store {
         got.map_err(|reason| Error::Unreachable { shard: self.name(shard).to_owned(), reason })
     }
 
+    /// Closes the connections to `shard` that nobody uses, after one of them was given up half-way.
+    pub fn forget(&self, shard: ShardId) {
+        self.pools[shard.index()].retain(|_, _| false);
+    }
+
+    /// Runs `work` for at most `most`; longer counts as a shard that is away, and its connections are not used again.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] then, else those of `work`.
+    pub async fn within<T>(
+        &self,
+        shard: ShardId,
+        most: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        // In the heap: what is given up half-way is dropped before its connections are forgotten.
+        match tokio::time::timeout(most, Box::pin(work)).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.forget(shard);
+                let reason = format!("no answer within {most:?}");
+                Err(Error::Unreachable { shard: self.name(shard).to_owned(), reason })
+            }
+        }
+    }
+
     /// Says that the calling thread's runtime is the outbox's own.
     pub fn settle_here(&self) {
         // A second `run` keeps the first one's runtime.
@@ -103,7 +135,10 @@ fn pool(settings: &OutboxSettings, shard: &ShardEndpoint) -> Pool {
         .user(&settings.user)
         .application_name("shardloom outbox")
         .connect_timeout(CONNECT_WAIT)
-        .tcp_user_timeout(Duration::from_secs(10))
+        .tcp_user_timeout(SILENCE_MAX)
+        .keepalives_idle(SILENCE_MAX / KEEPALIVES)
+        .keepalives_interval(SILENCE_MAX / KEEPALIVES)
+        .keepalives_retries(KEEPALIVES)
         .options(SESSION);
     if !settings.password.is_empty() {
         config.password(&settings.password);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::composite::KeyPart;
 use super::context::{Context, Values};
 use super::hidden::{self, Called};
 use super::key::{Decoded, binary_fits, decode, each_value};
@@ -13,8 +14,8 @@ use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId, ShardSet, SqlS
 /// Where a table lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place<'a> {
-    /// Spread by this key column.
-    Sharded { group: GroupId, key: &'a str },
+    /// Spread by this key column, and by more of them where the key is composite.
+    Sharded { group: GroupId, key: &'a str, more: &'a [String] },
     /// On every shard.
     Reference,
     /// On one shard.
@@ -25,7 +26,7 @@ pub(super) enum Place<'a> {
 pub(super) fn place<'a>(rules: &'a RuleSet, table: &TableName) -> Result<Place<'a>, Refusal> {
     match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
         None if rules.logical_of(&table.rule_key()).is_some() => Err(split::named(table, rules)),
-        Some(Distribution::Sharded { group, key }) => Ok(Place::Sharded { group: *group, key }),
+        Some(Distribution::Sharded { group, key, more }) => Ok(Place::Sharded { group: *group, key, more }),
         Some(Distribution::Reference { .. }) => Ok(Place::Reference),
         Some(Distribution::Single { shard }) => Ok(Place::On(*shard)),
         None => match rules.unlisted {
@@ -51,9 +52,11 @@ pub(super) struct Keyed {
     pub(super) key_type: KeyType,
     /// The conditions, each of which restricts the key.
     pub(super) bindings: Vec<Binding>,
+    /// The columns of a composite key behind this one.
+    pub(super) more: Vec<KeyPart>,
     /// Comparisons by order, where the group's algorithm goes by it: each restricts the key.
     pub(super) bounds: Vec<Bound>,
-    /// The sharded relations whose key this one's key must equal, itself included.
+    /// The sharded relations whose key this one's key must equal, itself included; of composite keys all columns.
     pub(super) follows: HashSet<RelationIndex>,
     /// The key that was said beside the statement; it holds where no condition binds.
     pub(super) steered: Option<String>,
@@ -73,6 +76,8 @@ pub(super) struct Located {
 }
 
 type Node = (RelationIndex, String);
+/// A sharded relation with its group, its key and the further columns of a composite key.
+type Ruled<'a> = (RelationIndex, GroupId, &'a str, &'a [String]);
 
 /// The deepest nesting of subqueries through which a key's type is followed; deeper ones are not told.
 const NESTING_MAX: usize = 8;
@@ -80,11 +85,11 @@ const NESTING_MAX: usize = 8;
 /// Places every relation of `facts`, what `called` functions need, and finds what binds the sharded ones.
 pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Result<Located, Refusal> {
     let mut located = Located::default();
-    let mut keys: HashMap<RelationIndex, (GroupId, &str)> = HashMap::new();
+    let mut order: Vec<Ruled<'_>> = Vec::new();
     for (index, relation) in facts.relations.iter().enumerate() {
         let Some(table) = &relation.table else { continue };
         match place(context.rules, table)? {
-            Place::Sharded { group, key } => drop(keys.insert(index, (group, key))),
+            Place::Sharded { group, key, more } => order.push((index, group, key, more)),
             Place::Reference => located.references.push(table.to_string()),
             Place::On(shard) => {
                 located.fixed.push((table.to_string(), shard));
@@ -95,16 +100,26 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
         }
     }
     located.call(called);
-    let mut order: Vec<_> = keys.iter().map(|(relation, (group, key))| (*relation, *group, *key)).collect();
-    order.sort_by_key(|(relation, ..)| *relation);
-    let fits = order.iter().all(|(relation, group, key)| {
+    let fits = order.iter().all(|(relation, group, key, _)| {
         is_as_ruled(&facts.relations[*relation], key, context.rules.group(*group).key_type, context)
     });
-    let graph = Graph { facts, keys };
-    for (relation, group, key) in order {
+    let graph =
+        Graph { facts, keys: order.iter().map(|(relation, group, key, _)| (*relation, (*group, *key))).collect() };
+    // What binds each further column of composite keys is found by itself, column by column.
+    let widest = order.iter().map(|(.., more)| more.len()).max().unwrap_or(0);
+    let further: Vec<Graph<'_>> = (0..widest).map(|at| Graph { facts, keys: columns_at(&order, at) }).collect();
+    for (relation, group, key, columns) in order.iter().copied() {
         let key_type = context.rules.group(group).key_type;
         let nodes = graph.sources(relation, group, key, key_type);
         let table = facts.relations[relation].table.as_ref().map(ToString::to_string).unwrap_or_default();
+        let mut follows = graph.followed(&nodes, group);
+        let mut more = Vec::with_capacity(columns.len());
+        for ((column, part_type), graph) in columns.iter().zip(context.rules.group(group).more_types()).zip(&further) {
+            let nodes = graph.sources(relation, group, column, *part_type);
+            let also = graph.followed(&nodes, group);
+            follows.retain(|other| also.contains(other));
+            more.push(KeyPart { key: column.clone(), key_type: *part_type, bindings: graph.bindings(&nodes, group) });
+        }
         located.keyed.push(Keyed {
             relation,
             table,
@@ -114,11 +129,21 @@ pub(super) fn locate(facts: &Facts, called: Called, context: &Context<'_>) -> Re
             bindings: if fits { graph.bindings(&nodes, group) } else { Vec::new() },
             bounds: if fits && context.rules.is_ordered(group) { graph.bounds(&nodes, group) } else { Vec::new() },
             genes: graph.genes(&nodes, group, context),
-            follows: graph.followed(&nodes, group),
+            follows,
+            more,
             steered: None,
         });
     }
     Ok(located)
+}
+
+/// Returns the columns of composite keys that stand so far behind the first.
+fn columns_at<'a>(order: &[Ruled<'a>], position: usize) -> HashMap<RelationIndex, (GroupId, &'a str)> {
+    let column = |(relation, group, _, more): &Ruled<'a>| {
+        let more: &'a [String] = more;
+        Some((*relation, (*group, more.get(position)?.as_str())))
+    };
+    order.iter().filter_map(column).collect()
 }
 
 /// Finds the sharded table whose key a column is, itself or through subqueries that hand it out and let conditions in.
@@ -128,7 +153,8 @@ pub(super) fn handed_key(facts: &Facts, located: &Located, column: &Column) -> O
     let mut node = graph.node(column)?;
     for _ in 0..NESTING_MAX {
         if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
-            return Some(found);
+            // One column of a composite key says nothing of the shard.
+            return located.keyed[found].more.is_empty().then_some(found);
         }
         let into = |edge: &Edge| !edge.handed && graph.node(&edge.source).as_ref() == Some(&node);
         let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
@@ -146,7 +172,7 @@ pub(super) fn passed_key(facts: &Facts, located: &Located, column: &Column) -> O
     let mut node = graph.node(column)?;
     for _ in 0..NESTING_MAX {
         if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
-            return Some(found);
+            return located.keyed[found].more.is_empty().then_some(found);
         }
         let all = facts.passed.iter().find(|(relation, _)| *relation == node.0);
         if let Some((_, Passed::All(inner))) = all {
@@ -350,6 +376,9 @@ impl Graph<'_> {
 impl Keyed {
     /// Returns the shards that can hold rows that matter; `None` if nothing binds the key.
     pub(super) fn shards(&self, rules: &RuleSet, values: &Values<'_>) -> Option<ShardSet> {
+        if !self.more.is_empty() {
+            return self.composite_shards(rules, values);
+        }
         let mut shards: Option<ShardSet> = None;
         for binding in &self.bindings {
             let mut set = ShardSet::new();
@@ -407,8 +436,9 @@ impl Keyed {
     /// Tells whether some condition binds the key with constants that stand in the statement one by one.
     pub(super) fn is_bound(&self) -> bool {
         let one_by_one = |binding: &Binding| binding.slots.iter().all(|slot| !slot.any);
+        let all = |bindings: &[Binding]| bindings.iter().any(one_by_one);
         !self.bounds.is_empty()
-            || self.bindings.iter().any(one_by_one)
+            || all(&self.bindings) && self.more.iter().all(|part| all(&part.bindings))
             || self.genes.iter().any(|(binding, _)| one_by_one(binding))
     }
 }

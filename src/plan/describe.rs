@@ -98,7 +98,9 @@ pub fn why_not_direct(plan: &Plan, text: &str, rules: &RuleSet) -> Option<String
         | Plan::Everywhere { .. } => return None,
     };
     let key = |table: &String| match &rules.table(table)?.distribution {
-        Distribution::Sharded { key, .. } => Some(format!("{table}.{key}")),
+        Distribution::Sharded { key, more, .. } => {
+            Some(std::iter::once(key).chain(more).map(|key| format!("{table}.{key}")).collect::<Vec<_>>().join(", "))
+        }
         Distribution::Reference { .. } | Distribution::Single { .. } => None,
     };
     let keys: Vec<String> = tables_named(text, rules).iter().filter_map(key).collect();

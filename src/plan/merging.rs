@@ -251,7 +251,7 @@ impl Merging {
 
     /// Tells where an inserted row's key comes from.
     fn key_of(&self, insert: &MergeInsert, context: &Context<'_>) -> InsertedKey {
-        let Some(target) = self.target() else { return InsertedKey::Unknown };
+        let Some(target) = self.target().filter(|target| target.more.is_empty()) else { return InsertedKey::Unknown };
         match self.cell(insert, &target.key, context) {
             Some(MergeCell::Constant(slot)) => InsertedKey::Constant(slot.clone()),
             Some(MergeCell::Column(name)) => self.column(name, target, context),
@@ -361,6 +361,7 @@ fn literal(value: KeyValue, key_type: KeyType) -> Option<String> {
     match value {
         KeyValue::Int(_) if key_type.is_time() => None,
         KeyValue::Int(value) => Some(value.to_string()),
+        KeyValue::Parts(_) => None,
         KeyValue::Text(text) => Some(escape_literal(&text)),
         KeyValue::Uuid(bytes) => {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

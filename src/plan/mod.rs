@@ -8,8 +8,10 @@ mod carry;
 pub mod catalog;
 pub mod classify;
 mod colocate;
+mod composite;
 mod context;
 pub mod copy;
+mod copy_query;
 mod describe;
 mod explain;
 mod gather;
@@ -43,8 +45,8 @@ pub use describe::{describe, tables_named, why_not_direct};
 pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
-    CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite, ParameterSource, Part,
-    Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
+    CopyKey, CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite,
+    ParameterSource, Part, Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{merge_steps, route_json, shard_names};

@@ -106,7 +106,11 @@ impl Modify {
     /// Tells whether the plan depends on literals through key slots only.
     pub(super) fn is_template(&self) -> bool {
         let sets_key = match self.home {
-            Home::Keyed(index) => self.sets(&self.located.keyed[index].key),
+            Home::Keyed(index) => {
+                let target = &self.located.keyed[index];
+                self.facts.kind == StatementKind::Update
+                    && self.facts.assignments.iter().any(|(column, _)| target.has_key(column))
+            }
             Home::Reference(_) | Home::On(_) => false,
         };
         !sets_key && self.located.keyed.iter().all(Keyed::is_bound)
@@ -119,7 +123,9 @@ impl Modify {
             Home::Keyed(index) => {
                 let target = &self.located.keyed[index];
                 self.sharded(target, context, values).or_else(|refusal| match refusal.reason {
-                    MOVES => moving(values.text, (&self.target, target.group, &target.key), context, refusal),
+                    MOVES if target.more.is_empty() => {
+                        moving(values.text, (&self.target, target.group, &target.key), context, refusal)
+                    }
                     _ => Err(refusal),
                 })
             }
@@ -196,14 +202,14 @@ impl Modify {
         if context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {
             return Err(Refusal::unsupported(
                 format!("the rules reject writes of table \"{}\" over several shards", target.table),
-                format!("Bind the sharding key \"{}\" to one value.", target.key),
+                format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
             )
             .with_reason("multi_shard_rejected"));
         }
         if !read::is_known(&self.facts.functions) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
-                format!("Bind the sharding key \"{}\" to one value.", target.key),
+                format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
             )
             .with_reason("unknown_function"));
         }
@@ -222,10 +228,6 @@ impl Modify {
         Some(needed)
     }
 
-    fn sets(&self, key: &str) -> bool {
-        self.facts.kind == StatementKind::Update && self.facts.assignments.iter().any(|(column, _)| column == key)
-    }
-
     /// `SET key = value` stays right only if the value lives where the rows are.
     pub(super) fn check_key(
         &self,
@@ -234,7 +236,13 @@ impl Modify {
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<(), Refusal> {
-        for (_, slot) in self.facts.assignments.iter().filter(|(column, _)| *column == target.key) {
+        for (column, slot) in self.facts.assignments.iter().filter(|(column, _)| target.has_key(column)) {
+            if !target.more.is_empty() {
+                match target.keeps(column, slot.as_ref(), values) {
+                    true => continue,
+                    false => return Err(moves(target)),
+                }
+            }
             let new = slot.as_ref().map(|slot| decode(slot, target.key_type, values));
             let stays = match new {
                 // The column may keep less of it than stands here.
@@ -243,11 +251,7 @@ impl Modify {
                 Some(Decoded::Nothing | Decoded::Unknown) | None => false,
             };
             if !stays {
-                return Err(Refusal::unsupported(
-                    format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
-                    format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key),
-                )
-                .with_reason(MOVES));
+                return Err(moves(target));
             }
         }
         Ok(())
@@ -271,12 +275,20 @@ impl Modify {
     }
 }
 
+fn moves(target: &Keyed) -> Refusal {
+    Refusal::unsupported(
+        format!("UPDATE would move rows of table \"{}\" to another shard", target.table),
+        format!("Delete the rows and insert them with the new \"{}\" in one transaction.", target.key_names()),
+    )
+    .with_reason(MOVES)
+}
+
 /// Returns the shards that a write of the table's rows concerns.
 pub(super) fn spread(keyed: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<ShardSet, Refusal> {
     match keyed.shards(context.rules, values) {
         Some(shards) => Ok(shards),
         None if context.rules.group(keyed.group).missing_key.write == OnMissingKey::Reject => {
-            Err(read::missing_key(&keyed.table, &keyed.key))
+            Err(read::missing_key(&keyed.table, &keyed.key_names()))
         }
         None => Ok(context.rules.shards_of_group(keyed.group)),
     }
@@ -299,7 +311,7 @@ pub(super) fn is_cut(value: &KeyValue, key: KeyType) -> bool {
     match value {
         KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
         KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),
-        KeyValue::Uuid(_) => false,
+        KeyValue::Uuid(_) | KeyValue::Parts(_) => false,
     }
 }
 

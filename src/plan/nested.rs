@@ -33,7 +33,9 @@ pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal>
         let Some(rule) = context.rules.table(&table.rule_key()) else { continue };
         match &rule.distribution {
             Distribution::Reference { .. } => return Err(refused(&name, "whose copies would not follow")),
-            Distribution::Sharded { key, .. } if write.sets.contains(key) => {
+            Distribution::Sharded { key, more, .. }
+                if write.sets.iter().any(|set| set == key || more.contains(set)) =>
+            {
                 return Err(refused(&name, "whose sharding key it sets"));
             }
             Distribution::Sharded { key, .. } => {
@@ -181,9 +183,9 @@ impl Rows<'_> {
     }
 
     fn key_of(&self, keyed: &Keyed, insert: &InsertedRows, row: &[InsertedValue]) -> Option<Key> {
-        let table = self.context.catalog.table(&keyed.table);
+        let table = self.context.catalog.table(&keyed.table).filter(|_| keyed.more.is_empty());
         let position = match insert.columns.is_empty() {
-            false => insert.columns.iter().position(|name| *name == keyed.key)?,
+            false => insert.columns.iter().position(|name| keyed.more.is_empty() && *name == keyed.key)?,
             true => table?.columns.iter().position(|column| column.name == keyed.key)?,
         };
         match self.value_at(row, position)? {

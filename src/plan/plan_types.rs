@@ -271,10 +271,12 @@ pub struct CopyPlan {
     pub key_position: usize,
     /// The table's group, whose algorithm has the shards.
     pub group: crate::rules::GroupId,
-    /// The key's type.
+    /// The key's type, of a composite one that of its first column.
     pub key_type: crate::types::KeyType,
     /// The `n` of a key's type `varchar(n)` or `timestamp(n)`.
     pub key_modifier: Option<usize>,
+    /// The further columns of a composite key.
+    pub more: Vec<CopyKey>,
     /// Whether the rows are in binary format.
     pub binary: bool,
     /// What quotes values in csv format; `None` for the other formats.
@@ -299,6 +301,19 @@ pub struct CopyPlan {
     pub checked_id: Option<(usize, IdRule)>,
     /// What it writes.
     pub effect: WriteEffect,
+}
+
+/// A column of the key of a COPY's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyKey {
+    /// Its name.
+    pub name: String,
+    /// Its position among the columns that are sent.
+    pub position: usize,
+    /// Its type.
+    pub key_type: crate::types::KeyType,
+    /// The `n` of a type `varchar(n)`.
+    pub modifier: Option<usize>,
 }
 
 /// How a COPY's rows find their physical tables.

@@ -319,6 +319,12 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
     if let Some(word) = hint.unknown.first() {
         return Err(wrong(format!("unknown word \"{word}\" in a shardloom comment"), "unknown_hint").into());
     }
+    if hint.idempotency_key.is_some() {
+        let refusal = wrong("an idempotency key has no meaning here".to_owned(), "idempotency_key");
+        return Err(refusal
+            .with_hint("Put it before an INSERT, UPDATE, DELETE or MERGE that commits by itself.")
+            .into());
+    }
     let Some(name) = &hint.shard else {
         let inner = plain(text, context)?;
         return Ok(match &hint.sharding_key {

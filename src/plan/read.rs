@@ -241,7 +241,7 @@ pub(super) fn scatter(
     let keyed = &located.keyed[root];
     let bound = keyed.shards(context.rules, values);
     if bound.is_none() && context.rules.group(keyed.group).missing_key.read == OnMissingKey::Reject {
-        return Err(missing_key(&keyed.table, &keyed.key));
+        return Err(missing_key(&keyed.table, &keyed.key_names()));
     }
     let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
@@ -252,7 +252,7 @@ pub(super) fn scatter(
         let name = unknown.or(located.called.acts.as_ref()).map_or("", String::as_str);
         return Err(Refusal::unsupported(
             format!("function {name}() is not known to be the same on every shard of table \"{}\"", keyed.table),
-            format!("Bind the sharding key \"{}\" to one value.", keyed.key),
+            format!("Bind the sharding key \"{}\" to one value.", keyed.key_names()),
         )
         .with_reason("unknown_function"));
     }

@@ -51,7 +51,7 @@ pub(super) fn merge(facts: &Facts, keyed: &Keyed, values: &Values<'_>) -> Result
 pub(super) fn refuse(keyed: &Keyed, what: &str, reason: &'static str) -> Refusal {
     Refusal::unsupported(
         format!("{what} over several shards of table \"{}\" is not available", keyed.table),
-        format!("Bind the sharding key \"{}\" to one value, so that one shard can answer.", keyed.key),
+        format!("Bind the sharding key \"{}\" to one value, so that one shard can answer.", keyed.key_names()),
     )
     .with_reason(reason)
 }
@@ -62,12 +62,18 @@ fn is_aggregated(block: &Block) -> bool {
     !block.group.is_empty() || block.having || ordered || block.items.iter().any(aggregate)
 }
 
-/// Tells whether the sharding key is among the group keys: then no group spans shards.
+/// Tells whether the sharding key is among the group keys, a composite one with all its columns: then no group spans
+/// shards.
 fn groups_by_key(block: &Block, facts: &Facts, keyed: &Keyed) -> bool {
+    let mut columns = std::iter::once(&keyed.key).chain(keyed.more.iter().map(|part| &part.key));
+    columns.all(|column| groups_by(block, facts, keyed, column))
+}
+
+fn groups_by(block: &Block, facts: &Facts, keyed: &Keyed, key: &str) -> bool {
     let is_key = |item: &Item| match &item.shape {
         Shape::Column(column) => {
             let own = column.relation.is_none_or(|relation| relation == keyed.relation);
-            own && column.name == keyed.key && !facts.relations[keyed.relation].renamed
+            own && column.name == key && !facts.relations[keyed.relation].renamed
         }
         Shape::Star | Shape::Position(_) | Shape::Aggregate { .. } | Shape::OverAggregate | Shape::Expression => false,
     };

@@ -89,6 +89,9 @@ pub(super) fn shard_of(key: &str, group: GroupId, rules: &RuleSet) -> Result<Sha
             .with_hint("Say another one in the comment or by SET shardloom.sharding_key, or RESET it.")
             .with_reason("wrong_sharding_key")
     };
+    if !known.more_types().is_empty() {
+        return Err(wrong("is one value, which is not the whole key", SqlState::INVALID_TEXT_REPRESENTATION));
+    }
     let value = key_from_text(known.key_type, key)
         .ok_or_else(|| wrong("is no value of the key's type", SqlState::INVALID_TEXT_REPRESENTATION))?;
     rules.shard_of(group, &value).ok_or_else(|| wrong("has no place in the shards", SqlState::CHECK_VIOLATION))

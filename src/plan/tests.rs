@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod cases;
+mod copy_query;
 mod deep;
 mod gathered;
 mod hidden;
@@ -35,7 +36,7 @@ pub(super) fn rules() -> RuleSet {
         multi_shard: multi_shard(mode),
     };
     let (ask, reject) = (OnMissingKey::Scatter, OnMissingKey::Reject);
-    let sharded = |group, key: &str| Distribution::Sharded { group: GroupId(group), key: key.into() };
+    let sharded = |group, key: &str| Distribution::Sharded { group: GroupId(group), key: key.into(), more: Vec::new() };
     let tables = [
         ("orders", sharded(0, "user_id")),
         ("order_items", sharded(0, "buyer")),

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::plan::{IdValue, IdsWanted};
 use crate::rules::{IdLayout, IdRules, IdSource, standard_layout};
-use crate::snowflake::{Generator, IdError, Layout, LayoutError, Segment, UuidMaker, WorkerPermit};
+use crate::snowflake::{Decoded, Generator, IdError, Layout, LayoutError, Segment, UuidMaker, WorkerPermit};
 use crate::types::{Clock, Refusal, SqlState};
 
 /// The reason of a refusal that ends when the next range of a segment has come.
@@ -93,6 +93,11 @@ impl Ids {
         self.standard
             .next(tag_code)
             .map_err(|error| self.blocked(self.standard_layout()).unwrap_or_else(|| self.refuse(&error)))
+    }
+
+    /// Takes an id of the layout `standard` apart; `None` for a number that it cannot have made.
+    pub fn decode_standard(&self, id: i64) -> Option<Decoded> {
+        layout_of(self.standard_layout()).ok()?.decode(id)
     }
 
     /// Makes the ids that are wanted, ascending; all of them or none. `rules` is the snapshot that the source is of.

@@ -1,5 +1,7 @@
 //! Ids for the client path, and the coarse time that counts as now.
 
+use std::time::Duration;
+
 use super::Proxy;
 use crate::plan::{IdValue, IdsWanted};
 use crate::rules::IdRules;
@@ -12,6 +14,13 @@ impl Proxy {
     /// Makes a transaction's id.
     pub fn next_txid(&self) -> Result<i64, Refusal> {
         self.ids.next_standard(TRANSACTION_TAG)
+    }
+
+    /// Returns how long ago a transaction drew its id, zero for the future; `None` for a number that is no such id.
+    pub fn transaction_age(&self, txid: i64) -> Option<Duration> {
+        let decoded = self.ids.decode_standard(txid).filter(|decoded| decoded.tag == TRANSACTION_TAG)?;
+        let age = self.now_ms().saturating_sub(decoded.time_ms);
+        Some(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
     }
 
     /// Makes ids from a source of these rules, ascending; all of them or none.

@@ -60,7 +60,12 @@ fn groups(rules: &RuleSet) -> Vec<String> {
 
 fn table(rules: &RuleSet, name: &str, rule: &TableRule) -> String {
     let distribution = match &rule.distribution {
-        Distribution::Sharded { group, key } => format!("in {:?} by {key:?}", rules.group(*group).name),
+        Distribution::Sharded { group, key, more } if more.is_empty() => {
+            format!("in {:?} by {key:?}", rules.group(*group).name)
+        }
+        Distribution::Sharded { group, key, more } => {
+            format!("in {:?} by {key:?} and {more:?}", rules.group(*group).name)
+        }
         Distribution::Reference { home, multi_shard } => format!("reference {} {multi_shard:?}", home.0),
         Distribution::Single { shard } => format!("single {}", shard.0),
     };

@@ -9,8 +9,8 @@ use crate::yaml::{Findings, Node};
 /// What the table around the column says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Around<'a> {
-    /// The sharding key.
-    pub key: &'a str,
+    /// The columns of the sharding key.
+    pub key: &'a [String],
     /// How the group finds shards.
     pub algorithm: &'a Algorithm,
     /// How many buckets there are; `None` if the topology could not be read.
@@ -40,7 +40,7 @@ fn check_key(node: &Node, rule: &IdRule, around: Around<'_>, findings: &mut Find
         IdSource::Uuid { prefixed } => prefixed,
         IdSource::Segment(_) => false,
     };
-    if needs_place && rule.column == around.key {
+    if needs_place && around.key.contains(&rule.column) {
         let message = format!("{:?} is the sharding key: its id cannot name the place that it decides", rule.column);
         findings.report(&node.place, message);
     }
@@ -121,7 +121,7 @@ fn check_buckets(node: &Node, name: &str, layout: &IdLayout, around: Around<'_>,
     let has_buckets = match around.algorithm {
         Algorithm::Hash => true,
         Algorithm::Mod(shards) => shards.is_empty(),
-        Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) => false,
+        Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) | Algorithm::Composite(_) => false,
     };
     if !has_buckets {
         let message = format!("the layout {name:?} needs a group with buckets: algorithm hash, or mod without shards");

@@ -62,7 +62,7 @@ pub struct GroupId(pub u16);
 pub struct TableGroup {
     /// The rule file's name.
     pub name: String,
-    /// The type of the sharding key in every table of the group.
+    /// The type of the sharding key in every table of the group, of a composite one that of its first column.
     pub key_type: KeyType,
     /// How a key finds its shard.
     pub algorithm: Algorithm,
@@ -94,8 +94,10 @@ pub enum Distribution {
     Sharded {
         /// The colocation group.
         group: GroupId,
-        /// The sharding key column, lower case unless quoted in the rules.
+        /// The sharding key column, lower case unless quoted in the rules; the first one of a composite key.
         key: String,
+        /// The further columns of a composite key, in their order; else none.
+        more: Vec<String>,
     },
     /// A full copy on every shard; `home` is the authority.
     Reference {
@@ -315,6 +317,18 @@ impl Placement {
     /// Returns the shards that own at least one bucket.
     pub fn shards(&self) -> ShardSet {
         self.shards
+    }
+}
+
+impl TableGroup {
+    /// Returns the types of the columns of a composite key behind the first; none for other keys.
+    pub fn more_types(&self) -> &[KeyType] {
+        match &self.algorithm {
+            Algorithm::Composite(more) => more,
+            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) => {
+                &[]
+            }
+        }
     }
 }
 

@@ -125,7 +125,7 @@ const TABLE_GROUP: Record = Record {
         Field::required("key", Shape::Record(&KEY), "The sharding key that all tables of the group share."),
         Field::optional(
             "algorithm",
-            Shape::Choice { words: &["hash", "mod", "list", "range", "interval"], later: &["composite", "lookup"] },
+            Shape::Choice { words: &["hash", "mod", "list", "range", "interval", "composite"], later: &["lookup"] },
             "How a key finds its shard; hash (PostgreSQL's partition hash) by default.",
         ),
         Field::optional("mod", Shape::Record(&MOD), "Parameters of algorithm: mod."),
@@ -195,13 +195,21 @@ const KEY_TYPES: Shape =
 
 const KEY: Record = Record {
     what: "a key",
-    fields: &[Field::required("type", KEY_TYPES, "The type of the key column in every table of the group.")],
+    fields: &[Field::required(
+        "type",
+        Shape::ListOr { items: &KEY_TYPES, other: &KEY_TYPES },
+        "The type of the key column in every table of the group; a list of types for algorithm: composite.",
+    )],
 };
 
 const TABLE: Record = Record {
     what: "a table",
     fields: &[
-        Field::required("key", Shape::Name, "The sharding key column."),
+        Field::required(
+            "key",
+            Shape::ListOr { items: &Shape::Name, other: &Shape::Name },
+            "The sharding key column; a list of columns for algorithm: composite.",
+        ),
         Field::optional("id", Shape::Record(&ID), "The column that the proxy generates."),
         Field::optional("split", Shape::Record(&SPLIT), "Several physical tables inside each shard's database."),
     ],

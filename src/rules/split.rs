@@ -53,7 +53,7 @@ impl Split {
         let into = self.names.len().max(1);
         match (self.algorithm, value) {
             (SplitAlgorithm::Mod, KeyValue::Int(number)) => number.rem_euclid(into as i64) as usize,
-            (SplitAlgorithm::Mod, KeyValue::Text(_) | KeyValue::Uuid(_)) => 0,
+            (SplitAlgorithm::Mod, KeyValue::Text(_) | KeyValue::Uuid(_) | KeyValue::Parts(_)) => 0,
             (SplitAlgorithm::Hash { divisor }, value) => {
                 (partition_hash(value) / u64::from(divisor.max(1)) % into as u64) as usize
             }

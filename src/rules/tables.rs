@@ -9,7 +9,7 @@ use super::settings::{Owner, key_update, missing_key, multi_shard};
 use super::split::{self, Split};
 use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, id_column, names};
 use crate::types::{KeyType, ShardId};
-use crate::yaml::{Entry, Findings, Node, Place};
+use crate::yaml::{Entry, Findings, Node, Place, Value};
 
 /// The most groups over all files: a [`GroupId`] has 16 bits, and far fewer make sense.
 const GROUPS_MAX: usize = 4096;
@@ -92,24 +92,19 @@ impl<'a> Tables<'a> {
         (key_type, algorithm): (KeyType, &Algorithm),
         findings: &mut Findings,
     ) {
-        let key = entry.node.get("key").and_then(|node| match names::column(node.name()?) {
-            Ok(name) => Some(name),
-            Err(message) => {
-                findings.report(&node.place, message);
-                None
-            }
-        });
+        let key = key_columns(entry, algorithm, findings);
+        let first = key.first().map(String::as_str).unwrap_or_default();
         let buckets = self.topology.map(|topology| topology.placement.buckets());
-        let around = Around { key: key.as_deref().unwrap_or_default(), algorithm, buckets };
+        let around = Around { key: &key, algorithm, buckets };
         let id = entry.node.get("id").and_then(|node| id_column::read(node, self.ids, around, findings));
-        let owner = split::Owner {
-            key: key.as_deref().unwrap_or_default(),
-            key_type,
-            hashed: *algorithm == Algorithm::Hash,
-            buckets: buckets.unwrap_or(1),
-        };
+        let owner =
+            split::Owner { key: first, key_type, hashed: *algorithm == Algorithm::Hash, buckets: buckets.unwrap_or(1) };
         let split = entry.node.get("split").and_then(|node| Split::read(node, &owner, findings)).map(Arc::new);
-        let distribution = Distribution::Sharded { group, key: key.unwrap_or_default() };
+        if let Some(node) = entry.node.get("split").filter(|_| matches!(algorithm, Algorithm::Composite(_))) {
+            findings.report(&node.place, "split is not available yet with algorithm composite");
+        }
+        let distribution =
+            Distribution::Sharded { group, key: first.to_owned(), more: key.iter().skip(1).cloned().collect() };
         let Some(name) = entry.name() else { return };
         let rule = TableRule { name: name.to_owned(), distribution, id, split };
         let Some(folded) = self.add(rule, &entry.place, findings) else { return };
@@ -184,8 +179,40 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Reads `key.type`; a type that its shape lacks was reported and stands as bigint.
+/// Reads `key.type`, of several the first; a type that its shape lacks was reported and stands as bigint.
 fn key_type(document: &Node) -> KeyType {
-    let named = document.get("key").and_then(|key| key.get("type")).and_then(Node::text);
+    let node = document.get("key").and_then(|key| key.get("type"));
+    let named = node.and_then(|node| node.text().or_else(|| node.items().first()?.text()));
     named.and_then(KeyType::named).unwrap_or(KeyType::BigInt)
+}
+
+/// Reads a table's key columns: as many as the algorithm goes by, each once.
+fn key_columns(entry: &Entry, algorithm: &Algorithm, findings: &mut Findings) -> Vec<String> {
+    let Some(node) = entry.node.get("key") else { return Vec::new() };
+    let several = matches!(node.value, Value::List(_));
+    let written = if several { node.items() } else { std::slice::from_ref(node) };
+    let mut columns: Vec<String> = Vec::new();
+    for item in written {
+        let Some(name) = item.name() else { continue };
+        match names::column(name) {
+            Ok(name) if columns.contains(&name) => {
+                findings.report(&item.place, format!("{name:?} is named twice in the key"));
+            }
+            Ok(name) => columns.push(name),
+            Err(message) => findings.report(&item.place, message),
+        }
+    }
+    match algorithm {
+        Algorithm::Composite(more) if written.len() != more.len() + 1 => {
+            let message = format!("the key has {} columns, \"type\" has {}", written.len(), more.len() + 1);
+            findings.report(&node.place, message);
+        }
+        Algorithm::Composite(_) => {}
+        Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) => {
+            if several {
+                findings.report(&node.place, "a key of several columns needs algorithm: composite");
+            }
+        }
+    }
+    columns
 }

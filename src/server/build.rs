@@ -104,7 +104,11 @@ fn bounds(relay: &Relay, ids: IdSettings) -> OutboxBounds {
         backoff_max: relay.retry_max,
         attempts_max: i32::try_from(relay.attempts).unwrap_or(i32::MAX),
         ledger_grace: relay.keep,
+        key_grace: relay.keep_keys,
         backlog_max: relay.backlog,
+        backlog_warning: relay.backlog_warning,
+        apply_timeout: relay.apply_timeout,
+        home_timeout: relay.apply_timeout / 2,
         ..OutboxBounds::default()
     }
 }

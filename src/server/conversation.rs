@@ -33,6 +33,7 @@ impl Conversations {
         let plans = plans.counting(Arc::clone(&proxy.routes));
         let limits = Limits {
             gate_wait: GATE_WAIT.max(limits.wait_timeout),
+            commit_timeout: limits.commit_timeout,
             cross_shard_lock_timeout: limits.cross_shard_lock_timeout,
             wait_timeout: limits.wait_timeout,
             group_rows: limits.group_rows,

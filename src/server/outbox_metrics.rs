@@ -25,6 +25,7 @@ impl Counted {
             oldest_pending_ms: gauge(&from.oldest_pending_ms),
             dead: gauge(&from.dead),
             drift: gauge(&from.drift),
+            lost: gauge(&from.lost),
         });
     }
 }

@@ -42,6 +42,7 @@ fn settings(config: &Config, database: &str, target: &ServerTarget) -> PoolSetti
         idle: pool.idle,
         lifetime: pool.lifetime,
         connect_timeout: config.limits.connect_timeout,
+        tcp_user_timeout: config.limits.tcp_user_timeout,
         statements: config.limits.server_statements,
     }
 }

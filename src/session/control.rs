@@ -54,6 +54,7 @@ impl Session {
                 self.at_home(call, false).await
             }
             Control::NextIds(wanted) => self.next_ids(call, wanted).await,
+            Control::Ledger(asked) => self.ledger_call(call, asked).await,
             Control::Prepare { name, types, inner } => self.prepare_by_sql(call, name, types, inner.clone()).await,
             Control::Execute { name, arguments } => {
                 // In the heap: what it executes may be another control statement.

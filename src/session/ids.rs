@@ -57,7 +57,11 @@ pub(super) fn bigint_field(name: &str) -> Field {
 
 /// Returns the types of the parameters: as declared, else as the function has them.
 pub(super) fn parameter_types(wanted: &NextIds, declared: &[u32]) -> Vec<u32> {
-    let places = [(&wanted.tag, NEXT_IDS_TYPES[0]), (&wanted.count, NEXT_IDS_TYPES[1])];
+    fill_types([(&wanted.tag, NEXT_IDS_TYPES[0]), (&wanted.count, NEXT_IDS_TYPES[1])], declared)
+}
+
+/// Returns the declared types, with those of `places` where none is declared.
+pub(super) fn fill_types<'a>(places: impl IntoIterator<Item = (&'a IdArgument, u32)>, declared: &[u32]) -> Vec<u32> {
     let mut types = declared.to_vec();
     for (argument, default) in places {
         if let IdArgument::Parameter(index) = argument {
@@ -98,7 +102,7 @@ fn count(argument: &IdArgument, arguments: &Arguments) -> Result<usize, Refusal>
 }
 
 /// Reads smallint, integer or bigint by its length.
-fn binary_integer(bytes: &[u8]) -> Option<i64> {
+pub(super) fn binary_integer(bytes: &[u8]) -> Option<i64> {
     match bytes.len() {
         2 => bytes.try_into().ok().map(|bytes| i64::from(i16::from_be_bytes(bytes))),
         4 => bytes.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),

@@ -14,6 +14,8 @@ mod cursors;
 mod extended;
 mod function_call;
 mod ids;
+mod keyed;
+mod ledger_call;
 mod login;
 mod relay;
 mod report;

@@ -1,11 +1,10 @@
 //! SET and RESET: validated by a real server, remembered for the next ones.
 
-use crate::execute::{Call, Failure, Steer, check_setting};
+use crate::execute::{Call, CommitWait, Failure, Steer, check_setting};
 use crate::sql::{SetScope, Setting};
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
 
-use super::control::not_yet;
 use super::conversation::Session;
 
 /// The namespace of the proxy's own settings.
@@ -14,7 +13,7 @@ pub(super) const OWN_PREFIX: &str = "shardloom.";
 impl Session {
     pub(super) async fn set(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
         if let Some(own) = setting.name.strip_prefix(OWN_PREFIX) {
-            return self.set_own(own, setting);
+            return self.set_own(own, setting).await;
         }
         match setting.scope {
             SetScope::Local | SetScope::Transaction => self.set_in_transaction(call, setting),
@@ -134,8 +133,13 @@ impl Session {
         self.extended.forget_portals();
     }
 
-    fn set_own(&mut self, name: &str, setting: &Setting) -> Result<(), Failure> {
+    async fn set_own(&mut self, name: &str, setting: &Setting) -> Result<(), Failure> {
         let value = crate::execute::plain_value(setting.value_text.trim());
+        if name == "idempotency_key" {
+            Box::pin(self.set_key(setting)).await?;
+            backend::write_command_complete(self.link.client.output(), "SET");
+            return Ok(());
+        }
         let lower = value.to_ascii_lowercase();
         let local = setting.scope == SetScope::Local;
         match (name, lower.as_str(), Steer::named(name)) {
@@ -143,7 +147,6 @@ impl Session {
             ("read_your_writes", "off" | "false" | "0", _) => self.link.read_your_writes = false,
             (_, _, Some(what)) => self.steer(what, &value, setting, local)?,
             ("read_your_writes", ..) => return Err(invalid_own(name, &value).into()),
-            ("commit_wait", ..) => return Err(not_yet("SET shardloom.commit_wait", "Every COMMIT waits.")),
             _ => return Err(unknown_own(name).into()),
         }
         backend::write_command_complete(self.link.client.output(), "SET");
@@ -165,6 +168,14 @@ impl Session {
                 "two_phase" => Some("two_phase".to_owned()),
                 "auto" | "default" | "" => None,
                 _ => return Err(invalid_own("multi_shard", value).into()),
+            },
+            Steer::CommitWait if is_default => None,
+            Steer::CommitWait => match CommitWait::parse(value) {
+                Some(wait) => Some(wait.text()),
+                None => {
+                    let hint = "Say none, best_effort 50ms or all 5s, with any time up to 10min.";
+                    return Err(invalid_own("commit_wait", value).with_hint(hint).into());
+                }
             },
         };
         if local && (!self.link.transaction.is_open() || self.is_pipelined()) {

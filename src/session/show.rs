@@ -27,10 +27,13 @@ impl Session {
         let value = match own {
             "last_txn" => self.link.last_txid.map(|txid| txid.to_string()).unwrap_or_default(),
             "read_your_writes" => if self.link.read_your_writes { "on" } else { "off" }.to_owned(),
+            "idempotency_key" => {
+                self.link.transaction.idempotency.as_ref().map(|taken| taken.key.clone()).unwrap_or_default()
+            }
             "rules" => self.link.snapshot.rules.version.clone(),
             "version" => env!("CARGO_PKG_VERSION").to_owned(),
             _ if Steer::named(own).is_some() => {
-                Steer::named(own).map(|what| self.link.settings.steering.value(what).to_owned()).unwrap_or_default()
+                Steer::named(own).map(|what| self.link.settings.steering.value(what)).unwrap_or_default()
             }
             _ => {
                 let message = format!("unrecognized configuration parameter \"{name}\"");
@@ -135,6 +138,11 @@ impl Session {
         let format = formats.first().copied().unwrap_or(0);
         if let Control::NextIds(wanted) = control {
             let field = Field { format, ..bigint_field(&wanted.column) };
+            backend::write_row_description(self.link.client.output(), &[field]);
+            return Ok(());
+        }
+        if let Control::Ledger(asked) = control {
+            let field = Field { format, ..super::ledger_call::field(asked) };
             backend::write_row_description(self.link.client.output(), &[field]);
             return Ok(());
         }

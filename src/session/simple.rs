@@ -90,8 +90,11 @@ impl Session {
         if let Meaning::Control(control) = &understood.meaning {
             return self.control(call, control).await;
         }
-        if !matches!(understood.meaning, Meaning::Empty) {
-            self.refuse_if_failed()?;
+        match &understood.meaning {
+            Meaning::Empty => {}
+            // In the heap: every message would carry the room for it.
+            Meaning::Keyed(keyed) => return Box::pin(self.keyed(call, keyed)).await,
+            Meaning::Plan(_) | Meaning::Control(_) => self.refuse_if_failed()?,
         }
         self.link.run(call, understood).await
     }

@@ -71,7 +71,7 @@ impl Session {
                 return Err(refusal.clone().into());
             }
             Meaning::Plan(_) => {}
-            Meaning::Control(_) | Meaning::Empty => {
+            Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => {
                 return Err(not_yet("PREPARE of such a statement", "Run it as it is."));
             }
         }

@@ -39,20 +39,20 @@ pub enum IdError {
     /// No worker id is leased yet.
     #[error("no worker id is leased, so no id can be issued")]
     NoLease,
-    /// The lease ran out, or ids would be stamped at or after the reserved time.
+    /// The lease ran out, or the clock passed the reserved time.
     #[error("the lease of worker id {worker} lapsed")]
     LeaseLapsed {
         /// The worker id.
         worker: u16,
     },
-    /// The logical clock would run too far ahead of the wall clock.
+    /// The logical clock would run too far ahead of the wall clock, or out of the time that is reserved.
     #[error("ids of tag {tag} are {ahead_ms} ms ahead of the clock, at most {max_ms} ms are allowed")]
     BorrowExceeded {
         /// The tag's code.
         tag: u16,
         /// How far ahead the ids would be.
         ahead_ms: i64,
-        /// The bound, [`super::BORROW_MS_MAX`].
+        /// The bound: [`super::BORROW_MS_MAX`], or what is reserved if that is less.
         max_ms: i64,
     },
     /// The machine's clock shows a time before the layout's epoch.
@@ -108,7 +108,7 @@ impl IdError {
                 "Check that the home shard answers: the worker id is leased there. Then try again."
             }
             Self::BorrowExceeded { .. } => {
-                "Try again later, check whether the machine's clock stepped back, or give the layout more sequence bits."
+                "The tag makes ids faster than its layout has them, or the clock stepped back (NTP): ask slower, or give a layout more sequence bits."
             }
             Self::ClockBeforeEpoch { .. } => "Set the machine's clock (NTP).",
             Self::TimeExhausted { .. } => "Declare a new layout with more time bits or a later epoch.",

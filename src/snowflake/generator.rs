@@ -25,7 +25,7 @@ pub struct Generator {
     clock: Arc<dyn Clock>,
     active: ArcSwapOption<Active>,
     issued: Box<[Cell]>,
-    borrowed_ms: AtomicU64,
+    borrowed_ms: Cell,
     steps_back: AtomicU64,
     wall_seen_ms: AtomicI64,
 }
@@ -37,7 +37,7 @@ struct Active {
     positions: Arc<[Cell]>,
 }
 
-/// A number on a cache line of its own, so that tags do not slow each other down.
+/// A number on a cache line of its own, so that tags and threads do not slow each other down.
 #[derive(Default)]
 #[repr(align(64))]
 struct Cell(AtomicU64);
@@ -55,7 +55,7 @@ impl Generator {
             issued: cells(layout).collect(),
             wall_seen_ms: AtomicI64::new(clock.wall_ms()),
             active: ArcSwapOption::empty(),
-            borrowed_ms: AtomicU64::new(0),
+            borrowed_ms: Cell::default(),
             steps_back: AtomicU64::new(0),
             layout,
             clock,
@@ -123,7 +123,7 @@ impl Generator {
 
     /// Returns how many milliseconds were borrowed ahead of the wall clock since start, over all tags.
     pub fn borrowed_ms(&self) -> u64 {
-        self.borrowed_ms.load(Ordering::Relaxed)
+        self.borrowed_ms.0.load(Ordering::Relaxed)
     }
 
     /// Returns how often the wall clock was seen to step back since start.
@@ -198,8 +198,12 @@ impl Generator {
         if ahead_ms > BORROW_MS_MAX {
             return Err(IdError::BorrowExceeded { tag, ahead_ms, max_ms: BORROW_MS_MAX });
         }
-        if !permit.is_valid_at(self.clock.monotonic()) || time_ms >= permit.reserved_until_ms() {
+        let reserved_ms = permit.reserved_until_ms();
+        if !permit.is_valid_at(self.clock.monotonic()) || wall_ms >= reserved_ms {
             return Err(IdError::LeaseLapsed { worker });
+        }
+        if time_ms >= reserved_ms {
+            return Err(IdError::BorrowExceeded { tag, ahead_ms, max_ms: reserved_ms - wall_ms });
         }
         Ok(end)
     }
@@ -210,7 +214,7 @@ impl Generator {
         let wall = (wall_ms - self.layout.epoch_ms()) as u64;
         let borrowed = (end >> bits).saturating_sub(wall.max(free.saturating_sub(1) >> bits));
         if borrowed > 0 {
-            self.borrowed_ms.fetch_add(borrowed, Ordering::Relaxed);
+            self.borrowed_ms.0.fetch_add(borrowed, Ordering::Relaxed);
         }
     }
 

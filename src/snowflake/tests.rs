@@ -176,7 +176,7 @@ fn a_new_holder_starts_after_the_reserved_time() {
     while let Ok(id) = first.next(1) {
         ids.push(id);
     }
-    assert_eq!(first.next(1), Err(IdError::LeaseLapsed { worker: 5 }));
+    assert_eq!(first.next(1), Err(IdError::BorrowExceeded { tag: 1, ahead_ms: 3, max_ms: 3 }));
     assert_eq!(standard().decode(*ids.last().unwrap()).unwrap().time_ms, NOW_MS + 2);
     clock.step_to(NOW_MS - 5_000);
     let second = Generator::new(standard(), clock.clone());

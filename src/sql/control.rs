@@ -8,6 +8,7 @@ use super::argument;
 use super::cursor::Cursor;
 use super::explain::{self, ExplainFormat};
 use super::hint::start_with_hint;
+use super::ledger_call::{self, LedgerCall};
 use super::next_ids::{self, NextIds};
 use super::set;
 
@@ -98,6 +99,8 @@ pub enum Control {
     Unlisten(Option<String>),
     /// `SELECT shardloom.next_ids(tag, count)`
     NextIds(NextIds),
+    /// `SELECT shardloom.txn_status(txid)`, `SELECT shardloom.wait_for(txid, time)`
+    Ledger(LedgerCall),
     /// `NOTIFY channel`
     Notify(String),
     /// `EXPLAIN`
@@ -177,7 +180,10 @@ pub fn control(text: &str) -> Option<Control> {
             cursor.word("savepoint");
             cursor.name().map(Control::Release)
         }
-        "select" => next_ids::read(text).map(Control::NextIds),
+        "select" => {
+            let ids = next_ids::read(text).map(Control::NextIds);
+            ids.or_else(|| ledger_call::read(text).map(Control::Ledger))
+        }
         "set" => set::read(&mut cursor).map(Control::Set),
         "reset" => Some(Control::Reset(set::parameter(&mut cursor)?.filter_all())),
         "show" => Some(Control::Show(set::parameter(&mut cursor)?.0)),

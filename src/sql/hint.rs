@@ -9,6 +9,8 @@ pub struct Hint {
     pub shard: Option<String>,
     /// `sharding_key=42`: the statement goes where that key lives.
     pub sharding_key: Option<String>,
+    /// `idem=KEY`: the statement is done once, however often it is sent.
+    pub idempotency_key: Option<String>,
     /// Words that mean nothing here; the caller refuses them.
     pub unknown: Vec<String>,
 }
@@ -34,6 +36,28 @@ pub fn hint_comment(text: &str) -> Option<&str> {
         }
         position = end;
     }
+}
+
+/// A statement with an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyed {
+    /// The key.
+    pub key: String,
+    /// The statement without the key, with what else its comment says.
+    pub text: String,
+}
+
+/// Takes the key off a statement; `None` where it has none, or its comment has words that mean nothing.
+pub fn keyed(text: &str) -> Option<Keyed> {
+    let comment = hint_comment(text)?;
+    let hint = read(words(comment)?);
+    let key = hint.idempotency_key.filter(|_| hint.unknown.is_empty())?;
+    let (_, behind) = text.split_once(comment)?;
+    let behind = behind.trim_start();
+    let (shard, sharding_key) = (hint.shard.as_deref(), hint.sharding_key.as_deref());
+    let says_more = shard.is_some() || sharding_key.is_some();
+    let rest = if says_more { hint_of(shard, sharding_key) } else { String::new() };
+    Some(Keyed { key, text: format!("{rest}{behind}") })
 }
 
 /// Returns where a statement inside of another begins that has its first token at `start`: at the hint before it, if
@@ -67,6 +91,7 @@ fn read(words: &str) -> Hint {
         match (word, value) {
             ("shard", Some(value)) => hint.shard = Some(value),
             ("sharding_key", Some(value)) => hint.sharding_key = Some(value),
+            ("idem", Some(value)) => hint.idempotency_key = Some(value),
             _ => hint.unknown.push(rest[..rest.len() - behind.len()].to_owned()),
         }
         rest = behind.trim_start_matches(SEPARATORS);
@@ -119,6 +144,17 @@ mod tests {
         let comment = hint_of(Some("s1"), Some("it's, 42"));
         let hint = hints(&format!("{comment}select 1")).expect("a hint");
         assert_eq!((hint.shard.as_deref(), hint.sharding_key.as_deref()), (Some("s1"), Some("it's, 42")));
+    }
+
+    #[test]
+    fn a_key_is_taken_off_and_the_rest_stays() {
+        let found = keyed(" /* a */ /* shardloom: idem='k 1' */ update t").expect("a key");
+        assert_eq!((found.key.as_str(), found.text.as_str()), ("k 1", "update t"));
+        let found = keyed("/* shardloom: idem=k shard=s1 */update t").expect("a key");
+        assert_eq!(found.text, "/* shardloom: shard='s1' */ update t");
+        assert_eq!(keyed("/* shardloom: shard=s1 */ update t"), None);
+        assert_eq!(keyed("/* shardloom: idem=k wat */ update t"), None);
+        assert_eq!(keyed("update t"), None);
     }
 
     #[test]

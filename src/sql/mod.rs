@@ -20,6 +20,7 @@ mod fingerprint;
 mod from;
 mod hint;
 pub mod insert;
+mod ledger_call;
 mod mask;
 mod merge;
 mod name;
@@ -56,7 +57,8 @@ pub use facts::{
 };
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;
-pub use hint::{Hint, hint_comment, hint_of, hints};
+pub use hint::{Hint, Keyed, hint_comment, hint_of, hints, keyed};
+pub use ledger_call::{LedgerCall, LedgerFunction};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use merge::{ConstantColumn, MergeCell, MergeFacts, MergeInsert, merge, merge_source};
 pub use name::{TableName, identifier};

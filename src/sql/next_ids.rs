@@ -52,7 +52,7 @@ pub(super) fn read(text: &str) -> Option<NextIds> {
     is_call.then_some(NextIds { tag: argument(text, tag)?, count: argument(text, count)?, column })
 }
 
-fn argument(text: &str, token: &Token) -> Option<IdArgument> {
+pub(super) fn argument(text: &str, token: &Token) -> Option<IdArgument> {
     if let Some(index) = parameter_index(text, token) {
         return Some(IdArgument::Parameter(index));
     }

@@ -78,6 +78,8 @@ pub enum KeyValue {
     Text(String),
     /// `uuid`, in network order.
     Uuid([u8; 16]),
+    /// The values of a composite key, in the order of its columns; none of them is composite itself.
+    Parts(Box<[KeyValue]>),
 }
 
 impl fmt::Display for KeyValue {
@@ -93,6 +95,10 @@ impl fmt::Display for KeyValue {
                     write!(f, "{byte:02x}")?;
                 }
                 Ok(())
+            }
+            Self::Parts(parts) => {
+                let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+                write!(f, "({})", parts.join(", "))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Groups with other algorithms than hash: every row lives where its rule says, and what a client sees is what one
 //! PostgreSQL would show.
 
+mod composite;
 mod list;
 mod modulo;
 mod range;

@@ -69,7 +69,8 @@ impl Told {
     /// Notes an error; only accidents of connections, locks and capacity are right.
     pub fn error(&self, what: &str, error: &Error) {
         let Some(code) = error.code().map(|code| code.code().to_owned()) else { return };
-        let fine = ["08", "57", "53", "40", "55"].iter().any(|class| code.starts_with(class)) || code == "25P02";
+        let fine = ["08", "57", "53", "40", "55"].iter().any(|class| code.starts_with(class))
+            || ["25P02", "25P03"].contains(&code.as_str());
         if !fine {
             self.wrong.lock().unwrap().push(format!("{what}: {error:?}"));
         }

@@ -201,7 +201,8 @@ async fn a_proxy_that_slept_through_its_lease_changes_nothing() {
 /// How soon a proxy that slept writes again.
 const AWAKE_MAX: Duration = Duration::from_secs(30);
 
-fn signal(pid: u32, name: &str) {
+/// Sends a signal to a process.
+pub fn signal(pid: u32, name: &str) {
     let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
     assert!(sent.expect("kill").success());
 }

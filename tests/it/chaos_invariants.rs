@@ -52,20 +52,26 @@ impl Inspector {
 
     /// Waits until every ledger row is terminal and no transaction of the proxy is prepared; panics with what is left.
     pub async fn settled(&self) {
+        self.settled_within(SETTLE_BOUND).await;
+    }
+
+    /// The same with another bound, for much work at once.
+    pub async fn settled_within(&self, most: Duration) {
         let began = Instant::now();
         loop {
             let open = self
                 .rows("SELECT txid, mode, state, targets FROM shardloom.ledger WHERE state NOT IN ('DONE', 'ABORTED')");
             let open = open.await;
-            let prepared = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()").await;
+            let prepared = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND starts_with(gid, 'shardloom_')").await;
             if open.is_empty() && prepared.is_empty() {
                 return;
             }
-            if began.elapsed() > SETTLE_BOUND {
+            if began.elapsed() > most {
                 let targets = self.rows(
                     "SELECT txid, target, state, last_error FROM shardloom.ledger_target WHERE state <> 'APPLIED'",
                 );
-                panic!("not settled: {open:?}, prepared: {prepared:?}, targets: {:?}", targets.await);
+                let (count, open) = (open.len(), &open[..open.len().min(20)]);
+                panic!("not settled: {count}, such as {open:?}, prepared: {prepared:?}, targets: {:?}", targets.await);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -1,7 +1,9 @@
 //! Lost answers and shards that are away: the outcome is told truthfully, and what was decided arrives.
 
 use crate::chaos_invariants::Inspector;
-use crate::support::{Cutter, Proxy, ProxyOptions, RawClient, SERVICE_PASSWORD, Shards, TestDatabase, servers};
+use crate::support::{
+    Cutter, DECISION, Proxy, ProxyOptions, RawClient, Reply, SERVICE_PASSWORD, Shards, TestDatabase, servers,
+};
 
 const RULES: &str = "kind: TableGroup
 name: accounts
@@ -18,10 +20,10 @@ tables: [regions]
 const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance bigint NOT NULL);
     CREATE TABLE regions (id bigint PRIMARY KEY, name text)";
 
-struct Relayed {
-    cutters: Vec<Cutter>,
-    proxy: Proxy,
-    inspector: Inspector,
+pub(crate) struct Relayed {
+    pub cutters: Vec<Cutter>,
+    pub proxy: Proxy,
+    pub inspector: Inspector,
     /// An account of each shard.
     ids: Vec<i64>,
     _database: TestDatabase,
@@ -29,7 +31,7 @@ struct Relayed {
 
 impl Relayed {
     /// The three shards, each behind a relay.
-    async fn open(label: &str) -> Self {
+    pub async fn open(label: &str) -> Self {
         let database = TestDatabase::new(label);
         let cutters: Vec<Cutter> = servers().shards.iter().map(|shard| Cutter::before(shard.port())).collect();
         let mut topology = database.topology();
@@ -56,16 +58,24 @@ impl Relayed {
     }
 
     /// Moves 1 from the account on shard `from` to that on `to`, home being `from`.
-    fn transfer(&self, client: &mut RawClient, from: usize, to: usize, way: &str) -> Option<(String, String)> {
+    pub fn transfer(&self, client: &mut RawClient, from: usize, to: usize, way: &str) -> Option<(String, String)> {
         let add = |index: usize, amount: i64| {
             format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {}", self.ids[index])
         };
         client.simple(&format!("BEGIN; {way}{}; {}", add(from, -1), add(to, 1)));
-        let reply = client.simple("COMMIT");
-        reply.error()
+        client.simple("COMMIT").error()
     }
 
-    async fn balances(&self) -> Vec<i64> {
+    /// The same in an open block, with the whole reply to COMMIT.
+    pub fn transfer_reply(&self, client: &mut RawClient, from: usize, to: usize) -> Reply {
+        let add = |index: usize, amount: i64| {
+            format!("UPDATE accounts SET balance = balance + {amount} WHERE id = {}", self.ids[index])
+        };
+        client.simple(&format!("{}; {}", add(from, -1), add(to, 1)));
+        client.simple("COMMIT")
+    }
+
+    pub async fn balances(&self) -> Vec<i64> {
         let mut balances = Vec::new();
         for (index, id) in self.ids.iter().enumerate() {
             let sql = "SELECT balance FROM accounts WHERE id = $1";
@@ -83,7 +93,7 @@ async fn a_lost_answer_of_home_is_asked_for_again() {
     let relayed = Relayed::open("lost_home").await;
     for (round, way) in WAYS.into_iter().enumerate() {
         let mut client = relayed.proxy.raw();
-        relayed.cutters[0].arm("INSERT INTO shardloom.ledger");
+        relayed.cutters[0].arm(DECISION);
         assert_eq!(relayed.transfer(&mut client, 0, 1, way), None, "{way}");
         assert_eq!(relayed.cutters[0].cuts(), round + 1);
         relayed.inspector.settled().await;
@@ -111,7 +121,7 @@ async fn a_lost_answer_of_a_target_is_found_in_its_inbox() {
 async fn an_outcome_that_nobody_knows_is_said_to_be_unknown() {
     let relayed = Relayed::open("lost_unknown").await;
     let mut client = relayed.proxy.raw();
-    relayed.cutters[0].arm("INSERT INTO shardloom.ledger");
+    relayed.cutters[0].arm(DECISION);
     relayed.cutters[0].refuse(true);
     // The relay's own connections would still reach home.
     relayed.inspector.shard(0).batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shardloom outbox' AND datname = current_database()").await.unwrap();

@@ -1,7 +1,7 @@
 //! The hunt for an id that is made twice: two proxies, kill -9, clocks that step, the lease table away.
 //!
 //! Batches are runs of one worker and tag; that none overlaps another says that no id came twice. `IDS_HUNT` says how many
-//! ids are made, a million without it.
+//! ids are made, ten million without it.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ fn options(clock: &std::path::Path, config: &str) -> ProxyOptions {
 
 #[tokio::test]
 async fn no_id_is_made_twice() {
-    let wanted = std::env::var("IDS_HUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let wanted = std::env::var("IDS_HUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
     let database = TestDatabase::new("id_hunt");
     let folder = std::env::temp_dir().join(format!("shardloom-clocks-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");

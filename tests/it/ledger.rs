@@ -31,8 +31,18 @@ tables:
   strict: {key: id}
 multi_shard: {mode: reject}
 ---
+kind: Ids
+tags: {event: 1}
+---
+kind: TableGroup
+name: events
+key: {type: bigint}
+algorithm: hash
+tables:
+  events: {key: id, id: {column: id, tag: event}}
+---
 kind: ReferenceTables
-tables: [regions]
+tables: [regions, prices]
 ---
 kind: ReferenceTables
 tables: [rates]
@@ -42,20 +52,23 @@ multi_shard: {on_dead: park_key}
 const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance bigint NOT NULL);
     CREATE TABLE notes (id bigint PRIMARY KEY, text text);
     CREATE TABLE strict (id bigint PRIMARY KEY, v int);
+    CREATE TABLE events (id bigint PRIMARY KEY, note text);
     CREATE TABLE regions (id bigint PRIMARY KEY, name text);
+    CREATE TABLE prices (country text, day date, price numeric, at timestamptz, ratio float8, bits bytea, span interval,
+        note text, PRIMARY KEY (country, day));
     CREATE TABLE rates (id bigint PRIMARY KEY, rate int NOT NULL)";
 
 /// Longest wait for what the relay does.
 const WAIT: Duration = Duration::from_secs(20);
 
-struct Shop {
-    database: TestDatabase,
-    proxy: Proxy,
-    inspector: Inspector,
+pub(crate) struct Shop {
+    pub database: TestDatabase,
+    pub proxy: Proxy,
+    pub inspector: Inspector,
 }
 
 impl Shop {
-    async fn open(label: &str, options: ProxyOptions) -> Self {
+    pub async fn open(label: &str, options: ProxyOptions) -> Self {
         let database = TestDatabase::new(label);
         let proxy = Proxy::start(&database, RULES, options).await;
         let client = proxy.client().await;
@@ -71,12 +84,12 @@ impl Shop {
         Self { database, proxy, inspector }
     }
 
-    fn raw(&self) -> RawClient {
+    pub fn raw(&self) -> RawClient {
         self.proxy.raw()
     }
 
     /// Returns an account of each shard.
-    async fn one_per_shard(&self) -> [i64; 3] {
+    pub async fn one_per_shard(&self) -> [i64; 3] {
         let mut ids = [0; 3];
         for (index, id) in ids.iter_mut().enumerate() {
             let row = self.inspector.shard(index).query_one("SELECT min(id) FROM accounts", &[]).await.unwrap();
@@ -86,7 +99,7 @@ impl Shop {
     }
 
     /// Runs a command of the console's command line and returns its JSON.
-    fn cli(&self, arguments: &[&str]) -> Value {
+    pub fn cli(&self, arguments: &[&str]) -> Value {
         let port = self.proxy.admin_port().to_string();
         let mut all = arguments.to_vec();
         all.extend(["--json", "--admin-port", port.as_str()]);
@@ -95,7 +108,7 @@ impl Shop {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{all:?}: {error}: {text} {output:?}"))
     }
 
-    async fn until(&self, shard: usize, sql: &str, wanted: &str) {
+    pub async fn until(&self, shard: usize, sql: &str, wanted: &str) {
         let began = Instant::now();
         loop {
             let row = self.inspector.shard(shard).query_one(&format!("SELECT ({sql})::text"), &[]).await.expect(sql);
@@ -109,12 +122,12 @@ impl Shop {
     }
 }
 
-fn ok(reply: &Reply) -> &Reply {
+pub(crate) fn ok(reply: &Reply) -> &Reply {
     assert_eq!(reply.error(), None);
     reply
 }
 
-fn refused(reply: &Reply, state: &str, words: &str) {
+pub(crate) fn refused(reply: &Reply, state: &str, words: &str) {
     let (found, message) = reply.error().unwrap_or_else(|| panic!("not refused: {reply:?}"));
     assert!(found == state && message.contains(words), "{found} {message}, wanted {state} {words}");
 }

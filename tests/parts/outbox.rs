@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shardloom::outbox::{
-    Environment, LedgerEntry, LedgerFilter, LedgerTarget, Outbox, OutboxBounds, OutboxSettings, RedoCommand,
-    RedoParameter, ReferenceTable, Resolution, ShardEndpoint, WorkerLease, inbox_insert, ledger_insert,
+    Environment, LEDGER_INSERT, LedgerEntry, LedgerFilter, LedgerTarget, Outbox, OutboxBounds, OutboxSettings,
+    RedoCommand, RedoParameter, ReferenceTable, Resolution, ShardEndpoint, WorkerLease, inbox_insert, ledger_values,
 };
 use shardloom::rules::OnDead;
 use shardloom::types::{Clock, ManualClock, ShardId, ShardSet, SystemClock, WriteMode};
@@ -164,6 +164,23 @@ impl Shop {
         client.batch_execute(&format!("{}; COMMIT", ledger_insert(&reference_entry(txid)))).await.unwrap();
         flight.deferred();
     }
+}
+
+/// The statement of the client path with its values in the text.
+fn ledger_insert(entry: &LedgerEntry) -> String {
+    let values = ledger_values(entry);
+    let mut parts = LEDGER_INSERT.split('$');
+    let mut text = parts.next().expect("the beginning").to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).expect("a cast");
+        let number: usize = part[..digits].parse().expect("a parameter's number");
+        match &values[number - 1] {
+            Some(value) => text.push_str(&format!("'{}'", value.replace('\'', "''"))),
+            None => text.push_str("NULL"),
+        }
+        text.push_str(&part[digits..]);
+    }
+    text
 }
 
 fn references(on_dead: OnDead) -> Vec<ReferenceTable> {

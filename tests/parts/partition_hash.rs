@@ -24,7 +24,34 @@ pub async fn agrees_with_a_live_server(client: &Client) {
     let texts = texts(&mut random);
     hold(client, "text", &texts).await;
     hold(client, "varchar", &texts).await;
-    hold(client, "uuid", &uuids(&mut random)).await;
+    let uuids = uuids(&mut random);
+    hold(client, "uuid", &uuids).await;
+    hold_rows(client, &as_integers(&integers), &texts, &uuids).await;
+}
+
+/// Asserts the same of keys of three columns.
+async fn hold_rows(client: &Client, integers: &[KeyValue], texts: &[KeyValue], uuids: &[KeyValue]) {
+    client
+        .batch_execute("CREATE TEMP TABLE hash_check_rows (a bigint, b text, c uuid) PARTITION BY HASH (a, b, c)")
+        .await
+        .expect("the scratch parent is made");
+    let rows: Vec<[&KeyValue; 3]> = integers.iter().zip(texts).zip(uuids).map(|((a, b), c)| [a, b, c]).collect();
+    let column = |at: usize| rows.iter().map(|row| row[at].to_string()).collect::<Vec<_>>();
+    for modulus in MODULI {
+        let hash = |row: &[&KeyValue; 3]| partition_hash(&KeyValue::Parts(row.map(Clone::clone).into()));
+        let remainders = rows.iter().map(|row| (hash(row) % modulus) as i32).collect::<Vec<_>>();
+        let query = format!(
+            "SELECT a FROM unnest($1::text[], $2::text[], $3::text[], $4::int[]) AS t(a, b, c, r) \
+             WHERE NOT satisfies_hash_partition('hash_check_rows'::regclass, {modulus}, r, a::bigint, b, c::uuid)"
+        );
+        let arguments = (column(0), column(1), column(2));
+        let wrong = client
+            .query(&query, &[&arguments.0, &arguments.1, &arguments.2, &remainders])
+            .await
+            .expect("the server checks the remainders");
+        assert!(wrong.is_empty(), "modulo {modulus}: {} of {} rows differ", wrong.len(), rows.len());
+    }
+    client.batch_execute("DROP TABLE hash_check_rows").await.expect("the scratch parent is dropped");
 }
 
 async fn hold(client: &Client, sql_type: &str, values: &[KeyValue]) {

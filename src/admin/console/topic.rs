@@ -27,6 +27,10 @@ pub enum Topic {
     Ledger,
     /// What could not be replayed.
     DeadLetters,
+    /// Transactions whose outcome is still to be found out.
+    InDoubt,
+    /// What operators changed.
+    Audit,
     /// Tags of generated ids and the worker lease.
     Ids,
     /// The settings of this process, without secrets.
@@ -45,7 +49,7 @@ pub enum Topic {
 
 impl Topic {
     /// All topics, as `SHOW HELP` lists them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Shards,
         Self::Pools,
         Self::Clients,
@@ -58,6 +62,8 @@ impl Topic {
         Self::Lanes,
         Self::Ledger,
         Self::DeadLetters,
+        Self::InDoubt,
+        Self::Audit,
         Self::Ids,
         Self::Config,
         Self::Version,
@@ -82,6 +88,8 @@ impl Topic {
             Self::Lanes => "LANES",
             Self::Ledger => "LEDGER",
             Self::DeadLetters => "DEAD LETTERS",
+            Self::InDoubt => "INDOUBT",
+            Self::Audit => "AUDIT",
             Self::Ids => "IDS",
             Self::Config => "CONFIG",
             Self::Version => "VERSION",
@@ -107,6 +115,8 @@ impl Topic {
             Self::Lanes => "lanes home to target with their backlog",
             Self::Ledger => "the newest ledger entries",
             Self::DeadLetters => "what could not be replayed",
+            Self::InDoubt => "transactions whose outcome is still to be found out",
+            Self::Audit => "what operators changed, the newest first",
             Self::Ids => "tags of generated ids and the worker lease",
             Self::Config => "the settings of this process, without secrets",
             Self::Version => "the program's version",

@@ -18,7 +18,7 @@ const ENTRIES_MAX: u32 = 1000;
 const ENTRIES_DEFAULT: u32 = 100;
 
 /// Who changes the ledger here, for the audit: the admin address knows one operator.
-const ACTOR: &str = "admin-http";
+pub(super) const ACTOR: &str = "admin-http";
 
 /// Which entries are wanted.
 #[derive(Debug, Deserialize)]

@@ -9,6 +9,7 @@ mod guard;
 mod handlers;
 mod ledger;
 mod router;
+mod tables;
 
 pub use guard::{Asked, Denied, Guard};
 pub use router::router;

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::guard::{Asked, Guard};
-use super::{error, handlers, ledger};
+use super::{error, handlers, ledger, tables};
 use crate::proxy::Proxy;
 
 /// Makes the routes of the admin address.
@@ -32,6 +32,10 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/ledger/{txid}", get(ledger::show))
         .route("/ledger/{txid}/retry", post(ledger::retry))
         .route("/ledger/{txid}/skip", post(ledger::skip))
+        .route("/tables/{table}/verify", post(tables::verify))
+        .route("/tables/{table}/resync", post(tables::resync))
+        .route("/audit", get(tables::audit))
+        .route("/in-doubt", get(tables::in_doubt))
         .route("/dead-letters", get(ledger::dead_letters))
         .route("/ddl", get(ledger::ddl))
         .route("/lanes", get(ledger::lanes));

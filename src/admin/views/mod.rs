@@ -17,6 +17,7 @@ mod servers;
 mod shards;
 mod stats;
 mod status;
+mod tables;
 mod version;
 
 pub use clients::{CLIENT_COLUMNS, ClientView, clients};
@@ -37,4 +38,5 @@ pub use servers::{SERVER_COLUMNS, ServerView, servers};
 pub use shards::{ShardView, shards};
 pub use stats::{StatView, stats};
 pub use status::{StatusView, status};
+pub use tables::{AUDIT_COLUMNS, DOUBT_COLUMNS, ResyncWanted, audit, in_doubt, resync, verify};
 pub use version::{VersionView, version};

@@ -273,15 +273,15 @@ fn looked_at(fetch: &Fetch) -> &str {
 fn primary_key(link: &Link, fetch: &Fetch) -> Option<Vec<String>> {
     let table = link.snapshot.catalog.table(&fetch.table)?;
     let rule = link.snapshot.rules.table(&fetch.table)?;
-    let own = |column: &String| {
-        let key = matches!(&rule.distribution, Distribution::Sharded { key, .. } if key == column);
-        key || rule.id.as_ref().is_some_and(|id| id.column == *column)
+    let own = |column: &String| rule.id.as_ref().is_some_and(|id| id.column == *column);
+    let keyed = |columns: &[String]| match &rule.distribution {
+        Distribution::Sharded { key, more, .. } => std::iter::once(key).chain(more).all(|key| columns.contains(key)),
+        Distribution::Reference { .. } | Distribution::Single { .. } => true,
     };
-    let alone = !matches!(rule.distribution, Distribution::Sharded { .. });
     let fetched = |columns: &&Vec<String>| columns.iter().all(|column| fetch.columns.contains(column));
     let not_null =
         |columns: &&Vec<String>| columns.iter().all(|name| table.column(name).is_some_and(|column| !column.nullable));
-    let whole = |columns: &&Vec<String>| alone || columns.iter().any(own);
+    let whole = |columns: &&Vec<String>| keyed(columns) || columns.iter().any(own);
     table.unique.iter().filter(fetched).filter(not_null).find(whole).cloned()
 }
 

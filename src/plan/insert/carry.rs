@@ -11,6 +11,7 @@ use crate::sql::insert::{CellValue, Row, Source};
 use crate::types::{Refusal, ShardId};
 
 use super::effect::target_table;
+use super::key::KeyColumn;
 use super::prepared::{Moved, PreparedInsert, Target};
 use super::refuse;
 
@@ -54,11 +55,9 @@ impl PreparedInsert {
                 let Some(name) = names.get(position) else { return Err(refusal) };
                 let column = self.carried(rules, catalog, name);
                 let text = &moved.text[span.clone()];
-                items.push(match &self.target {
-                    Target::Sharded { placing, .. } if column.key => {
-                        format!("({text})::{}", placing.key.key_type.name())
-                    }
-                    Target::Sharded { .. } | Target::Home(_) => format!("({text})"),
+                items.push(match self.key_columns().find(|(key, _)| key.name == *name) {
+                    Some((key, _)) => format!("({text})::{}", key.key_type.name()),
+                    None => format!("({text})"),
                 });
                 spans.push(span);
                 columns.push(column);
@@ -73,16 +72,21 @@ impl PreparedInsert {
         self.carry(rules, moved.text, (source, columns, CarryForm::Cells(spans)))
     }
 
-    /// Returns the cells of a row that have to be known first, by the position of their columns.
-    fn computed(&self, row: &Row, (parameters, moved): (&Parameters<'_>, Moved<'_>)) -> Vec<(usize, Range<usize>)> {
-        let key = match &self.target {
-            Target::Sharded { placing, position } => Some((placing, *position)),
+    /// Returns the columns of the sharding key with their positions; none for a table that is not sharded.
+    fn key_columns(&self) -> impl Iterator<Item = (&KeyColumn, usize)> {
+        let sharded = match &self.target {
+            Target::Sharded { placing, position } => Some(placing.columns(*position)),
             Target::Home(_) => None,
         };
+        sharded.into_iter().flatten()
+    }
+
+    /// Returns the cells of a row that have to be known first, by the position of their columns.
+    fn computed(&self, row: &Row, (parameters, moved): (&Parameters<'_>, Moved<'_>)) -> Vec<(usize, Range<usize>)> {
         let unknown = |position: usize, cell| {
-            key.is_some_and(|(placing, at)| {
-                let value = placing.key.value_or_null(&moved.cell(cell), parameters);
-                at == position && value.is_err_and(|refusal| refuse::is_computed(&refusal))
+            self.key_columns().any(|(key, at)| {
+                let value = || key.value_or_null(&moved.cell(cell), parameters);
+                at == position && value().is_err_and(|refusal| refuse::is_computed(&refusal))
             })
         };
         let cells = row.cells.iter().enumerate();
@@ -97,10 +101,7 @@ impl PreparedInsert {
 
     fn carried(&self, rules: &RuleSet, catalog: &Catalog, name: &str) -> Carried {
         let column = catalog.table(&self.name).and_then(|table| table.column(name));
-        let key = match &self.target {
-            Target::Sharded { placing, .. } => placing.key.name == name,
-            Target::Home(_) => false,
-        };
+        let key = self.key_columns().any(|(key, _)| key.name == name);
         debug_assert!(!key || rules.table(&self.name).is_some(), "only tables of the rules have keys");
         Carried { type_oid: column.map_or(0, |column| column.type_oid), key }
     }

@@ -5,6 +5,7 @@ use crate::rules::{Distribution, RuleSet, TableRule};
 use crate::sql::insert::ConflictTarget;
 use crate::types::{Refusal, ShardId};
 
+use super::key::KeyColumn;
 use super::prepared::{PreparedInsert, Target, unlisted};
 
 impl PreparedInsert {
@@ -31,8 +32,10 @@ impl PreparedInsert {
         };
         let key = &placing.key;
         let id = rule.and_then(|rule| rule.id.as_ref()).map(|id| id.column.as_str());
-        let local =
-            |columns: &[String]| columns.iter().any(|column| *column == key.name || Some(column.as_str()) == id);
+        let local = |columns: &[String]| {
+            let whole = placing.columns(0).all(|(key, _)| columns.contains(&key.name));
+            whole || columns.iter().any(|column| Some(column.as_str()) == id)
+        };
         let table = catalog.table(&self.name);
         let found_here = match &conflict.target {
             ConflictTarget::Columns(columns) => local(columns),
@@ -44,10 +47,16 @@ impl PreparedInsert {
         if !found_here {
             return Err(Refusal::unsupported(
                 format!("ON CONFLICT on table \"{}\" would be checked on one shard only", key.table),
-                format!("Name a unique key that contains the sharding key \"{}\" as the conflict target.", key.name),
+                format!(
+                    "Name a unique key that contains the sharding key \"{}\" as the conflict target.",
+                    placing.names()
+                ),
             ));
         }
-        if conflict.update.as_ref().is_some_and(|columns| columns.contains(&key.name)) {
+        let set = |(key, _): &(&KeyColumn, usize)| {
+            conflict.update.as_ref().is_some_and(|columns| columns.contains(&key.name))
+        };
+        if let Some((key, _)) = placing.columns(0).find(set) {
             return Err(Refusal::unsupported(
                 format!("ON CONFLICT DO UPDATE sets the sharding key \"{}\" of table \"{}\"", key.name, key.table),
                 "Delete the row and insert it with the new key.",

@@ -74,11 +74,11 @@ impl Judge<'_> {
             deferrable: false,
         };
         match self.rule.map(|rule| &rule.distribution) {
-            Some(Distribution::Sharded { group, key }) => {
+            Some(Distribution::Sharded { group, key, more }) => {
                 effect.mode = strongest_of(&self.rules.group(*group).multi_shard);
                 if effect.mode == WriteMode::Eventual {
                     let redone = !matches!(effect.redo, Redo::Never(_));
-                    effect.deferrable = redone && self.is_safe_to_defer(key);
+                    effect.deferrable = redone && self.is_safe_to_defer(key, more);
                     effect.mode = if effect.deferrable { WriteMode::Eventual } else { WriteMode::Eager };
                 }
             }
@@ -141,7 +141,7 @@ impl Judge<'_> {
     }
 
     /// The rule for "insert-safe" of the write design: what a target cannot refuse.
-    fn is_safe_to_defer(&self, key: &str) -> bool {
+    fn is_safe_to_defer(&self, key: &String, more: &[String]) -> bool {
         let facts = self.facts;
         let plain = facts.conflict.is_none() && facts.returning.is_none() && !facts.with && !facts.subquery;
         let Some(table) = self.catalog.table(self.table) else { return false };
@@ -150,15 +150,15 @@ impl Judge<'_> {
             && !table.user_triggers
             && !table.exclusion
             && table.checks.is_empty()
-            && table.unique.iter().all(|columns| self.cannot_collide(columns, key))
+            && table.unique.iter().all(|columns| self.cannot_collide(columns, key, more))
             && table.foreign_keys.iter().all(|foreign| self.is_near(&foreign.table))
             && self.values_fit(table)
     }
 
-    fn cannot_collide(&self, columns: &[String], key: &str) -> bool {
+    fn cannot_collide(&self, columns: &[String], key: &String, more: &[String]) -> bool {
         let id = self.rule.and_then(|rule| rule.id.as_ref());
         let generated = self.layout.id_generated && id.is_some_and(|id| columns.contains(&id.column));
-        generated || columns.iter().any(|column| column == key)
+        generated || std::iter::once(key).chain(more).all(|key| columns.contains(key))
     }
 
     /// A table of the same group, or one with a copy on every shard.

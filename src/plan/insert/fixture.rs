@@ -33,7 +33,7 @@ fn id(column: &str, tag: &str, tag_code: u16) -> Option<IdRule> {
 }
 
 fn sharded(group: u16, key: &str) -> Distribution {
-    Distribution::Sharded { group: GroupId(group), key: key.into() }
+    Distribution::Sharded { group: GroupId(group), key: key.into(), more: Vec::new() }
 }
 
 /// Rules over four shards; each table shows one thing.

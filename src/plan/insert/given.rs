@@ -42,14 +42,34 @@ impl PreparedInsert {
 
     fn keys(&self, parameters: &Parameters<'_>, moved: Moved<'_>, made: &[IdValue]) -> Result<RowKeys, Refusal> {
         let Target::Sharded { placing, position } = &self.target else { return Ok(Vec::new()) };
-        let key = &placing.key;
-        let mut generated = self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == *position).peekable();
+        if placing.more.is_empty() {
+            return self.column_values((&placing.key, *position), parameters, moved, made);
+        }
+        let mut rows: Vec<Vec<KeyValue>> = vec![Vec::new(); self.rows().len()];
+        for (column, position) in placing.columns(*position) {
+            let values = self.column_values((column, position), parameters, moved, made)?;
+            for (row, value) in rows.iter_mut().zip(values) {
+                row.push(value.ok_or_else(|| refuse::null_key(&column.table, &column.name))?);
+            }
+        }
+        Ok(rows.into_iter().map(|row| Some(KeyValue::Parts(row.into()))).collect())
+    }
+
+    /// Returns the value of each row in a column of the key.
+    fn column_values(
+        &self,
+        (key, position): (&KeyColumn, usize),
+        parameters: &Parameters<'_>,
+        moved: Moved<'_>,
+        made: &[IdValue],
+    ) -> Result<RowKeys, Refusal> {
+        let mut generated = self.layout.slots.iter().zip(made).filter(|(slot, _)| slot.column == position).peekable();
         let mut keys = Vec::with_capacity(self.rows().len());
         for (number, row) in self.rows().iter().enumerate() {
             keys.push(match generated.next_if(|(slot, _)| slot.row == number) {
                 Some((_, id)) => Some(key.generated(id)?),
                 None => {
-                    let cell = row.cells.get(*position);
+                    let cell = row.cells.get(position);
                     let cell = cell.ok_or_else(|| refuse::missing_key(&key.table, &key.name))?;
                     key.value_or_null(&moved.cell(cell), parameters)?
                 }

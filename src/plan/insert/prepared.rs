@@ -11,7 +11,7 @@ use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statemen
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
-use crate::types::{Refusal, ShardId, SqlState, type_modifier};
+use crate::types::{KeyType, Refusal, ShardId, SqlState, type_modifier};
 
 use super::effect::{Judge, target_table};
 use super::given::RowKeys;
@@ -86,20 +86,27 @@ impl PreparedInsert {
         let table = catalog.table(&name);
         let layout = layout(text, &facts, rule, &name, table, rules)?;
         let target = match rule.map(|rule| &rule.distribution) {
-            Some(Distribution::Sharded { group, key }) => {
-                let key = KeyColumn {
-                    table: target_table(rule, &name),
-                    name: key.clone(),
-                    key_type: rules.group(*group).key_type,
-                    length: table.and_then(|table| type_modifier(&table.column(key)?.type_name)),
+            Some(Distribution::Sharded { group, key, more }) => {
+                let read = |name_of: &String, key_type: KeyType| {
+                    let key = KeyColumn {
+                        table: target_table(rule, &name),
+                        name: name_of.clone(),
+                        key_type,
+                        length: table.and_then(|table| type_modifier(&table.column(name_of)?.type_name)),
+                    };
+                    check_type(&key, table)?;
+                    let position = match key_position(&layout, &key) {
+                        // Its rows get their keys when ids are made for them.
+                        Err(_) if is_made(&facts, rule, &key) => usize::MAX,
+                        position => position?,
+                    };
+                    Ok::<_, Refusal>((key, position))
                 };
-                check_type(&key, table)?;
-                let position = match key_position(&layout, &key) {
-                    // Its rows get their keys when ids are made for them.
-                    Err(_) if is_made(&facts, rule, &key) => usize::MAX,
-                    position => position?,
-                };
-                Target::Sharded { placing: Placing { group: *group, key }, position }
+                let of_group = rules.group(*group);
+                let (key, position) = read(key, of_group.key_type)?;
+                let more = more.iter().zip(of_group.more_types()).map(|(column, key_type)| read(column, *key_type));
+                let more = more.collect::<Result<Vec<_>, Refusal>>()?;
+                Target::Sharded { placing: Placing { group: *group, key, more }, position }
             }
             Some(Distribution::Reference { home, .. }) => Target::Home(*home),
             Some(Distribution::Single { shard }) => Target::Home(*shard),

@@ -69,12 +69,16 @@ impl PreparedInsert {
         let Source::Query(query) = &self.facts.source else { return Err(self.not_proved()) };
         let simple = query.simple.as_ref().filter(|_| !self.facts.with && !self.facts.subquery);
         let simple = simple.ok_or_else(|| self.not_proved())?;
+        if !placing.more.is_empty() {
+            // Where a row goes is told by several of its columns: each is looked at.
+            return Err(self.not_proved());
+        }
         let item =
             simple.items.get(position).ok_or_else(|| refuse::missing_key(&placing.key.table, &placing.key.name))?;
         let Some(table) = &simple.table else { return self.constant(rules, placing, item, parameters, false) };
         match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
             Some(Distribution::Reference { .. }) => self.constant(rules, placing, item, parameters, true),
-            Some(Distribution::Sharded { group, key: source_key }) if self.is_of_group(rules, group) => {
+            Some(Distribution::Sharded { group, key: source_key, .. }) if self.is_of_group(rules, group) => {
                 self.colocated(rules, placing, item, simple, source_key, parameters)
             }
             Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => Err(self.not_proved()),

@@ -1,5 +1,6 @@
 //! Golden routes of groups with other algorithms than hash.
 
+mod composite;
 mod interval;
 mod list;
 mod modulo;

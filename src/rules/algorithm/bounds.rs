@@ -77,6 +77,6 @@ fn below(low: &Option<KeyValue>, end: &Option<KeyValue>) -> bool {
 fn above(value: KeyValue) -> KeyValue {
     match value {
         KeyValue::Int(number) => KeyValue::Int(number.saturating_add(1)),
-        KeyValue::Text(_) | KeyValue::Uuid(_) => value,
+        KeyValue::Text(_) | KeyValue::Uuid(_) | KeyValue::Parts(_) => value,
     }
 }

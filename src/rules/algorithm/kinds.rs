@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Interval;
-use crate::types::{KeyValue, ShardId};
+use crate::types::{KeyType, KeyValue, ShardId};
 
 /// How a group's keys find their shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub enum Algorithm {
     Range(Vec<Span>),
     /// Each interval of time has the next shard of a list.
     Interval(Interval),
+    /// As `Hash`, by several columns: PostgreSQL's partition hash over all of them. The types of the columns behind the
+    /// first, at least one.
+    Composite(Vec<KeyType>),
 }
 
 /// Values and their shards.

@@ -16,6 +16,9 @@ impl RuleSet {
             Algorithm::List(list) => list.places.get(value).copied().or(list.default),
             Algorithm::Range(spans) => span_of(spans, value).map(|span| span.shard),
             Algorithm::Interval(interval) => interval.shard_of(group.key_type, value),
+            Algorithm::Composite(more) => {
+                is_whole(value, more).then(|| self.placement.owner(self.bucket(group.key_type, value)))
+            }
         }
     }
 
@@ -24,6 +27,7 @@ impl RuleSet {
         let group = self.group(group);
         match (&group.algorithm, value) {
             (Algorithm::Hash, value) => Some(self.bucket(group.key_type, value)),
+            (Algorithm::Composite(more), value) => is_whole(value, more).then(|| self.bucket(group.key_type, value)),
             (Algorithm::Mod(shards), KeyValue::Int(number)) if shards.is_empty() => {
                 Some(BucketId(remainder(*number, self.placement.buckets() as usize) as u32))
             }
@@ -35,7 +39,11 @@ impl RuleSet {
     pub fn shard_of_null(&self, group: GroupId) -> Option<ShardId> {
         match &self.group(group).algorithm {
             Algorithm::List(list) => list.null,
-            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::Range(_) | Algorithm::Interval(_) => None,
+            Algorithm::Hash
+            | Algorithm::Mod(_)
+            | Algorithm::Range(_)
+            | Algorithm::Interval(_)
+            | Algorithm::Composite(_) => None,
         }
     }
 
@@ -45,7 +53,7 @@ impl RuleSet {
     pub fn is_ordered(&self, group: GroupId) -> bool {
         let group = self.group(group);
         match &group.algorithm {
-            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) => false,
+            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Composite(_) => false,
             Algorithm::Interval(_) => true,
             Algorithm::Range(_) => !matches!(group.key_type, KeyType::Text | KeyType::Varchar),
         }
@@ -54,7 +62,9 @@ impl RuleSet {
     /// Returns the shards that can have keys within these bounds.
     pub fn shards_within(&self, group: GroupId, bounds: &KeyBounds) -> ShardSet {
         match &self.group(group).algorithm {
-            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) => self.shards_of_group(group),
+            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Composite(_) => {
+                self.shards_of_group(group)
+            }
             Algorithm::Range(spans) => spans.iter().filter(|span| bounds.meets(span)).map(|span| span.shard).collect(),
             Algorithm::Interval(interval) => interval.within(self.group(group).key_type, bounds),
         }
@@ -63,7 +73,7 @@ impl RuleSet {
     /// Returns the shards that may have rows of a group.
     pub fn shards_of_group(&self, group: GroupId) -> ShardSet {
         match &self.group(group).algorithm {
-            Algorithm::Hash => self.placement.shards(),
+            Algorithm::Hash | Algorithm::Composite(_) => self.placement.shards(),
             Algorithm::Mod(shards) if shards.is_empty() => self.placement.shards(),
             Algorithm::Mod(shards) => shards.iter().copied().collect(),
             Algorithm::List(list) => list.places.values().copied().chain(list.null).chain(list.default).collect(),
@@ -71,6 +81,11 @@ impl RuleSet {
             Algorithm::Interval(interval) => interval.shards.iter().copied().collect(),
         }
     }
+}
+
+/// Tells whether a composite key has a value for each of its columns.
+fn is_whole(value: &KeyValue, more: &[KeyType]) -> bool {
+    matches!(value, KeyValue::Parts(parts) if parts.len() == more.len() + 1)
 }
 
 /// The remainder as in mathematics: from 0 up, whatever the key's sign.

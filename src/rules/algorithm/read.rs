@@ -11,6 +11,11 @@ use crate::yaml::{Findings, Node, Place, Value};
 /// The keys of a TableGroup that hold an algorithm's parameters; each is named like its algorithm.
 const PARAMETERS: [&str; 4] = ["mod", "list", "range", "interval"];
 
+/// A composite key has two columns at least.
+const COLUMNS_MIN: usize = 2;
+/// The most columns of a composite key: more than tables have in practice, and as few as a statement can be asked for.
+const COLUMNS_MAX: usize = 8;
+
 /// Reads the algorithm of a group with keys of this type; hash where something was found against it.
 pub(in crate::rules) fn algorithm(
     document: &Node,
@@ -27,11 +32,15 @@ pub(in crate::rules) fn algorithm(
         }
     }
     let reader = Reader { document, key_type, topology };
+    if word != "composite" {
+        reader.expect_one_column(word, findings);
+    }
     match word {
         "mod" => reader.modulo(findings),
         "list" => Algorithm::List(reader.list(findings)),
         "range" => Algorithm::Range(reader.range(findings)),
         "interval" => reader.interval(findings).map_or(Algorithm::Hash, Algorithm::Interval),
+        "composite" => reader.composite(findings),
         _ => {
             reader.expect_hashed(findings);
             Algorithm::Hash
@@ -134,6 +143,41 @@ impl Reader<'_> {
         let offset = self.offset(node, findings);
         let shards = node.get("shards").map(|list| self.shards(list, findings))?;
         Some(Interval { unit, every: every.unwrap_or(1).max(1), origin, offset, shards })
+    }
+
+    /// Reads the types of the columns; each must hash alike in PostgreSQL and here.
+    fn composite(&self, findings: &mut Findings) -> Algorithm {
+        let types = self.document.get("key").and_then(|key| key.get("type"));
+        let listed = types.map(Node::items).unwrap_or_default();
+        if let Some(node) = types.filter(|_| !(COLUMNS_MIN..=COLUMNS_MAX).contains(&listed.len())) {
+            let message = format!(
+                "algorithm composite needs the types of {COLUMNS_MIN} to {COLUMNS_MAX} columns, as in [bigint, text]"
+            );
+            findings.report(&node.place, message);
+        }
+        let mut more = Vec::new();
+        for (position, node) in listed.iter().enumerate() {
+            let Some(column_type) = node.text().and_then(KeyType::named) else { continue };
+            if column_type.is_time() {
+                let found = column_type.name();
+                findings
+                    .report(&node.place, format!("algorithm composite takes numbers, texts and uuids, not {found}"));
+            }
+            if position > 0 {
+                more.push(column_type);
+            }
+        }
+        if let Some(node) = self.document.get("key_update").filter(|node| node.text() == Some("move")) {
+            findings.report(&node.place, "key_update: move is not available yet with algorithm composite");
+        }
+        Algorithm::Composite(more)
+    }
+
+    fn expect_one_column(&self, word: &str, findings: &mut Findings) {
+        let node = self.document.get("key").and_then(|key| key.get("type"));
+        if let Some(node) = node.filter(|node| matches!(node.value, Value::List(_))) {
+            findings.report(&node.place, format!("algorithm {word} has one key column; several need composite"));
+        }
     }
 
     /// Reads `offset`, which keys with a time zone need and others must not have.

@@ -1,5 +1,6 @@
 //! What rule files say of algorithms, and where keys go by them.
 
+mod composite;
 mod interval;
 mod list;
 mod modulo;

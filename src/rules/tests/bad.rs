@@ -28,11 +28,11 @@ const GROUP_MISTAKES: &[(&str, &str)] = &[
     ("key: bigint, tables: {t: {key: k}}", "2:6: expected a key (a mapping), found \"bigint\""),
     (
         "key: {type: bigint}, algorithm: lookup, tables: {t: {key: k}}",
-        "2:33: \"lookup\" is not available yet, only hash | mod | list | range | interval",
+        "2:33: \"lookup\" is not available yet, only hash | mod | list | range | interval | composite",
     ),
     (
         "key: {type: bigint}, algorithm: hsah, tables: {t: {key: k}}",
-        "2:33: expected hash | mod | list | range | interval, found \"hsah\"; did you mean \"hash\"?",
+        "2:33: expected hash | mod | list | range | interval | composite, found \"hsah\"; did you mean \"hash\"?",
     ),
     (
         "key: {type: bigint}, tables: {t: {key: yes}}",

@@ -62,7 +62,10 @@ fn a_group_gives_tables_keys_and_ids() {
     let rules = rules();
     let orders = rules.table("orders").expect("it has a rule");
     assert_eq!(orders.name, "Orders");
-    assert_eq!(orders.distribution, Distribution::Sharded { group: GroupId(0), key: "user_id".into() });
+    assert_eq!(
+        orders.distribution,
+        Distribution::Sharded { group: GroupId(0), key: "user_id".into(), more: Vec::new() }
+    );
     let source = IdSource::Snowflake { layout: rules.ids.layouts["wide"], tag_code: 1 };
     let (column, layout, tag) = ("order_id".into(), "wide".into(), "order".into());
     let id = IdRule { column, layout, tag, tag_code: 1, source, route: false, check_tag: false };
@@ -70,7 +73,7 @@ fn a_group_gives_tables_keys_and_ids() {
     let items = rules.table("order_items").and_then(|rule| rule.id.clone()).expect("it has an id");
     assert_eq!(items.layout, "standard");
     let odd = rules.table("Odd Table").expect("it has a rule");
-    assert_eq!(odd.distribution, Distribution::Sharded { group: GroupId(0), key: "Key".into() });
+    assert_eq!(odd.distribution, Distribution::Sharded { group: GroupId(0), key: "Key".into(), more: Vec::new() });
     assert_eq!(rules.ids.layouts["standard"], standard_layout());
 }
 

@@ -11,6 +11,7 @@ use crate::wire::{backend, frame};
 
 use super::super::conversation::Session;
 use super::super::ids::parameter_types;
+use super::super::ledger_call;
 use super::pipeline::Step;
 use super::portal::Portal;
 use super::told::{Held, Told};
@@ -53,12 +54,13 @@ impl Session {
             Meaning::Control(control) => {
                 let types = match control {
                     Control::NextIds(wanted) => parameter_types(wanted, &statement.types),
+                    Control::Ledger(asked) => ledger_call::parameter_types(asked, &statement.types),
                     _no_parameters => Vec::new(),
                 };
                 backend::write_parameter_description(self.link.client.output(), &types);
                 self.describe_control(&statement.sql, control, &[]).await
             }
-            Meaning::Plan(_) => {
+            Meaning::Plan(_) | Meaning::Keyed(_) => {
                 let frames = self.described(statement, &understood).await?;
                 held.told.note_statement(statement, !self.link.schema_dirty, &frames);
                 self.link.client.output().extend_from_slice(&frames);
@@ -82,7 +84,13 @@ impl Session {
             }
             return Ok(known.frames.clone());
         }
-        let (sql, parameters) = understood.described_text(&statement.sql);
+        let (sql, parameters) = match &understood.meaning {
+            Meaning::Keyed(keyed) => {
+                let inner = self.link.worker.plans.understand(&keyed.text, &self.link.snapshot)?;
+                inner.described_text(&keyed.text)
+            }
+            Meaning::Empty | Meaning::Control(_) | Meaning::Plan(_) => understood.described_text(&statement.sql),
+        };
         if sql != *statement.sql && !self.link.snapshot.rules.physical.is_empty() {
             self.link.client.position = Position::Physical(std::sync::Arc::clone(&self.link.snapshot.rules));
         }
@@ -109,7 +117,7 @@ impl Session {
                 let formats = &portal.arguments.result_formats;
                 self.describe_control(&portal.statement.sql, control, formats).await
             }
-            Meaning::Plan(_) => {
+            Meaning::Plan(_) | Meaning::Keyed(_) => {
                 let frames = self.described(&portal.statement, &understood).await?;
                 portal.told.note_statement(&portal.statement, !self.link.schema_dirty, &frames);
                 let rows = with_formats(row_part(&frames), &portal.arguments.result_formats);

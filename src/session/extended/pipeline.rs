@@ -271,7 +271,9 @@ impl Session {
             let message = format!("cursor \"{}\" already exists", bind.portal);
             return Err(Refusal::new(SqlState::DUPLICATE_CURSOR, message).into());
         }
-        if let Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::NextIds(_)) = understood.meaning {
+        if let Meaning::Control(Control::Show(_) | Control::Explain { .. } | Control::NextIds(_) | Control::Ledger(_)) =
+            understood.meaning
+        {
             check_formats(arguments.result_formats.len())?;
         }
         let steered = self.link.steered(&call, &understood)?;
@@ -280,7 +282,7 @@ impl Session {
             None => self.link.issued(&call, &understood)?,
         };
         let planned = match (&issued, &understood.meaning) {
-            (_, Meaning::Control(_) | Meaning::Empty) => None,
+            (_, Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty) => None,
             (Some((call, understood)), Meaning::Plan(_)) => Some(self.link.plan(call, understood)),
             (None, Meaning::Plan(_)) => Some(self.link.plan(&call, &understood)),
         };
@@ -319,7 +321,7 @@ impl Session {
         match &statement.meaning.borrow().meaning {
             Meaning::Empty => Ok(()),
             Meaning::Control(Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)) => Ok(()),
-            Meaning::Plan(_) | Meaning::Control(_) => self.refuse_if_failed(),
+            Meaning::Plan(_) | Meaning::Control(_) | Meaning::Keyed(_) => self.refuse_if_failed(),
         }
     }
 
@@ -382,7 +384,8 @@ fn runs_at_once(step: &Step) -> bool {
 fn holds_transaction(step: &Step) -> bool {
     let (Step::Bind(portal) | Step::Execute(portal, _)) = step else { return false };
     match &portal.statement.meaning.borrow().meaning {
-        Meaning::Empty => false,
+        // One with a key commits by itself.
+        Meaning::Empty | Meaning::Keyed(_) => false,
         Meaning::Control(control) => !matches!(
             control,
             Control::Begin { .. } | Control::Commit { .. } | Control::Rollback { .. } | Control::Discard(_)

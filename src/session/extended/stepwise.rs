@@ -314,7 +314,8 @@ impl Session {
             (Meaning::Control(Control::Show(_)), _) => "SHOW",
             (Meaning::Control(Control::Explain { .. }), _) => "EXPLAIN",
             (Meaning::Control(Control::Fetch { .. }), _) => "FETCH 0",
-            (Meaning::Control(Control::NextIds(_)), _) | (_, Some(Plan::Scatter(_) | Plan::Gather(_))) => "SELECT 0",
+            (Meaning::Control(Control::NextIds(_) | Control::Ledger(_)), _)
+            | (_, Some(Plan::Scatter(_) | Plan::Gather(_))) => "SELECT 0",
             _ => {
                 let message = format!("portal \"{}\" cannot be run", portal.name);
                 return Err(Refusal::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into());
@@ -457,6 +458,7 @@ fn returns_rows(understood: &crate::execute::Understood) -> bool {
             | Control::Explain { .. }
             | Control::Fetch { .. }
             | Control::NextIds(_)
+            | Control::Ledger(_)
             | Control::Execute { .. }
     )
 }

@@ -4,6 +4,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// What the decision on home begins with: the ledger's statement is bound.
+pub const DECISION: &str = "\0s0\0";
 
 /// Passes bytes both ways. Once armed, the first write of the proxy that contains the text still reaches the server;
 /// what then becomes of the server's answer is the [`Harm`].
@@ -20,6 +26,16 @@ pub enum Harm {
     CutAfter(usize),
     /// The proxy gets these bytes in its place, then both connections end.
     Replace(Vec<u8>),
+    /// None of it passes, both connections are reset.
+    Reset,
+    /// The text does not even reach the server; both connections end.
+    CutBefore,
+    /// From then on nothing passes either way, and nobody is told: the server has got the text.
+    Silence,
+    /// The same, and the server has not got the text.
+    SilenceBefore,
+    /// Each piece of it comes so much later.
+    Slow(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +84,16 @@ impl Cutter {
         *self.shared.armed.lock().unwrap() = Some((text.to_owned(), harm));
     }
 
+    /// Tells whether the next harm is still to come.
+    pub fn is_armed(&self) -> bool {
+        self.shared.armed.lock().unwrap().is_some()
+    }
+
+    /// Takes back a harm that has not been done.
+    pub fn disarm(&self) {
+        *self.shared.armed.lock().unwrap() = None;
+    }
+
     /// Takes back what is left of the last harm.
     pub fn spare(&self) {
         *self.shared.doomed.lock().unwrap().lock().unwrap() = None;
@@ -109,9 +135,26 @@ impl Shared {
 /// From the proxy to the server.
 fn forth(mut from: TcpStream, mut to: TcpStream, shared: &Shared, doom: &Doom) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut silent = false;
     while let Ok(length) = from.read(&mut buffer) {
+        if length == 0 {
+            break;
+        }
+        if silent {
+            continue;
+        }
         shared.look(&buffer[..length], doom);
-        if length == 0 || to.write_all(&buffer[..length]).is_err() {
+        let harm = doom.lock().unwrap().clone();
+        match harm {
+            Some(Harm::CutBefore) => break,
+            Some(Harm::SilenceBefore) => {
+                silent = true;
+                continue;
+            }
+            Some(Harm::Silence) => silent = true,
+            Some(Harm::CutAfter(_) | Harm::Replace(_) | Harm::Reset | Harm::Slow(_)) | None => {}
+        }
+        if to.write_all(&buffer[..length]).is_err() {
             break;
         }
     }
@@ -123,6 +166,7 @@ fn forth(mut from: TcpStream, mut to: TcpStream, shared: &Shared, doom: &Doom) {
 fn back(mut from: TcpStream, mut to: TcpStream, doom: &Doom) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length) = from.read(&mut buffer) {
+        let mut pause = None;
         let (passing, ends) = match &mut *doom.lock().unwrap() {
             None => (buffer[..length].to_vec(), length == 0),
             Some(Harm::Replace(bytes)) => (bytes.clone(), true),
@@ -131,7 +175,19 @@ fn back(mut from: TcpStream, mut to: TcpStream, doom: &Doom) {
                 *left -= passing.len();
                 (passing, *left == 0 || length == 0)
             }
+            Some(Harm::Reset) => {
+                SockRef::from(&to).set_linger(Some(Duration::ZERO)).ok();
+                SockRef::from(&from).set_linger(Some(Duration::ZERO)).ok();
+                (Vec::new(), true)
+            }
+            Some(Harm::CutBefore) => (Vec::new(), true),
+            Some(Harm::Silence | Harm::SilenceBefore) => (Vec::new(), length == 0),
+            Some(Harm::Slow(later)) => {
+                pause = Some(*later);
+                (buffer[..length].to_vec(), length == 0)
+            }
         };
+        pause.into_iter().for_each(std::thread::sleep);
         if to.write_all(&passing).is_err() || ends {
             break;
         }

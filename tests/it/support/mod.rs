@@ -15,7 +15,7 @@ mod same;
 mod servers;
 
 pub use client::{connect, connect_as};
-pub use cutter::{Cutter, Harm};
+pub use cutter::{Cutter, DECISION, Harm};
 pub use database::TestDatabase;
 pub use pipeline::Pipeline;
 pub use proxy::{Proxy, ProxyOptions, Shards, shardloom};

@@ -126,6 +126,24 @@ impl Proxy {
         assert_eq!(self.raw_to("shardloom").simple("RELOAD").error(), None, "{}", self.log());
     }
 
+    /// Runs `shardloom check` over the proxy's own files; returns its exit code and what it printed.
+    pub fn check(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_shardloom"))
+            .arg("check")
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.join("shardloom.yaml"))
+            .arg("--rules")
+            .arg(self.rules_folder())
+            .env("APP_PASSWORD", APP_PASSWORD)
+            .env("SERVICE_PASSWORD", &self.shards.service_password)
+            .stdin(Stdio::null())
+            .output()
+            .expect("shardloom runs");
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+    }
+
     /// Connects by hand to any database.
     pub fn raw_to(&self, database: &str) -> RawClient {
         RawClient::connect(self.port, database, APP_USER, APP_PASSWORD)
@@ -178,6 +196,12 @@ impl Proxy {
         self.kill9();
         self.child = launch(&self.folder, &self.shards, &self.options);
         self.wait_ready().await;
+    }
+
+    /// Starts it again after its end, and does not wait until it is ready.
+    pub fn launch_again(&mut self) {
+        self.kill9();
+        self.child = launch(&self.folder, &self.shards, &self.options);
     }
 
     /// Starts a process that takes the sockets over, and returns the one that served them; does not wait.
@@ -262,9 +286,14 @@ impl Drop for Proxy {
     }
 }
 
+/// Returns the program under test; `SHARDLOOM_BIN` names another one, such as a released one for a soak.
+fn program() -> PathBuf {
+    std::env::var_os("SHARDLOOM_BIN").map_or_else(|| env!("CARGO_BIN_EXE_shardloom").into(), PathBuf::from)
+}
+
 /// Runs `shardloom` with `arguments` to its end.
 pub fn shardloom(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_shardloom")).args(arguments).stdin(Stdio::null()).output().expect("shardloom runs")
+    Command::new(program()).args(arguments).stdin(Stdio::null()).output().expect("shardloom runs")
 }
 
 fn launch(folder: &Path, shards: &Shards, options: &ProxyOptions) -> Child {
@@ -273,7 +302,7 @@ fn launch(folder: &Path, shards: &Shards, options: &ProxyOptions) -> Child {
 
 fn launch_with(folder: &Path, shards: &Shards, options: &ProxyOptions, more: &[&str]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("the proxy's log");
-    Command::new(env!("CARGO_BIN_EXE_shardloom"))
+    Command::new(program())
         .arg("serve")
         .arg("--config")
         .arg(folder.join("shardloom.yaml"))

@@ -173,6 +173,14 @@ impl RawClient {
         self.reply()
     }
 
+    /// The same of a proxy that may end meanwhile: `None` if it did.
+    pub fn try_simple(&mut self, sql: &str) -> Option<Reply> {
+        let mut message = BytesMut::new();
+        frontend::query(sql, &mut message).expect("a query message");
+        self.send(&message);
+        self.try_reply()
+    }
+
     /// Reads up to the next ReadyForQuery.
     pub fn reply(&mut self) -> Reply {
         let mut events = Vec::new();

@@ -1,20 +1,20 @@
 //! How many ids one core issues, with the clock virtual, and what putting one into an INSERT costs:
 //! `cargo bench --bench ids`.
 
-mod shop;
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use shardloom::snowflake::{Generator, Layout, WorkerPermit};
 use shardloom::types::ManualClock;
+
+use crate::shop;
 
 /// Ids per step of the virtual clock; below the 512 that a millisecond of the standard layout has.
 const BATCH: usize = 256;
 
-fn ids(criterion: &mut Criterion) {
+pub fn ids(criterion: &mut Criterion) {
     let epoch_ms = 1_704_067_200_000;
     let clock = Arc::new(ManualClock::at(epoch_ms + 1));
     let layout = Layout::new(epoch_ms, 41, 6, 7, 9).expect("the widths add up to 63");
@@ -45,7 +45,7 @@ fn ids(criterion: &mut Criterion) {
 }
 
 /// An INSERT that names its id beside one whose id is made and put in; the difference is what injection costs.
-fn injection(criterion: &mut Criterion) {
+pub fn injection(criterion: &mut Criterion) {
     let snapshot = shop::snapshot();
     let mut group = criterion.benchmark_group("insert");
     for (name, text) in [
@@ -60,6 +60,3 @@ fn injection(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, ids, injection);
-criterion_main!(benches);

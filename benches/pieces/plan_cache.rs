@@ -1,19 +1,19 @@
-//! How long it takes to know what a text means, the second time and the first: `cargo bench --bench plan_cache`.
-
-mod shop;
+//! How long it takes to know what a text means, the second time and the first.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use shardloom::execute::Plans;
 use shardloom::metrics::Metrics;
+
+use crate::shop;
 
 /// As `limits` has them by default.
 const ENTRIES: usize = 4_096;
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
-fn plan_cache(criterion: &mut Criterion) {
+pub fn plan_cache(criterion: &mut Criterion) {
     let snapshot = shop::snapshot();
     let plans = Plans::new(ENTRIES, TEXT_BYTES_MAX, Arc::new(Metrics::new()));
     let mut group = criterion.benchmark_group("plan_cache");
@@ -31,6 +31,3 @@ fn plan_cache(criterion: &mut Criterion) {
     });
     group.finish();
 }
-
-criterion_group!(benches, plan_cache);
-criterion_main!(benches);

@@ -1,9 +1,9 @@
-//! How many rows the merge passes per second: `cargo bench --bench merge`.
+//! How many rows the merge passes per second.
 
 use std::hint::black_box;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use shardloom::merge::{Column, Combine, MergeContext, MergeSpec, Merger, SortKey, Step};
 
 const SHARDS: usize = 4;
@@ -40,7 +40,7 @@ fn run(spec: &MergeSpec, rows: &[Vec<Bytes>]) {
     }
 }
 
-fn merge(criterion: &mut Criterion) {
+pub fn merge(criterion: &mut Criterion) {
     let rows: Vec<Vec<Bytes>> =
         (0..SHARDS).map(|shard| (0..ROWS_PER_SHARD).map(|at| row(at * SHARDS + shard)).collect()).collect();
     let order = vec![SortKey { column: 0, descending: false, nulls_first: false }];
@@ -55,6 +55,3 @@ fn merge(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, merge);
-criterion_main!(benches);

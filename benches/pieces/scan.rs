@@ -1,13 +1,13 @@
-//! How long it takes to take a statement's literals out: `cargo bench --bench scan`.
-
-mod shop;
+//! How long it takes to take a statement's literals out.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use shardloom::sql::{self, Scanner, Skeleton};
 
-fn scan(criterion: &mut Criterion) {
+use crate::shop;
+
+pub fn scan(criterion: &mut Criterion) {
     let many: Vec<String> = (0..100).map(|id| format!("({id}, 'name {id}')")).collect();
     let insert = format!("INSERT INTO customers (customer_id, name) VALUES {}", many.join(", "));
     let mut group = criterion.benchmark_group("scan");
@@ -25,6 +25,3 @@ fn scan(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, scan);
-criterion_main!(benches);

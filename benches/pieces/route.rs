@@ -1,16 +1,16 @@
-//! How long it takes from a plan and values to a shard: `cargo bench --bench route`.
-
-mod shop;
+//! How long it takes from a plan and values to a shard.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use shardloom::sql;
+
+use crate::shop;
 
 /// A statement's parameters.
 type Values = &'static [Option<&'static [u8]>];
 
-fn route(criterion: &mut Criterion) {
+pub fn route(criterion: &mut Criterion) {
     let snapshot = shop::snapshot();
     let mut group = criterion.benchmark_group("route");
     let cases: [(&str, &str, Values); 4] = [
@@ -32,6 +32,3 @@ fn route(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, route);
-criterion_main!(benches);

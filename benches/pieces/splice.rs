@@ -1,14 +1,14 @@
-//! How long it takes to change a text: ids handed out, rows split over shards: `cargo bench --bench splice`.
-
-mod shop;
+//! How long it takes to change a text: ids handed out, rows split over shards.
 
 use std::hint::black_box;
 use std::ops::Range;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use shardloom::sql;
 
-fn splice(criterion: &mut Criterion) {
+use crate::shop;
+
+pub fn splice(criterion: &mut Criterion) {
     let snapshot = shop::snapshot();
     let mut group = criterion.benchmark_group("splice");
     for rows in [1, 10, 100] {
@@ -27,6 +27,3 @@ fn splice(criterion: &mut Criterion) {
     group.bench_function("text alone", |bencher| bencher.iter(|| sql::splice(black_box(shop::LONG_READ), &edits)));
     group.finish();
 }
-
-criterion_group!(benches, splice);
-criterion_main!(benches);

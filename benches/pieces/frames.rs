@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use bytes::BytesMut;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use shardloom::wire::backend::{DataRow, write_data_row};
 use shardloom::wire::frame::{HEADER_BYTES, LARGE_BOUND, header};
 
@@ -25,7 +25,7 @@ fn scan(mut rest: &[u8], mut each: impl FnMut(&[u8])) {
     }
 }
 
-fn frames(criterion: &mut Criterion) {
+pub fn frames(criterion: &mut Criterion) {
     let chunk = chunk();
     let mut group = criterion.benchmark_group("frames");
     group.throughput(Throughput::Bytes(chunk.len() as u64));
@@ -37,6 +37,3 @@ fn frames(criterion: &mut Criterion) {
     });
     group.finish();
 }
-
-criterion_group!(benches, frames);
-criterion_main!(benches);

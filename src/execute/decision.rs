@@ -1,0 +1,73 @@
+//! The decision on home's connection, in one write: the ledger row, by a statement that is prepared once per connection,
+//! and COMMIT.
+
+use std::time::Duration;
+
+use crate::backend::{BackendError, Server, SimpleReply};
+use crate::outbox::fault::{self, FaultPoint};
+use crate::outbox::{LEDGER_INSERT, LedgerEntry, ledger_values};
+use crate::wire::frontend::{self, BindValue, Target};
+
+/// The number of the ledger's statement among those of a connection; clients' count from 1.
+const NUMBER: u64 = 0;
+
+/// Its name there.
+const NAME: &str = "s0";
+
+/// Records `entry`, takes the idempotency key with the statement `key`, and commits; returns the answer to COMMIT with all that was said on the way.
+///
+/// A home that is silent for `most` counts as lost. Fails with the first error: a COMMIT behind it rolls back. One that ended the session leaves the server out of step,
+/// and may have come after the commit.
+pub(super) async fn decide(
+    server: &mut Server,
+    entry: &LedgerEntry,
+    key: Option<&str>,
+    most: Duration,
+) -> Result<SimpleReply, BackendError> {
+    if !entry.copies.is_empty() {
+        // Deferred triggers fire before the row images are counted; on other members they have been fired already.
+        write_unnamed(server, "SET CONSTRAINTS ALL IMMEDIATE");
+    }
+    if let Some(key) = key {
+        write_unnamed(server, key);
+    }
+    write_row(server, entry);
+    frontend::write_sync(server.out());
+    server.put_query("COMMIT")?;
+    if fault::is_chosen(FaultPoint::HomeCommitSent) {
+        server.flush().await?;
+        fault::reached(FaultPoint::HomeCommitSent);
+    }
+    let recorded = server.query_reply_within(most).await;
+    if recorded.is_err() {
+        server.statements.remove(NUMBER);
+    }
+    let committed = server.query_reply_within(most).await;
+    let mut said = recorded?.asides;
+    let mut reply = committed?;
+    said.unsplit(reply.asides);
+    reply.asides = said;
+    Ok(reply)
+}
+
+fn write_unnamed(server: &mut Server, sql: &str) {
+    frontend::write_parse(server.out(), "", sql, &[]);
+    frontend::write_bind(server.out(), "", "", &[], &[]);
+    frontend::write_execute(server.out(), "", 0);
+}
+
+fn write_row(server: &mut Server, entry: &LedgerEntry) {
+    if !server.statements.contains(NUMBER) {
+        if let Some(evicted) = server.statements.insert(NUMBER) {
+            frontend::write_close(server.out(), Target::Statement, &format!("s{evicted}"));
+        }
+        // An earlier one may be there still, after an error that told nothing of it.
+        frontend::write_close(server.out(), Target::Statement, NAME);
+        frontend::write_parse(server.out(), NAME, LEDGER_INSERT, &[]);
+    }
+    let values = ledger_values(entry);
+    let bound: Vec<BindValue<'_>> =
+        values.iter().map(|value| BindValue { format: 0, value: value.as_ref().map(|text| text.as_bytes()) }).collect();
+    frontend::write_bind(server.out(), "", NAME, &bound, &[]);
+    frontend::write_execute(server.out(), "", 0);
+}
