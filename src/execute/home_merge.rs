@@ -32,7 +32,7 @@ const NOT_ON_HOME: [&str; 9] = ["42P01", "42703", "42704", "42883", "3F000", "42
 /// What says that a value has no binary form, or one that only its own server understands.
 const NOT_FOR_HOME: [&str; 4] = ["42804", "42883", "22P03", "23502"];
 /// Types that users made begin here; their numbers differ from server to server.
-const USER_TYPES: u32 = 16_384;
+pub(super) const USER_TYPES: u32 = 16_384;
 /// The types whose binary form is a number that another server knows something else by: `regclass` and its like, and
 /// arrays of them.
 pub(super) const NUMBERED: [u32; 22] = [
@@ -41,13 +41,13 @@ pub(super) const NUMBERED: [u32; 22] = [
 ];
 
 /// A merge that is left to PostgreSQL.
-struct HomeMerge<'a> {
-    call: &'a Call,
-    plan: &'a Scatter,
+pub(super) struct HomeMerge<'a> {
+    pub(super) call: &'a Call,
+    pub(super) plan: &'a Scatter,
     /// The columns that the shards send.
-    fields: &'a [Field],
+    pub(super) fields: &'a [Field],
     /// Why the proxy cannot merge them.
-    refusal: Refusal,
+    pub(super) refusal: Refusal,
 }
 
 impl Link {
@@ -101,7 +101,7 @@ impl HomeMerge<'_> {
     }
 
     /// Makes the table for the rows; returns the types of its columns.
-    async fn make_table(&self, link: &mut Link, scratch: &mut Server) -> Result<Vec<u32>, Failure> {
+    pub(super) async fn make_table(&self, link: &mut Link, scratch: &mut Server) -> Result<Vec<u32>, Failure> {
         let columns: Vec<String> = (0..self.fields.len()).map(|at| format!("c{at}")).collect();
         let made = format!("CREATE TEMP TABLE shardloom_rows ({}) AS", columns.join(", "));
         self.run_around(link, scratch, (&made, "WITH NO DATA"))
@@ -124,7 +124,7 @@ impl HomeMerge<'_> {
     }
 
     /// Has home's own rows, if it is among the shards; a transaction's own connection has to be asked for its rows.
-    async fn own_rows(&self, link: &mut Link, scratch: &mut Server, room: u64) -> Result<u64, Failure> {
+    pub(super) async fn own_rows(&self, link: &mut Link, scratch: &mut Server, room: u64) -> Result<u64, Failure> {
         if !self.plan.shards.contains(scratch.shard()) {
             return Ok(0);
         }
@@ -163,7 +163,13 @@ impl HomeMerge<'_> {
     }
 
     /// Copies what the shards answer, at most `room` rows, into columns of these types.
-    async fn bring_rows(&self, link: &mut Link, desk: &mut Desk, room: u64, types: &[u32]) -> Result<(), Failure> {
+    pub(super) async fn bring_rows(
+        &self,
+        link: &mut Link,
+        desk: &mut Desk,
+        room: u64,
+        types: &[u32],
+    ) -> Result<(), Failure> {
         let Desk { scratch, others } = desk;
         let in_place = |shard| !link.transaction.is_open() && shard == scratch.shard();
         let shards: ShardSet = self.plan.shards.iter().filter(|shard| !in_place(*shard)).collect();

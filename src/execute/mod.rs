@@ -37,6 +37,7 @@ mod meanings;
 mod member;
 mod merges;
 mod own_writes;
+mod partial;
 mod pinned;
 mod pins;
 mod position;

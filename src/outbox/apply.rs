@@ -13,6 +13,7 @@ use super::images;
 use super::item::{self, BARRIER, Item, ORPHAN};
 use super::lane::LaneRun;
 use super::redo;
+use super::store::{execute_prepared, query_prepared};
 use crate::types::{ShardId, WriteMode};
 
 /// Longest that an apply transaction may stand idle before its server ends it: that of a process that stands still would
@@ -83,8 +84,9 @@ impl Outbox {
     async fn pass_fence(&self, run: &LaneRun, group: &[Item], transaction: &Transaction<'_>) -> Result<(), Error> {
         let home = self.store.name(run.home);
         let last = group.iter().map(|item| item.commit_seq).max().unwrap_or(0);
-        let passed =
-            transaction.execute(FENCE, &[&home, &run.epoch, &last]).await.map_err(self.held(run.target, "the lane"))?;
+        let passed = execute_prepared(transaction, FENCE, &[&home, &run.epoch, &last])
+            .await
+            .map_err(self.held(run.target, "the lane"))?;
         if passed == 0 { Err(Error::Fenced { home: home.to_owned() }) } else { Ok(()) }
     }
 
@@ -109,8 +111,9 @@ impl Outbox {
             return Ok(HashSet::new());
         }
         let home = self.store.name(run.home);
-        let rows =
-            transaction.query(INBOX, &[&txids, &home, &part]).await.map_err(self.held(run.target, "the inbox row"))?;
+        let rows = query_prepared(transaction, INBOX, &[&txids, &home, &part])
+            .await
+            .map_err(self.held(run.target, "the inbox row"))?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 

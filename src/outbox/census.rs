@@ -10,6 +10,21 @@ use crate::types::ShardId;
 #[derive(Debug)]
 pub(super) struct Census {
     lanes: Vec<Vec<LaneCount>>,
+    /// One per home: bytes of ledger and outbox, as of the last retention.
+    bytes: Vec<AtomicU64>,
+}
+
+/// What waits on a lane, for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneLag {
+    /// Name of the shard whose COMMIT decided.
+    pub home: String,
+    /// Name of the shard that follows.
+    pub target: String,
+    /// Transactions that wait.
+    pub pending: u64,
+    /// Age of the oldest of them in milliseconds, 0 if none waits.
+    pub oldest_ms: u64,
 }
 
 /// What waits on one lane.
@@ -17,6 +32,8 @@ pub(super) struct Census {
 pub(super) struct LaneCount {
     pub pending: AtomicU64,
     pub oldest_ms: AtomicU64,
+    /// Those of other proxies, and of earlier runs of this one.
+    pub foreign: AtomicU64,
 }
 
 /// One lane, counted.
@@ -37,14 +54,19 @@ const COUNT: &str = "SELECT x.target, count(*) FILTER (WHERE w.waits), coalesce(
      WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') \
      AND coalesce(t.state, 'PENDING') NOT IN ('APPLIED', 'SKIPPED', 'RESYNCED', 'COMPENSATED') GROUP BY 1";
 
+const BYTES: &str = "SELECT (pg_total_relation_size('shardloom.ledger') + pg_total_relation_size('shardloom.ledger_target') + \
+     pg_total_relation_size('shardloom.outbox'))::bigint";
+
 impl Census {
     pub fn new(shards: usize) -> Self {
-        Self { lanes: (0..shards).map(|_| (0..shards).map(|_| LaneCount::default()).collect()).collect() }
+        let lane = |_| LaneCount::default();
+        let lanes = (0..shards).map(|_| (0..shards).map(lane).collect()).collect();
+        Self { lanes, bytes: (0..shards).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Returns what is known to wait for `target`, from all homes.
-    pub fn waiting_for(&self, target: ShardId) -> usize {
-        self.lanes.iter().map(|lanes| lanes[target.index()].pending.load(Ordering::Relaxed) as usize).sum()
+    /// Returns what waits for `target`, from all homes, that this run of the process did not write itself.
+    pub fn foreign_for(&self, target: ShardId) -> usize {
+        self.lanes.iter().map(|lanes| lanes[target.index()].foreign.load(Ordering::Relaxed) as usize).sum()
     }
 
     /// Returns the count of one lane.
@@ -52,12 +74,15 @@ impl Census {
         &self.lanes[home.index()][target.index()]
     }
 
-    /// Keeps the counts of all lanes of `home`: those not among them are empty.
-    pub fn keep(&self, home: ShardId, counted: &[Counted]) {
+    /// Keeps the counts of all lanes of `home`: those not among them are empty. `own` says how many of a target's this
+    /// process has written itself.
+    pub fn keep(&self, home: ShardId, counted: &[Counted], own: impl Fn(ShardId) -> usize) {
         for (index, lane) in self.lanes[home.index()].iter().enumerate() {
             let found = counted.iter().find(|found| found.target.index() == index);
             lane.pending.store(found.map_or(0, |found| found.pending), Ordering::Relaxed);
             lane.oldest_ms.store(found.map_or(0, |found| found.oldest_ms), Ordering::Relaxed);
+            let foreign = found.map_or(0, |found| found.pending.saturating_sub(own(found.target) as u64));
+            lane.foreign.store(foreign, Ordering::Relaxed);
         }
     }
 
@@ -70,9 +95,39 @@ impl Census {
 }
 
 impl Outbox {
+    /// Returns what waits on each lane, as its relay last counted; lanes that another proxy owns show nothing.
+    pub fn lane_lags(&self) -> Vec<LaneLag> {
+        let lanes = self.store.shards().flat_map(|home| self.store.shards().map(move |target| (home, target)));
+        let lag = |(home, target): (ShardId, ShardId)| {
+            let count = self.census.lane(home, target);
+            LaneLag {
+                home: self.store.name(home).to_owned(),
+                target: self.store.name(target).to_owned(),
+                pending: count.pending.load(Ordering::Relaxed),
+                oldest_ms: count.oldest_ms.load(Ordering::Relaxed),
+            }
+        };
+        lanes.filter(|(home, target)| home != target).map(lag).collect()
+    }
+
+    /// Returns the bytes of ledger and outbox on each home, by its name; 0 where another proxy owns the relay.
+    pub fn ledger_bytes(&self) -> Vec<(String, u64)> {
+        let bytes = |home: ShardId| self.census.bytes[home.index()].load(Ordering::Relaxed);
+        self.store.shards().map(|home| (self.store.name(home).to_owned(), bytes(home))).collect()
+    }
+
+    /// Measures ledger and outbox on `home`.
+    pub(super) async fn measure_ledger(&self, home: ShardId) -> Result<(), Error> {
+        let client = self.store.connect(home).await?;
+        let row = client.query_one(BYTES, &[]).await.map_err(self.store.at(home))?;
+        self.census.bytes[home.index()].store(row.get::<_, i64>(0).max(0) as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Counts what waits on the lanes of `home` above `floor`, and keeps it.
     pub(super) async fn count_lanes(&self, home: ShardId, floor: i64) -> Result<Vec<Counted>, Error> {
         let client = self.store.connect(home).await?;
+        let before: Vec<usize> = self.store.shards().map(|target| self.flights.backlog(target)).collect();
         let rows = client.query(COUNT, &[&floor]).await.map_err(self.store.at(home))?;
         let counted: Vec<Counted> = rows
             .iter()
@@ -82,11 +137,11 @@ impl Outbox {
                 Some(Counted { target, pending: number(1), oldest_ms: number(2), first: row.get(3) })
             })
             .collect();
-        self.keep_counts(home, &counted);
+        self.keep_counts(home, &counted, &before);
         Ok(counted)
     }
 
-    fn keep_counts(&self, home: ShardId, counted: &[Counted]) {
+    fn keep_counts(&self, home: ShardId, counted: &[Counted], before: &[usize]) {
         let warning = self.settings.bounds.backlog_warning as u64;
         for lane in counted {
             let before = self.census.lane(home, lane.target).pending.load(Ordering::Relaxed);
@@ -95,7 +150,8 @@ impl Outbox {
                 tracing::warn!(home, target, pending = lane.pending, "a lane's backlog is long");
             }
         }
-        self.census.keep(home, counted);
+        // Of before and after the count the larger: what ended or began meanwhile is not another's.
+        self.census.keep(home, counted, |target| before[target.index()].max(self.flights.backlog(target)));
         let (pending, oldest) = self.census.totals();
         self.metrics().pending.store(pending, Ordering::Relaxed);
         self.metrics().oldest_pending_ms.store(oldest, Ordering::Relaxed);
@@ -110,10 +166,10 @@ mod tests {
     fn a_target_has_what_waits_from_all_homes_and_an_empty_lane_nothing() {
         let census = Census::new(3);
         let one = |pending| Counted { target: ShardId(2), pending, oldest_ms: 7, first: 1 };
-        census.keep(ShardId(0), &[one(5)]);
-        census.keep(ShardId(1), &[one(6)]);
-        assert_eq!((census.waiting_for(ShardId(2)), census.totals()), (11, (11, 7)));
-        census.keep(ShardId(0), &[]);
-        assert_eq!((census.waiting_for(ShardId(2)), census.waiting_for(ShardId(1))), (6, 0));
+        census.keep(ShardId(0), &[one(5)], |_| 2);
+        census.keep(ShardId(1), &[one(6)], |_| 7);
+        assert_eq!((census.foreign_for(ShardId(2)), census.totals()), (3, (11, 7)));
+        census.keep(ShardId(0), &[], |_| 0);
+        assert_eq!((census.foreign_for(ShardId(2)), census.totals()), (0, (6, 7)));
     }
 }

@@ -135,6 +135,11 @@ impl Flights {
         }
     }
 
+    /// Returns how many transactions wait for their home to say what became of them.
+    pub fn doubtful(&self) -> usize {
+        self.inner().doubtful.len()
+    }
+
     /// Takes the transactions of one home whose client path ended without saying how.
     pub fn take_doubtful(&self, home: ShardId) -> Vec<i64> {
         let mut inner = self.inner();
@@ -144,7 +149,7 @@ impl Flights {
     }
 
     /// Returns the transactions whose client path ended without saying how, and their homes.
-    pub fn doubtful(&self) -> Vec<(i64, ShardId)> {
+    pub fn doubts(&self) -> Vec<(i64, ShardId)> {
         self.inner().doubtful.clone()
     }
 

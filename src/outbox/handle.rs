@@ -127,8 +127,7 @@ impl Outbox {
     /// # Errors
     /// `53400` at `OutboxBounds::backlog_max` pending transactions.
     pub fn check_backlog(&self, target: ShardId) -> Result<(), Refusal> {
-        let seen = self.census.waiting_for(target);
-        if self.flights.backlog(target).max(seen) < self.settings.bounds.backlog_max {
+        if self.flights.backlog(target) + self.census.foreign_for(target) < self.settings.bounds.backlog_max {
             return Ok(());
         }
         Err(Refusal::new(
@@ -136,6 +135,11 @@ impl Outbox {
             format!("shard \"{}\" has too many pending transactions", self.store.name(target)),
         )
         .with_hint("SHOW LANES tells why they wait."))
+    }
+
+    /// Returns how many transactions of this process nobody knows the outcome of yet.
+    pub fn in_doubt(&self) -> usize {
+        self.flights.doubtful()
     }
 
     /// Returns the targets on which `txid`, a transaction of this process, is not applied yet.

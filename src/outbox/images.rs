@@ -7,9 +7,11 @@ use postgres_protocol::escape::escape_identifier;
 use serde::de::IgnoredAny;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState as PgState;
+use tokio_postgres::types::ToSql;
 
 use super::error::Error;
 use super::resync::{RANGE, clear_range};
+use super::store::{execute_prepared, query_prepared};
 
 /// One captured statement's rows, as `shardloom.capture` wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,16 +67,14 @@ impl Segment {
     }
 }
 
+const SHAPE: &str = "SELECT a.attname::text, a.attgenerated <> '', a.attidentity = 'a', \
+     coalesce(a.attnum = ANY (i.indkey), false) \
+     FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
+     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
 /// Reads a table's columns; an empty shape if there is no such table.
 pub(super) async fn shape(client: &impl GenericClient, relation: &str) -> Result<Shape, tokio_postgres::Error> {
-    let rows = client
-        .query(
-            "SELECT a.attname::text, a.attgenerated <> '', a.attidentity = 'a', coalesce(a.attnum = ANY (i.indkey), false) \
-             FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
-             WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            &[&relation],
-        )
-        .await?;
+    let rows = query_prepared(client, SHAPE, &[&relation]).await?;
     let mut shape = Shape::default();
     for row in &rows {
         let name: String = row.get(0);
@@ -252,8 +252,9 @@ async fn write(
          SELECT (SELECT count(*) FROM gone WHERE dead), (SELECT count(*) FROM last JOIN first USING ({key}) \
          WHERE last.shardloom_dead AND first.shardloom_dead)"
     );
-    let row = client.query_one(&delete, &[&segment.numbers, &segment.dead, &segment.images]).await?;
-    let (deleted, expected): (i64, i64) = (row.get(0), row.get(1));
+    let values: [&(dyn ToSql + Sync); 3] = [&segment.numbers, &segment.dead, &segment.images];
+    let rows = query_prepared(client, &delete, &values).await?;
+    let (deleted, expected): (i64, i64) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
     if segment.dead.iter().all(|dead| *dead) {
         return Ok(expected - deleted.min(expected));
     }
@@ -270,7 +271,7 @@ async fn write(
         list(&columns, ""),
         list(&columns, "last."),
     );
-    client.execute(&upsert, &[&segment.numbers, &segment.dead, &segment.images]).await?;
+    execute_prepared(client, &upsert, &values).await?;
     Ok(expected - deleted.min(expected))
 }
 

@@ -1,9 +1,10 @@
 //! What a lane has to deliver: the pending share of each ledger row, its keys, and the keys that are parked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::error::Error;
 use super::handle::Outbox;
@@ -11,6 +12,7 @@ use super::images::{self, Captured};
 use super::lane::LaneRun;
 use super::ledger::{Environment, LedgerTarget, RedoCommand, on_dead_from};
 use super::state::TargetState;
+use super::store::query_prepared;
 use crate::rules::OnDead;
 use crate::types::ShardId;
 
@@ -58,15 +60,19 @@ const FETCH: &str = "SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (
      WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') AND $2 = ANY (l.targets) \
      AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT $3";
 
+const CAPTURED: &str = "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
+     WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq";
+
+const PARKED: &str = "SELECT DISTINCT unnest(keys) FROM shardloom.ledger_target WHERE target = $1 \
+     AND state IN ('DEAD', 'PARKED')";
+
 /// Reads the first events of a lane that are not finished, in commit order.
 pub(super) async fn fetch(outbox: &Outbox, run: &LaneRun) -> Result<Vec<Item>, Error> {
     let client = outbox.store.connect(run.home).await?;
     let bounds = &outbox.settings.bounds;
     let target = outbox.store.name(run.target);
-    let rows = client
-        .query(FETCH, &[&run.floor, &target, &bounds.batch, &bounds.foreign_grace.as_secs_f64()])
-        .await
-        .map_err(outbox.store.at(run.home))?;
+    let values: [&(dyn ToSql + Sync); 4] = [&run.floor, &target, &bounds.batch, &bounds.foreign_grace.as_secs_f64()];
+    let rows = query_prepared(&client, FETCH, &values).await.map_err(outbox.store.at(run.home))?;
     rows.iter().map(read).collect()
 }
 
@@ -127,14 +133,7 @@ impl Item {
 /// Reads the row images of these transactions, in the order in which they were captured.
 pub(super) async fn captured(outbox: &Outbox, home: ShardId, xids: &[&str]) -> Result<Vec<(String, Captured)>, Error> {
     let client = outbox.store.connect(home).await?;
-    let rows = client
-        .query(
-            "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
-             WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq",
-            &[&xids],
-        )
-        .await
-        .map_err(outbox.store.at(home))?;
+    let rows = query_prepared(&client, CAPTURED, &[&xids]).await.map_err(outbox.store.at(home))?;
     Ok(rows.iter().map(|row| (row.get(4), Captured::from_row(row))).collect())
 }
 
@@ -146,18 +145,38 @@ pub(super) async fn relations(outbox: &Outbox, home: ShardId, item: &Item) -> Re
 
 /// Returns the keys that order `item`: rows of images, and the business key of commands.
 pub(super) async fn keys(outbox: &Outbox, home: ShardId, item: &Item) -> Result<BTreeSet<String>, Error> {
-    let mut keys: BTreeSet<String> = item.business_key.iter().map(|key| format!("key|{key}")).collect();
-    if !item.images {
+    let mut keys = keys_of(outbox, home, std::slice::from_ref(item)).await?;
+    Ok(keys.remove(&item.txid).unwrap_or_default())
+}
+
+/// Returns the keys of many events at once, by txid.
+pub(super) async fn keys_of(
+    outbox: &Outbox,
+    home: ShardId,
+    items: &[Item],
+) -> Result<HashMap<i64, BTreeSet<String>>, Error> {
+    let business = |item: &Item| item.business_key.iter().map(|key| format!("key|{key}")).collect();
+    let mut keys: HashMap<i64, BTreeSet<String>> = items.iter().map(|item| (item.txid, business(item))).collect();
+    let with_images = || items.iter().filter(|item| item.images);
+    let xids: Vec<&str> = with_images().map(|item| item.xid.as_str()).collect();
+    if xids.is_empty() {
         return Ok(keys);
     }
+    let txids: HashMap<&str, i64> = with_images().map(|item| (item.xid.as_str(), item.txid)).collect();
     let client = outbox.store.connect(home).await?;
-    for (_, event) in captured(outbox, home, &[&item.xid]).await? {
-        let shape = images::shape(&client, &event.relation).await.map_err(outbox.store.at(home))?;
-        if event.op == "TRUNCATE" {
-            keys.insert(format!("{}|{EVERY_KEY}", event.relation));
+    let mut shapes: HashMap<String, images::Shape> = HashMap::new();
+    for (xid, event) in captured(outbox, home, &xids).await? {
+        if !shapes.contains_key(&event.relation) {
+            let shape = images::shape(&client, &event.relation).await.map_err(outbox.store.at(home))?;
+            shapes.insert(event.relation.clone(), shape);
         }
+        let Some(of_item) = txids.get(xid.as_str()).and_then(|txid| keys.get_mut(txid)) else { continue };
+        if event.op == "TRUNCATE" {
+            of_item.insert(format!("{}|{EVERY_KEY}", event.relation));
+        }
+        let key = &shapes[&event.relation].key;
         for image in event.old_rows.iter().chain(&event.new_rows) {
-            keys.insert(format!("{}|{}", event.relation, row_key(image, &shape.key)));
+            of_item.insert(format!("{}|{}", event.relation, row_key(image, key)));
         }
     }
     Ok(keys)
@@ -188,14 +207,8 @@ pub(super) fn overlap(keys: &BTreeSet<String>, parked: &BTreeSet<String>) -> boo
 /// Reads the keys of dead and parked events of a lane.
 pub(super) async fn parked_keys(outbox: &Outbox, run: &LaneRun) -> Result<BTreeSet<String>, Error> {
     let client = outbox.store.connect(run.home).await?;
-    let rows = client
-        .query(
-            "SELECT DISTINCT unnest(keys) FROM shardloom.ledger_target WHERE target = $1 \
-             AND state IN ('DEAD', 'PARKED')",
-            &[&outbox.store.name(run.target)],
-        )
-        .await
-        .map_err(outbox.store.at(run.home))?;
+    let target = outbox.store.name(run.target);
+    let rows = query_prepared(&client, PARKED, &[&target]).await.map_err(outbox.store.at(run.home))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

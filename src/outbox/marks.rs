@@ -1,11 +1,14 @@
 //! What the ledger on home is told: marks of applied targets, failures, finished transactions. Names the tables.
 
+use tokio_postgres::types::ToSql;
+
 use super::error::Error;
 use super::fault::{self, FaultPoint};
 use super::flight::Mark;
 use super::handle::Outbox;
 use super::metrics::OutboxMetrics;
 use super::state::TargetState;
+use super::store::execute_prepared;
 use crate::types::ShardId;
 
 /// One target's new state, as the ledger writes it.
@@ -106,15 +109,11 @@ impl Outbox {
         let retries: Vec<Option<i64>> = verdicts.iter().map(|v| v.retry_ms).collect();
         let mut client = self.store.connect(home).await?;
         let transaction = client.transaction().await.map_err(&at)?;
-        transaction
-            .execute(
-                WRITE_VERDICTS,
-                &[&txids, &targets, &states, &attempts, &expected, &affected, &sqlstates, &errors, &keys, &retries],
-            )
-            .await
-            .map_err(&at)?;
-        transaction.execute(ATTEND, &[&txids]).await.map_err(&at)?;
-        transaction.execute(FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
+        let values: [&(dyn ToSql + Sync); 10] =
+            [&txids, &targets, &states, &attempts, &expected, &affected, &sqlstates, &errors, &keys, &retries];
+        execute_prepared(&transaction, WRITE_VERDICTS, &values).await.map_err(&at)?;
+        execute_prepared(&transaction, ATTEND, &[&txids]).await.map_err(&at)?;
+        execute_prepared(&transaction, FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)?;
         for verdict in verdicts {
             self.count(verdict);
@@ -179,15 +178,15 @@ impl Outbox {
         let affected: Vec<i64> = marks.iter().map(|mark| mark.affected).collect();
         let mut client = self.store.connect(home).await?;
         let transaction = client.transaction().await.map_err(&at)?;
-        transaction.execute(WRITE_MARKS, &[&txids, &targets, &affected]).await.map_err(&at)?;
-        transaction.execute(FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
+        execute_prepared(&transaction, WRITE_MARKS, &[&txids, &targets, &affected]).await.map_err(&at)?;
+        execute_prepared(&transaction, FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)
     }
 
     /// Closes what two lanes finished at the same moment, neither seeing the other's mark.
     pub(super) async fn finish_all(&self, home: ShardId, floor: i64) -> Result<(), Error> {
         let client = self.store.connect(home).await?;
-        client.execute(FINISH, &[&None::<Vec<i64>>, &Some(floor)]).await.map_err(self.store.at(home))?;
+        execute_prepared(&client, FINISH, &[&None::<Vec<i64>>, &Some(floor)]).await.map_err(self.store.at(home))?;
         Ok(())
     }
 }

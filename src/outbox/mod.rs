@@ -43,6 +43,7 @@ mod triggers;
 mod verify;
 mod worker_lease;
 
+pub use census::LaneLag;
 pub use classify::FailureClass;
 pub use ddl::{DdlRow, ShardRun, ShardRunState};
 pub use error::Error;

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::gate::Closed;
 use super::handle::Outbox;
 use super::lane::{LaneRun, Rest};
+use super::store::query_prepared;
 use super::tend::Tending;
 use crate::types::ShardId;
 
@@ -29,6 +30,9 @@ const RENEWALS_PER_LEASE: u32 = 3;
 
 /// A scan's pause is at least so many times as long as the scan: a long backlog is slow to count.
 const PAUSES_PER_SCAN: u32 = 10;
+
+/// The most that the wait for a slow home grows, in bounds of the wait for one that answers.
+const PATIENCE_MAX: u32 = 16;
 
 /// Statements that a target may take without answering one before it counts as away: fence, inbox and the change.
 const STATEMENTS_PER_RUN: u32 = 3;
@@ -64,6 +68,8 @@ struct Relay {
     retain_at: Option<Instant>,
     lost_at: Option<Instant>,
     tending: Tending,
+    /// How many bounds the next turn may take.
+    patience: u32,
     /// Everything at or below is finished on all lanes.
     floor: i64,
     /// The last commit sequence of an earlier scan and an xid assigned after it was drawn: once all older xids have
@@ -121,6 +127,7 @@ impl Relay {
             retain_at: None,
             lost_at: None,
             tending: Tending::default(),
+            patience: 1,
             floor: -1,
             horizon: None,
             lanes: HashMap::new(),
@@ -134,7 +141,11 @@ impl Relay {
         let mut away = false;
         while !*stopping.borrow() {
             let (outbox, home) = (self.outbox.clone(), self.home);
-            let result = outbox.store.within(home, outbox.settings.bounds.home_timeout, self.turn()).await;
+            let most = outbox.settings.bounds.home_timeout * self.patience;
+            let began = Instant::now();
+            let result = outbox.store.within(home, most, self.turn()).await;
+            // A home that is only slow would else never be done: each time it is given longer.
+            self.patience = if began.elapsed() < most { 1 } else { (self.patience * 2).min(PATIENCE_MAX) };
             if result.is_err() != away {
                 away = result.is_err();
                 match &result {
@@ -236,7 +247,7 @@ impl Relay {
         self.runs.abort_all();
         self.tending.stop();
         self.lanes.clear();
-        self.outbox.census.keep(self.home, &[]);
+        self.outbox.census.keep(self.home, &[], |_| 0);
     }
 
     /// The level-triggered part, once per `poll_max`.
@@ -327,7 +338,7 @@ impl Relay {
         let names: Vec<&str> = resting.iter().map(|target| self.outbox.store.name(*target)).collect();
         let floors: Vec<i64> = resting.iter().map(|target| self.lane_floor(*target)).collect();
         let client = self.outbox.store.connect(self.home).await?;
-        let rows = client.query(DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
+        let rows = query_prepared(&client, DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
         drop(client);
         for row in &rows {
             if let Some(target) = self.outbox.store.id(row.get(0)) {

@@ -3,16 +3,18 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{GenericClient, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::runtime::Handle;
-use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row};
 
 use super::error::Error;
 use super::settings::{OutboxSettings, ShardEndpoint};
 use crate::types::ShardId;
 
-/// Longest wait for a TCP connection and its authentication; recovery must be noticed within 2 s.
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Longest wait for a TCP connection and its authentication: a busy server may take a second or two for them, and one that
+/// comes back answers the next packet, which the system repeats after 1 and 3 s.
+const CONNECT_WAIT: Duration = Duration::from_secs(4);
 
 /// Longest wait for a free connection of the pool.
 const CHECKOUT_WAIT: Duration = Duration::from_secs(10);
@@ -118,6 +120,26 @@ impl Store {
         let name = self.name(shard).to_owned();
         move |source| Error::Shard { shard: name.clone(), source }
     }
+}
+
+/// Runs a query that its connection prepares once: for texts that are always the same.
+pub(super) async fn query_prepared(
+    client: &impl GenericClient,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let statement = client.prepare_cached(sql).await?;
+    client.query(&statement, values).await
+}
+
+/// As [`query_prepared`]; returns the number of rows that were written.
+pub(super) async fn execute_prepared(
+    client: &impl GenericClient,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<u64, tokio_postgres::Error> {
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, values).await
 }
 
 /// Tells whether the driver's error came from the connection rather than from a value.

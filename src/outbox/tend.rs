@@ -48,7 +48,10 @@ impl Tending {
     /// Forgets what is finished on `home`, unless that is being done.
     pub fn retain(&mut self, outbox: &Arc<Outbox>, home: ShardId) {
         let own = outbox.clone();
-        self.start(Tended::Retention, outbox, home, async move { own.retain(home).await });
+        self.start(Tended::Retention, outbox, home, async move {
+            own.retain(home).await?;
+            own.measure_ledger(home).await
+        });
     }
 
     /// Looks through the inboxes for what `home` has lost, unless that is being done.

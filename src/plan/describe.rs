@@ -44,6 +44,12 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 }));
             }
             lines.extend(statement(&gather.statement));
+            if let Some(partial) = &gather.partial {
+                lines
+                    .push(format!("  Or, where the types allow it, parts from {}", names(partial.parts.shards, rules)));
+                lines.extend(statement(&partial.parts.statement).map(|line| format!("  {line}")));
+                lines.push(format!("    Finish: {}", partial.shown()));
+            }
             lines.push(format!("  Because: {}", gather.because));
             lines
         }

@@ -26,6 +26,7 @@ mod modify;
 mod moving;
 mod nested;
 mod parsing;
+mod partial;
 mod plan_types;
 mod prepare;
 mod read;
@@ -46,7 +47,7 @@ pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
     CopyKey, CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MultiWrite,
-    ParameterSource, Part, Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
+    ParameterSource, Part, Partial, Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{merge_steps, route_json, shard_names};

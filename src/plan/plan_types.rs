@@ -110,6 +110,24 @@ pub struct Gather {
     pub reads_clock: bool,
     /// Whether a table that home has whole is named with its schema, so that a copy would not stand for it.
     pub names_in_place: bool,
+    /// What takes the place of the rows where the types of the columns allow it.
+    pub partial: Option<Box<Partial>>,
+}
+
+/// An aggregating read whose groups span shards: each folds its own rows, and home finishes what they send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    /// The shards and what each of them runs; its columns are the group keys, what DISTINCT aggregates look at, and the
+    /// parts of the other aggregates.
+    pub parts: Scatter,
+    /// The statement as it would be on one server, which says what the client's columns are.
+    pub whole: Statement,
+    /// What finishes them on home, with marks in the place of what depends on the types of the parts.
+    pub finish: String,
+    /// The columns that are sums, which must not be of floating point: those depend on the order of the rows.
+    pub sums: Vec<usize>,
+    /// The columns whose values are summed on home as they are.
+    pub summed: Vec<usize>,
 }
 
 /// The rows of one table.

@@ -2,7 +2,7 @@
 
 use super::colocate::Located;
 use super::context::{Context, Values};
-use super::plan_types::{Direct, Plan, Scatter, Statement, WriteEffect};
+use super::plan_types::{Direct, Partial, Plan, Scatter, Statement, WriteEffect};
 use super::scatter;
 use super::{hidden, nested};
 use crate::rules::OnMissingKey;
@@ -267,6 +267,13 @@ pub(super) fn scatter(
         reads_reference: !located.references.is_empty(),
         locks: facts.locks,
     }))
+}
+
+/// Returns how home can finish what each shard makes of its own rows; `None` where it needs the rows themselves.
+pub(super) fn partial(located: &Located, facts: &Facts, context: &Context<'_>, values: &Values<'_>) -> Option<Partial> {
+    let keyed = &located.keyed[root(located, facts).ok()?];
+    let shards = keyed.shards(context.rules, values).unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
+    super::partial::plan(facts, shards, !located.references.is_empty(), values)
 }
 
 /// All rows that matter are on one shard after all.

@@ -49,6 +49,10 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
         Plan::Gather(gather) => {
             view["because"] = json!(gather.because);
             view["fetch"] = fetches(gather, rules);
+            if let Some(partial) = &gather.partial {
+                let (parts, parameters) = text(&partial.parts.statement, sql);
+                view["partial"] = json!({"sql": parts, "parameters": parameters, "finish": partial.shown()});
+            }
         }
         Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),

@@ -198,7 +198,7 @@ fn finish(
 }
 
 /// Numbers the parameters that are left without gaps.
-fn renumber(sql: &str) -> (String, Vec<ParameterSource>) {
+pub(super) fn renumber(sql: &str) -> (String, Vec<ParameterSource>) {
     let mut used: Vec<usize> = Vec::new();
     let mut edits = Vec::new();
     for token in Scanner::new(sql).filter(|token| token.kind == TokenKind::Parameter) {

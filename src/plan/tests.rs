@@ -10,6 +10,7 @@ mod gathered;
 mod hidden;
 mod merging;
 mod nested;
+mod partial;
 mod split;
 mod values;
 
@@ -137,7 +138,12 @@ fn shown(plan: Plan, rules: &RuleSet) -> String {
                 let shards: Vec<String> = fetch.shards.iter().map(name).collect();
                 format!(" {}({}) {}", fetch.table, fetch.columns.join(","), shards.join("+"))
             });
-            format!("gather {}{}{sql}", name(gather.home), fetched.collect::<String>())
+            let partial = gather.partial.as_ref().map(|partial| {
+                let Statement::Rewritten { sql, parameters } = &partial.parts.statement else { panic!("no parts") };
+                format!(" | parts {} {parameters:?} | {}", sql.trim(), partial.finish).replace(" []", "")
+            });
+            let partial = partial.unwrap_or_default();
+            format!("gather {}{}{sql}{partial}", name(gather.home), fetched.collect::<String>())
         }
         Plan::MultiWrite(write) => {
             let shards: Vec<String> = write.parts.iter().map(|part| name(part.shard)).collect();

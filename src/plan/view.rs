@@ -185,7 +185,13 @@ impl Expanded {
         let statement = match &mut plan {
             Plan::Direct(direct) => &mut direct.statement,
             Plan::Scatter(scatter) => &mut scatter.statement,
-            Plan::Gather(gather) => &mut gather.statement,
+            Plan::Gather(gather) => {
+                if let Some(partial) = &mut gather.partial {
+                    let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
+                    partial.whole = Statement::Rewritten { sql: text.to_owned(), parameters };
+                }
+                &mut gather.statement
+            }
             Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
                 return Ok(plan);
             }

@@ -75,6 +75,11 @@ pub(super) fn read(text: &str, query: &Query, reader: &Reader<'_>) -> Option<Blo
     let mut block = Block { unmergeable: unmergeable(query, select), ..Block::default() };
     block.distinct = matches!(select.distinct, Some(Distinct::Distinct));
     block.having = select.having.is_some();
+    block.having_span = match clauses.having.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    };
+    block.body_end = clauses.body_end.unwrap_or(text.len());
     items(text, select, &clauses, reader, &mut block)?;
     groups(select, text, &clauses, reader, &mut block)?;
     order(query, text, &clauses, reader, &mut block)?;
@@ -245,8 +250,13 @@ fn shape(text: &str, expr: &Expr, span: &Range<usize>, reader: &Reader<'_>) -> S
     }
 }
 
+/// Tells whether PostgreSQL has an aggregate function of this name.
+pub fn is_aggregate_name(name: &str) -> bool {
+    AGGREGATES.contains(&name)
+}
+
 fn is_aggregate(function: &Function) -> bool {
-    function.over.is_none() && function_name(&function.name).is_some_and(|name| AGGREGATES.contains(&name.as_str()))
+    function.over.is_none() && function_name(&function.name).is_some_and(|name| is_aggregate_name(&name))
 }
 
 /// Reads an aggregate that is the whole expression: the parentheses after its name hold the arguments.

@@ -12,6 +12,10 @@ pub(super) struct Clauses {
     pub(super) order: Vec<Range<usize>>,
     /// LIMIT, OFFSET and FETCH with their keywords.
     pub(super) limits: Vec<Range<usize>>,
+    /// HAVING without its keyword; several parts if commas stand there outside of parentheses.
+    pub(super) having: Vec<Range<usize>>,
+    /// Where FROM and WHERE end, if something stands behind them.
+    pub(super) body_end: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,7 @@ enum Clause {
     Group,
     Order,
     Limit,
+    Having,
     Other,
 }
 
@@ -48,6 +53,9 @@ pub(super) fn find(text: &str) -> Option<Clauses> {
             && let Some((next, words)) = keyword(text, &tokens, at)
         {
             clauses.take(clause, &tokens, from, at);
+            if !token.is_word(text, "from") && !token.is_word(text, "where") {
+                clauses.body_end.get_or_insert(token.start);
+            }
             clause = next;
             from = if next == Clause::Limit { at } else { at + words };
             at += words;
@@ -69,6 +77,7 @@ impl Clauses {
             Clause::Group => self.group.push(range),
             Clause::Order => self.order.push(range),
             Clause::Limit => self.limits.push(range),
+            Clause::Having => self.having.push(range),
             Clause::Other => {}
         }
     }
@@ -96,7 +105,10 @@ fn keyword(text: &str, tokens: &[Token], at: usize) -> Option<(Clause, usize)> {
     if word(0, "limit") || word(0, "offset") || word(0, "fetch") {
         return Some((Clause::Limit, 1));
     }
-    let others = ["where", "having", "window", "for", ";"];
+    if word(0, "having") {
+        return Some((Clause::Having, 1));
+    }
+    let others = ["where", "window", "for", ";"];
     let other = others.iter().any(|other| word(0, other)) || tokens[at].is_mark(text, ";");
     other.then_some((Clause::Other, 1))
 }

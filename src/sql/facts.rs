@@ -184,6 +184,10 @@ pub struct Block {
     pub distinct: bool,
     /// HAVING stands there.
     pub having: bool,
+    /// The bytes of HAVING's condition.
+    pub having_span: Option<Range<usize>>,
+    /// Where FROM and WHERE end.
+    pub body_end: usize,
     /// LIMIT's and OFFSET's values.
     pub limit: Option<Count>,
     /// OFFSET.

@@ -52,7 +52,7 @@ const COUNTERS: i64 = 3;
 /// Every so many writes one is made that a shard refuses.
 const REFUSED_EVERY: i64 = 7;
 /// Longest that one client waits for one answer: the proxy's own bounds are below that.
-const ANSWER_BOUND: Duration = Duration::from_secs(45);
+const ANSWER_BOUND: Duration = Duration::from_secs(90);
 
 /// How a write goes over several shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -37,7 +37,7 @@ const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance bigi
     CREATE TABLE regions (id bigint PRIMARY KEY)";
 
 /// Bounds of this test's proxy; the longest answer takes a few of them.
-const BOUNDS: &str = "limits: {commit_timeout: 1s, query_timeout: 6s, connect_timeout: 1s, tcp_user_timeout: 3s}
+const BOUNDS: &str = "limits: {commit_timeout: 1s, query_timeout: 8s, connect_timeout: 1s, tcp_user_timeout: 3s}
 relay: {apply_timeout: 1s}";
 
 /// Longest that a client may wait for its answer: a statement, home's COMMIT and the question what became of it.
@@ -123,6 +123,7 @@ impl Field {
             Shards { database: database.name.clone(), topology, service_password: SERVICE_PASSWORD.to_owned() };
         let options = ProxyOptions { config: BOUNDS.to_owned(), ..ProxyOptions::default() };
         let proxy = Proxy::start_over(shards, RULES, options).await;
+        proxy.gates_open().await;
         let client = proxy.client().await;
         client.batch_execute(SCHEMA).await.expect("the schema");
         let rows: Vec<String> = (1..=30).map(|id| format!("({id}, 1000)")).collect();

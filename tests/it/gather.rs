@@ -90,14 +90,17 @@ async fn settings_of_the_session_and_of_the_transaction_hold() {
 async fn too_many_rows_are_refused_and_as_many_as_allowed_are_not() {
     let (_database, proxy, _both) = both("gather_bound", options("limits: {gather_rows: 30}")).await;
     let mut client = proxy.raw();
-    assert_eq!(value(&client.simple("SELECT count(*) + 0 FROM customers")), "30");
+    assert_eq!(value(&client.simple("SELECT count(*) + (SELECT 0) FROM customers")), "30");
     client.simple("INSERT INTO customers VALUES (31, 'one more', 0)");
-    let reply = client.simple("SELECT count(*) + 0 FROM customers");
+    let reply = client.simple("SELECT count(*) + (SELECT 0) FROM customers");
     let (state, message) = reply.error().expect("31 rows are one too many");
     assert_eq!((state.as_str(), reply.status), ("54000", 'I'));
     assert!(message.contains("\"customers\""), "{message}");
     // By key, fewer are needed.
-    assert_eq!(value(&client.simple("SELECT count(*) + 0 FROM customers WHERE customer_id IN (1, 2, 31)")), "3");
+    assert_eq!(
+        value(&client.simple("SELECT count(*) + (SELECT 0) FROM customers WHERE customer_id IN (1, 2, 31)")),
+        "3"
+    );
     assert_eq!(copies(&proxy), "0");
 }
 

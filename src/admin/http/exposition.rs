@@ -1,8 +1,10 @@
 //! `/metrics`: the process's metrics, and gauges of what is only known elsewhere: rules, shards, readiness.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use crate::admin::views;
+use crate::outbox::LaneLag;
 use crate::proxy::Proxy;
 
 /// The line that ends OpenMetrics text.
@@ -29,6 +31,7 @@ pub fn text(proxy: &Proxy) -> String {
     let help = "What of the rules' tables is otherwise on the shard than on the first that has them";
     gauge(&mut text, "shardloom_schema_differences", help, &differ);
     pools(&mut text, proxy, &shards);
+    outbox(&mut text, proxy);
     text.push_str(END);
     text
 }
@@ -46,6 +49,48 @@ fn pools(text: &mut String, proxy: &Proxy, shards: &[views::ShardView]) {
     gauge(text, "shardloom_server_connections_idle", "Connections to the shard at rest", &idle);
     let waiting = of(|pool| pool.waiting as i64);
     gauge(text, "shardloom_pool_waiting_clients", "Clients that wait for a connection to the shard", &waiting);
+}
+
+/// Adds how far the other shards are behind the homes whose relay this proxy owns, and what was refused or is in doubt.
+fn outbox(text: &mut String, proxy: &Proxy) {
+    let lags = proxy.outbox.lane_lags();
+    for (name, help, figure) in [
+        ("shardloom_lane_pending", "Transactions that wait on the lane", (|lag| lag.pending) as fn(&LaneLag) -> u64),
+        ("shardloom_lane_oldest_pending_ms", "Age of the oldest that waits on the lane", |lag| lag.oldest_ms),
+    ] {
+        family(text, name, help, "gauge");
+        for lag in &lags {
+            let (home, target) = (escape(&lag.home), escape(&lag.target));
+            line(text, format_args!("{name}{{home=\"{home}\",target=\"{target}\"}} {}", figure(lag)));
+        }
+    }
+    family(text, "shardloom_ledger_bytes", "Bytes of ledger and outbox on the home", "gauge");
+    for (home, bytes) in proxy.outbox.ledger_bytes() {
+        line(text, format_args!("shardloom_ledger_bytes{{home=\"{}\"}} {bytes}", escape(&home)));
+    }
+    let help = "Transactions whose home has not said yet what became of them";
+    gauge(text, "shardloom_outbox_in_doubt", help, &[("", proxy.outbox.in_doubt() as i64)]);
+    let metrics = proxy.outbox.metrics();
+    for (name, help, counter) in [
+        ("shardloom_outbox_fence_refusals", "Times that another relay had taken a lane over", &metrics.fence_refusals),
+        (
+            "shardloom_outbox_prepared_decided",
+            "Prepared transactions that recovery has ended",
+            &metrics.prepared_decided,
+        ),
+        ("shardloom_outbox_orphans", "Writes of reference tables that went around the proxy", &metrics.orphans),
+    ] {
+        family(text, name, help, "counter");
+        line(text, format_args!("{name}_total {}", counter.load(Ordering::Relaxed)));
+    }
+}
+
+fn family(text: &mut String, name: &str, help: &str, kind: &str) {
+    line(text, format_args!("# HELP {name} {help}.\n# TYPE {name} {kind}"));
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    writeln!(text, "{arguments}").expect("writing into a string cannot fail");
 }
 
 /// Adds one family; a sample with a name gets it as the label `shard`.

@@ -102,14 +102,18 @@ pub(in crate::plan) fn plan(
     }
     uses::find(&mut fetches, facts, located, &words, context, values.text);
     let home = context.rules.home;
+    let partial = if refusal.reason.starts_with("merge_") && !reads_clock(facts, &words, values) {
+        read::partial(located, facts, context, values).map(Box::new)
+    } else {
+        None
+    };
     Ok(Plan::Gather(Gather {
         home,
         because: refusal.message,
         statement: unqualified(values, &words, &fetches),
         reads_reference: !located.references.is_empty(),
-        reads_clock: CLOCKS.iter().any(|word| words.has(word))
-            || names_present(values)
-            || facts.functions.iter().any(|name| name == "age"),
+        reads_clock: reads_clock(facts, &words, values),
+        partial,
         names_in_place: words
             .qualified
             .iter()
@@ -156,6 +160,13 @@ impl Gather {
         let own = |fetch: &'_ Fetch| fetch.uses.iter().position(|used| used.relation == relation);
         self.fetches.iter().find_map(|fetch| own(fetch).map(|at| (fetch, &fetch.uses[at])))
     }
+}
+
+/// Tells whether it depends on the time at which its transaction began.
+fn reads_clock(facts: &Facts, words: &Words<'_>, values: &Values<'_>) -> bool {
+    CLOCKS.iter().any(|word| words.has(word))
+        || names_present(values)
+        || facts.functions.iter().any(|name| name == "age")
 }
 
 /// Tells whether a constant may be read as the present.

@@ -157,6 +157,8 @@ impl Splits {
                         fetch.physical = names(&table.split, &slots(table, &self.uses, values));
                     }
                 }
+                // The parts name the logical tables.
+                gather.partial = None;
                 Ok(Plan::Gather(gather))
             }
             Plan::MultiWrite(write) => self.many(write, context, values),

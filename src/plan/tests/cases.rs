@@ -230,14 +230,14 @@ fn aggregates_fold() {
         select lower(note) as n, count(*) from orders group by n => gather s0 orders() s0+s1+s2
         select region, count(*) n from orders group by region order by n desc limit 3 => scatter s0+s1+s2: select region, count(*) n from orders group by region order by n desc  | fold key,sum show 2 | by 1 desc nulls first | limit 3
         select region from orders group by region order by count(*) => scatter s0+s1+s2: select region, count(*) from orders group by region order by count(*) | fold key,sum show 1 | by 1 asc
-        select region, avg(total) from orders group by region order by 2 => gather s0 orders() s0+s1+s2
-        select region, count(*) from orders group by region having count(*) > 1 => gather s0 orders() s0+s1+s2
-        select count(*) + 1 from orders => gather s0 orders() s0+s1+s2
-        select round(avg(total), 2) from orders => gather s0 orders() s0+s1+s2
-        select coalesce(sum(total), 0) from orders => gather s0 orders() s0+s1+s2
-        select count(distinct region) from orders => gather s0 orders() s0+s1+s2
+        select region, avg(total) from orders group by region order by 2 => gather s0 orders() s0+s1+s2 | parts SELECT region, sum(total), count(total) from orders GROUP BY 1 | SELECT shardloom_c0, shardloom_a1_2 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 ORDER BY 2
+        select region, count(*) from orders group by region having count(*) > 1 => gather s0 orders() s0+s1+s2 | parts SELECT region, count(*) from orders GROUP BY 1 | SELECT shardloom_c0, coalesce(sum(shardloom_c1), 0)::int8 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 HAVING coalesce(sum(shardloom_c1), 0)::int8 > 1
+        select count(*) + 1 from orders => gather s0 orders() s0+s1+s2 | parts SELECT count(*) from orders | SELECT coalesce(sum(shardloom_c0), 0)::int8 + 1 FROM pg_temp.shardloom_rows
+        select round(avg(total), 2) from orders => gather s0 orders() s0+s1+s2 | parts SELECT sum(total), count(total) from orders | SELECT round(shardloom_a0_1, 2) FROM pg_temp.shardloom_rows
+        select coalesce(sum(total), 0) from orders => gather s0 orders() s0+s1+s2 | parts SELECT sum(total) from orders | SELECT coalesce(shardloom_s0, 0) FROM pg_temp.shardloom_rows
+        select count(distinct region) from orders => gather s0 orders() s0+s1+s2 | parts SELECT region from orders GROUP BY 1 | SELECT count(DISTINCT shardloom_c0) FROM pg_temp.shardloom_rows
         select string_agg(note, ',' order by id) from orders => refused unknown_function
-        select distinct count(*) from orders => gather s0 orders() s0+s1+s2
+        select distinct count(*) from orders => gather s0 orders() s0+s1+s2 | parts SELECT count(*) from orders | SELECT DISTINCT coalesce(sum(shardloom_c0), 0)::int8 FROM pg_temp.shardloom_rows
         select region, count(*) from orders group by rollup (region) => gather s0 orders() s0+s1+s2
         select region, note, count(*) from orders group by region => gather s0 orders() s0+s1+s2
         select user_id, count(distinct region) from orders group by user_id having count(*) > 1 => scatter s0+s1+s2: =
