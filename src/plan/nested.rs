@@ -38,8 +38,9 @@ pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal>
             {
                 return Err(refused(&name, "whose sharding key it sets"));
             }
-            Distribution::Sharded { key, .. } => {
-                check_conflict(write, key).map_err(|what| refused(&name, what))?;
+            Distribution::Sharded { key, more, .. } => {
+                let keys: Vec<&String> = std::iter::once(key).chain(more).collect();
+                check_conflict(write, &keys).map_err(|what| refused(&name, what))?;
                 check_ids(write, rule.id.as_ref()).map_err(|what| refused(&name, what))?;
                 check_numbers(write, &table.rule_key(), context)?;
             }
@@ -49,9 +50,9 @@ pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal>
     Ok(())
 }
 
-fn check_conflict(write: &Write, key: &str) -> Result<(), &'static str> {
+fn check_conflict(write: &Write, keys: &[&String]) -> Result<(), &'static str> {
     let conflict = write.insert.as_ref().and_then(|insert| insert.conflict.as_ref());
-    match conflict.is_none_or(|columns| columns.iter().any(|column| column == key)) {
+    match conflict.is_none_or(|columns| keys.iter().all(|key| columns.contains(key))) {
         true => Ok(()),
         false => Err("of which ON CONFLICT would look at one shard's rows (name a unique key with the sharding key)"),
     }

@@ -46,7 +46,7 @@ const FINISHED: &[&str] = &[
     "SELECT region, count(DISTINCT note) FROM sales GROUP BY region ORDER BY 2, 1",
     "SELECT count(DISTINCT note), count(DISTINCT region), count(*), sum(id) FROM sales",
     "SELECT count(DISTINCT small % 10) FILTER (WHERE id > 30) FROM sales",
-    "SELECT sum(DISTINCT region) + 1, avg(DISTINCT small % 7), avg(DISTINCT region) FROM sales",
+    "SELECT sum(DISTINCT region) + 1, avg(DISTINCT small % 3), avg(DISTINCT region) FROM sales",
     "SELECT count(DISTINCT note) FROM sales WHERE id < 0",
     "SELECT count(*) + 1, sum(id) + 1, avg(id) + 1, max(note) || '?', bool_and(ok) OR true, coalesce(sum(id), 0) FROM sales WHERE id < 0",
     "SELECT region, count(*) + 1 FROM sales WHERE id < 0 GROUP BY region",

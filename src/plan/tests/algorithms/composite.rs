@@ -119,3 +119,24 @@ fn as_many_combinations_as_are_told_choose_shards_and_one_more_asks_all() {
     // The same value counts once.
     assert_eq!(route(&vec![told[0].clone(); 5_000]), "direct s1");
 }
+
+#[test]
+fn merge_and_writing_with_leave_keys_alone_and_insert_nothing() {
+    routes(
+        &parsed(GROUPS),
+        "
+        with d as (delete from sales where tenant = 1 and region = 'eu' returning *) select * from d => direct s0 write
+        with d as (update sales set region = 'us' where tenant = 1 and region = 'eu' returning *) select * from d => refused nested_write
+        with d as (update sales set x = 1 where tenant = 1 and region = 'eu' returning *) select * from d => direct s0 write
+        with d as (update sales set x = 1 where tenant = 1 returning *) select * from d => refused nested_write
+        with d as (insert into sales (tenant, region) values (1, 'eu') returning *) select * from d => refused nested_write
+        with d as (insert into sales (tenant, region) values (1, 'eu') on conflict (tenant) do nothing returning *) select * from d => refused nested_write
+        merge into sales s using visits v on v.owner = s.tenant and v.place = s.region when matched then update set x = 1 => writes s0+s1+s2 eager None
+        merge into sales s using visits v on v.owner = s.tenant when matched then update set x = 1 => refused not_colocated
+        merge into sales s using visits v on v.owner = s.tenant and v.place = s.region when matched then update set region = 'x' => refused sharding_key_update
+        merge into sales s using visits v on v.owner = s.tenant and v.place = s.region when not matched then insert (tenant, region) values (v.owner, v.place) => refused merge
+        merge into sales s using (values (1, 'eu')) as v (t, r) on s.tenant = v.t and s.region = v.r when not matched then insert (tenant, region) values (v.t, v.r) => refused merge
+        merge into sales s using (values (1, 'eu')) as v (t, r) on s.tenant = 1 and s.region = 'eu' when not matched then insert (tenant, region) values (v.t, v.r) => refused merge
+        ",
+    );
+}
