@@ -43,7 +43,7 @@ impl Link {
                 self.client.position = Position::Unknown;
                 self.run_plan(&call, &issued, &plan).await
             }
-            Meaning::Keyed(_) => Err(no_plan().into()),
+            Meaning::Keyed(_) => Err(no_place_for_a_key().into()),
             Meaning::Plan(_) | Meaning::Control(_) => {
                 let mut plan = self.plan(call, understood);
                 if is_awaited(&plan) {
@@ -155,7 +155,8 @@ impl Link {
             }
             Meaning::Plan(Planned::Issuing(_)) => Err(no_plan().into()),
             Meaning::Plan(Planned::Unreadable(refusal)) => Err(refusal.clone().into()),
-            Meaning::Empty | Meaning::Control(_) | Meaning::Keyed(_) => Err(no_plan().into()),
+            Meaning::Keyed(_) => Err(no_place_for_a_key().into()),
+            Meaning::Empty | Meaning::Control(_) => Err(no_plan().into()),
         }
     }
 
@@ -258,6 +259,11 @@ fn mode(plan: &Plan) -> RouteMode {
         Plan::Copy(_) | Plan::CopyOut(_) => RouteMode::Copy,
         Plan::Everywhere { .. } => RouteMode::Everywhere,
     }
+}
+
+fn no_place_for_a_key() -> Refusal {
+    Refusal::new(SqlState::INVALID_PARAMETER_VALUE, "an idempotency key has no meaning inside of another statement")
+        .with_hint("Put it before an INSERT, UPDATE, DELETE or MERGE that commits by itself.")
 }
 
 fn no_plan() -> Refusal {

@@ -149,7 +149,7 @@ impl Flights {
     }
 
     /// Returns the transactions whose client path ended without saying how, and their homes.
-    pub fn doubtful(&self) -> Vec<(i64, ShardId)> {
+    pub fn doubts(&self) -> Vec<(i64, ShardId)> {
         self.inner().doubtful.clone()
     }
 

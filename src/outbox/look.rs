@@ -74,7 +74,7 @@ impl Outbox {
 
     /// Returns what is in doubt: COMMITs of this process that home has not answered, and our prepared transactions on
     /// all shards that can be reached, and what targets have applied within the last hour that home does not know.
-    pub async fn in_doubt(&self) -> Vec<DoubtRow> {
+    pub async fn doubts(&self) -> Vec<DoubtRow> {
         let unanswered = |(txid, home)| DoubtRow {
             txid,
             home: self.store.name(home).to_owned(),
@@ -82,7 +82,7 @@ impl Outbox {
             kind: "commit unanswered",
             age_ms: None,
         };
-        let mut rows: Vec<DoubtRow> = self.flights.doubtful().into_iter().map(unanswered).collect();
+        let mut rows: Vec<DoubtRow> = self.flights.doubts().into_iter().map(unanswered).collect();
         for target in self.store.shards() {
             let found = self.query(target, PREPARED, &[&GID_PREFIX]).await;
             let found = found.unwrap_or_else(|error| unread(&error));

@@ -136,7 +136,13 @@ impl Outbox {
         }
         let old_keys = "DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
              WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)";
-        client.execute(old_keys, &[&bounds.key_grace.as_secs_f64(), &RETENTION_BATCH]).await.map_err(&at)?;
+        for _ in 0..RETENTION_BATCHES_MAX {
+            let wanted =
+                [&bounds.key_grace.as_secs_f64() as &(dyn tokio_postgres::types::ToSql + Sync), &RETENTION_BATCH];
+            if client.execute(old_keys, &wanted).await.map_err(&at)? < RETENTION_BATCH as u64 {
+                break;
+            }
+        }
         let old_barriers = "DELETE FROM shardloom.barrier WHERE measured_at < clock_timestamp() - interval '1 hour'";
         client.execute(old_barriers, &[]).await.map_err(&at)?;
         let row = client

@@ -65,5 +65,5 @@ pub async fn audit(proxy: &Proxy, limit: u32) -> Vec<AuditRow> {
 
 /// Lists transactions whose outcome is still to be found out.
 pub async fn in_doubt(proxy: &Proxy) -> Vec<DoubtRow> {
-    proxy.outbox.in_doubt().await
+    proxy.outbox.doubts().await
 }
