@@ -5,11 +5,12 @@ use bytes::{Bytes, BytesMut};
 use crate::backend::Server;
 use crate::plan::CopyPlan;
 use crate::types::{Refusal, SqlState};
-use crate::wire::{FrameError, backend, copy_binary, frontend};
+use crate::wire::{FrameError, backend, copy_binary, copy_csv, frontend};
 
 use super::call::Call;
 use super::client::{Client, ClientError};
 use super::collect::{self, Collected};
+use super::copy_ids::header_of;
 use super::copy_physical::Waiting;
 use super::copy_rows::Split;
 use super::failure::Failure;
@@ -112,6 +113,9 @@ impl Link {
             begun: false,
             ended: false,
             done: false,
+            csv: plan.csv.map(copy_csv::Rows::new),
+            header: None,
+            marked: true,
             waiting: Waiting::default(),
         };
         let shards = self.snapshot.rules.shards_of_group(plan.group);
@@ -121,6 +125,7 @@ impl Link {
         for (_, position, _) in &split.parts {
             call.write(self.transaction.members[*position].server.out(), &plan.statement);
         }
+        split.marked = split.parts.iter().any(|(_, position, _)| self.takes_mark(*position));
         split.columns = self.start_copies(&split, call.arguments.is_some()).await?;
         let probed = match plan.split {
             // The first physical tables have been asked only whether they are there.
@@ -177,6 +182,15 @@ impl Link {
         Ok(total_tag(&replies[0].tag, copied))
     }
 
+    /// Tells whether the server takes `\.` for the end of csv data, as those before PostgreSQL 18 do.
+    fn takes_mark(&self, position: usize) -> bool {
+        let parameters = self.transaction.members[position].server.parameters();
+        let version = parameters.iter().find(|(name, _)| name == "server_version").map(|(_, version)| version.as_str());
+        let major =
+            version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
+        major.is_none_or(|major| major < 18)
+    }
+
     /// Waits until every shard asks for data; returns how many columns they expect.
     async fn start_copies(&mut self, split: &Split<'_>, extended: bool) -> Result<usize, Failure> {
         for (_, position, _) in &split.parts {
@@ -199,6 +213,13 @@ impl Link {
                 for (_, position, _) in &split.parts {
                     let server = &mut self.transaction.members[*position].server;
                     frontend::write_copy_data(server.out(), &copy_binary::HEADER);
+                }
+            }
+            if split.plan.header && split.plan.split.is_some() {
+                // What is asked with no rows must have the right header nevertheless.
+                let header = header_of(split.plan);
+                for (_, position, _) in &split.parts {
+                    frontend::write_copy_data(self.transaction.members[*position].server.out(), &header);
                 }
             }
             return Ok(columns.saturating_sub(own));

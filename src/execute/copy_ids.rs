@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::copy_rows::{Split, misread, no_place};
+use super::copy_rows::{Split, field_of, misread, no_place};
 use super::failure::Failure;
 use super::link::Link;
-use crate::plan::{IdValue, IdsWanted, given_id, key_from_binary, key_from_text};
+use crate::plan::{CopyPlan, IdValue, IdsWanted, given_id, key_from_binary, key_from_text};
 use crate::proxy::until_there;
 use crate::rules::IdSource;
 use crate::types::{BucketId, KeyType, KeyValue, Refusal, SqlState};
 use crate::wire::copy_binary::CopyBinaryError;
-use crate::wire::{copy_binary, copy_text};
+use crate::wire::{copy_binary, copy_csv, copy_text};
 
 impl Link {
     /// Appends a generated id to a line whose COPY leaves the id column out.
@@ -22,11 +22,7 @@ impl Link {
     ) -> Result<Cow<'a, [u8]>, Failure> {
         let Some(source) = split.plan.id_source else { return Ok(Cow::Borrowed(row)) };
         let id = self.row_id(split, source, key).await?;
-        let mut line = copy_text::content(row).to_vec();
-        line.push(split.plan.delimiter);
-        line.extend_from_slice(id.to_string().as_bytes());
-        line.push(b'\n');
-        Ok(Cow::Owned(line))
+        Ok(Cow::Owned(with_text(row, split.plan, &id.to_string())))
     }
 
     /// Makes the id of a row with this key.
@@ -61,8 +57,7 @@ impl Link {
     pub(super) fn check_line(&self, split: &Split<'_>, key: Option<&KeyValue>, line: &[u8]) -> Result<(), Failure> {
         let plan = split.plan;
         let Some((position, _)) = &plan.checked_id else { return Ok(()) };
-        let field = copy_text::field(line, *position, plan.delimiter, &plan.null)
-            .map_err(|error| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string()))?;
+        let field = field_of(plan, line, *position)?;
         let Some(text) = field else { return Ok(()) };
         let id = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(KeyType::BigInt, text));
         self.check_id(split, key, id)
@@ -85,6 +80,41 @@ impl Link {
         let bucket = key.and_then(|key| self.snapshot.rules.bucket_of(split.plan.group, key));
         given_id::check(id, bucket, &split.plan.table, rule).map_err(|refusal| split.placed(refusal).into())
     }
+}
+
+/// Appends a value to a line.
+pub(super) fn with_text(row: &[u8], plan: &CopyPlan, value: &str) -> Vec<u8> {
+    let (content, end) = match plan.csv {
+        Some(_) => copy_csv::content(row),
+        None => (copy_text::content(row), &b"\n"[..]),
+    };
+    let mut line = content.to_vec();
+    line.push(plan.delimiter);
+    line.extend_from_slice(&written(value, plan));
+    line.extend_from_slice(end);
+    line
+}
+
+/// Returns a value as it stands in a line.
+fn written(value: &str, plan: &CopyPlan) -> Vec<u8> {
+    let escaped = |byte: u8| match byte {
+        b'\n' => vec![b'\\', b'n'],
+        b'\\' | b'\r' | b'\t' => vec![b'\\', byte],
+        byte if byte == plan.delimiter => vec![b'\\', byte],
+        byte => vec![byte],
+    };
+    match plan.csv {
+        Some(quoting) => copy_csv::quoted(value, quoting),
+        None => value.bytes().flat_map(escaped).collect(),
+    }
+}
+
+/// Returns the header line of the columns that servers are sent.
+pub(super) fn header_of(plan: &CopyPlan) -> Vec<u8> {
+    let names: Vec<Vec<u8>> = plan.columns.iter().map(|name| written(name, plan)).collect();
+    let mut line = names.join(&plan.delimiter);
+    line.push(b'\n');
+    line
 }
 
 /// Appends the id to a row in binary format.

@@ -7,11 +7,11 @@ use bytes::BytesMut;
 
 use crate::plan::{CopySplit, key_from_binary, key_from_text};
 use crate::types::{KeyValue, Refusal, ShardId, SqlState, stored};
-use crate::wire::{copy_binary, copy_text, frontend};
+use crate::wire::{copy_binary, frontend};
 
 use super::collect::{self, Collected};
 use super::copy::SHARD_BUFFER_BYTES;
-use super::copy_rows::Split;
+use super::copy_rows::{Split, field_of};
 use super::failure::Failure;
 use super::link::Link;
 
@@ -69,6 +69,9 @@ impl Link {
         if binary {
             frontend::write_copy_data(self.transaction.members[position].server.out(), &copy_binary::HEADER);
         }
+        if let Some(header) = &split.header {
+            frontend::write_copy_data(self.transaction.members[position].server.out(), header);
+        }
         while !rows.is_empty() {
             let server = &mut self.transaction.members[position].server;
             server.out().extend_from_slice(&rows.split_to(rows.len().min(SHARD_BUFFER_BYTES)));
@@ -102,8 +105,7 @@ fn slot_of_row(split: &Split<'_>, physical: &CopySplit, row: &[u8]) -> Result<us
             .flatten()
             .map(|bytes| key_from_binary(by_type, bytes).ok_or_else(|| untyped(physical)))
             .transpose()?,
-        false => copy_text::field(row, physical.position, split.plan.delimiter, &split.plan.null)
-            .map_err(|error| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string()))?
+        false => field_of(split.plan, row, physical.position)?
             .map(|text| {
                 let text = std::str::from_utf8(&text).ok();
                 text.and_then(|text| key_from_text(by_type, text)).ok_or_else(|| untyped(physical))

@@ -8,10 +8,12 @@ use crate::plan::{CopyPlan, key_from_binary, key_from_text};
 use crate::rules::RuleSet;
 use crate::types::{KeyType, KeyValue, Refusal, ShardId, SqlState, stored};
 use crate::wire::copy_binary::{self, CopyBinaryError, Next};
-use crate::wire::{copy_text, frontend};
+use crate::wire::copy_csv::{self, CopyCsvError};
+use crate::wire::copy_text::{self, CopyTextError};
+use crate::wire::frontend;
 
 use super::copy::SHARD_BUFFER_BYTES;
-use super::copy_ids::with_id;
+use super::copy_ids::{with_id, with_text};
 use super::copy_physical::Waiting;
 use super::failure::Failure;
 use super::link::Link;
@@ -30,6 +32,12 @@ pub(super) struct Split<'a> {
     pub ended: bool,
     /// Whether the client has ended the data.
     pub done: bool,
+    /// Where the rows of csv data end.
+    pub csv: Option<copy_csv::Rows>,
+    /// The header line, when it has come.
+    pub header: Option<Vec<u8>>,
+    /// Whether the servers take `\.` for the end of csv data.
+    pub marked: bool,
     /// Rows that wait for their physical tables, where the table is split.
     pub waiting: Waiting,
 }
@@ -55,16 +63,31 @@ impl Link {
         if pending.is_empty() {
             return Ok(());
         }
-        pending.extend_from_slice(b"\n");
+        if split.csv.is_some() {
+            self.route_lines(split, pending).await?;
+        }
+        if split.plan.header && split.header.is_none() {
+            // Whatever it is: the servers pass over it, or say what is wrong.
+            self.send_header(split, pending);
+            return Ok(());
+        }
+        if !pending.is_empty() {
+            let end = split.missing_end(pending)?;
+            pending.extend_from_slice(end);
+        }
         self.route_lines(split, pending).await
     }
 
     async fn route_lines(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
         while !split.ended
-            && let Some(length) = copy_text::next_row(pending)
+            && let Some(length) = split.next_line(pending)?
         {
             let row = pending.split_to(length);
-            if copy_text::is_end_of_data(&row) {
+            if split.plan.header && split.header.is_none() {
+                self.send_header(split, &row);
+                continue;
+            }
+            if split.is_end_of_data(&row) {
                 split.ended = true;
                 break;
             }
@@ -78,6 +101,20 @@ impl Link {
             pending.clear();
         }
         Ok(())
+    }
+
+    /// Sends the header to every shard, which passes over it or compares it with its own columns.
+    fn send_header(&mut self, split: &mut Split<'_>, row: &[u8]) {
+        let header = match split.plan.id_source {
+            Some(_) => with_text(row, split.plan, split.plan.columns.last().map_or("", String::as_str)),
+            None => row.to_vec(),
+        };
+        if split.plan.split.is_none() {
+            for (_, position, _) in &split.parts {
+                frontend::write_copy_data(self.transaction.members[*position].server.out(), &header);
+            }
+        }
+        split.header = Some(header);
     }
 
     async fn route_binary(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
@@ -137,20 +174,64 @@ impl Link {
 }
 
 impl Split<'_> {
+    /// Returns the length of the line at the front; `None` while it is not complete.
+    fn next_line(&mut self, pending: &[u8]) -> Result<Option<usize>, Refusal> {
+        match &mut self.csv {
+            Some(rows) => rows.next(pending, self.done).map_err(misread_csv).map_err(|refusal| self.placed(refusal)),
+            None => Ok(copy_text::next_row(pending)),
+        }
+    }
+
+    /// Returns the end of the last line, which has none.
+    fn missing_end(&self, pending: &[u8]) -> Result<&'static [u8], Refusal> {
+        match &self.csv {
+            // PostgreSQL takes it for data, and with an end it would be the mark.
+            Some(_) if self.marked && pending == b"\\." => Err(self.placed(misread_csv(CopyCsvError::Mark))),
+            Some(rows) => rows.missing_end().map_err(|error| self.placed(misread_csv(error))),
+            None => Ok(b"\n"),
+        }
+    }
+
+    fn is_end_of_data(&self, row: &[u8]) -> bool {
+        match &self.csv {
+            Some(_) => self.marked && copy_csv::content(row).0 == b"\\.",
+            None => copy_text::is_end_of_data(row),
+        }
+    }
+
     /// Says at which row something went wrong.
     pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
-        let number: u64 = self.parts.iter().map(|(_, _, rows)| rows).sum::<u64>() + 1;
+        let rows: u64 = self.parts.iter().map(|(_, _, rows)| rows).sum();
+        let number = rows + 1 + u64::from(self.header.is_some());
         let (table, column) = (&self.plan.table, self.plan.key_position + 1);
         refusal.with_detail(format!("COPY {table}, line {number}, column {column}."))
     }
 }
 
+/// Returns a field of a line, `None` for NULL.
+pub(super) fn field_of<'a>(plan: &CopyPlan, line: &'a [u8], position: usize) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+    let misread = |error: CopyTextError| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string());
+    let Some(quoting) = plan.csv else {
+        return copy_text::field(line, position, plan.delimiter, &plan.null).map_err(misread);
+    };
+    let field = copy_csv::field(line, position, plan.delimiter, quoting).map_err(misread)?;
+    // As PostgreSQL: FORCE_NOT_NULL is about values that are NULL, FORCE_NULL about those that are not.
+    let null = match (*field.value == *plan.null.as_bytes(), field.quoted) {
+        (false, _) => false,
+        (true, false) => !plan.force_not_null.contains(&position),
+        (true, true) => plan.force_null.contains(&position),
+    };
+    Ok((!null).then_some(field.value))
+}
+
+fn misread_csv(error: CopyCsvError) -> Refusal {
+    Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string())
+}
+
 /// Returns the key of a line, `None` for NULL.
 fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValue>, Refusal> {
     whole_key(plan, |position, key_type| {
-        let field = copy_text::field(line, position, plan.delimiter, &plan.null)
-            .map_err(|error| Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, error.to_string()))?;
-        let Some(text) = field else { return Ok(None) };
+        let Some(text) = field_of(plan, line, position)? else { return Ok(None) };
         let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(key_type, text));
         key.map(Some).ok_or_else(|| {
             let name = key_type.name();

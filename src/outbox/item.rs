@@ -1,6 +1,6 @@
 //! What a lane has to deliver: the pending share of each ledger row, its keys, and the keys that are parked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -145,18 +145,38 @@ pub(super) async fn relations(outbox: &Outbox, home: ShardId, item: &Item) -> Re
 
 /// Returns the keys that order `item`: rows of images, and the business key of commands.
 pub(super) async fn keys(outbox: &Outbox, home: ShardId, item: &Item) -> Result<BTreeSet<String>, Error> {
-    let mut keys: BTreeSet<String> = item.business_key.iter().map(|key| format!("key|{key}")).collect();
-    if !item.images {
+    let mut keys = keys_of(outbox, home, std::slice::from_ref(item)).await?;
+    Ok(keys.remove(&item.txid).unwrap_or_default())
+}
+
+/// Returns the keys of many events at once, by txid.
+pub(super) async fn keys_of(
+    outbox: &Outbox,
+    home: ShardId,
+    items: &[Item],
+) -> Result<HashMap<i64, BTreeSet<String>>, Error> {
+    let business = |item: &Item| item.business_key.iter().map(|key| format!("key|{key}")).collect();
+    let mut keys: HashMap<i64, BTreeSet<String>> = items.iter().map(|item| (item.txid, business(item))).collect();
+    let with_images = || items.iter().filter(|item| item.images);
+    let xids: Vec<&str> = with_images().map(|item| item.xid.as_str()).collect();
+    if xids.is_empty() {
         return Ok(keys);
     }
+    let txids: HashMap<&str, i64> = with_images().map(|item| (item.xid.as_str(), item.txid)).collect();
     let client = outbox.store.connect(home).await?;
-    for (_, event) in captured(outbox, home, &[&item.xid]).await? {
-        let shape = images::shape(&client, &event.relation).await.map_err(outbox.store.at(home))?;
-        if event.op == "TRUNCATE" {
-            keys.insert(format!("{}|{EVERY_KEY}", event.relation));
+    let mut shapes: HashMap<String, images::Shape> = HashMap::new();
+    for (xid, event) in captured(outbox, home, &xids).await? {
+        if !shapes.contains_key(&event.relation) {
+            let shape = images::shape(&client, &event.relation).await.map_err(outbox.store.at(home))?;
+            shapes.insert(event.relation.clone(), shape);
         }
+        let Some(of_item) = txids.get(xid.as_str()).and_then(|txid| keys.get_mut(txid)) else { continue };
+        if event.op == "TRUNCATE" {
+            of_item.insert(format!("{}|{EVERY_KEY}", event.relation));
+        }
+        let key = &shapes[&event.relation].key;
         for image in event.old_rows.iter().chain(&event.new_rows) {
-            keys.insert(format!("{}|{}", event.relation, row_key(image, &shape.key)));
+            of_item.insert(format!("{}|{}", event.relation, row_key(image, key)));
         }
     }
     Ok(keys)

@@ -1,6 +1,6 @@
 //! One lane, home → target: what is due, in commit order, group by group. Decides what becomes of failures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::apply::{Applied, Delivery};
@@ -46,6 +46,19 @@ pub(super) enum Rest {
     Fenced,
 }
 
+/// Keys behind a dead event, and those of the batch's own events as far as they are known: asking for each event by itself
+/// made a lane with one dead letter slow.
+struct Parked {
+    keys: BTreeSet<String>,
+    of: HashMap<i64, BTreeSet<String>>,
+}
+
+impl Parked {
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
 /// What stops a run before its end.
 enum Stop {
     Rest(Rest),
@@ -71,7 +84,7 @@ impl Outbox {
         }
         let batch = item::fetch(self, &run).await?;
         let full = batch.len() as i64 >= self.settings.bounds.batch;
-        let mut parked = item::parked_keys(self, &run).await?;
+        let mut parked = Parked { keys: item::parked_keys(self, &run).await?, of: HashMap::new() };
         let mut items = Vec::new();
         let (mut wait, mut passed_by) = (None, false);
         for item in batch {
@@ -90,6 +103,9 @@ impl Outbox {
             }
             items.push(item);
         }
+        if !parked.is_empty() {
+            parked.of = item::keys_of(self, run.home, &items).await?;
+        }
         if let Err(stop) = self.deliver(&run, items, &mut parked).await {
             return match stop {
                 Stop::Rest(rest) => Ok(rest),
@@ -99,7 +115,7 @@ impl Outbox {
         Ok(wait.map_or(if full { Rest::More } else { Rest::Idle }, Rest::Retry))
     }
 
-    async fn deliver(&self, run: &LaneRun, items: Vec<Item>, parked: &mut BTreeSet<String>) -> Result<(), Stop> {
+    async fn deliver(&self, run: &LaneRun, items: Vec<Item>, parked: &mut Parked) -> Result<(), Stop> {
         let mut group: Vec<Item> = Vec::new();
         for item in items {
             if !parked.is_empty() && self.park(run, &item, parked).await? {
@@ -117,20 +133,24 @@ impl Outbox {
     }
 
     /// Parks `item` if an earlier event of one of its keys is dead.
-    async fn park(&self, run: &LaneRun, item: &Item, parked: &mut BTreeSet<String>) -> Result<bool, Error> {
-        let keys = item::keys(self, run.home, item).await?;
-        if !item::overlap(&keys, parked) {
+    async fn park(&self, run: &LaneRun, item: &Item, parked: &mut Parked) -> Result<bool, Error> {
+        let keys = match parked.of.remove(&item.txid) {
+            Some(keys) => keys,
+            None => item::keys(self, run.home, item).await?,
+        };
+        if !item::overlap(&keys, &parked.keys) {
+            parked.of.insert(item.txid, keys);
             return Ok(false);
         }
         let mut verdict = Verdict::new(item.txid, run.target, next(item.state, Input::KeyParked)?);
         verdict.keys = keys.iter().cloned().collect();
-        parked.extend(keys);
+        parked.keys.extend(keys);
         self.write_verdicts(run.home, &[verdict]).await?;
         Ok(true)
     }
 
     /// Applies a group; one that fails is halved until the event that fails stands alone.
-    async fn deliver_group(&self, run: &LaneRun, items: Vec<Item>, parked: &mut BTreeSet<String>) -> Result<(), Stop> {
+    async fn deliver_group(&self, run: &LaneRun, items: Vec<Item>, parked: &mut Parked) -> Result<(), Stop> {
         let mut waiting = vec![items];
         while let Some(mut group) = waiting.pop() {
             if group.is_empty() {
@@ -165,7 +185,7 @@ impl Outbox {
     }
 
     /// Writes what becomes of one event that failed alone.
-    async fn fail(&self, run: &LaneRun, item: &Item, error: &Error, parked: &mut BTreeSet<String>) -> Result<(), Stop> {
+    async fn fail(&self, run: &LaneRun, item: &Item, error: &Error, parked: &mut Parked) -> Result<(), Stop> {
         let on_dead = self.on_dead(run.home, item).await?;
         let input = Input::Failed { class: error.class(), on_dead, attempts_max: self.settings.bounds.attempts_max };
         let state = next(item.state, input).map_err(Error::from)?;
@@ -200,7 +220,7 @@ impl Outbox {
         item: &Item,
         mut verdict: Verdict,
         on_dead: OnDead,
-        parked: &mut BTreeSet<String>,
+        parked: &mut Parked,
     ) -> Result<(), Stop> {
         if on_dead == OnDead::Resync && item.images {
             match self.apply(run, std::slice::from_ref(item), Delivery::Resync).await {
@@ -219,7 +239,7 @@ impl Outbox {
             keys.insert(item::EVERY_KEY.to_owned());
         }
         verdict.keys = keys.iter().cloned().collect();
-        parked.extend(keys);
+        parked.keys.extend(keys);
         self.write_dead_letter(run.home, &verdict).await?;
         Ok(self.write_verdicts(run.home, &[verdict]).await?)
     }

@@ -3,6 +3,7 @@
 use crate::rules::{Distribution, GroupId, IdRule, IdSource, OnMissingKey, RuleSet, TableRule};
 use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
+use crate::wire::copy_csv::Quoting;
 
 use super::catalog::{Catalog, Column};
 use super::context::Context;
@@ -120,6 +121,10 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     {
         return Err(numbered(copy.name, &column.name));
     }
+    let options = &copy.head.options;
+    let csv = quoting(options)?;
+    let positions =
+        |holds: &dyn Fn(&str) -> bool| (0..columns.len()).filter(|at| holds(&columns[*at])).collect::<Vec<usize>>();
     Ok(CopyPlan {
         statement,
         key: copy.key.to_owned(),
@@ -129,11 +134,16 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         more: Vec::new(),
         key_modifier: key_column(copy).and_then(|column| type_modifier(&column.type_name)),
         binary: copy.head.options.format == CopyFormat::Binary,
-        delimiter: delimiter(copy.head)?,
-        null: copy.head.options.null.clone().unwrap_or_else(|| String::from("\\N")),
+        csv,
+        header: options.header,
+        delimiter: one_byte(&options.delimiter, "delimiter")?.unwrap_or(if csv.is_some() { b',' } else { b'\t' }),
+        null: options.null.clone().unwrap_or_else(|| String::from(if csv.is_some() { "" } else { "\\N" })),
         split: None,
+        force_null: positions(&|column| options.force_null.holds(column)),
+        force_not_null: positions(&|column| options.force_not_null.holds(column)),
         id_source,
         checked_id: checked_id(copy, &columns)?,
+        columns: columns.into_iter().chain(id_source.and(id).cloned()).collect(),
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
         table,
     })
@@ -171,12 +181,8 @@ fn check_options(copy: &Sharded<'_>) -> Result<(), Refusal> {
         Err(Refusal::unsupported(format!("COPY FROM into the sharded table \"{}\" with {what}", copy.name), hint))
     };
     match options.format {
-        CopyFormat::Text => {}
-        CopyFormat::Csv => return refused("format csv", "Use the text or the binary format."),
+        CopyFormat::Text | CopyFormat::Csv => {}
         CopyFormat::Binary => check_binary(copy)?,
-    }
-    if options.header {
-        return refused("a header line", "Leave the header line out.");
     }
     if let Some(other) = options.others.first() {
         return refused(&format!("the option {other}"), "Leave the option out.");
@@ -260,12 +266,22 @@ fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<(usize, I
     Ok(Some((position, rule.clone())))
 }
 
-fn delimiter(head: &CopyHead) -> Result<u8, Refusal> {
-    let wrong = || Refusal::new(SqlState::FEATURE_NOT_SUPPORTED, "COPY delimiter must be a single one-byte character");
-    match head.options.delimiter.as_deref().map(str::as_bytes) {
-        None => Ok(b'\t'),
-        Some([one]) => Ok(*one),
-        Some(_) => Err(wrong()),
+/// Returns what quotes values, in csv format.
+fn quoting(options: &CopyOptions) -> Result<Option<Quoting>, Refusal> {
+    let quote = one_byte(&options.quote, "quote")?.unwrap_or(b'"');
+    let escape = one_byte(&options.escape, "escape")?.unwrap_or(quote);
+    Ok((options.format == CopyFormat::Csv).then_some(Quoting { quote, escape }))
+}
+
+/// Reads an option that PostgreSQL wants to be one byte.
+fn one_byte(option: &Option<String>, name: &str) -> Result<Option<u8>, Refusal> {
+    match option.as_deref().map(str::as_bytes) {
+        None => Ok(None),
+        Some([one]) => Ok(Some(*one)),
+        Some(_) => {
+            let message = format!("COPY {name} must be a single one-byte character");
+            Err(Refusal::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+        }
     }
 }
 
@@ -337,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn csv_has_options_of_its_own() {
+        let plain = copy("copy carts (item, user_id) from stdin csv header");
+        let quoting = |quote, escape| Some(Quoting { quote, escape });
+        assert_eq!(
+            (plain.csv, plain.header, plain.delimiter, plain.null.as_str()),
+            (quoting(b'"', b'"'), true, b',', "")
+        );
+        let all = copy(
+            "copy carts (item, user_id) from stdin (format csv, quote '''', escape '!', delimiter ';', null 'x', \
+             header match, force_null (user_id), force_not_null (item))",
+        );
+        assert_eq!((all.csv, all.header, all.delimiter, all.null.as_str()), (quoting(b'\'', b'!'), true, b';', "x"));
+        assert_eq!((all.force_null, all.force_not_null), (vec![1], vec![0]));
+        let old =
+            copy("copy carts (item, user_id) from stdin csv quote 'q' force not null user_id, item force null item");
+        assert_eq!((old.csv, old.force_null, old.force_not_null), (quoting(b'q', b'q'), vec![0], vec![0, 1]));
+        let text = copy("copy carts (user_id) from stdin (header)");
+        assert_eq!((text.csv, text.header, text.delimiter), (None, true, b'\t'));
+        assert_eq!(copy("copy carts (user_id) from stdin (format csv, force_null *)").force_null, [0]);
+    }
+
+    #[test]
     fn an_id_left_out_is_appended() {
         let plan = copy("copy orders (user_id, note) from stdin");
         assert_eq!(sql(&plan.statement), "copy orders (user_id, \"note\", order_id) from stdin");
@@ -347,8 +385,10 @@ mod tests {
     #[test]
     fn what_is_not_available_is_refused() {
         let refused = [
-            ("copy carts from stdin csv", "0A000"),
-            ("copy carts from stdin with (header true)", "0A000"),
+            ("copy carts from stdin with (format csv, quote 'ab')", "0A000"),
+            ("copy carts from stdin with (format csv, escape 'ab')", "0A000"),
+            ("copy carts from stdin with (on_error ignore)", "0A000"),
+            ("copy carts from stdin with (default 'x')", "0A000"),
             ("copy carts from stdin with (encoding 'latin1')", "0A000"),
             ("copy carts from stdin with (delimiter 'ab')", "0A000"),
             ("copy carts (item) from stdin", "23502"),

@@ -153,7 +153,7 @@ impl Merging {
             Some(InsertedKey::Handed(source))
                 if self.all_keys(|key| matches!(key, InsertedKey::Handed(other) if other == source)) =>
             {
-                self.from_sharded(*source, target, context, values)
+                self.of_sharded(*source, target, context, values)
             }
             Some(InsertedKey::Rows(index))
                 if self.all_keys(|key| matches!(key, InsertedKey::Rows(other) if other == index)) =>
@@ -175,7 +175,7 @@ impl Merging {
     }
 
     /// The source is sharded alike: each shard has the rows that it inserts.
-    fn from_sharded(
+    fn of_sharded(
         &self,
         source: usize,
         target: &Keyed,

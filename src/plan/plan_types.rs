@@ -7,6 +7,7 @@ use crate::merge::MergeSpec;
 use crate::rules::{IdRule, IdSource};
 use crate::sql::{Condition, CopyFormat};
 use crate::types::{ShardId, ShardSet, WriteMode};
+use crate::wire::copy_csv::Quoting;
 
 /// What to do with one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,7 +276,7 @@ pub struct CopyOut {
     pub header: bool,
 }
 
-/// `COPY table [(columns)] FROM STDIN` in text or binary format, split by key.
+/// `COPY table [(columns)] FROM STDIN`, split by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyPlan {
     /// The table's name, logical.
@@ -296,14 +297,24 @@ pub struct CopyPlan {
     pub more: Vec<CopyKey>,
     /// Whether the rows are in binary format.
     pub binary: bool,
-    /// Column separator of the text format.
+    /// What quotes values in csv format; `None` for the other formats.
+    pub csv: Option<Quoting>,
+    /// Whether the first line is a header, which every shard is sent.
+    pub header: bool,
+    /// Column separator of the text and csv formats.
     pub delimiter: u8,
     /// The text that stands for NULL.
     pub null: String,
     /// How the table is split into physical ones, if it is.
     pub split: Option<Box<CopySplit>>,
+    /// Positions of csv columns whose quoted NULL texts are NULL as well.
+    pub force_null: Vec<usize>,
+    /// Positions of csv columns whose NULL texts are values.
+    pub force_not_null: Vec<usize>,
     /// If the id column is left out: it is appended to every line as the last column, made from this source.
     pub id_source: Option<IdSource>,
+    /// The columns that servers are sent, that one included.
+    pub columns: Vec<String>,
     /// Position of ids that clients give and the rule that they are held against.
     pub checked_id: Option<(usize, IdRule)>,
     /// What it writes.

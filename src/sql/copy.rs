@@ -47,6 +47,29 @@ pub enum CopyFormat {
     Binary,
 }
 
+/// The columns that `FORCE_NULL` or `FORCE_NOT_NULL` is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ForceColumns {
+    /// The option is not there.
+    #[default]
+    None,
+    /// `*`
+    All,
+    /// These.
+    Columns(Vec<String>),
+}
+
+impl ForceColumns {
+    /// Tells whether it is about the column.
+    pub fn holds(&self, column: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Columns(columns) => columns.iter().any(|known| known == column),
+        }
+    }
+}
+
 /// The options of a `COPY`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CopyOptions {
@@ -64,7 +87,15 @@ pub struct CopyOptions {
     pub encoding: Option<String>,
     /// Whether there is a `WHERE`.
     pub where_clause: bool,
-    /// Options that are not read here (`quote`, `escape`, `force_null`, `on_error`, …), lower case.
+    /// `QUOTE`
+    pub quote: Option<String>,
+    /// `ESCAPE`
+    pub escape: Option<String>,
+    /// `FORCE_NULL`
+    pub force_null: ForceColumns,
+    /// `FORCE_NOT_NULL`
+    pub force_not_null: ForceColumns,
+    /// Options that are not read here (`force_quote`, `on_error`, …), lower case.
     pub others: Vec<String>,
 }
 
@@ -176,21 +207,49 @@ fn old_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Option<()>
                 let value = string(cursor)?;
                 keep(options, &word, value)?;
             }
-            "force" => {
-                cursor.rest();
-                options.others.push(word);
-            }
+            "force" => old_force(cursor, options, word)?,
             _ => return None,
         }
     }
     Some(())
 }
 
+/// `FORCE NOT NULL a, b`, `FORCE NULL a, b`; FORCE QUOTE is for the other direction.
+fn old_force(cursor: &mut Cursor<'_>, options: &mut CopyOptions, word: String) -> Option<()> {
+    let not = cursor.word("not");
+    if !cursor.word("null") {
+        cursor.rest();
+        options.others.push(word);
+        return Some(());
+    }
+    let mut columns = vec![cursor.name()?];
+    while cursor.mark(",") {
+        columns.push(cursor.name()?);
+    }
+    *(if not { &mut options.force_not_null } else { &mut options.force_null }) = ForceColumns::Columns(columns);
+    Some(())
+}
+
+/// `FORCE_NULL (a, b)` or `FORCE_NULL *`, behind the name.
+fn new_force(cursor: &mut Cursor<'_>) -> Option<ForceColumns> {
+    if cursor.mark("(") {
+        return columns(cursor).map(|(columns, _)| ForceColumns::Columns(columns));
+    }
+    let all = cursor.next()?.text(cursor.text) == "*";
+    all.then_some(ForceColumns::All)
+}
+
 fn new_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Option<()> {
     loop {
         let name = cursor.name()?;
-        let value = option_value(cursor)?;
-        keep(options, &name, value)?;
+        match name.as_str() {
+            "force_null" => options.force_null = new_force(cursor)?,
+            "force_not_null" => options.force_not_null = new_force(cursor)?,
+            _ => {
+                let value = option_value(cursor)?;
+                keep(options, &name, value)?;
+            }
+        }
         if cursor.mark(")") {
             return Some(());
         }
@@ -231,6 +290,8 @@ fn keep(options: &mut CopyOptions, name: &str, value: String) -> Option<()> {
         "header" => options.header = is_on(&value),
         "freeze" => options.freeze = is_on(&value),
         "encoding" => options.encoding = Some(value),
+        "quote" => options.quote = Some(value),
+        "escape" => options.escape = Some(value),
         other => options.others.push(other.to_owned()),
     }
     Some(())

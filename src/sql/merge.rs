@@ -235,8 +235,11 @@ fn name_of(alias: &TableAlias, names: &[Option<String>], position: usize) -> Opt
     renamed.or_else(|| names.get(position)?.clone())
 }
 
+/// The names of columns, as far as they have one.
+type ColumnNames = Vec<Option<String>>;
+
 /// Returns the names and the cells of a query of constants.
-fn rows(query: &Query) -> Option<(Vec<Option<String>>, Vec<Vec<&Expr>>)> {
+fn rows(query: &Query) -> Option<(ColumnNames, Vec<Vec<&Expr>>)> {
     let plain = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
     match query.body.as_ref() {
         SetExpr::Values(values) if plain => {

@@ -49,7 +49,7 @@ pub use argument::{Argument, argument};
 pub use block::is_aggregate_name;
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
-pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions};
+pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions, ForceColumns};
 pub use database_name::{deserted_database, redefined_defaults};
 pub use ddl::index_name;
 pub use explain::{ExplainFormat, explain_as_json};

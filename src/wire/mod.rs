@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod copy_binary;
+pub mod copy_csv;
 pub mod copy_text;
 mod cursor;
 pub mod frame;

@@ -23,6 +23,7 @@ mod chaos_soak;
 mod check_rows;
 mod cli;
 mod copies;
+mod copies_csv;
 mod ddl;
 mod dev_command;
 mod differential;
