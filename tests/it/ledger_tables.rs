@@ -99,7 +99,7 @@ async fn a_comparison_is_exact_while_the_table_is_written() {
         .map(|row| format!("{} {}", row["key"].as_str().unwrap(), row["kind"].as_str().unwrap()))
         .collect();
     named.sort();
-    assert_eq!(named, ["{\"id\" : 7} different", "{\"id\" : 777} extra", "{\"id\" : 9} missing"]);
+    assert_eq!(named, ["{\"id\" : 777} extra", "{\"id\" : 7} different", "{\"id\" : 9} missing"]);
     let port = shop.proxy.admin_port().to_string();
     let verify = ["ledger", "verify", "regions", "--admin-port", &port];
     let output = shardloom(&verify);
