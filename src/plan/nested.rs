@@ -33,7 +33,9 @@ pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal>
         let Some(rule) = context.rules.table(&table.rule_key()) else { continue };
         match &rule.distribution {
             Distribution::Reference { .. } => return Err(refused(&name, "whose copies would not follow")),
-            Distribution::Sharded { key, .. } if write.sets.contains(key) => {
+            Distribution::Sharded { key, more, .. }
+                if write.sets.iter().any(|set| set == key || more.contains(set)) =>
+            {
                 return Err(refused(&name, "whose sharding key it sets"));
             }
             Distribution::Sharded { key, .. } => {

@@ -25,7 +25,7 @@ fn parts_that_are_bound_to_one_shard_run_there() {
         "with d as (delete from orders where user_id = {a} returning *) insert into audit.log select * from d",
         "with d as (delete from orders where user_id = {a} returning *) insert into audit.log select d.* from d where note is null",
         "with d as (delete from orders o where o.user_id = {a} returning order_id, user_id as u) insert into audit.log (user_id, order_id) select u, order_id from d",
-        "with d as (delete from orders where user_id = {a} returning order_id, user_id) insert into audit.log (user_id, order_id) select * from d",
+        "with d as (delete from orders where user_id = {a} returning order_id, user_id) insert into audit.log (order_id, user_id) select * from d",
         "with d as (delete from orders where user_id = {a} returning *), e as (select * from d) insert into audit.log select * from e",
         "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id, order_id) select {c}, order_id from d",
         "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id) values ({a}), ({c})",
