@@ -30,6 +30,12 @@ impl MergeSpec {
     /// before it. Plans say so where `SELECT *` leaves the number of columns open.
     pub const FROM_END: usize = 1 << 32;
 
+    /// Tells whether the rows are the shards' rows as they are, in any order.
+    pub fn is_plain(&self) -> bool {
+        let as_they_are = self.outputs.is_empty() && self.hidden == 0 && self.order.is_empty();
+        as_they_are && !self.grouped && !self.distinct && self.offset == 0 && self.limit.is_none()
+    }
+
     /// Returns the spec with every sort column counted from the start; `width` is the number of shard columns.
     pub fn resolved(mut self, width: usize) -> Self {
         for key in &mut self.order {

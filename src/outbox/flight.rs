@@ -136,7 +136,7 @@ impl Flights {
     }
 
     /// Returns how many transactions wait for their home to say what became of them.
-    pub fn doubtful(&self) -> usize {
+    pub fn doubtful_count(&self) -> usize {
         self.inner().doubtful.len()
     }
 

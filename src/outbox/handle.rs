@@ -138,8 +138,8 @@ impl Outbox {
     }
 
     /// Returns how many transactions of this process nobody knows the outcome of yet.
-    pub fn in_doubt(&self) -> usize {
-        self.flights.doubtful()
+    pub fn doubtful(&self) -> usize {
+        self.flights.doubtful_count()
     }
 
     /// Returns the targets on which `txid`, a transaction of this process, is not applied yet.

@@ -161,19 +161,20 @@ impl Outbox {
 
     async fn retain_inbox(&self, home: ShardId, target: ShardId, oldest: i64) -> Result<(), Error> {
         let client = self.store.connect(target).await?;
-        client
-            .execute(
-                "DELETE FROM shardloom.inbox WHERE ctid IN (SELECT ctid FROM shardloom.inbox WHERE home = $1 AND txid < $2 \
-                 AND applied_at < clock_timestamp() - make_interval(secs => $3) LIMIT $4)",
-                &[
-                    &self.store.name(home),
-                    &oldest,
-                    &self.settings.bounds.inbox_grace.as_secs_f64(),
-                    &RETENTION_BATCH,
-                ],
-            )
-            .await
-            .map_err(self.store.at(target))?;
+        let grace = self.settings.bounds.inbox_grace.as_secs_f64();
+        for _ in 0..RETENTION_BATCHES_MAX {
+            let deleted = client
+                .execute(
+                    "DELETE FROM shardloom.inbox WHERE ctid IN (SELECT ctid FROM shardloom.inbox WHERE home = $1 AND txid < $2 \
+                     AND applied_at < clock_timestamp() - make_interval(secs => $3) LIMIT $4)",
+                    &[&self.store.name(home), &oldest, &grace, &RETENTION_BATCH],
+                )
+                .await
+                .map_err(self.store.at(target))?;
+            if deleted < RETENTION_BATCH as u64 {
+                break;
+            }
+        }
         Ok(())
     }
 

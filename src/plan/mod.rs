@@ -11,6 +11,7 @@ mod colocate;
 mod composite;
 mod context;
 pub mod copy;
+mod copy_query;
 mod describe;
 mod explain;
 mod gather;

@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod cases;
+mod copy_query;
 mod deep;
 mod gathered;
 mod hidden;

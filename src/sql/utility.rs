@@ -9,7 +9,7 @@ use super::name::TableName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Utility {
     /// `COPY`
-    Copy(CopyHead),
+    Copy(Box<CopyHead>),
     /// `TRUNCATE`
     Truncate {
         /// The tables.
@@ -122,7 +122,7 @@ pub fn utility(text: &str) -> Option<Utility> {
     let mut cursor = Cursor::new(text);
     let first = cursor.next()?.text(text).to_ascii_lowercase();
     match first.as_str() {
-        "copy" => copy::read(&mut cursor).map(Utility::Copy),
+        "copy" => copy::read(&mut cursor).map(|head| Utility::Copy(Box::new(head))),
         "truncate" => {
             cursor.word("table");
             Some(Utility::Truncate { tables: tables(&mut cursor)? })

@@ -15,7 +15,7 @@ fn ddl(text: &str) -> Ddl {
 
 fn copy(text: &str) -> CopyHead {
     match utility(text) {
-        Some(Utility::Copy(head)) => head,
+        Some(Utility::Copy(head)) => *head,
         other => panic!("{text}: {other:?}"),
     }
 }

@@ -126,6 +126,21 @@ async fn copy_to_gives_the_rows_of_all_shards_once() {
         assert!(copied.end.starts_with("COPY "), "{copied:?}");
     }
     assert_eq!(same_out(&mut both, "COPY customers TO STDOUT", 0).rows.len(), 41);
+    // Queries: of one shard, and of several whose rows need no merge.
+    for (sql, head) in [
+        ("COPY (SELECT * FROM customers WHERE customer_id = 7) TO STDOUT", 0),
+        ("COPY (SELECT name, balance * 2 AS twice FROM customers WHERE customer_id > 5) TO STDOUT CSV HEADER", 1),
+        ("COPY (SELECT count(*), max(name) FROM customers WHERE customer_id IN (1)) TO STDOUT (FORMAT csv, HEADER)", 1),
+        ("COPY (SELECT c.name, o.status FROM customers c LEFT JOIN orders o USING (customer_id)) TO STDOUT", 0),
+        ("COPY (UPDATE customers SET name = 'x' WHERE customer_id = 7 RETURNING *) TO STDOUT", 0),
+        ("COPY (SELECT missing FROM customers) TO STDOUT", 0),
+    ] {
+        same_out(&mut both, sql, head);
+    }
+    let [plain, other] = [&mut both.plain, &mut both.other]
+        .map(|client| out(client, "COPY (SELECT customer_id, name FROM customers) TO STDOUT (FORMAT binary)"));
+    assert_eq!((tuples(&other.rows), other.end), (tuples(&plain.rows), plain.end));
+    assert_eq!(out(&mut both.other, "COPY (SELECT name FROM customers ORDER BY name) TO STDOUT").end, "0A000");
     for sql in ["COPY customers (missing) TO STDOUT", "COPY customers TO STDOUT WITH (DELIMITER 'ab')"] {
         assert_eq!(same_out(&mut both, sql, 0).end.len(), 5, "{sql}");
     }

@@ -69,7 +69,7 @@ fn outbox(text: &mut String, proxy: &Proxy) {
         line(text, format_args!("shardloom_ledger_bytes{{home=\"{}\"}} {bytes}", escape(&home)));
     }
     let help = "Transactions whose home has not said yet what became of them";
-    gauge(text, "shardloom_outbox_in_doubt", help, &[("", proxy.outbox.in_doubt() as i64)]);
+    gauge(text, "shardloom_outbox_in_doubt", help, &[("", proxy.outbox.doubtful() as i64)]);
     let metrics = proxy.outbox.metrics();
     for (name, help, counter) in [
         ("shardloom_outbox_fence_refusals", "Times that another relay had taken a lane over", &metrics.fence_refusals),
