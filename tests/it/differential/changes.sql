@@ -78,7 +78,6 @@ UPDATE customers SET age = random()::int WHERE customer_id IN (1, 2)
 
 WITH w AS (SELECT 1 AS x) UPDATE customers SET age = w.x FROM w WHERE customer_id = 1
 
---: refused 0A000
 WITH w AS (UPDATE customers SET age = 2 WHERE customer_id = 1 RETURNING *) SELECT * FROM w
 
 --: refused 22023
