@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use crate::backend::{BackendError, Server, SimpleReply};
 use crate::outbox::fault::{self, FaultPoint};
-use crate::outbox::{self, Environment, Flight, LedgerEntry, LedgerTarget, Resolution};
+use crate::outbox::{self, Flight, LedgerEntry, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
 
 use super::decision;
@@ -193,9 +193,11 @@ impl Link {
         let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
         // If this process stands still from here on, the locks must not be held without end: by then it is redone.
         let idle = self.worker.limits().commit_timeout * COMMIT_STEPS;
+        // The inbox row has seen to that already, unless it was set later.
+        let flushed = if self.commits_unflushed() { ";SET LOCAL synchronous_commit = on" } else { "" };
         for member in self.transaction.members.iter_mut().filter(|member| member.wrote) {
             let mut sql = format!(
-                "SET CONSTRAINTS ALL IMMEDIATE;SET LOCAL idle_in_transaction_session_timeout = {}",
+                "SET CONSTRAINTS ALL IMMEDIATE;SET LOCAL idle_in_transaction_session_timeout = {}{flushed}",
                 idle.as_millis()
             );
             if member.server.shard() != home && member.inbox != Some(home) {
@@ -210,6 +212,12 @@ impl Link {
             self.flush_member(position).await?;
         }
         Ok(())
+    }
+
+    /// Tells whether the client wants its COMMIT not to wait for the disk.
+    fn commits_unflushed(&self) -> bool {
+        let set = self.settings.get("synchronous_commit").map(super::settings::plain_value);
+        set.is_some_and(|value| ["off", "false", "no", "0"].contains(&value.to_ascii_lowercase().as_str()))
     }
 
     /// Runs one statement on every written target at once; the first error wins after all have answered.
@@ -340,52 +348,6 @@ impl Link {
 
     pub(super) fn shard_name(&self, shard: ShardId) -> String {
         self.snapshot.rules.shard(shard).name.clone()
-    }
-
-    fn ledger_entry(&self, txid: i64, home: ShardId, mode: WriteMode) -> LedgerEntry {
-        let rules = &self.snapshot.rules;
-        let transaction = &self.transaction;
-        let targets = transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
-        let copies = rules.shards.iter().filter(|shard| transaction.reference && shard.name != rules.shard(home).name);
-        LedgerEntry {
-            txid,
-            mode,
-            kind: if transaction.reference { "reference".to_owned() } else { "write".to_owned() },
-            copies: copies.map(|shard| shard.name.clone()).collect(),
-            targets: targets
-                .map(|member| LedgerTarget {
-                    shard: self.shard_name(member.server.shard()),
-                    expected_rows: member.commands.iter().map(|command| command.expected_rows).sum(),
-                    commands: member.commands.clone(),
-                })
-                .chain(transaction.deferred.iter().cloned())
-                .collect(),
-            environment: self.environment(),
-            home_rows: self.home_rows(home),
-            proxy: self.worker.proxy.name.clone(),
-            user: self.identity.user.clone(),
-            rule_version: rules.version.clone(),
-            on_dead: transaction.on_dead,
-            business_key: None,
-            idempotency_key: transaction.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
-            trace_id: None,
-        }
-    }
-
-    fn home_rows(&self, home: ShardId) -> i64 {
-        let members = self.transaction.members.iter().filter(|member| member.server.shard() == home);
-        members.flat_map(|member| &member.commands).map(|command| command.expected_rows).sum()
-    }
-
-    fn environment(&self) -> Environment {
-        let value = |name: &str| self.settings.get(name).map(super::settings::plain_value);
-        Environment {
-            time_zone: value("timezone"),
-            date_style: value("datestyle"),
-            interval_style: value("intervalstyle"),
-            search_path: value("search_path"),
-            standard_conforming_strings: value("standard_conforming_strings"),
-        }
     }
 
     /// Rolls the open transaction back everywhere; a server that does not answer is closed, which rolls it back too.

@@ -1,12 +1,15 @@
 //! The decision on home's connection, in one write: the ledger row, by a statement that is prepared once per connection,
-//! and COMMIT.
+//! and COMMIT. What the row says.
 
 use std::time::Duration;
 
 use crate::backend::{BackendError, Server, SimpleReply};
 use crate::outbox::fault::{self, FaultPoint};
-use crate::outbox::{LEDGER_INSERT, LedgerEntry, ledger_values};
+use crate::outbox::{Environment, LEDGER_INSERT, LedgerEntry, LedgerTarget, ledger_values};
+use crate::types::{ShardId, WriteMode};
 use crate::wire::frontend::{self, BindValue, Target};
+
+use super::link::Link;
 
 /// The number of the ledger's statement among those of a connection; clients' count from 1.
 const NUMBER: u64 = 0;
@@ -70,4 +73,53 @@ fn write_row(server: &mut Server, entry: &LedgerEntry) {
         values.iter().map(|value| BindValue { format: 0, value: value.as_ref().map(|text| text.as_bytes()) }).collect();
     frontend::write_bind(server.out(), "", NAME, &bound, &[]);
     frontend::write_execute(server.out(), "", 0);
+}
+
+impl Link {
+    /// Makes the ledger row of the open transaction.
+    pub(super) fn ledger_entry(&self, txid: i64, home: ShardId, mode: WriteMode) -> LedgerEntry {
+        let rules = &self.snapshot.rules;
+        let transaction = &self.transaction;
+        let targets = transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
+        let copies = rules.shards.iter().filter(|shard| transaction.reference && shard.name != rules.shard(home).name);
+        LedgerEntry {
+            txid,
+            mode,
+            kind: if transaction.reference { "reference".to_owned() } else { "write".to_owned() },
+            copies: copies.map(|shard| shard.name.clone()).collect(),
+            targets: targets
+                .map(|member| LedgerTarget {
+                    shard: self.shard_name(member.server.shard()),
+                    expected_rows: member.commands.iter().map(|command| command.expected_rows).sum(),
+                    commands: member.commands.clone(),
+                })
+                .chain(transaction.deferred.iter().cloned())
+                .collect(),
+            environment: self.environment(),
+            home_rows: self.home_rows(home),
+            proxy: self.worker.proxy.name.clone(),
+            user: self.identity.user.clone(),
+            rule_version: rules.version.clone(),
+            on_dead: transaction.on_dead,
+            business_key: None,
+            idempotency_key: transaction.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
+            trace_id: None,
+        }
+    }
+
+    fn home_rows(&self, home: ShardId) -> i64 {
+        let members = self.transaction.members.iter().filter(|member| member.server.shard() == home);
+        members.flat_map(|member| &member.commands).map(|command| command.expected_rows).sum()
+    }
+
+    fn environment(&self) -> Environment {
+        let value = |name: &str| self.settings.get(name).map(super::settings::plain_value);
+        Environment {
+            time_zone: value("timezone"),
+            date_style: value("datestyle"),
+            interval_style: value("intervalstyle"),
+            search_path: value("search_path"),
+            standard_conforming_strings: value("standard_conforming_strings"),
+        }
+    }
 }

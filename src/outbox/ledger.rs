@@ -93,10 +93,24 @@ pub struct Environment {
     pub standard_conforming_strings: Option<String>,
 }
 
+/// An expression that makes the transaction's COMMIT wait for the disk: what several shards have to agree on must not be
+/// lost by one of them in a crash, whatever the session or the server say of `synchronous_commit`.
+macro_rules! flushed {
+    () => {
+        "CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' \
+         THEN pg_catalog.set_config('synchronous_commit', 'on', true) END"
+    };
+}
+
 /// Returns the first statement of a target's transaction: it says on the target that `txid` was applied there.
 /// Fails with 23505 where a redo was faster.
 pub fn inbox_insert(txid: i64, home: &str) -> String {
-    format!("INSERT INTO shardloom.inbox (txid, home) VALUES ({txid}, {})", literal(home))
+    format!(
+        "INSERT INTO shardloom.inbox (txid, home) SELECT x.txid, x.home FROM (SELECT {txid}::pg_catalog.int8 AS txid, \
+         {}::pg_catalog.text AS home, {} AS flushed) x",
+        literal(home),
+        flushed!()
+    )
 }
 
 /// Records an entry on home, with the values of [`ledger_values`] as its parameters: a text that is always the same, so
@@ -105,7 +119,8 @@ pub fn inbox_insert(txid: i64, home: &str) -> String {
 /// that home's session has.
 ///
 /// Fails with 23505 where a recovery fenced the transaction: it must then roll back.
-pub const LEDGER_INSERT: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, payload, \
+pub const LEDGER_INSERT: &str = concat!(
+    "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, payload, \
      environment, home_rows, captured_rows, proxy, username, rule_version, on_dead, business_key, idempotency_key, trace_id, \
      commit_seq) SELECT $1::pg_catalog.int8, x.xid, \
      CASE WHEN $2::pg_catalog.bool OR x.captured OPERATOR(pg_catalog.>) 0 THEN 'OPEN' ELSE 'DONE' END, \
@@ -122,7 +137,10 @@ pub const LEDGER_INSERT: &str = "INSERT INTO shardloom.ledger (txid, xid, state,
      pg_catalog.nextval('shardloom.commit_seq'::pg_catalog.regclass) \
      FROM (SELECT pg_catalog.pg_current_xact_id() AS xid, \
      CASE WHEN pg_catalog.cardinality($6::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0 THEN 0::pg_catalog.int8 \
-     ELSE shardloom.captured_rows() END AS captured) x";
+     ELSE shardloom.captured_rows() END AS captured, ",
+    flushed!(),
+    " AS flushed) x"
+);
 
 /// Returns the parameters of [`LEDGER_INSERT`] as text.
 pub fn ledger_values(entry: &LedgerEntry) -> Vec<Option<String>> {

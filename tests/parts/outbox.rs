@@ -243,6 +243,7 @@ pub async fn all(servers: &Servers) {
     a_target_away_uses_up_nothing_and_catches_up(servers).await;
     a_second_proxy_takes_over_and_the_fence_refuses_the_first(servers).await;
     a_transaction_that_commits_late_is_not_lost(servers).await;
+    what_several_shards_agree_on_is_flushed(servers).await;
     a_lost_eager_target_is_redone_exactly_once(servers).await;
     deferred_commands_are_delivered(servers).await;
     a_proxy_back_from_a_crash_redoes_before_it_writes(servers).await;
@@ -512,6 +513,23 @@ pub async fn a_transaction_that_commits_late_is_not_lost(servers: &Servers) {
     shop.copies_equal("regions").await;
     assert_eq!(shop.text(1, "SELECT count(*) FROM regions").await, "11");
     relay.abort();
+}
+
+/// A session that does not wait for the disk by itself waits for it here, until its transaction ends.
+pub async fn what_several_shards_agree_on_is_flushed(servers: &Servers) {
+    let shop = Shop::open(servers, "flushed").await;
+    shop.installed(OnDead::Resync).await;
+    let app = shop.app(0).await;
+    let setting = async || app.query_one("SHOW synchronous_commit", &[]).await.unwrap().get::<_, String>(0);
+    for (set, within) in [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")] {
+        app.batch_execute(&format!("SET synchronous_commit = {set}")).await.unwrap();
+        for text in [inbox_insert(901, "s9"), ledger_insert(&reference_entry(902))] {
+            app.batch_execute(&format!("BEGIN; {text}")).await.unwrap();
+            assert_eq!(setting().await, within, "{text}");
+            app.batch_execute("ROLLBACK").await.unwrap();
+            assert_eq!(setting().await, set);
+        }
+    }
 }
 
 /// Home committed; one target committed unheard, the other was lost: each has the change exactly once.
