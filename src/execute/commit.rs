@@ -208,10 +208,32 @@ impl Link {
             member.server.flush().await?;
             member.preamble += 1;
         }
+        let most = self.worker.limits().commit_timeout;
+        match tokio::time::timeout(most, Box::pin(self.flush_members())).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(self.silent(most).into()),
+        }
+    }
+
+    async fn flush_members(&mut self) -> Result<(), Failure> {
         for position in 0..self.transaction.members.len() {
             self.flush_member(position).await?;
         }
         Ok(())
+    }
+
+    /// Gives up the members that have not answered before anything was decided.
+    fn silent(&mut self, most: Duration) -> Refusal {
+        let mut names = Vec::new();
+        for member in self.transaction.members.iter_mut().filter(|member| member.server.is_awaited()) {
+            member.server.mark_broken();
+            names.push(format!("\"{}\"", member.server.target().shard_name));
+        }
+        Refusal::new(
+            SqlState::CONNECTION_FAILURE,
+            format!("shard {} did not answer within {most:?} before COMMIT; nothing is committed", names.join(", ")),
+        )
+        .with_hint("Try again.")
     }
 
     /// Tells whether the client wants its COMMIT not to wait for the disk.

@@ -17,10 +17,11 @@ const NUMBER: u64 = 0;
 /// Its name there.
 const NAME: &str = "s0";
 
-/// Records `entry`, takes the idempotency key with the statement `key`, and commits; returns the answer to COMMIT with all that was said on the way.
+/// Records `entry`, takes the idempotency key with the statement `key`, and commits; returns the answer to COMMIT with all
+/// that was said on the way.
 ///
-/// A home that is silent for `most` counts as lost. Fails with the first error: a COMMIT behind it rolls back. One that ended the session leaves the server out of step,
-/// and may have come after the commit.
+/// A home that is silent for `most` counts as lost. Fails with the first error: a COMMIT behind it rolls back. One that
+/// ended the session leaves the server out of step, and may have come after the commit.
 pub(super) async fn decide(
     server: &mut Server,
     entry: &LedgerEntry,
@@ -34,7 +35,7 @@ pub(super) async fn decide(
     if let Some(key) = key {
         write_unnamed(server, key);
     }
-    write_row(server, entry);
+    let evicted = write_row(server, entry);
     frontend::write_sync(server.out());
     server.put_query("COMMIT")?;
     if fault::is_chosen(FaultPoint::HomeCommitSent) {
@@ -43,7 +44,11 @@ pub(super) async fn decide(
     }
     let recorded = server.query_reply_within(most).await;
     if recorded.is_err() {
+        // What stands behind the error was skipped, closing the other statement too.
         server.statements.remove(NUMBER);
+        if let Some(evicted) = evicted {
+            server.statements.insert(evicted);
+        }
     }
     let committed = server.query_reply_within(most).await;
     let mut said = recorded?.asides;
@@ -59,9 +64,12 @@ fn write_unnamed(server: &mut Server, sql: &str) {
     frontend::write_execute(server.out(), "", 0);
 }
 
-fn write_row(server: &mut Server, entry: &LedgerEntry) {
+/// Returns the statement that had to make room.
+fn write_row(server: &mut Server, entry: &LedgerEntry) -> Option<u64> {
+    let mut evicted = None;
     if !server.statements.contains(NUMBER) {
-        if let Some(evicted) = server.statements.insert(NUMBER) {
+        evicted = server.statements.insert(NUMBER);
+        if let Some(evicted) = evicted {
             frontend::write_close(server.out(), Target::Statement, &format!("s{evicted}"));
         }
         // An earlier one may be there still, after an error that told nothing of it.
@@ -73,6 +81,7 @@ fn write_row(server: &mut Server, entry: &LedgerEntry) {
         values.iter().map(|value| BindValue { format: 0, value: value.as_ref().map(|text| text.as_bytes()) }).collect();
     frontend::write_bind(server.out(), "", NAME, &bound, &[]);
     frontend::write_execute(server.out(), "", 0);
+    evicted
 }
 
 impl Link {

@@ -47,7 +47,7 @@ impl Link {
                 Ok(())
             }
             Err(failure @ Failure::Client(_)) => Err(failure),
-            Err(failure) => match self.key_use(key).await {
+            Err(failure) => match self.key_use(key, Some(&statement_hash)).await {
                 Some(used) if used.statement_hash.as_deref() == Some(&statement_hash) => {
                     self.last_txid = Some(used.txid);
                     if call.describe && call.arguments.is_some() {
@@ -180,15 +180,15 @@ impl Link {
         if !is_taken(&failure) {
             return failure;
         }
-        match self.key_use(key).await {
+        match self.key_use(key, None).await {
             Some(used) => taken(key, used.txid).into(),
             None => failure,
         }
     }
 
-    async fn key_use(&self, key: &str) -> Option<KeyUse> {
+    async fn key_use(&self, key: &str, statement_hash: Option<&str>) -> Option<KeyUse> {
         let identity = &self.identity;
-        Box::pin(self.worker.proxy.outbox.find_key(&identity.shard_user, &identity.user, key)).await
+        Box::pin(self.worker.proxy.outbox.find_key(&identity.shard_user, &identity.user, key, statement_hash)).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::gate::{Closed, Gate};
 use crate::types::{ShardId, ShardSet};
@@ -40,7 +41,8 @@ struct Inner {
     pending: HashMap<i64, (ShardId, ShardSet)>,
     backlog: HashMap<ShardId, usize>,
     marks: Vec<Mark>,
-    doubtful: Vec<(i64, ShardId)>,
+    /// With their homes, and since when.
+    doubtful: Vec<(i64, ShardId, Instant)>,
 }
 
 impl Flights {
@@ -93,7 +95,7 @@ impl Flights {
     pub fn waiting(&self, home: ShardId, limit: usize) -> Vec<i64> {
         let inner = self.inner();
         // What is in doubt is not in the ledger yet, or never will be: it waits for its fence.
-        let doubtful: HashSet<i64> = inner.doubtful.iter().map(|(txid, _)| *txid).collect();
+        let doubtful: HashSet<i64> = inner.doubtful.iter().map(|(txid, ..)| *txid).collect();
         let settled = |txid: &i64| !inner.flying.contains_key(txid) && !doubtful.contains(txid);
         let mine = inner.pending.iter().filter(|(txid, (of, _))| *of == home && settled(txid));
         mine.map(|(txid, _)| *txid).take(limit).collect()
@@ -141,21 +143,21 @@ impl Flights {
     }
 
     /// Takes the transactions of one home whose client path ended without saying how.
-    pub fn take_doubtful(&self, home: ShardId) -> Vec<i64> {
+    pub fn take_doubtful(&self, home: ShardId) -> Vec<(i64, Instant)> {
         let mut inner = self.inner();
-        let (mine, rest): (Vec<_>, Vec<_>) = inner.doubtful.drain(..).partition(|(_, of)| *of == home);
+        let (mine, rest): (Vec<_>, Vec<_>) = inner.doubtful.drain(..).partition(|(_, of, _)| *of == home);
         inner.doubtful = rest;
-        mine.into_iter().map(|(txid, _)| txid).collect()
+        mine.into_iter().map(|(txid, _, since)| (txid, since)).collect()
     }
 
     /// Returns the transactions whose client path ended without saying how, and their homes.
     pub fn doubts(&self) -> Vec<(i64, ShardId)> {
-        self.inner().doubtful.clone()
+        self.inner().doubtful.iter().map(|(txid, home, _)| (*txid, *home)).collect()
     }
 
     /// Puts a transaction back whose outcome could not be asked.
-    pub fn return_doubtful(&self, txid: i64, home: ShardId) {
-        self.inner().doubtful.push((txid, home));
+    pub fn return_doubtful(&self, txid: i64, home: ShardId, since: Instant) {
+        self.inner().doubtful.push((txid, home, since));
     }
 }
 
@@ -289,7 +291,7 @@ impl Drop for Flight {
         }
         let mut inner = self.flights.inner();
         inner.flying.remove(&self.txid);
-        inner.doubtful.push((self.txid, self.home));
+        inner.doubtful.push((self.txid, self.home, Instant::now()));
         drop(inner);
         self.flights.wake[self.home.index()].notify_one();
     }

@@ -60,6 +60,24 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
+/// Who fences a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// Who knows its home.
+    AtHome,
+    /// A question on every shard, because nobody knows its home.
+    Asked,
+}
+
+impl Fence {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::AtHome => "fence",
+            Self::Asked => "asked",
+        }
+    }
+}
+
 impl Outbox {
     /// Makes the handle; connects nowhere. `settings.shards` are in topology order.
     pub fn new(settings: OutboxSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
@@ -184,7 +202,7 @@ impl Outbox {
         let deadline = Instant::now() + self.settings.bounds.resolve_wait;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.store.within(home, left, self.resolve_once(txid, home)).await {
+            match self.store.within(home, left, self.resolve_once(txid, home, Fence::AtHome)).await {
                 Ok(resolution) => return resolution,
                 Err(error) => tracing::debug!(txid, %error, "home cannot tell the outcome yet"),
             }
@@ -196,7 +214,7 @@ impl Outbox {
     }
 
     /// Asks home once.
-    pub(super) async fn resolve_once(&self, txid: i64, home: ShardId) -> Result<Resolution, Error> {
+    pub(super) async fn resolve_once(&self, txid: i64, home: ShardId, fence: Fence) -> Result<Resolution, Error> {
         let at = self.store.at(home);
         let mut client = self.store.connect(home).await?;
         let transaction = client.transaction().await.map_err(&at)?;
@@ -204,8 +222,8 @@ impl Outbox {
         transaction
             .execute(
                 "INSERT INTO shardloom.ledger (txid, state, mode, kind, proxy, finished_at) \
-                 VALUES ($1, 'ABORTED', 'none', 'fence', $2, clock_timestamp()) ON CONFLICT DO NOTHING",
-                &[&txid, &self.settings.proxy],
+                 VALUES ($1, 'ABORTED', 'none', $3, $2, clock_timestamp()) ON CONFLICT DO NOTHING",
+                &[&txid, &self.settings.proxy, &fence.kind()],
             )
             .await
             .map_err(&at)?;

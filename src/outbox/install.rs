@@ -16,6 +16,9 @@ pub(super) const SCHEMA_VERSION: i32 = 3;
 /// The advisory lock that installers hold, "shardloo" in ASCII.
 const INSTALL_LOCK: i64 = 0x7368_6172_646c_6f6f;
 
+/// Longest wait for a table that an upgrade of the schema changes.
+const UPGRADE_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '2s'";
+
 /// Columns that the client path fills; `acting_role` and the times are the server's to say.
 const LEDGER_COLUMNS: &str = "txid, xid, state, mode, kind, targets, copies, payload, environment, home_rows, captured_rows, \
      proxy, username, rule_version, on_dead, business_key, idempotency_key, trace_id, commit_seq";
@@ -64,6 +67,8 @@ impl Outbox {
             )));
         }
         if version < SCHEMA_VERSION {
+            // A client that stays in its transaction must not hold up all others' COMMITs: the next turn tries again.
+            transaction.batch_execute(UPGRADE_LOCK_WAIT).await.map_err(&at)?;
             transaction.batch_execute(include_str!("schema.sql")).await.map_err(&at)?;
             transaction
                 .execute(

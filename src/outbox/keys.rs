@@ -44,19 +44,23 @@ const FIND: &str = "SELECT txid, statement_hash, command_tag FROM shardloom.idem
      WHERE owner = $1 AND username = $2 AND key = $3";
 
 impl Outbox {
-    /// Finds who used a key, on all shards that answer; `owner` is the role on the shards.
-    pub async fn find_key(&self, owner: &str, user: &str, key: &str) -> Option<KeyUse> {
+    /// Finds who used a key, on all shards that answer; `owner` is the role on the shards. Where several did, it is the
+    /// one that ran the statement with `statement_hash`.
+    pub async fn find_key(&self, owner: &str, user: &str, key: &str, statement_hash: Option<&str>) -> Option<KeyUse> {
         let answers = join_all(self.store.shards().map(async |shard| {
             let client = self.store.connect(shard).await?;
             let row = client.query_opt(FIND, &[&owner, &user, &key]).await.map_err(self.store.at(shard))?;
             Ok::<_, Error>(row)
         }))
         .await;
-        let mut found = None;
+        let mut found: Option<KeyUse> = None;
         for answer in answers {
             match answer {
                 Ok(Some(row)) => {
-                    found = Some(KeyUse { txid: row.get(0), statement_hash: row.get(1), command_tag: row.get(2) });
+                    let used = KeyUse { txid: row.get(0), statement_hash: row.get(1), command_tag: row.get(2) };
+                    if found.is_none() || used.statement_hash.as_deref() == statement_hash {
+                        found = Some(used);
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "a shard cannot tell who used an idempotency key"),

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::handle::Outbox;
 use super::item::{self, BARRIER, Item};
 use super::marks::Verdict;
+use super::resync::RESYNC;
 use super::state::{Input, TargetState, next};
 use crate::rules::OnDead;
 use crate::types::ShardId;
@@ -16,8 +17,8 @@ use crate::types::ShardId;
 /// How often a blocked event is probed.
 const BLOCKED_PROBE: Duration = Duration::from_secs(30);
 
-/// Pause until a barrier is looked at again that waits for the client path of a transaction before it.
-const BARRIER_PAUSE: Duration = Duration::from_millis(20);
+/// Pause until what waits for the client path of a transaction before it is looked at again.
+const PASSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// One run of a lane.
 #[derive(Debug, Clone, Copy)]
@@ -86,15 +87,16 @@ impl Outbox {
         let full = batch.len() as i64 >= self.settings.bounds.batch;
         let mut parked = Parked { keys: item::parked_keys(self, &run).await?, of: HashMap::new() };
         let mut items = Vec::new();
-        let (mut wait, mut passed_by) = (None, false);
+        let (mut wait, mut passed_by, mut passed_images) = (None, false, false);
         for item in batch {
             if self.flights.is_flying(item.txid) || item.is_left_to_others(&self.settings.proxy) {
-                passed_by = true;
+                (passed_by, passed_images) = (true, passed_images || item.images);
                 continue;
             }
-            if passed_by && item.kind == BARRIER {
-                // It compares what everything before it has left.
-                wait = Some(BARRIER_PAUSE);
+            // A barrier compares what everything before it has left. Row images must not overtake each other: home has
+            // given up the locks of their rows. Commands may, as the client path has those on the target.
+            if passed_by && item.kind == BARRIER || passed_images && item.images {
+                wait = Some(PASSED_PAUSE);
                 break;
             }
             if let Some(left) = item.wait {
@@ -102,6 +104,10 @@ impl Outbox {
                 break;
             }
             items.push(item);
+        }
+        if full && items.is_empty() && wait.is_none() {
+            // All of them are at work elsewhere.
+            wait = Some(PASSED_PAUSE);
         }
         if !parked.is_empty() {
             parked.of = item::keys_of(self, run.home, &items).await?;
@@ -222,7 +228,8 @@ impl Outbox {
         on_dead: OnDead,
         parked: &mut Parked,
     ) -> Result<(), Stop> {
-        if on_dead == OnDead::Resync && item.images {
+        // A step of a resync is what home has already.
+        if on_dead == OnDead::Resync && item.images && item.kind != RESYNC {
             match self.apply(run, std::slice::from_ref(item), Delivery::Resync).await {
                 Ok(_) => {
                     verdict.state = TargetState::Resynced;

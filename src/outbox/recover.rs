@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use super::error::Error;
 use super::fault::{self, FaultPoint};
-use super::handle::{Outbox, Resolution};
+use super::handle::{Fence, Outbox, Resolution};
 use super::item::ORPHAN;
 use super::ledger::{GID_PREFIX, Gid};
 use super::marks::Verdict;
 use super::metrics::OutboxMetrics;
+use super::status::REMEMBERED;
 use crate::types::ShardId;
 
 /// Rows that one retention step deletes, so that it holds no lock for long.
@@ -24,10 +25,12 @@ const FOLLOW_BATCH: usize = 10_000;
 pub(super) const ORPHAN_BATCH: i64 = 500;
 
 /// A write of a reference table that bypassed the proxy gets a ledger row; its txid is home's, negated, so that it
-/// never meets a snowflake. It is delivered by copying home's rows, because its place in the order is not known.
+/// never meets a snowflake. It is delivered by copying home's rows, because its place in the order is not known. Takes an
+/// xid before it draws a number: the relay's horizon goes by that.
 pub(super) const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xid, state, mode, kind, targets, copies, captured_rows, \
      proxy, username, on_dead, created_at, commit_seq) \
-     SELECT -(o.xid::text::bigint), o.xid, 'OPEN', 'eventual', $1, $2, $2, o.rows, $3, 'unknown', 'park_key', o.at, \
+     SELECT -(o.xid::text::bigint), o.xid, \
+     CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'OPEN' END, 'eventual', $1, $2, $2, o.rows, $3, 'unknown', 'park_key', o.at, \
      nextval('shardloom.commit_seq') FROM (SELECT xid, sum(row_count)::bigint AS rows, min(created_at) AS at \
      FROM shardloom.outbox o WHERE NOT EXISTS (SELECT FROM shardloom.ledger l WHERE l.xid = o.xid AND l.copies <> '{}') \
      GROUP BY xid ORDER BY min(seq) LIMIT $4) o ON CONFLICT DO NOTHING";
@@ -70,7 +73,7 @@ impl Outbox {
             if self.flights.is_flying(gid.txid) || !left_over {
                 continue;
             }
-            let resolution = self.resolve_once(gid.txid, home).await?;
+            let resolution = self.resolve_once(gid.txid, home, Fence::AtHome).await?;
             let verb = match resolution {
                 Resolution::Committed => "COMMIT",
                 Resolution::Aborted => "ROLLBACK",
@@ -207,16 +210,26 @@ impl Outbox {
     /// Resolves transactions whose client path ended without saying how: a fence, or the relay's redo.
     pub(super) async fn settle_doubtful(&self, home: ShardId) {
         let most = self.settings.bounds.home_timeout;
-        for txid in self.flights.take_doubtful(home) {
-            match self.store.within(home, most, self.resolve_once(txid, home)).await {
-                Ok(Resolution::Aborted) => {
-                    for target in self.store.shards() {
-                        self.flights.finished(txid, target);
-                    }
-                }
-                Ok(Resolution::Committed) => {}
-                Ok(Resolution::Unknown) | Err(_) => self.flights.return_doubtful(txid, home),
+        let remembered = self.settings.bounds.ledger_grace.mul_f64(REMEMBERED);
+        for (txid, since) in self.flights.take_doubtful(home) {
+            if since.elapsed() > remembered {
+                // It may have been committed, delivered and forgotten: a fence would say that it never was.
+                tracing::warn!(txid, home = self.store.name(home), "nobody can tell any more what became of it");
+                self.give_up(txid);
+                continue;
             }
+            match self.store.within(home, most, self.resolve_once(txid, home, Fence::AtHome)).await {
+                Ok(Resolution::Aborted) => self.give_up(txid),
+                Ok(Resolution::Committed) => {}
+                Ok(Resolution::Unknown) | Err(_) => self.flights.return_doubtful(txid, home, since),
+            }
+        }
+    }
+
+    /// Waits for no target of a transaction any more.
+    fn give_up(&self, txid: i64) {
+        for target in self.store.shards() {
+            self.flights.finished(txid, target);
         }
     }
 }

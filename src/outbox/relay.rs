@@ -319,6 +319,12 @@ impl Relay {
         let at = self.outbox.store.at(self.home);
         let drawn = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM shardloom.commit_seq";
         let last: i64 = client.query_one(drawn, &[]).await.map_err(&at)?.get(0);
+        if last < self.floor {
+            // Home has lost its last commits, and numbers come again.
+            tracing::warn!(home = self.name(), last, floor = self.floor, "home's commit sequence has gone back");
+            self.floor = -1;
+            self.lanes.values_mut().for_each(|lane| lane.floor = 0);
+        }
         if last > self.floor {
             // Who drew a number up to `last` has an xid below this one. A snapshot's xmax would not do: it is only one
             // above the last *completed* xid, and running ones may lie beyond.

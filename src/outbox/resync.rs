@@ -18,7 +18,7 @@ use crate::types::ShardId;
 pub(super) const RANGE: &str = "RANGE";
 
 /// Kind of its ledger rows.
-const RESYNC: &str = "resync";
+pub(super) const RESYNC: &str = "resync";
 
 /// Rows of one step, and the bytes that they may be on average: what a step holds back is a few milliseconds.
 const STEP_ROWS_MAX: i64 = 1_000;

@@ -30,8 +30,6 @@ CREATE TABLE IF NOT EXISTS shardloom.ledger (
     acting_role text NOT NULL DEFAULT current_user,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz) WITH (fillfactor = 80);
--- What a row of the kind barrier measures on its way.
-ALTER TABLE shardloom.ledger ADD COLUMN IF NOT EXISTS barrier text;
 CREATE INDEX IF NOT EXISTS ledger_commit_seq ON shardloom.ledger (commit_seq);
 CREATE INDEX IF NOT EXISTS ledger_xid ON shardloom.ledger (xid) WHERE copies <> '{}';
 CREATE TABLE IF NOT EXISTS shardloom.ledger_target (
@@ -64,6 +62,8 @@ ALTER TABLE shardloom.outbox DROP CONSTRAINT IF EXISTS outbox_op_check;
 ALTER TABLE shardloom.outbox ADD CONSTRAINT outbox_op_check
     CHECK (op IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'RANGE'));
 CREATE INDEX IF NOT EXISTS outbox_xid ON shardloom.outbox (xid, seq);
+-- What a row of the kind barrier measures on its way. Behind the outbox: clients' transactions take locks in this order.
+ALTER TABLE shardloom.ledger ADD COLUMN IF NOT EXISTS barrier text;
 -- Which transaction has used a client's key: written with the decision, on the shard that decides.
 CREATE TABLE IF NOT EXISTS shardloom.idempotency (
     -- Never granted for INSERT: nobody takes keys in another role's name.
@@ -218,6 +218,9 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+-- What it captures is applied with the service role's rights: only that role may make triggers of it.
+REVOKE EXECUTE ON FUNCTION shardloom.capture() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION shardloom.guard() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'table "%" is a copy of a reference table and takes no direct writes', TG_TABLE_NAME

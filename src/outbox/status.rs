@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::error::Error;
-use super::handle::{Outbox, Resolution};
+use super::handle::{Fence, Outbox, Resolution};
 use crate::types::ShardId;
 
 /// The first pause between two questions how far the targets are.
@@ -17,7 +17,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// The parts of `ledger_grace` during which a transaction without a ledger row cannot have been forgotten: the rest is
 /// room for clocks that differ and for other proxies' pace.
-const REMEMBERED: f64 = 0.75;
+pub(super) const REMEMBERED: f64 = 0.75;
 
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ enum Found {
     Unanswered,
 }
 
-const STATE: &str = "SELECT state = 'ABORTED' FROM shardloom.ledger WHERE txid = $1";
+const STATE: &str = "SELECT state = 'ABORTED', kind = 'asked' FROM shardloom.ledger WHERE txid = $1";
 
 /// What is not there yet on its targets.
 const MISSING: &str = "SELECT x.target FROM shardloom.ledger l CROSS JOIN unnest(l.targets) x (target) \
@@ -63,7 +63,7 @@ const MISSING: &str = "SELECT x.target FROM shardloom.ledger l CROSS JOIN unnest
      AND coalesce(t.state, 'PENDING') NOT IN ('APPLIED', 'SKIPPED', 'RESYNCED', 'COMPENSATED') ORDER BY 1";
 
 /// Fences of a question, on shards that turned out not to be home.
-const UNFENCE: &str = "DELETE FROM shardloom.ledger WHERE txid = $1 AND state = 'ABORTED' AND kind = 'fence'";
+const UNFENCE: &str = "DELETE FROM shardloom.ledger WHERE txid = $1 AND state = 'ABORTED' AND kind = 'asked'";
 
 impl Outbox {
     /// Tells what became of `txid`; `None` if no shard knows it and it may be forgotten by now, or never existed.
@@ -134,14 +134,17 @@ impl Outbox {
         let answers = join_all(self.store.shards().map(async |shard| {
             let client = self.store.connect(shard).await?;
             let row = client.query_opt(STATE, &[&txid]).await.map_err(self.store.at(shard))?;
-            Ok::<_, Error>((shard, row.map(|row| row.get::<_, bool>(0))))
+            Ok::<_, Error>((shard, row.map(|row| (row.get::<_, bool>(0), row.get::<_, bool>(1)))))
         }))
         .await;
-        let (mut found, mut unanswered) = (Found::Nowhere, false);
+        let (mut fenced, mut asked, mut unanswered) = (false, 0, false);
         for answer in answers {
             match answer {
-                Ok((shard, Some(false))) => return Found::Committed(shard),
-                Ok((_, Some(true))) => found = Found::Fenced,
+                Ok((shard, Some((false, _)))) => return Found::Committed(shard),
+                // Recovery puts a fence on the true home.
+                Ok((_, Some((true, false)))) => fenced = true,
+                // A question does so on every shard, one after the other: one that was cut short says nothing of home.
+                Ok((_, Some((true, true)))) => asked += 1,
                 Ok((_, None)) => {}
                 Err(error) => {
                     tracing::debug!(txid, %error, "a shard cannot tell what became of a transaction");
@@ -150,7 +153,11 @@ impl Outbox {
             }
         }
         // A fence may stand beside home's own row: only all answers together say that there is none.
-        if unanswered { Found::Unanswered } else { found }
+        match unanswered {
+            true => Found::Unanswered,
+            false if fenced || asked == self.store.names().len() => Found::Fenced,
+            false => Found::Nowhere,
+        }
     }
 
     /// Makes sure that `txid` cannot commit any more on any shard, unless it has or it may be forgotten.
@@ -160,7 +167,7 @@ impl Outbox {
         }
         let mut status = TxnStatus::Aborted;
         for shard in self.store.shards() {
-            match self.resolve_once(txid, shard).await {
+            match self.resolve_once(txid, shard, Fence::Asked).await {
                 Ok(Resolution::Committed) => {
                     self.unfence(txid, shard).await;
                     return Some(TxnStatus::Committed);

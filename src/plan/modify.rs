@@ -309,7 +309,8 @@ fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result
 /// Tells whether a column with a length or precision may keep another value: spaces of a varchar, parts of a second.
 pub(super) fn is_cut(value: &KeyValue, key: KeyType) -> bool {
     match value {
-        KeyValue::Text(text) => key == KeyType::Varchar && text.ends_with(' '),
+        // The rules may say text of a column that is varchar(n).
+        KeyValue::Text(text) => matches!(key, KeyType::Text | KeyType::Varchar) && text.ends_with(' '),
         KeyValue::Int(micros) => key.is_time() && key != KeyType::Date && is_fractional(*micros),
         KeyValue::Uuid(_) | KeyValue::Parts(_) => false,
     }

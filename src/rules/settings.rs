@@ -39,6 +39,10 @@ pub fn multi_shard(node: Option<&Node>, owner: Owner, findings: &mut Findings) -
         Some("reject") => RuleMode::Reject,
         Some(_) | None => RuleMode::Auto,
     };
+    if let (RuleMode::Eager | RuleMode::TwoPhase, Owner::Reference, Some(node)) = (mode, owner, field("mode")) {
+        findings
+            .report(&node.place, "copies of reference tables always follow home by replay: auto, eventual or reject");
+    }
     let on_dead = match word("on_dead") {
         Some("park_key") => OnDead::ParkKey,
         Some("stop_lane") => OnDead::StopLane,

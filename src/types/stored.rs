@@ -14,7 +14,8 @@ pub fn type_modifier(type_name: &str) -> Option<usize> {
 /// `timestamp(p)` rounds to its decimals, half away from zero. Anything else that does not fit is the server's error.
 pub fn stored(value: KeyValue, key_type: KeyType, modifier: Option<usize>) -> KeyValue {
     match (value, key_type, modifier) {
-        (KeyValue::Text(text), KeyType::Varchar, Some(length)) => KeyValue::Text(cut(text, length)),
+        // The rules may say text of a column that is varchar(n).
+        (KeyValue::Text(text), KeyType::Text | KeyType::Varchar, Some(length)) => KeyValue::Text(cut(text, length)),
         (KeyValue::Int(micros), KeyType::Timestamp | KeyType::TimestampTz, Some(digits)) => {
             KeyValue::Int(rounded(micros, digits))
         }

@@ -31,7 +31,9 @@ impl PreparedInsert {
             return Ok(());
         };
         let key = &placing.key;
-        let id = rule.and_then(|rule| rule.id.as_ref()).map(|id| id.column.as_str());
+        // An id that the client gives may be that of a row on another shard, unless the id itself says on which shard.
+        let id = rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.route || self.layout.id_generated);
+        let id = id.map(|id| id.column.as_str());
         let local = |columns: &[String]| {
             let whole = placing.columns(0).all(|(key, _)| columns.contains(&key.name));
             whole || columns.iter().any(|column| Some(column.as_str()) == id)

@@ -11,6 +11,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "just text",
         "1:1: a document needs the key \"kind\": Topology | Ids | TableGroup | ReferenceTables | SingleTables",
     ),
+    (
+        "{kind: ReferenceTables, tables: [r], multi_shard: {mode: two_phase}}",
+        "1:58: copies of reference tables always follow home by replay: auto, eventual or reject",
+    ),
 ];
 
 /// One mistake each in a TableGroup `{kind: TableGroup, name: g, …}` written on line 2 of the text.
