@@ -54,7 +54,22 @@ pub(super) fn may_be_called(expression: &str, name: &str) -> bool {
     let says = |token: Token| {
         token.kind == TokenKind::UnicodeIdentifier || identifier(expression, token).is_some_and(|own| own == name)
     };
-    IMPLIED.contains(&name) || Scanner::new(expression).any(says)
+    IMPLIED.contains(&name) || (!is_operation(expression) && Scanner::new(expression).any(says))
+}
+
+/// Tells whether an expression is surely an operator's, for which PostgreSQL has no name.
+fn is_operation(expression: &str) -> bool {
+    let mut depth = 0usize;
+    let mut found = false;
+    for token in Scanner::new(expression) {
+        if token.is_word(expression, "case") {
+            return false;
+        }
+        let is = |marks: [&str; 2]| marks.iter().any(|mark| token.is_mark(expression, mark));
+        depth = (depth + usize::from(is(["(", "["]))).saturating_sub(usize::from(is([")", "]"])));
+        found |= depth == 0 && token.kind == TokenKind::Operator;
+    }
+    found
 }
 
 #[cfg(test)]
@@ -83,5 +98,7 @@ mod tests {
         }
         assert!(may_be_called("1::bigint", "int8") && may_be_called("1 + 1", "?column?"));
         assert!(!may_be_called("b::text || 'a'", "a"));
+        assert!(!may_be_called("count(*) + a", "a") && !may_be_called("-a::text", "a"));
+        assert!(may_be_called("f(b + 1, a)", "a") && may_be_called("a[b + 1]", "a"));
     }
 }
