@@ -273,7 +273,7 @@ fn lacks_types(call: &Call) -> bool {
 }
 
 /// Returns the call with the types that its parameters have in the client's own text, as that was described.
-fn with_types(call: &Call, described: &Bytes) -> Result<Call, Refusal> {
+pub(super) fn with_types(call: &Call, described: &Bytes) -> Result<Call, Refusal> {
     // RowDescription follows.
     let body = frames(described).next().and_then(|frame| frame.get(HEADER_BYTES..)).unwrap_or_default();
     let types = backend::parameter_description(body)?;

@@ -6,6 +6,8 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use crate::backend::Server;
 use crate::plan::{Partial, Statement};
 use crate::types::Refusal;
@@ -13,6 +15,7 @@ use crate::wire::backend::{self, ErrorFields, Field};
 use crate::wire::frame::HEADER_BYTES;
 
 use super::call::{Arguments, Call};
+use super::carry::with_types;
 use super::failure::Failure;
 use super::forward::{self, Passing, Tag};
 use super::gather::{self, Desk, Reads};
@@ -22,7 +25,7 @@ use super::position::Position;
 use super::{member, scatter};
 
 /// Classes of SQLSTATEs that speak of a statement's text, types and constants.
-const ABOUT_TEXTS: [&str; 3] = ["42", "22", "0A"];
+const ABOUT_TEXTS: [&str; 4] = ["42", "22", "0A", "3F"];
 
 /// What a step of an attempt came to.
 enum Step<T> {
@@ -47,12 +50,12 @@ impl Link {
                 self.wait_for_own_writes(shard).await?;
             }
         }
-        let (Some(columns), Some(fields)) = (
-            self.columns_of(call, partial, &partial.whole).await?,
-            self.columns_of(call, partial, &partial.parts.statement).await?,
-        ) else {
-            return Ok(false);
-        };
+        let Some(described) = self.described(call, partial, &partial.whole).await? else { return Ok(false) };
+        let columns = scatter::described_fields(&described)?;
+        // A part of the text may have PostgreSQL think of other types than the whole.
+        let call = &with_types(call, &described)?;
+        let Some(described) = self.described(call, partial, &partial.parts.statement).await? else { return Ok(false) };
+        let fields = scatter::described_fields(&described)?;
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
         let mut done = true;
         let outcome = self
@@ -68,16 +71,16 @@ impl Link {
         outcome.map(|()| done)
     }
 
-    /// Asks a shard for the columns of a statement; `None` if it cannot be asked, which in a transaction is an error.
-    async fn columns_of(
+    /// Has a shard describe a statement; `None` if it cannot be asked, which in a transaction is an error.
+    async fn described(
         &mut self,
         call: &Call,
         partial: &Partial,
         statement: &Statement,
-    ) -> Result<Option<Vec<Field>>, Failure> {
+    ) -> Result<Option<Bytes>, Failure> {
         let shard = partial.parts.shards.least().unwrap_or(self.snapshot.rules.home);
         match self.describe_on(shard, call.sql(statement), &call.types(statement), 0).await {
-            Ok(described) => Ok(Some(scatter::described_fields(&described)?)),
+            Ok(described) => Ok(Some(described)),
             Err(failure) if !self.transaction.is_open() && is_about_the_text(&failure) => Ok(None),
             Err(failure) => Err(failure),
         }

@@ -8,6 +8,8 @@
 use std::ops::Range;
 
 use super::context::Values;
+use super::output_name::{bare_name, is_column_named, may_be_called};
+use super::partial_words::{closing, is_alike, is_no_column};
 use super::plan_types::{Partial, Scatter, Statement};
 use super::scatter::{renumber, same_text};
 use crate::merge::MergeSpec;
@@ -16,6 +18,8 @@ use crate::types::ShardSet;
 
 /// The table on home that holds the parts.
 const ROWS: &str = "pg_temp.shardloom_rows";
+/// What its columns are named with: a bare name in ORDER BY would be that of a column of the result.
+const ROWS_NAME: &str = "shardloom_rows";
 /// What the marks begin with; a text that has such a word itself is not planned so.
 const MARK: &str = "shardloom_";
 /// Behind [`MARK`]: a column of the parts as it is.
@@ -40,6 +44,10 @@ pub(super) fn plan(facts: &Facts, shards: ShardSet, reads_reference: bool, value
     let text = values.text;
     let marked = |token: Token| identifier(text, token).is_some_and(|name| name.starts_with(MARK));
     if block.unmergeable.is_some() || facts.locks || shards.is_empty() || Scanner::new(text).any(marked) {
+        return None;
+    }
+    // An alias that ORDER BY names may stand in an expression there, too, where it would be a column of the parts.
+    if block.items.iter().filter_map(|item| item.alias.as_deref()).any(is_part_name) {
         return None;
     }
     let mut draft = Draft { text, block, facts, keys: Vec::new(), looked_at: Vec::new(), parts: Vec::new() };
@@ -144,14 +152,7 @@ impl<'a> Draft<'a> {
         }
         let mut order = Vec::with_capacity(block.order.len());
         for key in &block.order {
-            let alone = |name: &String| is_alias(block, &key.item, name);
-            let plain = match &key.item.shape {
-                Shape::Position(_) => true,
-                Shape::Column(column) => alone(&column.name),
-                Shape::Star | Shape::Aggregate { .. } | Shape::OverAggregate | Shape::Expression => false,
-            };
-            let written = if plain { text[key.item.span.clone()].to_owned() } else { self.item(&key.item)? };
-            order.push(written + &tail(&key.item));
+            order.push(self.ordered(&key.item)? + &tail(&key.item));
         }
         if !order.is_empty() {
             sql.push_str(&format!(" ORDER BY {}", order.join(", ")));
@@ -163,6 +164,39 @@ impl<'a> Draft<'a> {
             sql.push_str(&format!(" {}", &text[span.clone()]));
         }
         Some(sql)
+    }
+
+    /// Returns an ORDER BY key. A bare name is that of a column of the result, and only if there is none such that of a
+    /// column of the table.
+    fn ordered(&mut self, item: &Item) -> Option<String> {
+        let (text, block) = (self.text, self.block);
+        let written = &text[item.span.clone()];
+        if matches!(item.shape, Shape::Position(_)) {
+            return Some(written.to_owned());
+        }
+        let Some(name) = bare_name(written)? else { return self.item(item) };
+        let aliased = block.items.iter().any(|output| output.alias.as_deref() == Some(name.as_str()));
+        let (own, other): (Vec<&Item>, Vec<&Item>) = block
+            .items
+            .iter()
+            .filter(|output| output.alias.is_none())
+            .partition(|output| is_column_named(output, &name));
+        if other.iter().any(|output| may_be_called(&text[output.span.clone()], &name)) {
+            return None;
+        }
+        match (aliased, own.as_slice()) {
+            (true, []) => Some(written.to_owned()),
+            (false, []) => self.item(item),
+            (false, [first, more @ ..]) => {
+                let column = self.item(first)?;
+                for output in more {
+                    // Else PostgreSQL calls the name ambiguous.
+                    (self.item(output)? == column).then_some(())?;
+                }
+                Some(column)
+            }
+            (true, [_, ..]) => None,
+        }
     }
 
     /// Returns an item: a whole group key, or an expression over some and over aggregates.
@@ -213,7 +247,8 @@ impl<'a> Draft<'a> {
         let close = closing(part, tokens, at + 1)?;
         let inner = &tokens[at + 2..close];
         let nested = inner.iter().any(|token| {
-            ["order"].iter().any(|word| token.is_word(part, word))
+            // Home would not know the collation.
+            ["order", "collate"].iter().any(|word| token.is_word(part, word))
                 || identifier(part, *token).is_some_and(|name| sql::is_aggregate_name(&name))
         });
         if qualified || nested || inner.is_empty() {
@@ -275,8 +310,7 @@ impl<'a> Draft<'a> {
     /// apart is taken: a column, or a call.
     fn key_at(&self, part: &str, tokens: &[Token], at: usize) -> Option<(usize, usize)> {
         let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(part, mark));
-        let before = at.checked_sub(1);
-        if before.is_some_and(|before| is(before, ".") || tokens[before].is_word(part, "as")) {
+        if is_no_column(part, tokens, at) {
             return None;
         }
         self.keys.iter().enumerate().find_map(|(number, key)| {
@@ -393,26 +427,10 @@ fn is_alias(block: &Block, key: &Item, name: &str) -> bool {
     bare && block.items.iter().any(|item| item.alias.as_deref() == Some(name))
 }
 
-fn is_alike((one_text, one): (&str, &Token), (other_text, other): (&str, &Token)) -> bool {
-    match (identifier(one_text, *one), identifier(other_text, *other)) {
-        (Some(one), Some(other)) => one == other,
-        (None, None) => one.text(one_text) == other.text(other_text),
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
-/// Returns the token that closes the parenthesis which a token opens.
-fn closing(part: &str, tokens: &[Token], open: usize) -> Option<usize> {
-    if !tokens.get(open)?.is_mark(part, "(") {
-        return None;
-    }
-    let mut depth = 0usize;
-    (open..tokens.len()).find(|at| {
-        depth += usize::from(tokens[*at].is_mark(part, "("));
-        let closes = tokens[*at].is_mark(part, ")");
-        depth -= usize::from(closes);
-        closes && depth == 0
-    })
+/// Tells whether the parts have columns of such names.
+fn is_part_name(name: &str) -> bool {
+    let number = name.strip_prefix(COLUMN);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl Partial {
@@ -457,7 +475,7 @@ impl Partial {
 /// Returns what a mark stands for.
 fn finished(kind: &str, numbers: &[usize], types: &[u32]) -> Option<String> {
     match (kind, numbers) {
-        (COLUMN, [at]) => Some(format!("c{at}")),
+        (COLUMN, [at]) => Some(format!("{ROWS_NAME}.c{at}")),
         // The sum of bigints is numeric, but these are parts of one that is bigint.
         (SUM, [at]) if *types.get(*at)? == COUNTED[0] => Some(format!("sum(c{at})::int8")),
         (SUM, [at]) => Some(format!("sum(c{at})")),

@@ -65,6 +65,19 @@ const FINISHED: &[&str] = &[
     "SELECT (sum(id) - 45150) / 0 FROM sales",
     "SELECT region, count(*) + 1 FROM sales GROUP BY region ORDER BY nothing",
     "SELECT note, count(*) + 1 FROM sales GROUP BY region",
+    "SELECT s.region::text, count(*) + 1 FROM sales s GROUP BY s.region ORDER BY s.region",
+    "SELECT -region AS c, count(*) + 1 FROM sales GROUP BY region ORDER BY region LIMIT 3",
+    "SELECT region AS date, max(at)::date + 1 FROM sales GROUP BY region ORDER BY date",
+    "SELECT s.region::text || 'x', count(*) + 1 FROM sales s GROUP BY s.region ORDER BY s.region + 0",
+];
+
+/// Only from the rows, too, and the same on one server: what a bare name means, or a collation, the parts do not tell.
+const MEANT_OTHERWISE: &[&str] = &[
+    "SELECT s.small::text, count(*) + 1 FROM sales s GROUP BY s.small ORDER BY small LIMIT 5",
+    "SELECT small::text, count(*) + 1 FROM sales GROUP BY small ORDER BY (small) LIMIT 5",
+    "SELECT small COLLATE \"C\", count(*) + 1 FROM (SELECT note AS small FROM sales) t GROUP BY small ORDER BY small",
+    "SELECT -small AS c0, count(*) + 1 FROM sales GROUP BY small ORDER BY small LIMIT 5",
+    "SELECT max(note COLLATE \"C\") || 'x' FROM sales",
 ];
 
 /// Only from the rows: they are too many.
@@ -106,13 +119,13 @@ async fn home_finishes_what_the_shards_have_folded() {
     for sql in FINISHED {
         both.same(sql);
     }
-    for sql in OF_ROWS {
+    for sql in OF_ROWS.iter().chain(MEANT_OTHERWISE) {
         let reply = both.other.simple(sql);
         assert_eq!(reply.error().unwrap_or_else(|| panic!("it brought no rows: {sql}")).0, "54000", "{sql}");
     }
     // In a transaction, with its own writes.
     for sql in
-        ["BEGIN", "UPDATE sales SET region = 9, exact = 1.50 WHERE id % 10 = 3", "DELETE FROM sales WHERE id < 20"]
+        ["BEGIN", "UPDATE sales SET region = 10, exact = 1.50 WHERE id % 10 = 3", "DELETE FROM sales WHERE id < 20"]
     {
         both.same(sql);
     }
@@ -159,4 +172,63 @@ async fn where_sums_depend_on_the_order_the_rows_are_brought() {
         assert_eq!(both.other.simple(sql).error(), None, "{sql}");
     }
     both.same("SELECT avg(span) * 2, count(*) + (SELECT 0) FROM sales");
+    for sql in MEANT_OTHERWISE {
+        both.same(sql);
+    }
+}
+
+#[tokio::test]
+async fn words_that_name_no_column_are_left_alone() {
+    let (_database, _proxy, mut both) = start("partial_words", &format!("limits: {{gather_rows: {ROWS_MAX}}}")).await;
+    for (from, to) in [("region", "day"), ("small", "year")] {
+        both.same(&format!("ALTER TABLE sales RENAME COLUMN {from} TO {to}"));
+    }
+    for sql in [
+        "SELECT max(at) + interval '1' day, count(*) + 1 FROM sales GROUP BY day ORDER BY 1",
+        "SELECT day, sum(span)::interval day, count(*) + 1 FROM sales GROUP BY day ORDER BY 1",
+        "SELECT year, extract(year FROM max(at)) FROM sales WHERE id < 100 GROUP BY year ORDER BY 1 LIMIT 5",
+    ] {
+        both.same(sql);
+    }
+}
+
+/// Binds values in these formats.
+fn bound(values: &[Vec<u8>], format: i16) -> Vec<u8> {
+    let mut body = vec![0, 0];
+    body.extend([1i16, format, values.len() as i16].iter().flat_map(|number| number.to_be_bytes()));
+    for value in values {
+        body.extend((value.len() as i32).to_be_bytes());
+        body.extend(value);
+    }
+    body.extend([0, 0]);
+    body
+}
+
+#[tokio::test]
+async fn undeclared_types_are_those_of_the_whole_statement() {
+    let (_database, _proxy, mut both) = start("partial_types", &format!("limits: {{gather_rows: {ROWS_MAX}}}")).await;
+    // A fraction to the comparison in WHERE, so that HAVING must not make a bigint of it; and a bigint to the select list,
+    // so that the shards must not make a smallint of it.
+    let fraction = (2.5f64.to_be_bytes().to_vec(), b"2.5".to_vec());
+    let whole = (2i64.to_be_bytes().to_vec(), b"2".to_vec());
+    for (sql, (binary, text)) in [
+        (
+            "SELECT region, count(*) + 1 FROM sales WHERE d > $1 GROUP BY region HAVING count(*) > $1 ORDER BY 1",
+            fraction,
+        ),
+        ("SELECT count(*) * $1, count(*) FILTER (WHERE small > $1) + 1 FROM sales", whole),
+    ] {
+        for (value, format) in [(binary, 1), (text, 0)] {
+            let pipeline = Pipeline::new()
+                .parse("", sql)
+                .message(b'B', &bound(&[value], format))
+                .describe_portal("")
+                .execute("", 0)
+                .sync();
+            both.same_pipeline(sql, &pipeline, 1);
+            both.same("BEGIN");
+            both.same_pipeline(sql, &pipeline, 1);
+            both.same("COMMIT");
+        }
+    }
 }

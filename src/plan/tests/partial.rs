@@ -70,8 +70,8 @@ fn sums_are_finished_by_their_types() {
         Some(Statement::Original) | None => None,
     };
     // Group key, what DISTINCT looks at, sum and count.
-    let finished = "SELECT c0, sum(c2)::int8 + 1, (sum(c2) / nullif(sum(c3), 0)), sum(DISTINCT c1) \
-                    FROM pg_temp.shardloom_rows GROUP BY c0";
+    let finished = "SELECT shardloom_rows.c0, sum(c2)::int8 + 1, (sum(c2) / nullif(sum(c3), 0)), \
+                    sum(DISTINCT shardloom_rows.c1) FROM pg_temp.shardloom_rows GROUP BY shardloom_rows.c0";
     assert_eq!(sql(&[20, 23, 20, 20]).as_deref(), Some(finished));
     assert_eq!(sql(&[20, 1700, 1700, 20]), Some(finished.replace("sum(c2)::int8", "sum(c2)")));
     for types in [[20, 23, 701, 20], [20, 23, 700, 20], [20, 701, 20, 20], [20, 23, 1186, 20], [20, 23, 790, 20]] {
@@ -90,4 +90,58 @@ fn a_comment_does_not_swallow_what_is_put_behind_it() {
     let plan = partial("select region, count(*) + 1 from orders -- all of them\n group by region");
     let Statement::Rewritten { sql, .. } = &plan.parts.statement else { panic!("no text") };
     assert_eq!(sql, "SELECT region, count(*) from orders -- all of them\n GROUP BY 1");
+}
+
+#[test]
+fn a_bare_name_in_order_by_is_that_of_a_column_of_the_result() {
+    check(
+        "
+        select region::text, count(*) + 1 from orders group by region order by region => gather s0 orders() s0+s1+s2
+        select region::text, count(*) + 1 from orders group by region order by (region) => gather s0 orders() s0+s1+s2
+        select case when count(*) > 1 then 2 else region end, count(*) + 1 from orders group by region order by region => gather s0 orders() s0+s1+s2
+        select region, count(*) + 1 as region from orders group by region order by region => gather s0 orders() s0+s1+s2
+        select region::text, region, count(*) + 1 from orders group by region order by region => gather s0 orders() s0+s1+s2
+        select o.region::text, count(*) + 1 from orders o group by o.region order by o.region => gather s0 orders() s0+s1+s2 | parts SELECT o.region, count(*) from orders o GROUP BY 1 | SELECT shardloom_c0::text, coalesce(sum(shardloom_c1), 0)::int8 + 1 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 ORDER BY shardloom_c0
+        select region::text, count(*) + 1 from orders group by region order by region + 0 => gather s0 orders() s0+s1+s2 | parts SELECT region, count(*) from orders GROUP BY 1 | SELECT shardloom_c0::text, coalesce(sum(shardloom_c1), 0)::int8 + 1 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 ORDER BY shardloom_c0 + 0
+        select o.region, count(*) + 1 from orders o group by region order by region => gather s0 orders() s0+s1+s2 | parts SELECT region, count(*) from orders o GROUP BY 1 | SELECT shardloom_c0, coalesce(sum(shardloom_c1), 0)::int8 + 1 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 ORDER BY shardloom_c0
+        select region::text as label, count(*) + 1 from orders group by region order by region => gather s0 orders() s0+s1+s2 | parts SELECT region, count(*) from orders GROUP BY 1 | SELECT shardloom_c0::text as label, coalesce(sum(shardloom_c1), 0)::int8 + 1 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 ORDER BY shardloom_c0
+        ",
+    );
+    let plan = partial("select o.region::text, count(*) + 1 from orders o group by o.region order by o.region desc");
+    let Some(Statement::Rewritten { sql, .. }) = plan.finished(&[23, 20]) else { panic!("not finished") };
+    assert!(sql.ends_with(" ORDER BY shardloom_rows.c0 desc"), "{sql}");
+}
+
+#[test]
+fn an_alias_is_no_column_of_the_parts() {
+    check(
+        "
+        select -region as c0, count(*) + 1 from orders group by region order by region => gather s0 orders() s0+s1+s2
+        select -region as C12, count(*) + 1 from orders group by region order by c12 => gather s0 orders() s0+s1+s2
+        select -region as c, count(*) + 1 from orders group by region order by c => gather s0 orders() s0+s1+s2 | parts SELECT region, count(*) from orders GROUP BY 1 | SELECT -shardloom_c0 as c, coalesce(sum(shardloom_c1), 0)::int8 + 1 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0 ORDER BY c
+        ",
+    );
+}
+
+#[test]
+fn words_that_are_no_columns_are_no_keys() {
+    check(
+        "
+        select day, max(at) + interval '1' day from orders group by day => gather s0 orders() s0+s1+s2 | parts SELECT day, max(at) from orders GROUP BY 1 | SELECT shardloom_c0, max(shardloom_c1) + interval '1' day FROM pg_temp.shardloom_rows GROUP BY shardloom_c0
+        select year, extract(year from max(at)) from orders group by year => gather s0 orders() s0+s1+s2 | parts SELECT year, max(at) from orders GROUP BY 1 | SELECT shardloom_c0, extract(year from max(shardloom_c1)) FROM pg_temp.shardloom_rows GROUP BY shardloom_c0
+        select date, max(at)::date from orders group by date => gather s0 orders() s0+s1+s2 | parts SELECT date, max(at) from orders GROUP BY 1 | SELECT shardloom_c0, max(shardloom_c1)::date FROM pg_temp.shardloom_rows GROUP BY shardloom_c0
+        ",
+    );
+    let plan = partial("select day, max(at)::interval day + (1 + day) from orders group by day");
+    assert_eq!(plan.shown(), "SELECT c0, max(c1)::interval day + (1 + c0) FROM pg_temp.shardloom_rows GROUP BY c0");
+}
+
+#[test]
+fn collations_inside_of_aggregates_need_the_rows() {
+    check(
+        "
+        select max(note collate \"C\") || 'x' from orders => gather s0 orders() s0+s1+s2
+        select count(distinct note collate \"C\") + 1 from orders => gather s0 orders() s0+s1+s2
+        ",
+    );
 }
