@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use postgres_protocol::escape::escape_literal;
 
+use super::catalog::Column;
 use super::classify::inexact;
 use super::colocate::{Keyed, Located, handed_key, is_as_ruled, locate};
 use super::context::{Context, Values};
@@ -276,13 +277,18 @@ impl Merging {
         let column = crate::sql::Column { relation: Some(self.merge.source), scope: 0, name: name.to_owned() };
         let Some(found) = handed_key(&self.merge.facts, located, &column) else { return InsertedKey::Unknown };
         let keyed = &located.keyed[found];
-        let exact = target.key_type.is_integer() || type_of(keyed, context) == type_of(target, context);
+        let Some(own) = self.key_column(target, context) else { return InsertedKey::Unknown };
+        let same = || self.key_column(keyed, context).is_some_and(|other| other.type_name == own.type_name);
         // A NULL of a rollup must be the server's error.
-        let own = context.catalog.table(&target.table).and_then(|table| table.column(&target.key));
-        match keyed.group == target.group && exact && own.is_some_and(|own| !own.nullable) {
+        match keyed.group == target.group && (target.key_type.is_integer() || same()) && !own.nullable {
             true => InsertedKey::Handed(found),
             false => InsertedKey::Unknown,
         }
+    }
+
+    fn key_column<'a>(&self, keyed: &Keyed, context: &Context<'a>) -> Option<&'a Column> {
+        let table = self.merge.facts.relations[keyed.relation].table.as_ref()?;
+        context.catalog.table(&table.rule_key())?.column(&keyed.key)
     }
 
     /// Returns what is inserted into a column.
@@ -358,11 +364,6 @@ impl Merging {
     fn refused(&self, what: &str, hint: &str) -> Refusal {
         Refusal::unsupported(format!("MERGE into table \"{}\" {what}", self.modify.target()), hint).with_reason(REASON)
     }
-}
-
-fn type_of<'a>(keyed: &Keyed, context: &'a Context<'_>) -> Option<&'a str> {
-    let column = context.catalog.table(&keyed.table)?.column(&keyed.key)?;
-    Some(&column.type_name)
 }
 
 /// Returns a key as a constant that a column of constants compares with as it is; `None` for times, which depend on

@@ -117,6 +117,7 @@ fn rows_without_partner_are_inserted_only_where_all_their_parts_are() {
         merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when not matched then insert (k) values (s.ak) => refused merge
         merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when matched then delete => writes s0+s1+s2 two_phase None
         merge into loose l using (select a.k from loose a join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
+        merge into public.loose l using public.loose s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
         merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.k = s.k) then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
         merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.id = s.id) then insert (k) values (s.k) => refused not_colocated
         merge into orders o using (values ({a}, {b}), ({b}, {a})) s(u, n) on o.user_id = s.u and o.user_id = s.n when not matched then insert (user_id) values (s.u) => refused merge
