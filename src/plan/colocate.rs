@@ -146,12 +146,16 @@ fn columns_at<'a>(order: &[Ruled<'a>], position: usize) -> HashMap<RelationIndex
     order.iter().filter_map(column).collect()
 }
 
-/// Finds the sharded table whose key a column is, itself or through subqueries that hand it out and let conditions in.
+/// Finds the sharded table whose key a column is, itself or through subqueries that hand it out and let conditions in,
+/// and that no outer join fills with NULL on the way.
 pub(super) fn handed_key(facts: &Facts, located: &Located, column: &Column) -> Option<usize> {
     let keys = located.keyed.iter().map(|keyed| (keyed.relation, (keyed.group, keyed.key.as_str()))).collect();
     let graph = Graph { facts, keys };
     let mut node = graph.node(column)?;
     for _ in 0..NESTING_MAX {
+        if facts.relations[node.0].nullable {
+            return None;
+        }
         if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
             // One column of a composite key says nothing of the shard.
             return located.keyed[found].more.is_empty().then_some(found);
@@ -171,13 +175,21 @@ pub(super) fn passed_key(facts: &Facts, located: &Located, column: &Column) -> O
     let graph = Graph { facts, keys };
     let mut node = graph.node(column)?;
     for _ in 0..NESTING_MAX {
+        if facts.relations[node.0].renamed {
+            return None;
+        }
         if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
             return located.keyed[found].more.is_empty().then_some(found);
         }
         let all = facts.passed.iter().find(|(relation, _)| *relation == node.0);
-        if let Some((_, Passed::All(inner))) = all {
-            node.0 = *inner;
-            continue;
+        match all {
+            Some((_, Passed::All(inner))) => {
+                node.0 = *inner;
+                continue;
+            }
+            // Of two columns with one name, it cannot be told which is meant.
+            Some((_, Passed::Named(names))) if names.iter().filter(|name| **name == node.1).count() > 1 => return None,
+            Some((_, Passed::Named(_))) | None => {}
         }
         let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
         node = facts.edges.iter().find(handed).and_then(|edge| graph.node(&edge.source))?;
@@ -224,7 +236,7 @@ pub(super) fn slot_uses(facts: &Facts, context: &Context<'_>) -> Vec<SlotUse> {
 
 /// Tells whether constants beside the key may be read as the rules say: a time means another where the column is of
 /// another type.
-fn is_as_ruled(relation: &Relation, key: &str, key_type: KeyType, context: &Context<'_>) -> bool {
+pub(super) fn is_as_ruled(relation: &Relation, key: &str, key_type: KeyType, context: &Context<'_>) -> bool {
     let table = relation.table.as_ref().filter(|_| key_type.is_time());
     let column = table.and_then(|table| context.catalog.table(&table.rule_key())?.column(key));
     column.is_none_or(|column| binary_fits(key_type, column.type_oid))

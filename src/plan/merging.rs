@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use postgres_protocol::escape::escape_literal;
 
+use super::catalog::Column;
 use super::classify::inexact;
-use super::colocate::{Keyed, Located, handed_key, locate};
+use super::colocate::{Keyed, Located, handed_key, is_as_ruled, locate};
 use super::context::{Context, Values};
 use super::hidden::Called;
 use super::key::{Decoded, decode};
@@ -160,7 +161,10 @@ impl Merging {
             {
                 let is_key =
                     |column| handed_key(&self.merge.facts, self.modify.located(), column) == Some(self.at(target));
-                if !self.merge.equated.iter().any(|(column, constant)| constant == index && is_key(column)) {
+                let mut equated = self.merge.equated.iter().filter(|(column, _)| is_key(column)).peekable();
+                let by_it = equated.peek().is_some() && equated.all(|(_, constant)| constant == index);
+                // Rows of another sharded table may be needed where the source's are not.
+                if !by_it || self.keyed().iter().any(|keyed| keyed.relation != target.relation) {
                     return Err(self.not_by_key(target));
                 }
                 let parts = self.split(*index, target, context, values)?;
@@ -183,7 +187,8 @@ impl Merging {
         values: &Values<'_>,
     ) -> Result<Plan, Refusal> {
         let source = &self.keyed()[source];
-        if !target.follows.contains(&source.relation) {
+        // ON does not count: rows of the source that it joins with nothing are inserted.
+        if !self.keyed().iter().all(|keyed| keyed.follows.contains(&source.relation)) {
             return Err(self.not_by_key(target));
         }
         let shards = spread(source, context, values)?;
@@ -209,7 +214,7 @@ impl Merging {
         for slot in &constant.slots {
             let (Some(shard), Some(value)) = (
                 self.place(slot, target, context, values),
-                self.value(slot, target, values).and_then(|value| literal(value, target.key_type)),
+                self.value(slot, target, context, values).and_then(|value| literal(value, target.key_type)),
             ) else {
                 return Err(self.not_by_key(target));
             };
@@ -238,7 +243,11 @@ impl Merging {
     }
 
     /// Returns the key that a constant is in the target's column.
-    fn value(&self, slot: &Slot, target: &Keyed, values: &Values<'_>) -> Option<KeyValue> {
+    fn value(&self, slot: &Slot, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Option<KeyValue> {
+        let relation = &self.merge.facts.relations[target.relation];
+        if !is_as_ruled(relation, &target.key, target.key_type, context) {
+            return None;
+        }
         match decode(slot, target.key_type, values) {
             Decoded::Value(value) if !is_cut(&value, target.key_type) => Some(value),
             Decoded::Value(_) | Decoded::Nothing | Decoded::Unknown => None,
@@ -246,7 +255,7 @@ impl Merging {
     }
 
     fn place(&self, slot: &Slot, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Option<ShardId> {
-        context.rules.shard_of(target.group, &self.value(slot, target, values)?)
+        context.rules.shard_of(target.group, &self.value(slot, target, context, values)?)
     }
 
     /// Tells where an inserted row's key comes from.
@@ -268,11 +277,18 @@ impl Merging {
         let column = crate::sql::Column { relation: Some(self.merge.source), scope: 0, name: name.to_owned() };
         let Some(found) = handed_key(&self.merge.facts, located, &column) else { return InsertedKey::Unknown };
         let keyed = &located.keyed[found];
-        let exact = target.key_type.is_integer() || type_of(keyed, context) == type_of(target, context);
-        match keyed.group == target.group && exact && !self.merge.facts.relations[keyed.relation].nullable {
+        let Some(own) = self.key_column(target, context) else { return InsertedKey::Unknown };
+        let same = || self.key_column(keyed, context).is_some_and(|other| other.type_name == own.type_name);
+        // A NULL of a rollup must be the server's error.
+        match keyed.group == target.group && (target.key_type.is_integer() || same()) && !own.nullable {
             true => InsertedKey::Handed(found),
             false => InsertedKey::Unknown,
         }
+    }
+
+    fn key_column<'a>(&self, keyed: &Keyed, context: &Context<'a>) -> Option<&'a Column> {
+        let table = self.merge.facts.relations[keyed.relation].table.as_ref()?;
+        context.catalog.table(&table.rule_key())?.column(&keyed.key)
     }
 
     /// Returns what is inserted into a column.
@@ -348,11 +364,6 @@ impl Merging {
     fn refused(&self, what: &str, hint: &str) -> Refusal {
         Refusal::unsupported(format!("MERGE into table \"{}\" {what}", self.modify.target()), hint).with_reason(REASON)
     }
-}
-
-fn type_of<'a>(keyed: &Keyed, context: &'a Context<'_>) -> Option<&'a str> {
-    let column = context.catalog.table(&keyed.table)?.column(&keyed.key)?;
-    Some(&column.type_name)
 }
 
 /// Returns a key as a constant that a column of constants compares with as it is; `None` for times, which depend on

@@ -1,6 +1,6 @@
 //! UPDATE and DELETE: one shard by key, several by IN, or all where the rules allow it.
 
-use super::classify::{redo, redo_of_shape, redo_with};
+use super::classify::{inexact, redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
 use super::given_id;
@@ -10,7 +10,7 @@ use super::moving::moving;
 use super::plan_types::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect};
 use super::read;
 use crate::rules::{Distribution, OnMissingKey, RuleMode, RuleSet};
-use crate::sql::{Facts, StatementKind, TableName};
+use crate::sql::{Facts, Scanner, StatementKind, TableName};
 use crate::types::{KeyType, KeyValue, Refusal, ShardId, ShardSet, WriteMode};
 
 /// The reason of a refusal of an UPDATE that moves rows.
@@ -59,7 +59,8 @@ impl Modify {
             tables: vec![target.rule_key().into_owned()],
             reference: matches!(home, Home::Reference(_)),
             mode: mode_of(context.rules, &target),
-            redo: redo_of_shape(text, context.catalog),
+            redo: inexact_default(text, &facts, &target, context)
+                .map_or_else(|| redo_of_shape(text, context.catalog), Redo::Never),
             deferrable: false,
         };
         Ok(Self { facts, located, target, home, effect })
@@ -304,6 +305,24 @@ fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result
         Distribution::Sharded { key, .. } if id.route && sets(key) => Err(given_id::key_update(&rule.name, key)),
         Distribution::Sharded { .. } | Distribution::Reference { .. } | Distribution::Single { .. } => Ok(()),
     }
+}
+
+/// Returns why `SET column = DEFAULT` would not set the same again, if it would not.
+fn inexact_default(text: &str, facts: &Facts, target: &TableName, context: &Context<'_>) -> Option<String> {
+    let mut open = facts.assignments.iter().filter(|(_, slot)| slot.is_none()).peekable();
+    if open.peek().is_none() || !Scanner::new(text).any(|token| token.is_word(text, "default")) {
+        return None;
+    }
+    let Some(table) = context.catalog.table(&target.rule_key()) else {
+        return Some(format!("the column defaults of table \"{target}\" are not known"));
+    };
+    open.filter_map(|(name, _)| table.column(name)).filter(|column| !column.generated).find_map(|column| {
+        let reason = match column.identity {
+            true => String::from("numbered by the shard"),
+            false => inexact(column.default.as_deref()?, context.catalog)?,
+        };
+        Some(format!("the default of column \"{}\": {reason}", column.name))
+    })
 }
 
 /// Tells whether a column with a length or precision may keep another value: spaces of a varchar, parts of a second.

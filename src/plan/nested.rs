@@ -3,7 +3,7 @@
 //! A row that is inserted must belong there too: its sharding key is a constant of that shard, or the key of a row that
 //! another part reads or writes there.
 
-use super::colocate::{Keyed, Located, passed_key};
+use super::colocate::{Keyed, Located, is_as_ruled, passed_key};
 use super::context::{Context, Values};
 use super::insert;
 use super::key::{Decoded, decode};
@@ -42,7 +42,7 @@ pub(super) fn check(facts: &Facts, context: &Context<'_>) -> Result<(), Refusal>
                 let keys: Vec<&String> = std::iter::once(key).chain(more).collect();
                 check_conflict(write, &keys).map_err(|what| refused(&name, what))?;
                 check_ids(write, rule.id.as_ref()).map_err(|what| refused(&name, what))?;
-                check_numbers(write, &table.rule_key(), context)?;
+                check_numbers(facts, write, &table.rule_key(), context)?;
             }
             Distribution::Single { .. } => {}
         }
@@ -72,18 +72,22 @@ fn check_ids(write: &Write, id: Option<&IdRule>) -> Result<(), &'static str> {
 
 fn has_default(insert: &InsertedRows, column: &str) -> bool {
     let position = insert.columns.iter().position(|name| name == column);
-    insert.rows.iter().any(|row| position.is_none_or(|at| row.get(at) == Some(&InsertedValue::Default)))
+    let shifted =
+        |row: &[InsertedValue]| row.contains(&InsertedValue::Unknown) && row.contains(&InsertedValue::Default);
+    let default = |row: &[InsertedValue], at| row.get(at) == Some(&InsertedValue::Default) || shifted(row);
+    insert.rows.iter().any(|row| position.is_none_or(|at| default(row, at)))
 }
 
-fn check_numbers(write: &Write, table: &str, context: &Context<'_>) -> Result<(), Refusal> {
+fn check_numbers(facts: &Facts, write: &Write, table: &str, context: &Context<'_>) -> Result<(), Refusal> {
     let Some(insert) = &write.insert else { return Ok(()) };
     let columns = context.catalog.table(table).map(|known| known.columns.as_slice()).unwrap_or_default();
-    let left_out = |name: &String| match insert.columns.is_empty() {
-        true => insert.rows.iter().flatten().any(|value| *value == InsertedValue::Default),
+    let left_out = |position: usize, name: &String| match insert.columns.is_empty() {
+        true => !insert.rows.iter().all(|row| value_at(facts, row, position, context).is_given()),
         false => !insert.columns.contains(name) || has_default(insert, name),
     };
-    match columns.iter().find(|column| column.is_numbered() && left_out(&column.name)) {
-        Some(column) => Err(insert::numbered(table, &column.name)),
+    let mut columns = columns.iter().enumerate();
+    match columns.find(|(position, column)| column.is_numbered() && left_out(*position, &column.name)) {
+        Some((_, column)) => Err(insert::numbered(table, &column.name)),
         None => Ok(()),
     }
 }
@@ -175,6 +179,9 @@ impl Rows<'_> {
     }
 
     fn place(&self, keyed: &Keyed, slot: &Slot) -> Option<ShardId> {
+        if !is_as_ruled(&self.facts.relations[keyed.relation], &keyed.key, keyed.key_type, self.context) {
+            return None;
+        }
         match decode(slot, keyed.key_type, self.values) {
             Decoded::Value(value) if !is_cut(&value, keyed.key_type) => {
                 self.context.rules.shard_of(keyed.group, &value)
@@ -189,7 +196,7 @@ impl Rows<'_> {
             false => insert.columns.iter().position(|name| keyed.more.is_empty() && *name == keyed.key)?,
             true => table?.columns.iter().position(|column| column.name == keyed.key)?,
         };
-        match self.value_at(row, position)? {
+        match value_at(self.facts, row, position, self.context) {
             Given::Slot(slot) => Some(Key::Constant(slot.clone())),
             Given::Column(column) => {
                 let found = &self.located.keyed[passed_key(self.facts, self.located, &column)?];
@@ -199,45 +206,53 @@ impl Rows<'_> {
                 let exact = keyed.key_type.is_integer() || own.type_name == other.type_name;
                 (found.group == keyed.group && exact && !own.nullable).then_some(Key::Passed)
             }
+            Given::Computed | Given::Nothing => None,
         }
     }
+}
 
-    /// Returns the value at a position, where each `*` stands for its columns.
-    fn value_at<'a>(&self, row: &'a [InsertedValue], position: usize) -> Option<Given<'a>> {
-        let mut left = position;
-        for value in row {
-            match value {
-                InsertedValue::All(relation) => {
-                    let names = self.columns(*relation)?;
-                    if let Some(name) = names.get(left) {
-                        let scope = self.facts.relations[*relation].scope;
-                        return Some(Given::Column(Column { relation: Some(*relation), scope, name: name.clone() }));
+/// Returns the value at a position, where each `*` stands for its columns.
+fn value_at<'a>(facts: &Facts, row: &'a [InsertedValue], position: usize, context: &Context<'_>) -> Given<'a> {
+    let mut left = position;
+    for value in row {
+        match value {
+            InsertedValue::All(relation) => {
+                let Some(names) = columns(facts, *relation, context) else { return Given::Nothing };
+                if let Some(name) = names.get(left) {
+                    // Of two columns with one name, the name does not tell which is meant.
+                    if names.iter().filter(|other| *other == name).count() > 1 {
+                        return Given::Computed;
                     }
-                    left -= names.len();
+                    let scope = facts.relations[*relation].scope;
+                    return Given::Column(Column { relation: Some(*relation), scope, name: name.clone() });
                 }
-                _ if left > 0 => left -= 1,
-                InsertedValue::Constant(slot) => return Some(Given::Slot(slot)),
-                InsertedValue::Column(column) => return Some(Given::Column(column.clone())),
-                InsertedValue::Default | InsertedValue::Computed => return None,
+                left -= names.len();
             }
+            InsertedValue::Unknown => return Given::Nothing,
+            _ if left > 0 => left -= 1,
+            InsertedValue::Constant(slot) => return Given::Slot(slot),
+            InsertedValue::Column(column) => return Given::Column(column.clone()),
+            InsertedValue::Computed => return Given::Computed,
+            InsertedValue::Default => return Given::Nothing,
         }
-        None
     }
+    Given::Nothing
+}
 
-    /// Returns the columns of a relation.
-    fn columns(&self, mut relation: RelationIndex) -> Option<Vec<String>> {
-        for _ in 0..CHAIN_MAX {
-            if let Some(table) = &self.facts.relations.get(relation)?.table {
-                let known = self.context.catalog.table(&table.rule_key())?;
-                return Some(known.columns.iter().map(|column| column.name.clone()).collect());
-            }
-            match &self.facts.passed.iter().find(|(known, _)| *known == relation)?.1 {
-                Passed::All(inner) => relation = *inner,
-                Passed::Named(names) => return Some(names.clone()),
-            }
+/// Returns the columns of a relation.
+fn columns(facts: &Facts, mut relation: RelationIndex, context: &Context<'_>) -> Option<Vec<String>> {
+    for _ in 0..CHAIN_MAX {
+        let found = facts.relations.get(relation).filter(|found| !found.renamed)?;
+        if let Some(table) = &found.table {
+            let known = context.catalog.table(&table.rule_key())?;
+            return Some(known.columns.iter().map(|column| column.name.clone()).collect());
         }
-        None
+        match &facts.passed.iter().find(|(known, _)| *known == relation)?.1 {
+            Passed::All(inner) => relation = *inner,
+            Passed::Named(names) => return Some(names.clone()),
+        }
     }
+    None
 }
 
 enum Key {
@@ -245,9 +260,20 @@ enum Key {
     Passed,
 }
 
+/// What stands at a position of a row.
 enum Given<'a> {
     Slot(&'a Slot),
     Column(Column),
+    /// Another value.
+    Computed,
+    /// DEFAULT, no value, or it cannot be told.
+    Nothing,
+}
+
+impl Given<'_> {
+    fn is_given(&self) -> bool {
+        !matches!(self, Given::Nothing)
+    }
 }
 
 fn refused(table: &str, why: &str) -> Refusal {

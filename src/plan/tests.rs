@@ -85,7 +85,16 @@ fn no_ids(_: super::IdsWanted) -> Result<Vec<super::IdValue>, Refusal> {
 }
 
 fn plan_of(text: &str, parameters: Parameters<'_>, rules: &RuleSet) -> Result<Plan, PrepareError> {
-    let context = Context { rules, catalog: &catalog::Catalog::empty() };
+    plan_beside(text, parameters, rules, &catalog::Catalog::empty())
+}
+
+fn plan_beside(
+    text: &str,
+    parameters: Parameters<'_>,
+    rules: &RuleSet,
+    catalog: &catalog::Catalog,
+) -> Result<Plan, PrepareError> {
+    let context = Context { rules, catalog };
     let prepared = prepare(text, &context)?;
     Ok(prepared.plan(&context, &Values { text, literals: &literals(text), parameters }, &mut no_ids)?)
 }
@@ -207,6 +216,10 @@ fn merged(spec: &MergeSpec) -> String {
 
 /// Runs a table of cases `statement => plan`, one per line; blank lines and `#` lines are skipped.
 fn check(cases: &str) {
+    check_beside(cases, &catalog::Catalog::empty());
+}
+
+fn check_beside(cases: &str, catalog: &catalog::Catalog) {
     let rules = rules();
     let [a, b, c] = keys(&rules);
     let fill = |text: &str| {
@@ -217,7 +230,7 @@ fn check(cases: &str) {
     for line in cases.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (text, expected) = line.split_once(" => ").expect("a case has an arrow");
         let text = fill(text);
-        let found = render(plan_of(&text, Parameters::default(), &rules), &rules);
+        let found = render(plan_beside(&text, Parameters::default(), &rules, catalog), &rules);
         if found.trim_end() != fill(expected) {
             wrong.push(format!("{text}\n  expected {}\n  found    {found}", fill(expected)));
         }

@@ -10,7 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::facts::{Binding, Column, Edge, Facts, RelationIndex, Slot, StatementKind};
-use super::nested::is_default;
+use super::nested::{is_default, is_star};
 use super::read::{Unreadable, column_name, fold, statement};
 use super::scan::{Scanner, Token};
 use super::scope::Reader;
@@ -191,6 +191,10 @@ impl<'a> Read<'a> {
     fn insert(&mut self, insert: &MergeInsertExpr) -> Option<MergeInsert> {
         let MergeInsertKind::Values(values) = &insert.kind else { return None };
         let ([row], None) = (values.rows.as_slice(), &insert.insert_predicate) else { return None };
+        // The columns behind it would stand elsewhere.
+        if row.iter().any(is_star) {
+            return None;
+        }
         row.iter().for_each(|cell| self.reader.expression(cell, 0));
         let columns: Option<Vec<String>> = insert.columns.iter().map(column_name).collect();
         let cells = row.iter().map(|cell| self.cell(cell)).collect();

@@ -46,8 +46,10 @@ pub enum InsertedValue {
     Column(Column),
     /// All columns of a relation (`*`).
     All(RelationIndex),
-    /// Anything else.
+    /// Anything else, of one column.
     Computed,
+    /// What may be several columns, or none.
+    Unknown,
 }
 
 /// The columns of a derived relation, in their order.
@@ -152,19 +154,19 @@ impl Reader<'_> {
                 values.rows.iter().map(|row| row.iter().map(|cell| self.value_of(cell, inner)).collect()).collect()
             }
             SetExpr::Select(select) => vec![select.projection.iter().map(|item| self.item_of(item, inner)).collect()],
-            _ => vec![vec![InsertedValue::Computed]],
+            _ => vec![vec![InsertedValue::Unknown]],
         }
     }
 
     fn item_of(&self, item: &SelectItem, scope: usize) -> InsertedValue {
-        let star = |relation: Option<RelationIndex>| relation.map_or(InsertedValue::Computed, InsertedValue::All);
+        let star = |relation: Option<RelationIndex>| relation.map_or(InsertedValue::Unknown, InsertedValue::All);
         match item {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.value_of(expr, scope),
             SelectItem::Wildcard(_) => star(self.alone(scope)),
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 star(table_name(name).and_then(|name| self.relation(&name.name, scope)))
             }
-            SelectItem::QualifiedWildcard(..) | SelectItem::ExprWithAliases { .. } => InsertedValue::Computed,
+            SelectItem::QualifiedWildcard(..) | SelectItem::ExprWithAliases { .. } => InsertedValue::Unknown,
         }
     }
 
@@ -175,6 +177,7 @@ impl Reader<'_> {
         match (self.slot(expr), self.column(expr, scope)) {
             (Some(slot), _) => InsertedValue::Constant(slot),
             (None, Some(column)) => InsertedValue::Column(column),
+            (None, None) if is_star(expr) => InsertedValue::Unknown,
             (None, None) => InsertedValue::Computed,
         }
     }
@@ -215,6 +218,11 @@ impl Reader<'_> {
 /// Tells whether an expression is the word DEFAULT.
 pub(super) fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
+}
+
+/// Tells whether an expression stands for the columns of a row (`(row).*`, `table.*`).
+pub(super) fn is_star(expr: &Expr) -> bool {
+    expr.to_string().ends_with('*')
 }
 
 #[cfg(test)]

@@ -1,6 +1,31 @@
 //! MERGE: on one shard, on several, and what is refused.
 
 use super::*;
+use crate::plan::insert::fixture;
+use crate::rules::List;
+
+/// Knows the sharded tables of the cases, as they insert keys that others hand out.
+fn catalog() -> catalog::Catalog {
+    let mut catalog = fixture::catalog();
+    let mut add = |name: &str, columns: [&str; 2], key: &str| {
+        let mut table = catalog.tables["orders"].clone();
+        let types = if key == "loose" { "smallint" } else { "bigint" };
+        for (column, name) in table.columns.iter_mut().zip(columns) {
+            (column.name, column.type_name) = (name.to_owned(), types.to_owned());
+        }
+        table.columns.truncate(2);
+        catalog.tables.insert(name.to_owned(), table);
+    };
+    add("orders", ["id", "user_id"], "orders");
+    add("order_items", ["x", "buyer"], "orders");
+    add("loose", ["id", "k"], "loose");
+    catalog
+}
+
+/// As the cases elsewhere, beside a catalog.
+fn check(cases: &str) {
+    check_beside(cases, &catalog());
+}
 
 #[test]
 fn a_bound_target_goes_to_one_shard() {
@@ -83,6 +108,83 @@ fn a_source_that_is_sharded_alike_is_merged_shard_by_shard() {
         merge into orders o using (select k from loose where k = 1) s on s.k = o.user_id when not matched then insert (user_id) values (s.k) => refused not_colocated
         ",
     );
+}
+
+#[test]
+fn rows_without_partner_are_inserted_only_where_all_their_parts_are() {
+    check(
+        "
+        merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when not matched then insert (k) values (s.ak) => refused merge
+        merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when matched then delete => writes s0+s1+s2 two_phase None
+        merge into loose l using (select a.k from loose a join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
+        merge into public.loose l using public.loose s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
+        merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.k = s.k) then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
+        merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.id = s.id) then insert (k) values (s.k) => refused not_colocated
+        merge into orders o using (values ({a}, {b}), ({b}, {a})) s(u, n) on o.user_id = s.u and o.user_id = s.n when not matched then insert (user_id) values (s.u) => refused merge
+        merge into orders o using (values ({a}), ({b})) s(u) on o.user_id = s.u when not matched and exists (select 1 from order_items i where i.buyer = s.u) then insert (user_id) values (s.u) => refused merge
+        ",
+    );
+}
+
+#[test]
+fn keys_that_an_outer_join_may_make_null_are_not_inserted() {
+    check(
+        "
+        merge into loose l using (select b.k from regions r left join (select k, c from loose) b on r.id = b.c) s on l.k = s.k when not matched then insert (k) values (s.k) => refused merge
+        merge into loose l using (select b.k from regions r left join (select k, c from loose where k = 1) b on r.id = b.c) s on l.k = s.k when not matched then insert (k) values (s.k) => refused merge
+        merge into loose l using (select a.k from loose a left join regions r on r.id = a.id) s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
+        ",
+    );
+    let mut catalog = catalog();
+    let loose = catalog.tables.get_mut("loose").expect("loose");
+    loose.columns[1].nullable = true;
+    let case =
+        "merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (s.k) => refused merge";
+    check_beside(case, &catalog);
+}
+
+#[test]
+fn times_are_read_as_the_rules_say_or_not_at_all() {
+    let mut rules = rules();
+    rules.groups[0].key_type = KeyType::Timestamp;
+    rules.groups[0].algorithm = Algorithm::List(List { default: Some(ShardId(1)), ..List::default() });
+    let mut catalog = catalog();
+    let text = "merge into orders o using (select timestamp '2020-01-01' as u) s on o.user_id = s.u and o.user_id = \
+                timestamp '2020-01-01' when not matched then insert (user_id) values (timestamp '2020-01-01')";
+    let mut plan = |oid| {
+        catalog.tables.get_mut("orders").expect("orders").columns[1].type_oid = oid;
+        render(plan_beside(text, Parameters::default(), &rules, &catalog), &rules)
+    };
+    assert!(plan(1114).starts_with("direct"), "{}", plan(1114));
+    assert!(plan(1184).starts_with("refused"), "{}", plan(1184));
+}
+
+#[test]
+fn columns_behind_a_star_are_not_told() {
+    check(
+        "merge into orders o using (values ({a}, 1)) s(u, n) on o.user_id = s.u when not matched then insert values (s.*, {a}) => unreadable",
+    );
+}
+
+#[test]
+fn a_default_that_changes_is_never_set_again() {
+    let rules = rules();
+    let [a, ..] = keys(&rules);
+    let mut catalog = catalog();
+    for (default, exact) in [("now()", false), ("random()", false), ("5", true)] {
+        catalog.tables.get_mut("orders").expect("orders").columns[0].default = Some(default.to_owned());
+        for text in [
+            format!("update orders set id = default where user_id = {a}"),
+            format!("update orders set (id, total) = (default, 1) where user_id = {a}"),
+            format!(
+                "merge into orders o using (select {a} as u) s on o.user_id = s.u when matched then update set id = default"
+            ),
+        ] {
+            let plan = plan_beside(&text, Parameters::default(), &rules, &catalog);
+            let Ok(Plan::Direct(direct)) = plan else { panic!("{text}: {plan:?}") };
+            assert_eq!(direct.effect.expect("a write").redo == Redo::Exact, exact, "{text}: {default}");
+        }
+    }
 }
 
 #[test]

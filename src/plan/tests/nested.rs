@@ -2,11 +2,15 @@
 
 use super::*;
 use crate::plan::insert::fixture;
+use crate::rules::List;
 
 fn shown_as(text: &str) -> String {
     let mut catalog = fixture::catalog();
     let log = catalog.tables.get("orders").expect("orders").clone();
-    catalog.tables.insert("audit.log".to_owned(), log);
+    catalog.tables.insert("audit.log".to_owned(), log.clone());
+    let mut numbered = log;
+    numbered.columns[0].identity = true;
+    catalog.tables.insert("order_items".to_owned(), numbered);
     let rules = rules();
     let [a, b, c] = keys(&rules);
     let text = text.replace("{a}", &a.to_string()).replace("{b}", &b.to_string()).replace("{c}", &c.to_string());
@@ -69,6 +73,9 @@ fn parts_that_may_reach_other_shards_are_refused() {
         "with i as (insert into orders (user_id, order_id) values ({a}, 1), ({b}, 1) returning user_id) select * from i",
         "with i as (insert into orders (user_id, order_id) values (null, 1) returning user_id) select * from i",
         "with i as (insert into orders default values returning user_id) select * from i",
+        "with d as (delete from orders where user_id = {a} returning note) insert into audit.log (order_id, user_id) select *, {a} from d, regions r",
+        "with d as (delete from orders where user_id = {a} returning user_id, order_id as user_id) insert into audit.log (order_id, user_id) select * from d",
+        "with d as (delete from orders where user_id = {a} returning *), s as (select * from orders o(user_id, order_id) where o.order_id = {a}) insert into audit.log (user_id) select user_id from s",
     ] {
         assert_eq!(shown_as(text), "refused nested_write", "{text}");
     }
@@ -80,4 +87,39 @@ fn a_part_on_the_shard_of_a_single_table_runs_there() {
     assert_eq!(shown_as(text), "direct s1 write");
     let text = "with d as (delete from nowhere returning *) insert into nowhere select * from d";
     assert_eq!(shown_as(text), "direct s0 write");
+}
+
+#[test]
+fn numbers_are_given_or_refused() {
+    // The table's key is no column of it: all that it is asked here is whether its numbers are given.
+    let beside = "with d as (delete from orders where user_id = {a} returning *) insert into order_items";
+    for (rows, given) in [
+        ("select * from d", true),
+        ("select order_id from d", true),
+        ("values (1)", true),
+        ("values (1, default)", true),
+        ("values (default, 1)", false),
+        ("select d.* from d, regions r", true),
+        ("select * from d, regions r", false),
+        ("default values", false),
+    ] {
+        let found = shown_as(&format!("{beside} {rows}"));
+        assert_eq!(found == "refused nested_write", given, "{rows}: {found}");
+    }
+}
+
+#[test]
+fn times_are_read_as_the_rules_say_or_not_at_all() {
+    let mut rules = rules();
+    rules.groups[0].key_type = KeyType::Timestamp;
+    rules.groups[0].algorithm = Algorithm::List(List { default: Some(ShardId(1)), ..List::default() });
+    let mut catalog = fixture::catalog();
+    let text =
+        "with i as (insert into orders (user_id) values (timestamp '2020-01-01') returning note) select * from i";
+    let mut plan = |oid| {
+        catalog.tables.get_mut("orders").expect("orders").columns[1].type_oid = oid;
+        render(plan_beside(text, Parameters::default(), &rules, &catalog), &rules)
+    };
+    assert!(plan(1114).starts_with("direct"), "{}", plan(1114));
+    assert_eq!(plan(1184), "refused nested_write");
 }
