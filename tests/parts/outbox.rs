@@ -175,7 +175,7 @@ fn ledger_insert(entry: &LedgerEntry) -> String {
         let digits = part.find(|c: char| !c.is_ascii_digit()).expect("a cast");
         let number: usize = part[..digits].parse().expect("a parameter's number");
         match &values[number - 1] {
-            Some(value) => text.push_str(&format!("'{}'", value.replace('\'', "''"))),
+            Some(value) => text.push_str(&format!("E'{}'", value.replace('\\', "\\\\").replace('\'', "''"))),
             None => text.push_str("NULL"),
         }
         text.push_str(&part[digits..]);

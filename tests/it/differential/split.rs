@@ -39,7 +39,7 @@ split_files! {
     gathered_reads 6
     known_wrong_answers 0
     inserts 15 [Binary]
-    changes 2 [Binary]
+    changes 3 [Binary]
     merges 34
     with_writes 23
     schema_changes 4
