@@ -1,7 +1,6 @@
 //! One apply transaction on a target: fence, inbox, row images, commands.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState as PgState;
@@ -15,10 +14,6 @@ use super::lane::LaneRun;
 use super::redo;
 use super::store::{execute_prepared, query_prepared};
 use crate::types::{ShardId, WriteMode};
-
-/// Longest that an apply transaction may stand idle before its server ends it: that of a process that stands still would
-/// keep the next owner of the lane waiting.
-const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// What to write on the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +47,7 @@ impl Outbox {
         let mut transaction = client.transaction().await.map_err(&at)?;
         let bounds = &self.settings.bounds;
         let (lock_ms, statement_ms) = (bounds.apply_lock_wait.as_millis(), bounds.apply_timeout.as_millis());
-        let idle_ms = IDLE_MAX.as_millis();
-        let waits = format!(
-            "SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {statement_ms}; \
-             SET LOCAL idle_in_transaction_session_timeout = {idle_ms}"
-        );
+        let waits = format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {statement_ms}");
         transaction.batch_execute(&waits).await.map_err(&at)?;
         self.pass_fence(run, group, &transaction).await?;
         let new_images = self.enter(run, &transaction, group.iter().filter(|item| item.images), "image").await?;

@@ -7,6 +7,7 @@ use super::fault::{self, FaultPoint};
 use super::handle::{Fence, Outbox, Resolution};
 use super::item::ORPHAN;
 use super::ledger::{GID_PREFIX, Gid};
+use super::literal::literal;
 use super::marks::Verdict;
 use super::metrics::OutboxMetrics;
 use super::status::REMEMBERED;
@@ -65,30 +66,49 @@ impl Outbox {
             )
             .await
             .map_err(&at)?;
+        drop(client);
+        let mut failed = None;
         for row in rows {
             let text: String = row.get(0);
             let Some(gid) = Gid::parse(&text).filter(|gid| gid.home == self.store.name(home)) else { continue };
-            let mine = gid.epoch == self.epoch;
-            let left_over = mine || row.get::<_, bool>(1) || self.committed_in_earlier_run(home, gid.txid).await?;
-            if self.flights.is_flying(gid.txid) || !left_over {
-                continue;
-            }
-            let resolution = self.resolve_once(gid.txid, home, Fence::AtHome).await?;
-            let verb = match resolution {
-                Resolution::Committed => "COMMIT",
-                Resolution::Aborted => "ROLLBACK",
-                Resolution::Unknown => continue,
-            };
-            fault::reached(FaultPoint::BeforePreparedEnds);
-            client.batch_execute(&format!("{verb} PREPARED {}", super::literal::literal(&text))).await.map_err(&at)?;
-            fault::reached(FaultPoint::AfterPreparedEnds);
-            OutboxMetrics::add(&self.metrics().prepared_decided, 1);
-            tracing::info!(txid = gid.txid, target = self.store.name(target), verb, "prepared transaction decided");
-            if resolution == Resolution::Committed {
-                self.mark_prepared(home, target, gid.txid).await?;
+            // One that cannot be decided keeps none of the others waiting.
+            if let Err(error) = self.decide_one(home, target, &text, &gid, row.get(1)).await {
+                failed.get_or_insert(error);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn decide_one(
+        &self,
+        home: ShardId,
+        target: ShardId,
+        text: &str,
+        gid: &Gid,
+        is_old: bool,
+    ) -> Result<(), Error> {
+        let is_mine = gid.epoch == self.epoch;
+        let is_left_over = is_mine || is_old || self.committed_in_earlier_run(home, gid.txid).await?;
+        if self.flights.is_flying(gid.txid) || !is_left_over {
+            return Ok(());
+        }
+        let resolution = self.resolve_once(gid.txid, home, Fence::AtHome).await?;
+        let verb = match resolution {
+            Resolution::Committed => "COMMIT",
+            Resolution::Aborted => "ROLLBACK",
+            Resolution::Unknown => return Ok(()),
+        };
+        fault::reached(FaultPoint::BeforePreparedEnds);
+        let client = self.store.connect(target).await?;
+        client.batch_execute(&format!("{verb} PREPARED {}", literal(text))).await.map_err(self.store.at(target))?;
+        drop(client);
+        fault::reached(FaultPoint::AfterPreparedEnds);
+        OutboxMetrics::add(&self.metrics().prepared_decided, 1);
+        tracing::info!(txid = gid.txid, target = self.store.name(target), verb, "prepared transaction decided");
+        match resolution {
+            Resolution::Committed => self.mark_prepared(home, target, gid.txid).await,
+            Resolution::Aborted | Resolution::Unknown => Ok(()),
+        }
     }
 
     /// Tells whether an earlier run of this proxy committed `txid` on home: nobody else is going to decide it.

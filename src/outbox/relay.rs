@@ -31,6 +31,9 @@ const RENEWALS_PER_LEASE: u32 = 3;
 /// A scan's pause is at least so many times as long as the scan: a long backlog is slow to count.
 const PAUSES_PER_SCAN: u32 = 10;
 
+/// The longest pause between two scans: one may have been slow for another reason than a backlog.
+const SCAN_PAUSE_MAX: Duration = Duration::from_secs(10);
+
 /// The most that the wait for a slow home grows, in bounds of the wait for one that answers.
 const PATIENCE_MAX: u32 = 16;
 
@@ -65,6 +68,7 @@ struct Relay {
     held_until: Option<Instant>,
     renew_at: Option<Instant>,
     scan_at: Option<Instant>,
+    prepared_at: Option<Instant>,
     retain_at: Option<Instant>,
     lost_at: Option<Instant>,
     tending: Tending,
@@ -124,6 +128,7 @@ impl Relay {
             held_until: None,
             renew_at: None,
             scan_at: None,
+            prepared_at: None,
             retain_at: None,
             lost_at: None,
             tending: Tending::default(),
@@ -206,6 +211,7 @@ impl Relay {
         }
         self.keep_lease().await?;
         let Some(epoch) = self.epoch else { return self.outbox.follow(self.home).await };
+        self.tend_prepared();
         self.scan().await?;
         let nudges = self.outbox.flights.nudges[self.home.index()].load(Ordering::Acquire);
         if std::mem::replace(&mut self.nudges, nudges) != nudges {
@@ -250,6 +256,21 @@ impl Relay {
         self.outbox.census.keep(self.home, &[], |_| 0);
     }
 
+    /// Looks for left-over prepared transactions once per `poll_max`, however long a backlog takes to count: they hold
+    /// locks.
+    fn tend_prepared(&mut self) {
+        let now = Instant::now();
+        if self.prepared_at.is_some_and(|at| at > now) {
+            return;
+        }
+        self.prepared_at = Some(now + self.outbox.settings.bounds.poll_max);
+        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
+            if self.lanes.get(&target).is_none_or(|lane| lane.away == 0) {
+                self.tending.decide_prepared(&self.outbox, self.home, target);
+            }
+        }
+    }
+
     /// The level-triggered part, once per `poll_max`.
     async fn scan(&mut self) -> Result<(), Error> {
         let began = Instant::now();
@@ -260,11 +281,6 @@ impl Relay {
         self.outbox.capture_orphans(self.home).await?;
         self.outbox.finish_all(self.home, self.floor).await?;
         self.outbox.follow(self.home).await?;
-        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
-            if self.lanes.get(&target).is_none_or(|lane| lane.away == 0) {
-                self.tending.decide_prepared(&self.outbox, self.home, target);
-            }
-        }
         if self.retain_at.is_none_or(|at| at <= began) {
             self.tending.retain(&self.outbox, self.home);
             self.retain_at = Some(began + RETAIN_EVERY);
@@ -274,7 +290,8 @@ impl Relay {
             self.lost_at = Some(began + LOST_EVERY);
         }
         self.advance_floors().await?;
-        let pause = (began.elapsed() * PAUSES_PER_SCAN).max(self.outbox.settings.bounds.poll_max);
+        tracing::debug!(home = self.name(), took = ?began.elapsed(), "scanned");
+        let pause = (began.elapsed() * PAUSES_PER_SCAN).clamp(self.outbox.settings.bounds.poll_max, SCAN_PAUSE_MAX);
         self.scan_at = Some(Instant::now() + pause);
         Ok(())
     }

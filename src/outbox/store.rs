@@ -25,10 +25,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(9);
 /// Keepalives in that time.
 const KEEPALIVES: u32 = 3;
 
-/// Settings of every connection: names are always qualified, and values read back as `shardloom.capture` writes them.
+/// Settings of every connection: names are always qualified, values read back as `shardloom.capture` writes them, and what
+/// a process that stands still has locked is free again for the lanes' next owner after a while.
 const SESSION: &str = "-c search_path=pg_catalog -c default_transaction_isolation=read\\ committed \
      -c synchronous_commit=on -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC \
-     -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C";
+     -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c idle_in_transaction_session_timeout=10s";
 
 /// One pool per shard.
 #[derive(Debug)]

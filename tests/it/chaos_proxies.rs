@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use shardloom::dev::APP_USER;
 
 use crate::chaos_book::{self, Book, Places, RULES, Way};
 use crate::chaos_faults::signal;
@@ -30,6 +31,9 @@ const SHARE: usize = 2;
 const AHEAD: &str = "3600000";
 /// What stands still is redone after a few of these.
 const BOUNDS: &str = "limits: {commit_timeout: 1s}";
+/// What a sleeping proxy's clients had begun, and not yet committed, is ended by the shards after this long: its rows are
+/// locked until then, as they are behind any client that stands still.
+const IDLE: &str = "5s";
 
 /// Who stands still where: the owner of home's relay, or whoever comes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,7 @@ async fn a_proxy_that_sleeps_in_the_middle_of_a_write_is_fenced_off() {
     let mut field = Field::prepare("sleepers").await;
     for (point, way, who) in &sleeps[..share] {
         let began = Instant::now();
+        println!("to sleep at {point} {way:?}");
         field.sleep(point, *way, *who).await;
         println!("slept at {point} {way:?}: {:.1?}, {} acknowledged", began.elapsed(), field.book.acknowledged());
     }
@@ -104,7 +109,13 @@ impl Field {
         let database = TestDatabase::new(label);
         let mut shards = Vec::new();
         for index in 0..3 {
-            shards.push(database.service(index).await);
+            let shard = database.service(index).await;
+            let bound = format!(
+                "ALTER ROLE {APP_USER} IN DATABASE {} SET idle_in_transaction_session_timeout = '{IDLE}'",
+                database.name
+            );
+            shard.batch_execute(&bound).await.expect("the bound");
+            shards.push(shard);
         }
         let inspector = Inspector::new(shards);
         let (mut proxies, mut folders): (Vec<Proxy>, Vec<PathBuf>) = (Vec::new(), Vec::new());
