@@ -1,14 +1,13 @@
 //! A value that a server printed, as a constant that another reads as the same in the same place.
 
 use crate::plan::Carried;
+use crate::types::USER_TYPES;
 use crate::wire::backend::Field;
 
 /// There is no constant of which that is sure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unclear;
 
-/// Types that users made begin here; their numbers differ from server to server.
-const USER_TYPES: u32 = 16_384;
 /// `text`, `varchar`, `unknown`: what stands in quotes is read as them, and as whatever the column is. A column that is
 /// none of text came from an untyped constant, or the statement would have been refused.
 const TEXTS: [u32; 3] = [25, 1043, 705];

@@ -233,7 +233,7 @@ impl Link {
             SqlState::CONNECTION_FAILURE,
             format!("shard {} did not answer within {most:?} before COMMIT; nothing is committed", names.join(", ")),
         )
-        .with_hint("Try again.")
+        .with_hint("Try again; if deferred constraints take that long to check, raise limits.commit_timeout.")
     }
 
     /// Tells whether the client wants its COMMIT not to wait for the disk.

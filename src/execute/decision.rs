@@ -42,17 +42,21 @@ pub(super) async fn decide(
         server.flush().await?;
         fault::reached(FaultPoint::HomeCommitSent);
     }
-    let recorded = server.query_reply_within(most).await;
-    if recorded.is_err() {
-        // What stands behind the error was skipped, closing the other statement too.
-        server.statements.remove(NUMBER);
-        if let Some(evicted) = evicted {
-            server.statements.insert(evicted);
+    let mut said = match server.query_reply_within(most).await {
+        Ok(recorded) => recorded.asides,
+        Err(error) if error.server_error().is_some() => {
+            // What stands behind the error was skipped, closing the other statement too.
+            server.statements.remove(NUMBER);
+            if let Some(evicted) = evicted {
+                server.statements.insert(evicted);
+            }
+            // COMMIT's answer: it rolled back. If none comes, the server is out of step, and the caller sees that.
+            let _ = server.query_reply_within(most).await;
+            return Err(error);
         }
-    }
-    let committed = server.query_reply_within(most).await;
-    let mut said = recorded?.asides;
-    let mut reply = committed?;
+        Err(error) => return Err(error),
+    };
+    let mut reply = server.query_reply_within(most).await?;
     said.unsplit(reply.asides);
     reply.asides = said;
     Ok(reply)

@@ -9,7 +9,7 @@ use crate::backend::Server;
 use crate::merge::Output;
 use crate::plan::{Scatter, Statement};
 use crate::sql::Scanner;
-use crate::types::{Refusal, ShardId, ShardSet};
+use crate::types::{Refusal, ShardId, ShardSet, USER_TYPES};
 use crate::wire::backend::{self, ErrorFields, Field};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{copy_binary, frontend};
@@ -31,8 +31,6 @@ const ROWS: &str = "pg_temp.shardloom_rows";
 const NOT_ON_HOME: [&str; 9] = ["42P01", "42703", "42704", "42883", "3F000", "42P16", "42P22", "42611", "42601"];
 /// What says that a value has no binary form, or one that only its own server understands.
 const NOT_FOR_HOME: [&str; 4] = ["42804", "42883", "22P03", "23502"];
-/// Types that users made begin here; their numbers differ from server to server.
-pub(super) const USER_TYPES: u32 = 16_384;
 /// The types whose binary form is a number that another server knows something else by: `regclass` and its like, and
 /// arrays of them.
 pub(super) const NUMBERED: [u32; 22] = [

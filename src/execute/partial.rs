@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::backend::Server;
 use crate::plan::{Partial, Statement};
-use crate::types::Refusal;
+use crate::types::{Refusal, USER_TYPES};
 use crate::wire::backend::{self, ErrorFields, Field};
 use crate::wire::frame::HEADER_BYTES;
 
@@ -107,7 +107,7 @@ impl Attempt<'_> {
             Err(failure) => return Err(failure),
         };
         let same = |(field, own): (&Field, &u32)| field.type_oid == *own;
-        if !self.fields.iter().zip(&types).all(same) || types.iter().any(|own| *own >= super::home_merge::USER_TYPES) {
+        if !self.fields.iter().zip(&types).all(same) || types.iter().any(|own| *own >= USER_TYPES) {
             return Ok(Step::NoWay);
         }
         let Some(finish) = self.partial.finished(&types) else { return Ok(Step::NoWay) };

@@ -6,14 +6,11 @@
 use crate::plan::catalog::{SCHEMA_QUERY, SchemaDifference, SchemaRow, schema_differences};
 use crate::plan::{Plan, tables_named};
 use crate::rules::RuleSet;
-use crate::types::{Refusal, ShardId, ShardSet};
+use crate::types::{Refusal, ShardId, ShardSet, USER_TYPES};
 use crate::wire::backend::Field;
 
 use super::failure::Failure;
 use super::link::Link;
-
-/// Type oids from here on are given by each server by itself.
-const OWN_TYPES: u32 = 16_384;
 
 impl Link {
     /// Refuses a statement whose tables have other columns on one of its shards than on another.
@@ -81,7 +78,7 @@ fn alike(expected: &[Field], found: &[Field]) -> Result<(), String> {
         if one.name != other.name {
             return Err(format!("column {} is \"{}\", not \"{}\"", at + 1, other.name, one.name));
         }
-        let known = one.type_oid < OWN_TYPES || other.type_oid < OWN_TYPES;
+        let known = one.type_oid < USER_TYPES || other.type_oid < USER_TYPES;
         if known && one.type_oid != other.type_oid {
             return Err(format!("column \"{}\" is of another type", one.name));
         }

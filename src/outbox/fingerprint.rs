@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
-use postgres_protocol::escape::escape_identifier;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -54,20 +53,12 @@ impl Measure {
 
     /// Returns the query of keys, their parts and the hashes of rows.
     fn rows_query(&self) -> String {
-        let list = |names: &[String]| {
-            names.iter().map(|name| format!("t.{}", escape_identifier(name))).collect::<Vec<_>>().join(", ")
-        };
-        let key: Vec<String> = self
-            .key
-            .iter()
-            .map(|name| format!("{}, t.{}", super::literal::literal(name), escape_identifier(name)))
-            .collect();
         format!(
             "SELECT k, ('x' || substr(md5(convert_to(k, 'UTF8')), 1, 2))::bit(8)::int AS part, \
              md5(convert_to(v, 'UTF8')) AS hash FROM (SELECT json_build_object({})::text AS k, \
              row_to_json(ROW({}))::text AS v FROM {} t) r",
-            key.join(", "),
-            list(&self.columns),
+            images::pairs(&self.key),
+            images::list(&self.columns, "t."),
             self.relation
         )
     }

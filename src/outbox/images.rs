@@ -10,6 +10,7 @@ use tokio_postgres::error::SqlState as PgState;
 use tokio_postgres::types::ToSql;
 
 use super::error::Error;
+use super::literal::literal;
 use super::resync::{RANGE, clear_range};
 use super::store::{execute_prepared, query_prepared};
 
@@ -275,8 +276,15 @@ async fn write(
     Ok(expected - deleted.min(expected))
 }
 
-fn list(columns: &[String], prefix: &str) -> String {
+/// Returns the columns' names, each behind `prefix`.
+pub(super) fn list(columns: &[String], prefix: &str) -> String {
     columns.iter().map(|column| format!("{prefix}{}", escape_identifier(column))).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns name and value of each column of `t`, as `json_build_object` takes them.
+pub(super) fn pairs(columns: &[String]) -> String {
+    let pair = |column: &String| format!("{}, t.{}", literal(column), escape_identifier(column));
+    columns.iter().map(pair).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the events that make the copies of these rows what home has now: home wins.

@@ -8,13 +8,11 @@ use std::time::Duration;
 use super::error::Error;
 use super::handle::Outbox;
 use super::metrics::OutboxMetrics;
+use super::status::REMEMBERED;
 use crate::types::ShardId;
 
 /// How far back the inboxes are looked through: longer than a failover takes to be noticed.
 const WINDOW: Duration = Duration::from_secs(3_600);
-
-/// The part of `ledger_grace` within which no finished transaction can have been forgotten.
-const REMEMBERED: f64 = 0.5;
 
 /// The newest inbox rows of one lane that are looked at.
 const ROWS_MAX: i64 = 100_000;

@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use deadpool_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
+
 use super::error::Error;
 use super::fault::{self, FaultPoint};
 use super::handle::{Fence, Outbox, Resolution};
@@ -35,6 +38,22 @@ pub(super) const CAPTURE_ORPHANS: &str = "INSERT INTO shardloom.ledger (txid, xi
      nextval('shardloom.commit_seq') FROM (SELECT xid, sum(row_count)::bigint AS rows, min(created_at) AS at \
      FROM shardloom.outbox o WHERE NOT EXISTS (SELECT FROM shardloom.ledger l WHERE l.xid = o.xid AND l.copies <> '{}') \
      GROUP BY xid ORDER BY min(seq) LIMIT $4) o ON CONFLICT DO NOTHING";
+
+/// Finished ledger rows, with what their targets said.
+const OLD_LEDGER: &str = "WITH old AS (DELETE FROM shardloom.ledger WHERE txid IN (SELECT txid FROM shardloom.ledger \
+     WHERE (state = 'DONE' AND coalesce(finished_at, created_at) < clock_timestamp() - make_interval(secs => $1)) \
+     OR (state = 'ABORTED' AND created_at < clock_timestamp() - make_interval(secs => $2)) LIMIT $3) \
+     RETURNING txid), gone AS (DELETE FROM shardloom.ledger_target t USING old WHERE t.txid = old.txid) \
+     SELECT count(*) FROM old";
+
+/// Idempotency keys.
+const OLD_KEYS: &str = "WITH old AS (DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
+     WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2) RETURNING 1) SELECT count(*) FROM old";
+
+/// Inbox rows of one home.
+const OLD_INBOX: &str = "WITH old AS (DELETE FROM shardloom.inbox WHERE ctid IN (SELECT ctid FROM shardloom.inbox \
+     WHERE home = $1 AND txid < $2 AND applied_at < clock_timestamp() - make_interval(secs => $3) LIMIT $4) RETURNING 1) \
+     SELECT count(*) FROM old";
 
 impl Outbox {
     /// Gives ledger rows to what was captured on `home` without one; returns how many.
@@ -141,31 +160,11 @@ impl Outbox {
         let at = self.store.at(home);
         let bounds = &self.settings.bounds;
         let client = self.store.connect(home).await?;
-        for _ in 0..RETENTION_BATCHES_MAX {
-            let deleted = client
-            .query_one(
-                "WITH old AS (DELETE FROM shardloom.ledger WHERE txid IN (SELECT txid FROM shardloom.ledger \
-                 WHERE (state = 'DONE' AND coalesce(finished_at, created_at) < clock_timestamp() - make_interval(secs => $1)) \
-                 OR (state = 'ABORTED' AND created_at < clock_timestamp() - make_interval(secs => $2)) LIMIT $3) \
-                 RETURNING txid), gone AS (DELETE FROM shardloom.ledger_target t USING old WHERE t.txid = old.txid) \
-                 SELECT count(*) FROM old",
-                &[&bounds.ledger_grace.as_secs_f64(), &bounds.inbox_grace.as_secs_f64(), &RETENTION_BATCH],
-            )
+        let (ledger, inbox, key) = (bounds.ledger_grace, bounds.inbox_grace, bounds.key_grace);
+        delete_old(&client, OLD_LEDGER, &[&ledger.as_secs_f64(), &inbox.as_secs_f64(), &RETENTION_BATCH])
             .await
             .map_err(&at)?;
-            if deleted.get::<_, i64>(0) < RETENTION_BATCH {
-                break;
-            }
-        }
-        let old_keys = "DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
-             WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)";
-        for _ in 0..RETENTION_BATCHES_MAX {
-            let wanted =
-                [&bounds.key_grace.as_secs_f64() as &(dyn tokio_postgres::types::ToSql + Sync), &RETENTION_BATCH];
-            if client.execute(old_keys, &wanted).await.map_err(&at)? < RETENTION_BATCH as u64 {
-                break;
-            }
-        }
+        delete_old(&client, OLD_KEYS, &[&key.as_secs_f64(), &RETENTION_BATCH]).await.map_err(&at)?;
         let old_barriers = "DELETE FROM shardloom.barrier WHERE measured_at < clock_timestamp() - interval '1 hour'";
         client.execute(old_barriers, &[]).await.map_err(&at)?;
         let row = client
@@ -185,20 +184,9 @@ impl Outbox {
     async fn retain_inbox(&self, home: ShardId, target: ShardId, oldest: i64) -> Result<(), Error> {
         let client = self.store.connect(target).await?;
         let grace = self.settings.bounds.inbox_grace.as_secs_f64();
-        for _ in 0..RETENTION_BATCHES_MAX {
-            let deleted = client
-                .execute(
-                    "DELETE FROM shardloom.inbox WHERE ctid IN (SELECT ctid FROM shardloom.inbox WHERE home = $1 AND txid < $2 \
-                     AND applied_at < clock_timestamp() - make_interval(secs => $3) LIMIT $4)",
-                    &[&self.store.name(home), &oldest, &grace, &RETENTION_BATCH],
-                )
-                .await
-                .map_err(self.store.at(target))?;
-            if deleted < RETENTION_BATCH as u64 {
-                break;
-            }
-        }
-        Ok(())
+        delete_old(&client, OLD_INBOX, &[&self.store.name(home), &oldest, &grace, &RETENTION_BATCH])
+            .await
+            .map_err(self.store.at(target))
     }
 
     /// Learns from the ledger how far this process's own transactions are: another process may own the relay.
@@ -252,4 +240,19 @@ impl Outbox {
             self.flights.finished(txid, target);
         }
     }
+}
+
+/// Runs a statement that deletes at most [`RETENTION_BATCH`] rows and counts them, until there are no more.
+async fn delete_old(
+    client: &impl GenericClient,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<(), tokio_postgres::Error> {
+    for _ in 0..RETENTION_BATCHES_MAX {
+        let deleted: i64 = client.query_one(sql, values).await?.get(0);
+        if deleted < RETENTION_BATCH {
+            break;
+        }
+    }
+    Ok(())
 }

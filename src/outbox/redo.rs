@@ -7,9 +7,7 @@ use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 use super::error::Error;
 use super::ledger::{Environment, RedoCommand, RedoParameter};
 use super::literal::literal;
-
-/// The first oid that PostgreSQL gives to what users create; such oids differ between shards.
-const FIRST_USER_OID: u32 = 16_384;
+use crate::types::USER_TYPES;
 
 /// The statements that may be redone. Anything else could leave the role it runs as.
 const VERBS: [&str; 5] = ["insert", "update", "delete", "merge", "with"];
@@ -81,7 +79,7 @@ pub(super) fn settings(environment: &Environment, role: &str) -> String {
 }
 
 fn parameter_type(oid: u32) -> Type {
-    if oid == 0 || oid >= FIRST_USER_OID {
+    if oid == 0 || oid >= USER_TYPES {
         return Type::UNKNOWN;
     }
     Type::from_oid(oid).unwrap_or_else(|| Type::new(String::new(), oid, Kind::Simple, "pg_catalog".to_owned()))
@@ -121,7 +119,7 @@ mod tests {
     #[test]
     fn types_that_users_made_are_left_to_the_server() {
         assert_eq!(parameter_type(20), Type::INT8);
-        assert_eq!(parameter_type(FIRST_USER_OID), Type::UNKNOWN);
+        assert_eq!(parameter_type(USER_TYPES), Type::UNKNOWN);
         assert_eq!(parameter_type(0), Type::UNKNOWN);
     }
 }

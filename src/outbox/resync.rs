@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::handle::Outbox;
 use super::images;
-use super::literal::literal;
 use crate::types::ShardId;
 
 /// The event of a step: all rows between two keys.
@@ -112,7 +111,7 @@ impl Outbox {
     ) -> Result<(), Error> {
         let at = self.store.at(home);
         let mut client = self.store.connect(home).await?;
-        let key = list(&images::shape(&client, relation).await.map_err(&at)?.key, "");
+        let key = images::list(&images::shape(&client, relation).await.map_err(&at)?.key, "");
         let transaction = self.lock(&mut client, home, relation).await?;
         let now = format!(
             "SELECT coalesce(array_agg(row_to_json(t)::text), '{{}}') FROM {relation} t WHERE ({key}) IN (SELECT {key} \
@@ -147,7 +146,7 @@ impl Outbox {
         let read = format!(
             "SELECT row_to_json(t)::text, json_build_object({})::text FROM {relation} t WHERE $1::text IS NULL OR {from} \
              ORDER BY {order} LIMIT {limit}",
-            pairs(&columns)
+            images::pairs(&columns)
         );
         let transaction = self.lock(&mut client, home, relation).await?;
         let found = transaction.query(&read, &[&after]).await.map_err(&at)?;
@@ -208,8 +207,8 @@ pub(super) async fn clear_range(
          FROM unnest($3::text[]) i, json_populate_record(NULL::{relation}, i::json) r)",
         bound(relation, &order, key, ">", "$1"),
         bound(relation, &order, key, "<=", "$2"),
-        list(key, "t."),
-        list(key, "r."),
+        images::list(key, "t."),
+        images::list(key, "r."),
     );
     transaction.execute(&delete, &[&range.after, &range.to, &event.new_rows]).await.map_err(RangeError::Shard)?;
     Ok(())
@@ -253,17 +252,8 @@ async fn order(
 fn bound(relation: &str, order: &str, key: &[String], operator: &str, parameter: &str) -> String {
     format!(
         "({order}) {operator} (SELECT {} FROM json_populate_record(NULL::{relation}, {parameter}::text::json) r)",
-        list(key, "r.")
+        images::list(key, "r.")
     )
-}
-
-fn list(columns: &[String], prefix: &str) -> String {
-    columns.iter().map(|column| format!("{prefix}{}", escape_identifier(column))).collect::<Vec<_>>().join(", ")
-}
-
-fn pairs(columns: &[String]) -> String {
-    let pair = |column: &String| format!("{}, t.{}", literal(column), escape_identifier(column));
-    columns.iter().map(pair).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

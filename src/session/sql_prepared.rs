@@ -12,13 +12,13 @@ use crate::backend::Server;
 use crate::execute::{Arguments, Call, Client, Description, Failure, Meaning, Position, Prepared};
 use crate::plan::Plan;
 use crate::sql::{self, Argument, Control, Scanner};
-use crate::types::{Refusal, ShardId, SqlState};
+use crate::types::{Refusal, ShardId, SqlState, USER_TYPES};
 use crate::wire::frontend::{self, Target};
 use crate::wire::{backend, frame};
 
 use super::control::not_yet;
 use super::conversation::Session;
-use super::extended::{Held, USER_TYPES, row_part, with_formats};
+use super::extended::{Held, row_part, with_formats};
 
 /// The name of the statement that lets a server evaluate values; clients' statements have other names there.
 const EVALUATION: &str = "shardloom_arguments";

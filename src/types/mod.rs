@@ -21,4 +21,4 @@ pub use refusal::Refusal;
 pub use shard::{BucketId, ShardId, ShardSet};
 pub use sqlstate::SqlState;
 pub use status::{Access, TransactionStatus, WriteMode};
-pub use stored::{stored, type_modifier};
+pub use stored::{USER_TYPES, stored, type_modifier};

@@ -5,6 +5,9 @@ use super::{KeyType, KeyValue};
 /// Decimals of a second that timestamps have at most.
 const FRACTION_DIGITS: usize = 6;
 
+/// The first oid that is not PostgreSQL's own: the same on every server below it, each server's own from here on.
+pub const USER_TYPES: u32 = 16_384;
+
 /// Returns the number in the parentheses of a type's name, such as the 3 of `timestamp(3) without time zone`.
 pub fn type_modifier(type_name: &str) -> Option<usize> {
     type_name.split_once('(')?.1.split_once(')')?.0.parse().ok()

@@ -12,10 +12,10 @@ use crate::proxy::Proxy;
 use crate::types::{Refusal, SqlState};
 
 /// The most entries of one answer.
-const ENTRIES_MAX: u32 = 1000;
+pub(super) const ENTRIES_MAX: u32 = 1000;
 
 /// Entries of one answer unless asked otherwise.
-const ENTRIES_DEFAULT: u32 = 100;
+pub(super) const ENTRIES_DEFAULT: u32 = 100;
 
 /// Who changes the ledger here, for the audit: the admin address knows one operator.
 pub(super) const ACTOR: &str = "admin-http";

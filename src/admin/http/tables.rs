@@ -6,13 +6,9 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::handlers::Handle;
-use super::ledger::ACTOR;
+use super::ledger::{ACTOR, ENTRIES_DEFAULT, ENTRIES_MAX};
 use crate::admin::views::{self, ResyncWanted};
 use crate::outbox::{AuditRow, DoubtRow, Resynced, VerifyReport};
-
-/// The most entries of one answer, and those unless asked otherwise.
-const ENTRIES_MAX: u32 = 1000;
-const ENTRIES_DEFAULT: u32 = 100;
 
 /// What a resync says.
 #[derive(Debug, Deserialize)]

@@ -7,13 +7,13 @@ use postgres_protocol::escape::{escape_identifier, escape_literal};
 use crate::backend::{BackendError, Server};
 use crate::plan::{Fetch, Gather, Statement};
 use crate::rules::Distribution;
-use crate::types::{Refusal, ShardSet, SqlState};
+use crate::types::{Refusal, ShardSet, SqlState, USER_TYPES};
 
 use super::super::call::Call;
 use super::super::failure::Failure;
 use super::super::link::Link;
 use super::desk::Desk;
-use super::passing::{self, Transfer, USER_TYPES, one_value};
+use super::passing::{self, Transfer, one_value};
 use super::restrict::{Known, ROW, Restriction, source, with_arguments};
 use super::run::unknown_columns;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::backend::Server;
 use crate::plan::Statement;
-use crate::types::{Refusal, ShardSet, SqlState};
+use crate::types::{Refusal, ShardSet, SqlState, USER_TYPES};
 use crate::wire::backend::{self, Field};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{copy_binary, frontend};
@@ -20,9 +20,6 @@ use super::desk::Desk;
 
 /// Rows wait for home up to this much before they are sent; 64 KiB is where larger writes stop paying.
 const FORWARD_BYTES: usize = 64 * 1024;
-/// Types that users made begin here; their numbers differ from server to server.
-pub(super) const USER_TYPES: u32 = 16_384;
-
 /// Rows of several shards on their way to home.
 pub(super) struct Transfer<'a> {
     /// What each shard runs; its results are in binary form.

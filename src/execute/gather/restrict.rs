@@ -8,6 +8,7 @@ use postgres_protocol::escape::escape_identifier;
 use crate::backend::Server;
 use crate::plan::{Equal, Fetch, Gather, Use};
 use crate::sql::{Condition, ConditionPart, Scanner, TokenKind};
+use crate::types::USER_TYPES;
 
 use super::super::call::{Arguments, Call};
 use super::super::client::Client;
@@ -18,8 +19,6 @@ use super::passing::one_value;
 const LISTED_VALUES_MAX: usize = 20_000;
 /// The most bytes of such values: each use and shard has a copy of the list in its statement.
 const LISTED_BYTES_MAX: usize = 1024 * 1024;
-/// Types that users made begin here; their numbers differ from server to server.
-const USER_TYPES: u32 = 16_384;
 /// PostgreSQL's `text`.
 const TEXT_OID: u32 = 25;
 /// The name of the table's row in the condition.

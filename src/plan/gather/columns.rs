@@ -3,15 +3,13 @@
 use super::super::catalog::{self, Catalog};
 use super::words::Words;
 use crate::sql::{Column, Edge, Facts, Relation, RelationIndex};
+use crate::types::USER_TYPES;
 
 /// The deepest chain of equal columns that is followed.
 const CHAIN_MAX: usize = 8;
 /// Types whose values a list in a statement's text says exactly, and which are equal where their bytes are.
 const LISTED: [u32; 5] = [20, 21, 23, 2950, 25];
 const INTEGERS: [u32; 3] = [20, 21, 23];
-/// Types that users made begin here: what their operators do is not known.
-const USER_TYPES: u32 = 16_384;
-
 /// A column of one relation.
 pub(super) type Node = (RelationIndex, String);
 

@@ -25,7 +25,7 @@ use super::cursors::OpenCursor;
 pub(super) use describe::{row_part, with_formats};
 use pipeline::Step;
 use portal::Portal;
-pub(super) use told::{Held, USER_TYPES};
+pub(super) use told::Held;
 use undo::Undo;
 
 /// The most portals that one client may hold in a transaction.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::execute::{Failure, Prepared};
-use crate::types::SqlState;
+use crate::types::{SqlState, USER_TYPES};
 use crate::wire::backend;
 
 use super::describe::row_part;
@@ -46,9 +46,6 @@ pub(in super::super) struct Told {
 const UNTOLD: u64 = 0;
 /// The client was told what holds in a transaction that changed tables, and perhaps nowhere else.
 const UNSURE: u64 = u64::MAX;
-/// Types that users made begin here; their numbers differ from shard to shard, so that each server finds them out.
-pub(in crate::session) const USER_TYPES: u32 = 16_384;
-
 impl Told {
     /// Notes the answer to Describe; what is still to come of a pipeline with an unnamed statement needs no note.
     pub fn note_portal(&self, statement: &Prepared, remembers: bool, frame: &[u8]) {
