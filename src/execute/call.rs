@@ -63,7 +63,13 @@ impl Call {
 
     /// Returns the types of the parameters that `statement` has, as far as they are declared.
     pub fn types(&self, statement: &Statement) -> Vec<u32> {
-        self.resolve(statement).types
+        let declared = self.arguments.as_ref().map_or(&[][..], |arguments| &arguments.types);
+        match statement {
+            Statement::Original => declared.to_vec(),
+            Statement::Rewritten { parameters, .. } => {
+                parameters.iter().map(|source| type_of(source, declared)).collect()
+            }
+        }
     }
 
     /// Appends the messages that run `statement` on a server, up to the ReadyForQuery they cause.
@@ -80,6 +86,12 @@ impl Call {
 
     /// Appends the messages that make and describe a portal for `statement`.
     pub fn write_bound(&self, out: &mut BytesMut, statement: &Statement, portal: &str) {
+        frontend::write_parse(out, "", self.sql(statement), &self.types(statement));
+        self.write_values(out, statement, portal, "");
+    }
+
+    /// Appends the messages that make and describe a portal of the statement that a server knows as `name`.
+    pub fn write_values(&self, out: &mut BytesMut, statement: &Statement, portal: &str, name: &str) {
         let resolved = self.resolve(statement);
         let values: Vec<BindValue<'_>> = resolved
             .formats
@@ -88,8 +100,7 @@ impl Call {
             .map(|(format, value)| BindValue { format: *format, value: value.as_deref() })
             .collect();
         let result_formats = self.arguments.as_ref().map_or(&[][..], |arguments| &arguments.result_formats);
-        frontend::write_parse(out, "", &resolved.sql, &resolved.types);
-        frontend::write_bind(out, portal, "", &values, result_formats);
+        frontend::write_bind(out, portal, name, &values, result_formats);
         frontend::write_describe(out, Target::Portal, portal);
     }
 
@@ -111,7 +122,6 @@ impl Call {
     }
 
     fn resolve<'a>(&'a self, statement: &'a Statement) -> Resolved<'a> {
-        let empty = Arguments::default();
         match (statement, &self.arguments) {
             (Statement::Original, None) => {
                 Resolved { sql: Cow::Borrowed(&self.text), types: vec![], formats: vec![], values: vec![] }
@@ -123,9 +133,14 @@ impl Call {
                 values: arguments.values.iter().map(|value| value.as_deref().map(Cow::Borrowed)).collect(),
             },
             (Statement::Rewritten { sql, parameters }, arguments) => {
-                let mut resolved = Resolved { sql: Cow::Borrowed(sql), types: vec![], formats: vec![], values: vec![] };
+                let mut resolved = Resolved {
+                    sql: Cow::Borrowed(sql),
+                    types: self.types(statement),
+                    formats: Vec::with_capacity(parameters.len()),
+                    values: Vec::with_capacity(parameters.len()),
+                };
                 for source in parameters {
-                    resolved.push(source, arguments.as_deref().unwrap_or(&empty));
+                    resolved.push(source, arguments.as_deref());
                 }
                 resolved
             }
@@ -133,25 +148,27 @@ impl Call {
     }
 }
 
-impl Resolved<'_> {
-    fn push(&mut self, source: &ParameterSource, arguments: &Arguments) {
-        match source {
+impl<'a> Resolved<'a> {
+    fn push(&mut self, source: &'a ParameterSource, arguments: Option<&'a Arguments>) {
+        let (format, value) = match source {
             ParameterSource::Client(index) => {
-                self.types.push(arguments.types.get(*index).copied().unwrap_or(0));
-                self.formats.push(arguments.formats.get(*index).copied().unwrap_or(0));
-                let value = arguments.values.get(*index).cloned().flatten();
-                self.values.push(value.map(|value| Cow::Owned(value.to_vec())));
+                let format = arguments.and_then(|own| own.formats.get(*index)).copied().unwrap_or(0);
+                let value = arguments.and_then(|own| own.values.get(*index)?.as_deref());
+                (format, value.map(Cow::Borrowed))
             }
-            ParameterSource::Bigint(value) => {
-                self.types.push(BIGINT_OID);
-                self.formats.push(0);
-                self.values.push(Some(Cow::Owned(value.to_string().into_bytes())));
-            }
-            ParameterSource::Text(value) => {
-                self.types.push(0);
-                self.formats.push(0);
-                self.values.push(Some(Cow::Owned(value.clone().into_bytes())));
-            }
-        }
+            ParameterSource::Bigint(value) => (0, Some(Cow::Owned(value.to_string().into_bytes()))),
+            ParameterSource::Text(value) => (0, Some(Cow::Borrowed(value.as_bytes()))),
+        };
+        self.formats.push(format);
+        self.values.push(value);
+    }
+}
+
+/// Returns a parameter's type; 0 if it is not declared.
+fn type_of(source: &ParameterSource, declared: &[u32]) -> u32 {
+    match source {
+        ParameterSource::Client(index) => declared.get(*index).copied().unwrap_or(0),
+        ParameterSource::Bigint(_) => BIGINT_OID,
+        ParameterSource::Text(_) => 0,
     }
 }

@@ -14,6 +14,8 @@ use super::failure::Failure;
 use super::forward::{self, Passing, Reply, Tag};
 use super::link::{Link, Role};
 use super::position::Position;
+use super::remade::Sharing;
+use super::settings::changes_reading;
 
 impl Link {
     /// Runs a statement on one shard and passes its reply, all but ReadyForQuery.
@@ -45,8 +47,9 @@ impl Link {
         if writes {
             self.wait_for_gate(shard).await?;
         }
+        let sharing = self.sharing();
         let mut server = self.borrow(shard).await?;
-        call.write(server.out(), statement);
+        let number = self.worker.plans.remade.write(call, &mut server, statement, sharing);
         server.flush().await?;
         let mut reply = forward::reply(&mut self.client, &mut server, Passing::of(call), Tag::Pass).await?;
         if reply.copy_in {
@@ -54,6 +57,7 @@ impl Link {
             reply = forward::reply(&mut self.client, &mut server, Passing::of(call), Tag::Pass).await?;
             settle_failed_copy(&mut self.client, &mut server, call, &reply).await?;
         }
+        forget_failed(&mut server, number, reply.failed);
         self.give_back(server);
         if reply.failed { Err(Failure::Told) } else { Ok(()) }
     }
@@ -67,13 +71,16 @@ impl Link {
         };
         let position = self.enlist(shard, role).await?;
         let frozen = self.frozen(call, &plan.statement, plan.effect.as_ref(), position).await?;
-        let (call, statement) = match &frozen {
-            Some((call, statement)) => (call, statement),
-            None => (call, &plan.statement),
+        // What is frozen never comes again.
+        let (call, statement, sharing) = match &frozen {
+            Some((call, statement)) => (call, statement, None),
+            None => (call, &plan.statement, self.sharing()),
         };
-        call.write(self.transaction.members[position].server.out(), statement);
+        let server = &mut self.transaction.members[position].server;
+        let number = self.worker.plans.remade.write(call, server, statement, sharing);
         self.flush_member(position).await?;
         let reply = self.member_reply(position, call, tag).await?;
+        forget_failed(&mut self.transaction.members[position].server, number, reply.failed);
         if reply.failed {
             return Err(Failure::Told);
         }
@@ -96,6 +103,19 @@ impl Link {
         let reply = forward::reply(client, server, Passing::of(call), tag).await?;
         settle_failed_copy(client, server, call, &reply).await?;
         Ok(reply)
+    }
+
+    /// Returns for whom servers may prepare texts now; `None` for nobody, as the open transaction has changed tables or
+    /// what constants mean.
+    pub(super) fn sharing(&self) -> Option<Sharing> {
+        let reading = self.reading().filter(|_| !self.schema_dirty)?;
+        Some(Sharing { generation: self.snapshot.generation, reading })
+    }
+
+    /// Returns the fingerprint of what decides how servers read constants; `None` if the open transaction has its own.
+    pub fn reading(&self) -> Option<u64> {
+        let is_local = self.transaction.local_statements.iter().any(|text| changes_reading(text));
+        (!is_local).then(|| self.settings.reading())
     }
 
     /// Notes what a successful statement means for the commit.
@@ -220,6 +240,13 @@ impl Link {
             return Ok(member.server.shard());
         }
         Ok(plan.shard)
+    }
+}
+
+/// After an error nobody knows whether the statement was prepared.
+pub(super) fn forget_failed(server: &mut Server, number: Option<u64>, failed: bool) {
+    if let Some(number) = number.filter(|_| failed) {
+        server.statements.remove(number);
     }
 }
 

@@ -43,6 +43,7 @@ mod pins;
 mod position;
 mod prepared;
 mod readable;
+mod remade;
 mod renamed;
 mod routes;
 mod run;

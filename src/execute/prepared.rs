@@ -9,10 +9,15 @@ use crate::sql::Literal;
 
 use super::understand::Understood;
 
+/// Fingerprints of settings that one statement is kept for.
+const READINGS_MAX: usize = 16;
+
 /// Text and declared types, understood once.
 pub struct Prepared {
     /// Names the statement on servers: `s{id}`; anew when tables or rules changed, since servers keep result types.
     pub(super) id: Cell<u64>,
+    /// Its numbers for sessions to whose settings constants mean something else than to most, by fingerprint.
+    pub(super) others: RefCell<Vec<(u64, u64)>>,
     /// The next number of the worker.
     pub(super) ids: Rc<Cell<u64>>,
     /// The text.
@@ -51,14 +56,29 @@ impl Prepared {
         self.id.get()
     }
 
-    /// Returns the name under which servers know it.
-    pub fn server_name(&self) -> String {
-        format!("s{}", self.id.get())
+    /// Returns the number under which servers know it for sessions with this fingerprint of [`Settings::reading`].
+    ///
+    /// [`Settings::reading`]: super::settings::Settings::reading
+    pub fn number(&self, reading: u64) -> u64 {
+        if reading == 0 {
+            return self.id.get();
+        }
+        let mut others = self.others.borrow_mut();
+        if let Some((_, number)) = others.iter().find(|(known, _)| *known == reading) {
+            return *number;
+        }
+        if others.len() >= READINGS_MAX {
+            others.remove(0);
+        }
+        let number = next(&self.ids);
+        others.push((reading, number));
+        number
     }
 
     /// Takes a new number, so that servers prepare it again; the old one ages out of their caches.
     pub fn renew(&self) {
         self.id.set(next(&self.ids));
+        self.others.borrow_mut().clear();
         *self.description.borrow_mut() = None;
     }
 }

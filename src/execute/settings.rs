@@ -17,6 +17,7 @@ pub struct Settings {
     /// What the start-up packet said: RESET goes back to these.
     defaults: BTreeMap<String, String>,
     tag: u64,
+    reading: u64,
     /// What the proxy itself is told; no server hears of it.
     pub steering: Steering,
 }
@@ -33,6 +34,20 @@ const NAME_LISTS: [&str; 4] =
     ["search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"];
 /// Begins values that `set_config` has to set.
 const LIST: char = '\u{1}';
+/// Settings that decide what a constant in a text is: servers read it when they prepare the text. The search path is none
+/// of them, since servers prepare anew for another one.
+const READING: [&str; 10] = [
+    "array_nulls",
+    "backslash_quote",
+    "datestyle",
+    "intervalstyle",
+    "lc_monetary",
+    "standard_conforming_strings",
+    "timezone",
+    "timezone_abbreviations",
+    "transform_null_equals",
+    "xmloption",
+];
 /// What RESET ALL leaves alone, in the order in which it is replayed.
 const KEPT: [&str; 2] = ["session_authorization", "role"];
 
@@ -118,6 +133,12 @@ impl Settings {
         self.tag
     }
 
+    /// Returns the fingerprint of those that decide what constants mean: sessions with another one share no prepared
+    /// statements. None has 0.
+    pub fn reading(&self) -> u64 {
+        self.reading
+    }
+
     /// Returns the SQL text of one setting.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
@@ -148,14 +169,26 @@ impl Settings {
     }
 
     fn retag(&mut self) {
-        if self.values.is_empty() {
-            self.tag = 0;
-            return;
-        }
-        let mut hasher = DefaultHasher::new();
-        self.values.hash(&mut hasher);
-        self.tag = hasher.finish().max(1);
+        self.tag = fingerprint(self.values.iter());
+        self.reading = fingerprint(self.values.iter().filter(|(name, _)| READING.contains(&name.as_str())));
     }
+}
+
+/// Equal settings have equal ones, none has 0.
+fn fingerprint<'a>(values: impl Iterator<Item = (&'a String, &'a String)>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut count = 0_usize;
+    for value in values {
+        value.hash(&mut hasher);
+        count += 1;
+    }
+    if count == 0 { 0 } else { hasher.finish().max(1) }
+}
+
+/// Tells whether a statement, such as a SET LOCAL, names a setting that decides what constants mean.
+pub(super) fn changes_reading(statement: &str) -> bool {
+    let statement = statement.to_ascii_lowercase();
+    READING.iter().any(|name| statement.contains(name)) || statement.contains("time zone")
 }
 
 fn push_statement(sql: &mut String, name: &str, value: &str) {

@@ -20,6 +20,7 @@ use crate::types::{Refusal, ShardId};
 use super::failure::Failure;
 use super::pins::{calls, is_between_sessions, pins, unpins};
 use super::prepared::Prepared;
+use super::remade::Remade;
 use super::routes::Routes;
 
 /// What one text means under one generation of the rules.
@@ -85,6 +86,8 @@ pub struct Plans {
     skeleton: RefCell<Skeleton>,
     text_bytes_max: usize,
     next_id: Rc<Cell<u64>>,
+    /// The texts that are made of those.
+    pub remade: Remade,
     metrics: Arc<Metrics>,
     routes: Routes,
 }
@@ -98,13 +101,15 @@ type StatementKey = (Box<str>, Vec<u32>, u64);
 impl Plans {
     /// Makes an empty memory for `entries` texts of at most `text_bytes_max` bytes each.
     pub fn new(entries: usize, text_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
+        let next_id = Rc::new(Cell::new(1));
         Self {
+            remade: Remade::new(entries, text_bytes_max, Rc::clone(&next_id)),
             templates: RefCell::new(Cache::new(entries)),
             texts: RefCell::new(Cache::new(entries)),
             statements: RefCell::new(Cache::new(entries)),
             skeleton: RefCell::default(),
             text_bytes_max,
-            next_id: Rc::new(Cell::new(1)),
+            next_id,
             metrics,
             routes: Routes::default(),
         }
@@ -202,6 +207,7 @@ impl Plans {
         }
         let prepared = Rc::new(Prepared {
             id: Cell::new(super::prepared::next(&self.next_id)),
+            others: RefCell::default(),
             ids: Rc::clone(&self.next_id),
             sql: text.into(),
             types: key.1.clone(),

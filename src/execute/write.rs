@@ -8,6 +8,7 @@ use crate::types::{ShardId, WriteMode};
 
 use super::call::Call;
 use super::collect::{self, Collected};
+use super::direct::forget_failed;
 use super::failure::Failure;
 use super::link::{Link, Role};
 use super::position::Position;
@@ -109,23 +110,30 @@ impl Link {
             self.note_write(position, &plan.effect);
             self.note_rejects(&plan.effect);
             let frozen = self.frozen(call, &part.statement, Some(&plan.effect), position).await?;
+            // What is frozen never comes again.
+            let sharing = self.sharing().filter(|_| frozen.is_none());
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
-            started.push((position, call, statement));
+            started.push((position, call, statement, sharing));
         }
-        for (position, call, statement) in &started {
+        let mut numbers = Vec::with_capacity(started.len());
+        for (position, call, statement, sharing) in &started {
             let server = &mut self.transaction.members[*position].server;
-            call.write(server.out(), statement);
+            numbers.push(self.worker.plans.remade.write(call, server, statement, *sharing));
             server.flush().await?;
         }
         let mut replies = Vec::with_capacity(parts.len());
-        for (position, ..) in &started {
-            replies.push(collect::collect(&mut self.client, &mut self.transaction.members[*position]).await);
+        for ((position, ..), number) in started.iter().zip(numbers) {
+            let member = &mut self.transaction.members[*position];
+            let reply = collect::collect(&mut self.client, member).await;
+            let failed = reply.as_ref().map_or(true, |reply| reply.error.is_some());
+            forget_failed(&mut member.server, number, failed);
+            replies.push(reply);
         }
         let replies = replies.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(frame) = replies.iter().find_map(|reply| reply.error.clone()) {
             return Err(Failure::Shard { frame });
         }
-        for ((position, call, statement), reply) in started.iter().zip(&replies) {
+        for ((position, call, statement, _), reply) in started.iter().zip(&replies) {
             self.note_redo(*position, call, statement, &plan.effect, reply.affected())?;
         }
         Ok(replies)

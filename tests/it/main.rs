@@ -55,6 +55,7 @@ mod pooling_limits;
 mod pooling_restart;
 mod portions;
 mod prepared;
+mod prepared_sharded;
 mod protocol;
 mod routes;
 mod schemas;

@@ -26,8 +26,8 @@ enum Expect {
     Known(bytes::Bytes, Held),
     /// ParseComplete; `pass` if the client asked.
     Parse {
-        statement: Rc<Prepared>,
-        named: bool,
+        /// Of a statement with a name.
+        number: Option<u64>,
         pass: bool,
     },
     /// The same, of a server that has just prepared the statement for a client that knows its columns already.
@@ -74,6 +74,8 @@ pub(super) struct Batch {
     generation: u64,
     /// Whether what servers and descriptions remember holds: not after a change of tables in the open transaction.
     remembers: bool,
+    /// The fingerprint of what decides how servers read constants; without one nothing is prepared under a name.
+    reading: Option<u64>,
     /// Statements that were sent under the unnamed name in this batch, the last one.
     unnamed: Option<u64>,
     /// Whether nothing is written, so that an answer may be dropped.
@@ -84,8 +86,13 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Starts a batch; descriptions are kept for `generation` of the rules, and not at all unless it `remembers`.
-    pub fn new(generation: u64, remembers: bool) -> Self {
-        Self { expected: VecDeque::new(), generation, remembers, unnamed: None, reads: true, dropping: false }
+    pub fn new(generation: u64, remembers: bool, reading: Option<u64>) -> Self {
+        Self { expected: VecDeque::new(), generation, remembers, reading, unnamed: None, reads: true, dropping: false }
+    }
+
+    /// Returns the number of a statement that is, or may be, prepared under a name.
+    fn number(&self, statement: &Prepared) -> Option<u64> {
+        self.reading.filter(|_| self.remembers).map(|reading| statement.number(reading))
     }
 
     /// Appends a step's messages to the server's buffer.
@@ -129,36 +136,40 @@ impl Batch {
             }
             return false;
         }
-        let named = self.remembers && (statement.uses.get() > 1 || asked && statement.uses.get() == 0);
-        let name = if named { statement.server_name() } else { String::new() };
-        if named {
-            if let Some(evicted) = server.statements.insert(statement.id()) {
+        let uses = statement.uses.get();
+        let number = self.number(statement).filter(|_| uses > 1 || asked && uses == 0);
+        if let Some(number) = number {
+            if let Some(evicted) = server.statements.insert(number) {
                 frontend::write_close(server.out(), frontend::Target::Statement, &format!("s{evicted}"));
                 self.expected.push_back(Expect::Evicted(evicted));
             }
         } else {
             self.unnamed = Some(statement.id());
         }
-        frontend::write_parse(server.out(), &name, &statement.sql, &statement.types);
-        self.expected.push_back(Expect::Parse { statement: Rc::clone(statement), named, pass: asked });
+        frontend::write_parse(server.out(), &server_name(number), &statement.sql, &statement.types);
+        self.expected.push_back(Expect::Parse { number, pass: asked });
         true
     }
 
     /// Tells whether the server has the statement under its name.
     fn is_on(&self, server: &mut Server, statement: &Prepared) -> bool {
-        self.remembers && server.statements.contains(statement.id())
+        self.on(server, statement).is_some()
+    }
+
+    /// Returns the number under which the server has the statement, if it has it.
+    fn on(&self, server: &mut Server, statement: &Prepared) -> Option<u64> {
+        self.number(statement).filter(|number| server.statements.contains(*number))
     }
 
     fn bind(&mut self, server: &mut Server, portal: &Rc<Portal>) {
         self.reads &= portal.reads();
         let prepares = self.parse(server, &portal.statement, false);
-        let named = self.is_on(server, &portal.statement);
+        let name = server_name(self.on(server, &portal.statement));
         if prepares && portal.told.knows(&portal.statement) {
-            let name = if named { portal.statement.server_name() } else { String::new() };
             frontend::write_describe(server.out(), frontend::Target::Statement, &name);
             self.expected.push_back(Expect::Compare(Rc::clone(portal)));
         }
-        write_bind(server.out(), portal, named);
+        write_bind(server.out(), portal, &name);
         self.expected.push_back(Expect::Bind(Rc::clone(portal)));
     }
 
@@ -170,7 +181,7 @@ impl Batch {
             return;
         }
         self.parse(server, statement, false);
-        let name = if self.is_on(server, statement) { statement.server_name() } else { String::new() };
+        let name = server_name(self.on(server, statement));
         frontend::write_describe(server.out(), frontend::Target::Statement, &name);
         self.expected.push_back(Expect::DescribeStatement(held.clone()));
     }
@@ -365,8 +376,8 @@ impl Batch {
     /// After an error the server skips what follows: statements among it were neither prepared nor closed.
     fn forget_unparsed(&mut self, server: &mut Server) {
         for expect in &self.expected {
-            if let Expect::Parse { statement, named: true, .. } = expect {
-                server.statements.remove(statement.id());
+            if let Expect::Parse { number: Some(number), .. } = expect {
+                server.statements.remove(*number);
             }
         }
         for expect in self.expected.drain(..) {
@@ -382,9 +393,13 @@ impl Batch {
     }
 }
 
+/// Returns the name under which a server knows a statement; empty for the unnamed one.
+fn server_name(number: Option<u64>) -> String {
+    number.map_or_else(String::new, |number| format!("s{number}"))
+}
+
 /// Writes Bind with the server's name for the statement and the client's own bytes for the rest.
-fn write_bind(out: &mut BytesMut, portal: &Portal, named: bool) {
-    let statement = if named { portal.statement.server_name() } else { String::new() };
+fn write_bind(out: &mut BytesMut, portal: &Portal, statement: &str) {
     let length = 4 + portal.name.len() + 1 + statement.len() + 1 + portal.tail.len();
     out.put_u8(b'B');
     out.put_u32(length as u32);

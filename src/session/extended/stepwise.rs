@@ -134,7 +134,7 @@ impl Session {
     }
 
     async fn run_plain_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
-        let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty);
+        let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty, self.link.reading());
         if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;
         }

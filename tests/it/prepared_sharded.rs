@@ -1,0 +1,156 @@
+//! Statements of sharded tables that servers prepare: the clients' own, and those that the proxy makes of them.
+
+use crate::support::{Event, Pipeline, Proxy, ProxyOptions, RawClient, Reply, TestDatabase};
+
+const RULES: &str = r#"
+kind: TableGroup
+name: accounts
+key: {type: bigint}
+tables:
+  entries: {key: account, id: {column: entry, tag: entry}}
+  parcels: {key: account, split: {by: parcel, into: 2, pattern: "parcels_{0}"}}
+missing_key: {read: scatter, write: scatter}
+---
+kind: Ids
+tags: {entry: 1}
+"#;
+/// Clients share one connection to each shard.
+const ONE: &str = "pool: {size: 1, reserve: 0, wait: 20s}";
+
+async fn start(label: &str) -> (TestDatabase, Proxy) {
+    let database = TestDatabase::new(label);
+    let options = ProxyOptions { workers: 1, config: ONE.to_owned(), ..ProxyOptions::default() };
+    let proxy = Proxy::start(&database, RULES, options).await;
+    let made = proxy.raw().simple(
+        "CREATE TABLE entries (entry bigint PRIMARY KEY, account bigint NOT NULL CHECK (account > 0), at timestamptz);
+         CREATE TABLE parcels (parcel bigint, account bigint, PRIMARY KEY (account, parcel))",
+    );
+    assert_eq!(made.error(), None);
+    (database, proxy)
+}
+
+fn run(client: &mut RawClient, name: &str, values: &[Option<&str>]) -> Reply {
+    let pipeline = Pipeline::new().bind("", name, values).describe_portal("").execute("", 0).sync();
+    pipeline.send(client, 1).remove(0)
+}
+
+fn prepare(client: &mut RawClient, name: &str, sql: &str) {
+    let reply = Pipeline::new().parse(name, sql).sync().send(client, 1).remove(0);
+    assert_eq!(reply.error(), None, "{sql}");
+}
+
+/// What the shards have prepared.
+fn prepared(client: &mut RawClient) -> Vec<String> {
+    let of = |shard: &str| format!("/* shardloom: shard={shard} */ SELECT statement FROM pg_prepared_statements");
+    let replies = ["s0", "s1", "s2"].map(|shard| client.simple(&of(shard)).rows());
+    replies.into_iter().flatten().flatten().flatten().collect()
+}
+
+#[tokio::test]
+async fn a_constant_means_what_the_clients_own_settings_say() {
+    let (_database, proxy) = start("prepared_settings").await;
+    let texts = [
+        "SELECT account, '01/02/2026'::date::text, '2026-01-01 00:00'::timestamptz = '2026-01-01 00:00+00' \
+         FROM entries WHERE account = $1::bigint",
+        "INSERT INTO entries (account, at) VALUES ($1::bigint, '01/02/2026 00:00') RETURNING to_char(at, 'MM-DD')",
+    ];
+    let mut seed = proxy.raw();
+    assert_eq!(seed.simple("INSERT INTO entries (account) VALUES (1)").error(), None);
+    for settings in [
+        ["SET datestyle = 'ISO, DMY'", "SET datestyle = 'ISO, MDY'"],
+        ["SET timezone = 'UTC'", "SET timezone = 'Asia/Tokyo'"],
+    ] {
+        for text in texts {
+            let (mut first, mut second) = (proxy.raw(), proxy.raw());
+            for (client, setting) in [(&mut first, settings[0]), (&mut second, settings[1])] {
+                assert_eq!(client.simple(setting).error(), None);
+                prepare(client, "p", text);
+            }
+            for _ in 0..3 {
+                for client in [&mut first, &mut second] {
+                    let simple = client.simple(&text.replace("$1", "1")).rows();
+                    let bound = run(client, "p", &[Some("1")]);
+                    assert_eq!(bound.rows().first(), simple.first(), "{text}, {settings:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_constant_means_what_is_set_in_the_transaction() {
+    let (_database, proxy) = start("prepared_local").await;
+    let mut client = proxy.raw();
+    assert_eq!(client.simple("INSERT INTO entries (account) VALUES (1)").error(), None);
+    let text = "SELECT '01/02/2026'::date::text FROM entries WHERE account = $1::bigint";
+    let asked = |client: &mut RawClient| {
+        let pipeline = Pipeline::new().parse("", text).bind("", "", &[Some("1")]).execute("", 0).sync();
+        pipeline.send(client, 1).remove(0).rows()
+    };
+    for _ in 0..3 {
+        assert_eq!(client.simple("BEGIN; SET LOCAL datestyle = 'ISO, DMY'").error(), None);
+        assert_eq!(asked(&mut client), [[Some("2026-02-01".to_owned())]]);
+        assert_eq!(client.simple("COMMIT").error(), None);
+        assert_eq!(asked(&mut client), [[Some("2026-01-02".to_owned())]]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_proxy_makes_of_a_statement_is_prepared_once_it_comes_again() {
+    let (_database, proxy) = start("prepared_remade").await;
+    let mut client = proxy.raw();
+    prepare(&mut client, "insert", "INSERT INTO entries (account) VALUES ($1)");
+    prepare(&mut client, "parcel", "INSERT INTO parcels (parcel, account) VALUES (7, $1) ON CONFLICT DO NOTHING");
+    for _ in 0..4 {
+        assert_eq!(run(&mut client, "insert", &[Some("1")]).tags(), ["INSERT 0 1"]);
+        assert!(run(&mut client, "parcel", &[Some("1")]).error().is_none());
+    }
+    let there = prepared(&mut client);
+    for part in ["INSERT INTO entries (account, ", "INSERT INTO parcels_"] {
+        assert_eq!(there.iter().filter(|text| text.starts_with(part)).count(), 1, "{part}: {there:#?}");
+    }
+    // An error leaves it usable, by itself and in transactions.
+    for _ in 0..2 {
+        assert_eq!(run(&mut client, "insert", &[Some("-1")]).error().expect("a violation").0, "23514");
+        assert_eq!(run(&mut client, "insert", &[Some("1")]).tags(), ["INSERT 0 1"]);
+        assert_eq!(client.simple("BEGIN").error(), None);
+        assert_eq!(run(&mut client, "insert", &[Some("1")]).tags(), ["INSERT 0 1"]);
+        assert!(run(&mut client, "insert", &[Some("-1")]).error().is_some());
+        assert_eq!(run(&mut client, "insert", &[Some("1")]).error().expect("a failed block").0, "25P02");
+        assert_eq!(client.simple("ROLLBACK").error(), None);
+    }
+    assert_eq!(client.simple("SELECT count(*) FROM entries").rows(), [[Some("6".to_owned())]]);
+}
+
+#[tokio::test]
+async fn what_is_prepared_of_a_statement_follows_its_table() {
+    let (database, proxy) = start("prepared_changed").await;
+    let mut client = proxy.raw();
+    let text = "INSERT INTO entries (account) VALUES ($1) RETURNING *";
+    let ask = |client: &mut RawClient| {
+        let pipeline =
+            Pipeline::new().parse("", text).bind("", "", &[Some("1")]).describe_portal("").execute("", 0).sync();
+        let reply = pipeline.send(client, 1).remove(0);
+        let described = reply.events.iter().any(|event| matches!(event, Event::Columns(_)));
+        (reply.error().map(|(state, _)| state), described, reply.rows().first().map_or(0, Vec::len))
+    };
+    for _ in 0..3 {
+        assert_eq!(ask(&mut client), (None, true, 3));
+    }
+    assert_eq!(client.simple("ALTER TABLE entries ADD COLUMN note text").error(), None);
+    for _ in 0..3 {
+        assert_eq!(ask(&mut client), (None, true, 4));
+    }
+    assert_eq!(client.simple("BEGIN; ALTER TABLE entries ADD COLUMN more text").error(), None);
+    assert_eq!((ask(&mut client), ask(&mut client)), ((None, true, 5), (None, true, 5)));
+    assert_eq!(client.simple("ROLLBACK").error(), None);
+    assert_eq!((ask(&mut client), ask(&mut client)), ((None, true, 4), (None, true, 4)));
+    // Behind the proxy's back: told once at most, in PostgreSQL's words, and right from then on.
+    for index in 0..3 {
+        let shard = database.service(index).await;
+        shard.batch_execute("ALTER TABLE entries ADD COLUMN behind text").await.expect("a column");
+    }
+    let first = ask(&mut client);
+    assert!([(None, true, 5), (Some("0A000".to_owned()), false, 0)].contains(&first), "{first:?}");
+    assert_eq!((ask(&mut client), ask(&mut client)), ((None, true, 5), (None, true, 5)));
+}
