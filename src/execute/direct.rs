@@ -3,6 +3,7 @@
 use crate::backend::Server;
 use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
+use crate::proxy::Pinned;
 use crate::rules::{Distribution, OnDead, RuleMode};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frontend;
@@ -112,10 +113,21 @@ impl Link {
         Some(Sharing { generation: self.snapshot.generation, reading })
     }
 
-    /// Returns the fingerprint of what decides how servers read constants; `None` if the open transaction has its own.
+    /// Returns the fingerprint of what decides how servers read texts; `None` if that is the session's alone: by settings
+    /// of the open transaction, or by temporary tables, which may stand before others of their names.
     pub fn reading(&self) -> Option<u64> {
         let is_local = self.transaction.local_statements.iter().any(|text| changes_reading(text));
-        (!is_local).then(|| self.settings.reading())
+        let has_own = match self.pin {
+            Pinned::TemporaryTable | Pinned::Setting | Pinned::Library => true,
+            Pinned::No
+            | Pinned::Listen
+            | Pinned::AdvisoryLock
+            | Pinned::HeldCursor
+            | Pinned::PreparedStatement
+            | Pinned::Sequence
+            | Pinned::Session => false,
+        };
+        (!is_local && !has_own).then(|| self.settings.reading())
     }
 
     /// Notes what a successful statement means for the commit.

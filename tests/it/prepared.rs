@@ -318,3 +318,24 @@ async fn a_session_with_its_own_server_has_its_own_names() {
     drop(session);
     unsharded.session().same(names);
 }
+
+#[tokio::test]
+async fn a_temporary_table_stands_before_one_of_its_name() {
+    let unsharded = Unsharded::start("prepared_temporary", ONE).await;
+    let mut session = unsharded.session();
+    session.same("CREATE TABLE notes (note int); INSERT INTO notes VALUES (1)");
+    let text = "SELECT count(*) FROM notes WHERE note > $1";
+    drop(session);
+    // Later rounds meet a server that has had temporary tables.
+    for _ in 0..3 {
+        let mut session = unsharded.session();
+        session.same_pipeline("p", &parse("p", text), 1);
+        for next in ["CREATE TEMP TABLE notes (note int)", "DROP TABLE pg_temp.notes", "SELECT 1"] {
+            for _ in 0..3 {
+                session.same_pipeline(next, &run("p", &[Some("0")]), 1);
+                session.same_pipeline(next, &Pipeline::new().run(text, &[Some("0")]).sync(), 1);
+            }
+            session.same(next);
+        }
+    }
+}

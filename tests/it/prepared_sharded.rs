@@ -154,3 +154,25 @@ async fn what_is_prepared_of_a_statement_follows_its_table() {
     assert!([(None, true, 5), (Some("0A000".to_owned()), false, 0)].contains(&first), "{first:?}");
     assert_eq!((ask(&mut client), ask(&mut client)), ((None, true, 5), (None, true, 5)));
 }
+
+#[tokio::test]
+async fn a_temporary_table_stands_before_one_of_its_name() {
+    let (_database, proxy) = start("prepared_temporary").await;
+    assert_eq!(proxy.raw().simple("CREATE TABLE notes (note int); INSERT INTO notes VALUES (1)").error(), None);
+    let text = "SELECT count(*) FROM notes WHERE note > $1";
+    // Later rounds meet a server that has had temporary tables.
+    for _ in 0..3 {
+        let mut client = proxy.raw();
+        prepare(&mut client, "p", text);
+        for count in ["1", "0", "1"] {
+            for _ in 0..3 {
+                let bound = run(&mut client, "p", &[Some("0")]);
+                assert_eq!(bound.rows(), [[Some(count.to_owned())]]);
+                let anew = Pipeline::new().run(text, &[Some("0")]).sync().send(&mut client, 1).remove(0);
+                assert_eq!(anew.rows(), [[Some(count.to_owned())]]);
+            }
+            let next = if count == "1" { "CREATE TEMP TABLE notes (note int)" } else { "DROP TABLE pg_temp.notes" };
+            assert_eq!(client.simple(next).error(), None);
+        }
+    }
+}

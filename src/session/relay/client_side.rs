@@ -370,6 +370,9 @@ impl Relay {
         self.numbers.drew |= reading.meanings.draws;
         for consequence in &reading.statements {
             if let Consequence::Pin(pin) = consequence {
+                if *pin == Pinned::TemporaryTable && self.link.pin != *pin {
+                    self.leave_shared_names();
+                }
                 // Before it runs: whether it succeeded or not, its server is not lent to others any more.
                 self.link.keep_servers(*pin, [self.link.snapshot.rules.home].into_iter().collect());
                 self.record.set_pinned(*pin);

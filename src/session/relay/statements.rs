@@ -98,6 +98,15 @@ impl Relay {
         names.shared(self.link.settings.tag(), changes, body, reading)
     }
 
+    /// Has the client's statements prepared anew: a temporary table may stand before another of its name, and a server that
+    /// has had temporary tables before does not look again by itself.
+    pub(super) fn leave_shared_names(&mut self) {
+        let names = &self.link.worker.statement_names;
+        for named in self.names.named.values_mut() {
+            *named = names.own(&named.body, Rc::clone(&named.reading));
+        }
+    }
+
     /// The server says that the name is taken, and skips what follows, as it would without a proxy.
     fn name_is_taken(&mut self, name: &[u8], known: &Rc<Named>) {
         self.prepare_again(Some(known));
