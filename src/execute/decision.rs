@@ -28,6 +28,8 @@ pub(super) async fn decide(
     key: Option<&str>,
     most: Duration,
 ) -> Result<SimpleReply, BackendError> {
+    // Ahead of what may fail: what stands behind an error is skipped.
+    let is_new = make_room(server);
     if !entry.copies.is_empty() {
         // Deferred triggers fire before the row images are counted; on other members they have been fired already.
         write_unnamed(server, "SET CONSTRAINTS ALL IMMEDIATE");
@@ -35,7 +37,7 @@ pub(super) async fn decide(
     if let Some(key) = key {
         write_unnamed(server, key);
     }
-    let evicted = write_row(server, entry);
+    write_row(server, entry, is_new);
     frontend::write_sync(server.out());
     server.put_query("COMMIT")?;
     if fault::is_chosen(FaultPoint::HomeCommitSent) {
@@ -45,11 +47,7 @@ pub(super) async fn decide(
     let mut said = match server.query_reply_within(most).await {
         Ok(recorded) => recorded.asides,
         Err(error) if error.server_error().is_some() => {
-            // What stands behind the error was skipped, closing the other statement too.
             server.statements.remove(NUMBER);
-            if let Some(evicted) = evicted {
-                server.statements.insert(evicted);
-            }
             // COMMIT's answer: it rolled back. If none comes, the server is out of step, and the caller sees that.
             let _ = server.query_reply_within(most).await;
             return Err(error);
@@ -68,16 +66,21 @@ fn write_unnamed(server: &mut Server, sql: &str) {
     frontend::write_execute(server.out(), "", 0);
 }
 
-/// Returns the statement that had to make room.
-fn write_row(server: &mut Server, entry: &LedgerEntry) -> Option<u64> {
-    let mut evicted = None;
-    if !server.statements.contains(NUMBER) {
-        evicted = server.statements.insert(NUMBER);
-        if let Some(evicted) = evicted {
-            frontend::write_close(server.out(), Target::Statement, &format!("s{evicted}"));
-        }
-        // An earlier one may be there still, after an error that told nothing of it.
-        frontend::write_close(server.out(), Target::Statement, NAME);
+/// Closes what has to make room for the ledger's statement; tells whether that is still to be prepared.
+fn make_room(server: &mut Server) -> bool {
+    if server.statements.contains(NUMBER) {
+        return false;
+    }
+    if let Some(evicted) = server.statements.insert(NUMBER) {
+        frontend::write_close(server.out(), Target::Statement, &format!("s{evicted}"));
+    }
+    // An earlier one may be there still, after an error that told nothing of it.
+    frontend::write_close(server.out(), Target::Statement, NAME);
+    true
+}
+
+fn write_row(server: &mut Server, entry: &LedgerEntry, is_new: bool) {
+    if is_new {
         frontend::write_parse(server.out(), NAME, LEDGER_INSERT, &[]);
     }
     let values = ledger_values(entry);
@@ -85,7 +88,6 @@ fn write_row(server: &mut Server, entry: &LedgerEntry) -> Option<u64> {
         values.iter().map(|value| BindValue { format: 0, value: value.as_ref().map(|text| text.as_bytes()) }).collect();
     frontend::write_bind(server.out(), "", NAME, &bound, &[]);
     frontend::write_execute(server.out(), "", 0);
-    evicted
 }
 
 impl Link {

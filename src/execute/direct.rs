@@ -3,7 +3,6 @@
 use crate::backend::Server;
 use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
-use crate::proxy::Pinned;
 use crate::rules::{Distribution, OnDead, RuleMode};
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frontend;
@@ -79,7 +78,10 @@ impl Link {
         };
         let server = &mut self.transaction.members[position].server;
         let number = self.worker.plans.remade.write(call, server, statement, sharing);
-        self.flush_member(position).await?;
+        if let Err(failure) = self.flush_member(position).await {
+            forget_failed(&mut self.transaction.members[position].server, number, true);
+            return Err(failure);
+        }
         let reply = self.member_reply(position, call, tag).await?;
         forget_failed(&mut self.transaction.members[position].server, number, reply.failed);
         if reply.failed {
@@ -117,17 +119,7 @@ impl Link {
     /// of the open transaction, or by temporary tables, which may stand before others of their names.
     pub fn reading(&self) -> Option<u64> {
         let is_local = self.transaction.local_statements.iter().any(|text| changes_reading(text));
-        let has_own = match self.pin {
-            Pinned::TemporaryTable | Pinned::Setting | Pinned::Library => true,
-            Pinned::No
-            | Pinned::Listen
-            | Pinned::AdvisoryLock
-            | Pinned::HeldCursor
-            | Pinned::PreparedStatement
-            | Pinned::Sequence
-            | Pinned::Session => false,
-        };
-        (!is_local && !has_own).then(|| self.settings.reading())
+        (!is_local && !self.keeping.own_meanings).then(|| self.settings.reading())
     }
 
     /// Notes what a successful statement means for the commit.

@@ -34,6 +34,8 @@ pub struct Keeping {
     lasting: Option<Pinned>,
     /// Something came or may have gone since the servers were last asked.
     doubt: bool,
+    /// Texts may mean something else to this session than to others, by temporary tables or settings that nobody knows.
+    pub own_meanings: bool,
 }
 
 /// Asks what a session has left on its server; whatever is in its temporary schema depends on that. Names are qualified: the session's search_path is its own.
@@ -63,9 +65,13 @@ impl Link {
     pub fn keep_servers(&mut self, cause: Pinned, shards: ShardSet) {
         match cause {
             Pinned::No => return,
-            Pinned::Setting | Pinned::Sequence | Pinned::Library => self.keeping.lasting = Some(cause),
-            Pinned::TemporaryTable
-            | Pinned::Listen
+            Pinned::Setting | Pinned::Library => {
+                self.keeping.lasting = Some(cause);
+                self.keeping.own_meanings = true;
+            }
+            Pinned::Sequence => self.keeping.lasting = Some(cause),
+            Pinned::TemporaryTable => self.keeping.own_meanings = true,
+            Pinned::Listen
             | Pinned::AdvisoryLock
             | Pinned::HeldCursor
             | Pinned::PreparedStatement
@@ -117,8 +123,10 @@ impl Link {
         let base = self.base_pin();
         let mut found = base;
         let mut kept = ShardSet::new();
+        let mut has_tables = false;
         for mut server in std::mem::take(&mut self.pinned) {
             let Ok(left) = remains(&mut server).await else { return self.part_from_lost().await };
+            has_tables |= left == Pinned::TemporaryTable;
             if left == Pinned::No && self.keeping.lasting.is_none() && base == Pinned::No {
                 if server.is_usable() {
                     self.worker.pools.checkin(server);
@@ -132,6 +140,7 @@ impl Link {
             self.pinned.push(server);
         }
         self.pin = self.keeping.lasting.unwrap_or(found);
+        self.keeping.own_meanings &= has_tables || self.keeping.lasting.is_some();
         self.keeping.held = kept;
         if self.keeping.lasting.is_none() && base == Pinned::No {
             self.keeping.shards = kept;

@@ -16,6 +16,8 @@ const READINGS_MAX: usize = 16;
 pub struct Prepared {
     /// Names the statement on servers: `s{id}`; anew when tables or rules changed, since servers keep result types.
     pub(super) id: Cell<u64>,
+    /// Whether a constant in it may mean the present, so that servers must read it anew each time.
+    pub fleeting: bool,
     /// Its numbers for sessions to whose settings constants mean something else than to most, by fingerprint.
     pub(super) others: RefCell<Vec<(u64, u64)>>,
     /// The next number of the worker.

@@ -10,10 +10,14 @@ use quick_cache::unsync::Cache;
 
 use crate::backend::Server;
 use crate::plan::Statement;
+use crate::sql;
 use crate::wire::frontend::{self, Target};
 
 use super::call::Call;
 use super::prepared::next;
+
+/// Stands for the number of a text that is not to be prepared.
+const NEVER: u64 = u64::MAX;
 
 /// Text, types of its parameters, and for whom it may be prepared.
 type Key = (Box<str>, Box<[u32]>, Sharing);
@@ -63,13 +67,15 @@ impl Remade {
         }
         let mut numbers = self.numbers.borrow_mut();
         let Some(number) = numbers.get(&Borrowed(text, types, sharing)) else {
-            numbers.insert((text.into(), types.into(), sharing), Cell::new(0));
+            // What means another moment each time is read anew each time.
+            let fleeting = sql::speaks_of_the_present(text, &sql::literals(text));
+            numbers.insert((text.into(), types.into(), sharing), Cell::new(if fleeting { NEVER } else { 0 }));
             return None;
         };
         if number.get() == 0 {
             number.set(next(&self.ids));
         }
-        Some(number.get())
+        Some(number.get()).filter(|number| *number != NEVER)
     }
 
     /// Appends the messages that run `statement` on `server`, up to the ReadyForQuery they cause. Returns the number of a
@@ -124,6 +130,8 @@ mod tests {
             assert_eq!(remade.number("insert", &[20], other), None);
             assert_eq!(remade.number("insert", &[20], other), Some(number));
         }
+        let fleeting = "insert values ('now')";
+        assert_eq!((remade.number(fleeting, &[], first), remade.number(fleeting, &[], first)), (None, None));
         let long = "x".repeat(101);
         assert_eq!((remade.number(&long, &[], first), remade.number(&long, &[], first)), (None, None));
         assert_eq!(ids.get(), 10);

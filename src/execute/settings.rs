@@ -188,7 +188,8 @@ fn fingerprint<'a>(values: impl Iterator<Item = (&'a String, &'a String)>) -> u6
 /// Tells whether a statement, such as a SET LOCAL, names a setting that decides what constants mean.
 pub(super) fn changes_reading(statement: &str) -> bool {
     let statement = statement.to_ascii_lowercase();
-    READING.iter().any(|name| statement.contains(name)) || statement.contains("time zone")
+    // `SET TIME ZONE` and `SET XML OPTION` have blanks or comments between their words.
+    READING.iter().any(|name| statement.contains(name)) || ["zone", "xml"].iter().any(|word| statement.contains(word))
 }
 
 fn push_statement(sql: &mut String, name: &str, value: &str) {

@@ -207,6 +207,7 @@ impl Plans {
         }
         let prepared = Rc::new(Prepared {
             id: Cell::new(super::prepared::next(&self.next_id)),
+            fleeting: sql::speaks_of_the_present(text, &sql::literals(text)),
             others: RefCell::default(),
             ids: Rc::clone(&self.next_id),
             sql: text.into(),

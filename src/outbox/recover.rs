@@ -80,7 +80,7 @@ impl Outbox {
         let rows = client
             .query(
                 "SELECT gid, prepared < clock_timestamp() - make_interval(secs => $2) FROM pg_prepared_xacts \
-                 WHERE database = current_database() AND starts_with(gid, $1)",
+                 WHERE database = current_database() AND starts_with(gid, $1) ORDER BY random()",
                 &[&GID_PREFIX, &self.settings.bounds.foreign_grace.as_secs_f64()],
             )
             .await

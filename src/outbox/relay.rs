@@ -291,7 +291,7 @@ impl Relay {
         }
         self.advance_floors().await?;
         tracing::debug!(home = self.name(), took = ?began.elapsed(), "scanned");
-        let pause = (began.elapsed() * PAUSES_PER_SCAN).clamp(self.outbox.settings.bounds.poll_max, SCAN_PAUSE_MAX);
+        let pause = pause_after(began.elapsed(), self.outbox.settings.bounds.poll_max);
         self.scan_at = Some(Instant::now() + pause);
         Ok(())
     }
@@ -456,5 +456,24 @@ impl Relay {
             self.outbox.flights.gates[target.index()].lift(Closed::Unscanned(self.home));
         }
         self.scanned = true;
+    }
+}
+
+/// Returns the pause after a scan that took so long.
+fn pause_after(took: Duration, poll_max: Duration) -> Duration {
+    (took * PAUSES_PER_SCAN).min(SCAN_PAUSE_MAX).max(poll_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_grows_with_the_scan_up_to_a_bound_and_is_never_below_the_pace() {
+        let (second, quarter) = (Duration::from_secs(1), Duration::from_secs(15));
+        assert_eq!(pause_after(Duration::ZERO, second), second);
+        assert_eq!(pause_after(Duration::from_millis(500), second), 5 * second);
+        assert_eq!(pause_after(13 * second, second), SCAN_PAUSE_MAX);
+        assert_eq!(pause_after(13 * second, quarter), quarter);
     }
 }

@@ -76,13 +76,8 @@ impl Tending {
         }
         let outbox = outbox.clone();
         self.tasks.spawn(async move {
-            match outbox.store.within(shard, TEND_MAX, work).await {
-                Ok(()) => {}
-                // The lane's own runs tell of a target that is away.
-                Err(error @ Error::Unreachable { .. }) => {
-                    tracing::debug!(shard = outbox.store.name(shard), ?what, %error, "not tended");
-                }
-                Err(error) => tracing::warn!(shard = outbox.store.name(shard), ?what, %error, "not tended"),
+            if let Err(error) = outbox.store.within(shard, TEND_MAX, work).await {
+                tracing::debug!(shard = outbox.store.name(shard), ?what, %error, "not tended");
             }
             what
         });

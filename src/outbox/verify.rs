@@ -30,7 +30,7 @@ const ROWS_NAMED_MAX: usize = 100;
 
 /// How often home's table is asked for its lock, and how long at a time: writers wait behind it.
 const LOCK_TRIES: usize = 10;
-const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'";
+const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 /// Pause between two looks whether a target has measured.
 const PAUSE: Duration = Duration::from_millis(20);

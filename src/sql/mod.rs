@@ -68,7 +68,7 @@ pub use named::columns_named;
 pub use nested::{InsertedRows, InsertedValue, Passed, Write};
 pub use next_ids::{IdArgument, NextIds};
 pub use prepared_name::{names_statement, prepared_name};
-pub use present::names_the_present;
+pub use present::{names_the_present, speaks_of_the_present};
 pub use read::{Unreadable, read};
 pub use scan::{Scanner, Token, TokenKind};
 pub use set::transaction_defaults;

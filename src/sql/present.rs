@@ -1,5 +1,7 @@
 //! Texts that a cast to a date or time reads as the present, so that they mean another value at each moment.
 
+use super::mask::{Literal, literal_value};
+
 const PRESENT: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
 /// Tells whether a text may be read as the present: `now`, ` Today`, `tomorrow 10:00`.
@@ -9,6 +11,11 @@ pub fn names_the_present(text: &str) -> bool {
         word.get(..present.len()).is_some_and(|start| start.eq_ignore_ascii_case(present))
             && !word[present.len()..].starts_with(char::is_alphanumeric)
     })
+}
+
+/// Tells whether a constant of a text may mean the present: what a server prepares of it is not the same later.
+pub fn speaks_of_the_present(text: &str, constants: &[Literal]) -> bool {
+    constants.iter().any(|constant| literal_value(text, constant).is_some_and(|value| names_the_present(&value)))
 }
 
 #[cfg(test)]

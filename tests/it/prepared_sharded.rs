@@ -176,3 +176,48 @@ async fn a_temporary_table_stands_before_one_of_its_name() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_present_is_read_anew_each_time() {
+    let (_database, proxy) = start("prepared_present").await;
+    let mut client = proxy.raw();
+    let insert = "INSERT INTO entries (account, at) VALUES ($1, 'now') RETURNING at";
+    let select = "SELECT 'now'::timestamptz, account FROM entries WHERE account = $1";
+    prepare(&mut client, "insert", insert);
+    prepare(&mut client, "select", select);
+    for (name, text) in [("insert", insert), ("select", select)] {
+        let mut moments = std::collections::BTreeSet::new();
+        for _ in 0..4 {
+            moments.insert(run(&mut client, name, &[Some("1")]).rows()[0][0].clone());
+            let anew = Pipeline::new().run(text, &[Some("1")]).sync().send(&mut client, 1).remove(0);
+            moments.insert(anew.rows()[0][0].clone());
+        }
+        assert_eq!(moments.len(), 8, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_is_refused_leaves_nobody_a_statement_that_is_not_there() {
+    let (_database, proxy) = start("prepared_refused").await;
+    let texts = [
+        "INSERT INTO entries (account) VALUES ($1)",
+        "INSERT INTO parcels (parcel, account) VALUES (7, $1) ON CONFLICT DO NOTHING",
+        "SELECT count(*) FROM entries WHERE account = $1",
+    ];
+    let mut known = proxy.raw();
+    for (number, text) in texts.into_iter().enumerate() {
+        let name = format!("p{number}");
+        prepare(&mut known, &name, text);
+        let mut failing = proxy.raw();
+        prepare(&mut failing, &name, text);
+        // Bound often enough to be worth a name, and never run.
+        for _ in 0..3 {
+            assert_eq!(failing.simple("BEGIN; SET LOCAL work_mem = 'nonsense'").error(), None);
+            assert_eq!(run(&mut failing, &name, &[Some("1")]).error().expect("a wrong value").0, "22023");
+            assert_eq!(failing.simple("ROLLBACK").error(), None);
+        }
+        for _ in 0..3 {
+            assert_eq!(run(&mut known, &name, &[Some("1")]).error(), None, "{text}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::super::read;
 use super::fetches::{fetches, narrow};
 use super::uses;
 use super::words::Words;
-use crate::sql::{Facts, Literal, TableName, literal_value, names_the_present, splice};
+use crate::sql::{Facts, TableName, speaks_of_the_present, splice};
 use crate::types::{Refusal, ShardSet};
 
 /// Refusals of the other ways that gathering can mend.
@@ -171,6 +171,5 @@ fn reads_clock(facts: &Facts, words: &Words<'_>, values: &Values<'_>) -> bool {
 
 /// Tells whether a constant may be read as the present.
 fn names_present(values: &Values<'_>) -> bool {
-    let text = |literal: &Literal| literal_value(values.text, literal).is_some_and(|text| names_the_present(&text));
-    values.literals.iter().any(text)
+    speaks_of_the_present(values.text, values.literals)
 }

@@ -45,6 +45,8 @@ enum Expect {
 const PARSE_COMPLETE: &[u8] = &[b'1', 0, 0, 0, 4];
 /// Where PostgreSQL says "cached plan must not change result type", whatever the language of its messages.
 const OUTDATED_ROUTINE: &[u8] = b"RRevalidateCachedQuery\0";
+/// The SQLSTATE of a statement that a server does not have, among an error's fields.
+const MISSING: &[u8] = b"\0C26000\0";
 const CLOSE_COMPLETE: &[u8] = &[b'3', 0, 0, 0, 4];
 
 /// What became of a batch.
@@ -92,7 +94,7 @@ impl Batch {
 
     /// Returns the number of a statement that is, or may be, prepared under a name.
     fn number(&self, statement: &Prepared) -> Option<u64> {
-        self.reading.filter(|_| self.remembers).map(|reading| statement.number(reading))
+        self.reading.filter(|_| self.remembers && !statement.fleeting).map(|reading| statement.number(reading))
     }
 
     /// Appends a step's messages to the server's buffer.
@@ -252,7 +254,7 @@ impl Batch {
             b'E' => {
                 outcome.failed = true;
                 let frame = bytes::Bytes::copy_from_slice(frame);
-                self.renew_outdated(&frame);
+                self.renew_outdated(server, &frame);
                 client.output().extend_from_slice(&execute::explained(server, frame));
                 outcome.unanswered = self.unanswered();
                 self.forget_unparsed(server);
@@ -356,8 +358,15 @@ impl Batch {
         }
     }
 
-    /// Tables changed behind the proxy's back: the statement gets a new name, so that its next use is prepared again.
-    fn renew_outdated(&self, error: &[u8]) {
+    /// Tables changed behind the proxy's back: the statement gets a new name, so that its next use is prepared again. One
+    /// that the server has lost is prepared again there.
+    fn renew_outdated(&self, server: &mut Server, error: &[u8]) {
+        if memchr::memmem::find(error, MISSING).is_some()
+            && let Some(Expect::Bind(portal) | Expect::Compare(portal)) = self.expected.front()
+            && let Some(number) = self.number(&portal.statement)
+        {
+            server.statements.remove(number);
+        }
         if let Some(Expect::Bind(portal)) = self.expected.front()
             && memchr::memmem::find(error, OUTDATED_ROUTINE).is_some()
         {
@@ -383,6 +392,15 @@ impl Batch {
         for expect in self.expected.drain(..) {
             if let Expect::Evicted(id) = expect {
                 server.statements.insert(id);
+            }
+        }
+    }
+
+    /// Nothing of the batch was prepared, as its transaction had failed before; statements were closed all the same.
+    pub fn forget_all(self, server: &mut Server) {
+        for expect in &self.expected {
+            if let Expect::Parse { number: Some(number), .. } = expect {
+                server.statements.remove(*number);
             }
         }
     }

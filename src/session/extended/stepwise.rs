@@ -183,7 +183,10 @@ impl Session {
             frontend::write_sync(server.out());
         }
         let needs_server = batch.needs_server();
-        self.link.flush_member(position).await?;
+        if let Err(failure) = self.link.flush_member(position).await {
+            batch.forget_all(&mut self.link.transaction.members[position].server);
+            return Err(failure);
+        }
         if !needs_server {
             batch.answer_all(&mut self.link.client);
             return Ok(());
