@@ -39,13 +39,8 @@ pub struct Arguments {
     pub result_formats: Vec<i16>,
 }
 
-/// Text and parameters as one server gets them.
-struct Resolved<'a> {
-    sql: Cow<'a, str>,
-    types: Vec<u32>,
-    formats: Vec<i16>,
-    values: Vec<Option<Cow<'a, [u8]>>>,
-}
+/// A value as one server gets it, after its format code; `None` is NULL.
+type Bound<'a> = (i16, Option<Cow<'a, [u8]>>);
 
 impl Call {
     /// Makes a call of the simple protocol.
@@ -62,10 +57,10 @@ impl Call {
     }
 
     /// Returns the types of the parameters that `statement` has, as far as they are declared.
-    pub fn types(&self, statement: &Statement) -> Vec<u32> {
+    pub fn types(&self, statement: &Statement) -> Cow<'_, [u32]> {
         let declared = self.arguments.as_ref().map_or(&[][..], |arguments| &arguments.types);
         match statement {
-            Statement::Original => declared.to_vec(),
+            Statement::Original => Cow::Borrowed(declared),
             Statement::Rewritten { parameters, .. } => {
                 parameters.iter().map(|source| type_of(source, declared)).collect()
             }
@@ -92,13 +87,9 @@ impl Call {
 
     /// Appends the messages that make and describe a portal of the statement that a server knows as `name`.
     pub fn write_values(&self, out: &mut BytesMut, statement: &Statement, portal: &str, name: &str) {
-        let resolved = self.resolve(statement);
-        let values: Vec<BindValue<'_>> = resolved
-            .formats
-            .iter()
-            .zip(&resolved.values)
-            .map(|(format, value)| BindValue { format: *format, value: value.as_deref() })
-            .collect();
+        let bound = self.bound(statement);
+        let values: Vec<BindValue<'_>> =
+            bound.iter().map(|(format, value)| BindValue { format: *format, value: value.as_deref() }).collect();
         let result_formats = self.arguments.as_ref().map_or(&[][..], |arguments| &arguments.result_formats);
         frontend::write_bind(out, portal, name, &values, result_formats);
         frontend::write_describe(out, Target::Portal, portal);
@@ -106,61 +97,44 @@ impl Call {
 
     /// Returns the statement frozen for a redo; `expected_rows` is what it did when it ran.
     pub fn freeze(&self, statement: &Statement, expected_rows: u64) -> RedoCommand {
-        let resolved = self.resolve(statement);
-        let parameters = resolved
-            .formats
-            .iter()
-            .zip(resolved.values)
-            .map(|(format, value)| RedoParameter { format: *format, value: value.map(Cow::into_owned) })
-            .collect();
+        let parameters = self.bound(statement).into_iter();
         RedoCommand {
-            sql: resolved.sql.into_owned(),
-            types: resolved.types,
-            parameters,
+            sql: self.sql(statement).to_owned(),
+            types: self.types(statement).into_owned(),
+            parameters: parameters
+                .map(|(format, value)| RedoParameter { format, value: value.map(Cow::into_owned) })
+                .collect(),
             expected_rows: expected_rows as i64,
         }
     }
 
-    fn resolve<'a>(&'a self, statement: &'a Statement) -> Resolved<'a> {
-        match (statement, &self.arguments) {
-            (Statement::Original, None) => {
-                Resolved { sql: Cow::Borrowed(&self.text), types: vec![], formats: vec![], values: vec![] }
+    /// Returns the values of the parameters that `statement` has.
+    fn bound<'a>(&'a self, statement: &'a Statement) -> Vec<Bound<'a>> {
+        let arguments = self.arguments.as_deref();
+        match statement {
+            Statement::Original => {
+                (0..arguments.map_or(0, |own| own.values.len())).map(|index| bound_at(index, arguments)).collect()
             }
-            (Statement::Original, Some(arguments)) => Resolved {
-                sql: Cow::Borrowed(&self.text),
-                types: arguments.types.clone(),
-                formats: arguments.formats.clone(),
-                values: arguments.values.iter().map(|value| value.as_deref().map(Cow::Borrowed)).collect(),
-            },
-            (Statement::Rewritten { sql, parameters }, arguments) => {
-                let mut resolved = Resolved {
-                    sql: Cow::Borrowed(sql),
-                    types: self.types(statement),
-                    formats: Vec::with_capacity(parameters.len()),
-                    values: Vec::with_capacity(parameters.len()),
-                };
-                for source in parameters {
-                    resolved.push(source, arguments.as_deref());
-                }
-                resolved
+            Statement::Rewritten { parameters, .. } => {
+                parameters.iter().map(|source| bound_of(source, arguments)).collect()
             }
         }
     }
 }
 
-impl<'a> Resolved<'a> {
-    fn push(&mut self, source: &'a ParameterSource, arguments: Option<&'a Arguments>) {
-        let (format, value) = match source {
-            ParameterSource::Client(index) => {
-                let format = arguments.and_then(|own| own.formats.get(*index)).copied().unwrap_or(0);
-                let value = arguments.and_then(|own| own.values.get(*index)?.as_deref());
-                (format, value.map(Cow::Borrowed))
-            }
-            ParameterSource::Bigint(value) => (0, Some(Cow::Owned(value.to_string().into_bytes()))),
-            ParameterSource::Text(value) => (0, Some(Cow::Borrowed(value.as_bytes()))),
-        };
-        self.formats.push(format);
-        self.values.push(value);
+/// Returns the value of the client's parameter `index`.
+fn bound_at(index: usize, arguments: Option<&Arguments>) -> Bound<'_> {
+    let format = arguments.and_then(|own| own.formats.get(index)).copied().unwrap_or(0);
+    let value = arguments.and_then(|own| own.values.get(index)?.as_deref());
+    (format, value.map(Cow::Borrowed))
+}
+
+/// Returns the value of a parameter of a text that the proxy made.
+fn bound_of<'a>(source: &'a ParameterSource, arguments: Option<&'a Arguments>) -> Bound<'a> {
+    match source {
+        ParameterSource::Client(index) => bound_at(*index, arguments),
+        ParameterSource::Bigint(value) => (0, Some(Cow::Owned(value.to_string().into_bytes()))),
+        ParameterSource::Text(value) => (0, Some(Cow::Borrowed(value.as_bytes()))),
     }
 }
 

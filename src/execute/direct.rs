@@ -14,8 +14,7 @@ use super::failure::Failure;
 use super::forward::{self, Passing, Reply, Tag};
 use super::link::{Link, Role};
 use super::position::Position;
-use super::remade::Sharing;
-use super::settings::changes_reading;
+use super::remade::forget_failed;
 
 impl Link {
     /// Runs a statement on one shard and passes its reply, all but ReadyForQuery.
@@ -106,20 +105,6 @@ impl Link {
         let reply = forward::reply(client, server, Passing::of(call), tag).await?;
         settle_failed_copy(client, server, call, &reply).await?;
         Ok(reply)
-    }
-
-    /// Returns for whom servers may prepare texts now; `None` for nobody, as the open transaction has changed tables or
-    /// what constants mean.
-    pub(super) fn sharing(&self) -> Option<Sharing> {
-        let reading = self.reading().filter(|_| !self.schema_dirty)?;
-        Some(Sharing { generation: self.snapshot.generation, reading })
-    }
-
-    /// Returns the fingerprint of what decides how servers read texts; `None` if that is the session's alone: by settings
-    /// of the open transaction, or by temporary tables, which may stand before others of their names.
-    pub fn reading(&self) -> Option<u64> {
-        let is_local = self.transaction.local_statements.iter().any(|text| changes_reading(text));
-        (!is_local && !self.keeping.own_meanings).then(|| self.settings.reading())
     }
 
     /// Notes what a successful statement means for the commit.
@@ -244,13 +229,6 @@ impl Link {
             return Ok(member.server.shard());
         }
         Ok(plan.shard)
-    }
-}
-
-/// After an error nobody knows whether the statement was prepared.
-pub(super) fn forget_failed(server: &mut Server, number: Option<u64>, failed: bool) {
-    if let Some(number) = number.filter(|_| failed) {
-        server.statements.remove(number);
     }
 }
 

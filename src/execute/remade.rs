@@ -14,7 +14,9 @@ use crate::sql;
 use crate::wire::frontend::{self, Target};
 
 use super::call::Call;
+use super::link::Link;
 use super::prepared::next;
+use super::settings::changes_reading;
 
 /// Stands for the number of a text that is not to be prepared.
 const NEVER: u64 = u64::MAX;
@@ -110,6 +112,29 @@ impl Remade {
         frontend::write_execute(server.out(), "", 0);
         frontend::write_sync(server.out());
         Some(number)
+    }
+}
+
+impl Link {
+    /// Returns for whom servers may prepare texts now; `None` for nobody, as the open transaction has changed tables or
+    /// what constants mean.
+    pub(super) fn sharing(&self) -> Option<Sharing> {
+        let reading = self.reading().filter(|_| !self.schema_dirty)?;
+        Some(Sharing { generation: self.snapshot.generation, reading })
+    }
+
+    /// Returns the fingerprint of what decides how servers read texts; `None` if that is the session's alone: by settings
+    /// of the open transaction, or by temporary tables, which may stand before others of their names.
+    pub fn reading(&self) -> Option<u64> {
+        let is_local = self.transaction.local_statements.iter().any(|text| changes_reading(text));
+        (!is_local && !self.keeping.own_meanings).then(|| self.settings.reading())
+    }
+}
+
+/// After an error nobody knows whether the statement was prepared.
+pub(super) fn forget_failed(server: &mut Server, number: Option<u64>, failed: bool) {
+    if let Some(number) = number.filter(|_| failed) {
+        server.statements.remove(number);
     }
 }
 

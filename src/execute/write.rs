@@ -8,10 +8,10 @@ use crate::types::{ShardId, WriteMode};
 
 use super::call::Call;
 use super::collect::{self, Collected};
-use super::direct::forget_failed;
 use super::failure::Failure;
 use super::link::{Link, Role};
 use super::position::Position;
+use super::remade::forget_failed;
 use super::renamed::renamed;
 
 impl Link {

@@ -12,6 +12,8 @@ mod catalog;
 mod merge;
 #[path = "../parts/outbox.rs"]
 mod outbox;
+#[path = "../parts/outbox_shop.rs"]
+mod outbox_shop;
 #[path = "../parts/partition_hash.rs"]
 mod partition_hash;
 
@@ -57,7 +59,7 @@ async fn connections_and_pools() {
 #[tokio::test]
 async fn the_outbox_holds() {
     let ports = [0, 1, 2].map(|index: usize| servers().shards[index].port());
-    let servers = outbox::Servers {
+    let servers = outbox_shop::Servers {
         host: "127.0.0.1".to_owned(),
         ports,
         user: SERVICE_USER.to_owned(),

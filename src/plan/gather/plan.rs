@@ -165,11 +165,6 @@ impl Gather {
 /// Tells whether it depends on the time at which its transaction began.
 fn reads_clock(facts: &Facts, words: &Words<'_>, values: &Values<'_>) -> bool {
     CLOCKS.iter().any(|word| words.has(word))
-        || names_present(values)
+        || speaks_of_the_present(values.text, values.literals)
         || facts.functions.iter().any(|name| name == "age")
-}
-
-/// Tells whether a constant may be read as the present.
-fn names_present(values: &Values<'_>) -> bool {
-    speaks_of_the_present(values.text, values.literals)
 }

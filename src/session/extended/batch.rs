@@ -361,15 +361,13 @@ impl Batch {
     /// Tables changed behind the proxy's back: the statement gets a new name, so that its next use is prepared again. One
     /// that the server has lost is prepared again there.
     fn renew_outdated(&self, server: &mut Server, error: &[u8]) {
+        let Some(front @ (Expect::Bind(portal) | Expect::Compare(portal))) = self.expected.front() else { return };
         if memchr::memmem::find(error, MISSING).is_some()
-            && let Some(Expect::Bind(portal) | Expect::Compare(portal)) = self.expected.front()
             && let Some(number) = self.number(&portal.statement)
         {
             server.statements.remove(number);
         }
-        if let Some(Expect::Bind(portal)) = self.expected.front()
-            && memchr::memmem::find(error, OUTDATED_ROUTINE).is_some()
-        {
+        if matches!(front, Expect::Bind(_)) && memchr::memmem::find(error, OUTDATED_ROUTINE).is_some() {
             portal.statement.renew();
         }
     }
@@ -384,11 +382,7 @@ impl Batch {
 
     /// After an error the server skips what follows: statements among it were neither prepared nor closed.
     fn forget_unparsed(&mut self, server: &mut Server) {
-        for expect in &self.expected {
-            if let Expect::Parse { number: Some(number), .. } = expect {
-                server.statements.remove(*number);
-            }
-        }
+        self.forget_parsed(server);
         for expect in self.expected.drain(..) {
             if let Expect::Evicted(id) = expect {
                 server.statements.insert(id);
@@ -397,7 +391,7 @@ impl Batch {
     }
 
     /// Nothing of the batch was prepared, as its transaction had failed before; statements were closed all the same.
-    pub fn forget_all(self, server: &mut Server) {
+    pub fn forget_parsed(&self, server: &mut Server) {
         for expect in &self.expected {
             if let Expect::Parse { number: Some(number), .. } = expect {
                 server.statements.remove(*number);

@@ -184,7 +184,7 @@ impl Session {
         }
         let needs_server = batch.needs_server();
         if let Err(failure) = self.link.flush_member(position).await {
-            batch.forget_all(&mut self.link.transaction.members[position].server);
+            batch.forget_parsed(&mut self.link.transaction.members[position].server);
             return Err(failure);
         }
         if !needs_server {
