@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::tls::Acceptor;
 use crate::wire::frame::{self, FrameError};
 
+use super::copying::Copying;
+use super::failure::Failure;
 use super::position::Position;
 use super::stream::Stream;
 
@@ -46,6 +48,8 @@ pub struct Client {
     /// While replies are held in memory: how many bytes at most.
     held_max: Option<usize>,
     overflow: bool,
+    /// While a query's answer becomes the data of a COPY.
+    copying: Option<Box<Copying>>,
     /// Where the statement at work stands in the client's text.
     pub position: Position,
     /// Whether COPY data was read since this was last asked.
@@ -112,6 +116,7 @@ impl Client {
             message_bound,
             held_max: None,
             overflow: false,
+            copying: None,
             position: Position::Same,
             copied: false,
             traffic: Traffic::default(),
@@ -205,6 +210,22 @@ impl Client {
         (replies.freeze(), std::mem::take(&mut self.overflow))
     }
 
+    /// Has the answer to a query that comes next become the data of a COPY.
+    pub fn begin_copy(&mut self, mut copying: Box<Copying>) {
+        copying.keep_ahead(std::mem::take(&mut self.output));
+        self.copying = Some(copying);
+    }
+
+    /// Ends [`Client::begin_copy`].
+    ///
+    /// # Errors
+    /// What a server would have refused; nothing of the answer was passed then.
+    pub fn end_copy(&mut self) -> Result<(), Failure> {
+        let Some(mut copying) = self.copying.take() else { return Ok(()) };
+        copying.turn(&mut self.output).map_err(ClientError::Protocol)?;
+        copying.end().map_err(Failure::Refused)
+    }
+
     /// Returns the bytes read and not consumed yet.
     pub fn input(&mut self) -> &mut BytesMut {
         &mut self.input
@@ -254,6 +275,9 @@ impl Client {
                 self.output.clear();
             }
             return Ok(());
+        }
+        if let Some(copying) = &mut self.copying {
+            copying.turn(&mut self.output)?;
         }
         if !self.output.is_empty() {
             self.traffic.sent += self.output.len() as u64;

@@ -1,18 +1,22 @@
 //! COPY TO STDOUT of a sharded table: the shards' rows one shard after another, as one COPY.
 //!
 //! All shards begin at once, so that their snapshots are close together; those whose turn has not come wait on their
-//! full sockets. What frames a COPY (header line, signature, trailer) is said once.
+//! full sockets. What frames a COPY (header line, signature, trailer) is said once. A query whose rows have to be merged
+//! is read as it would be by itself.
+
+use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::plan::CopyOut;
+use crate::plan::{CopyOut, MergedCopy, Plan};
 use crate::sql::CopyFormat;
 use crate::types::{Refusal, SqlState};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::{backend, copy_binary, frontend};
 
-use super::call::Call;
+use super::call::{Arguments, Call};
 use super::client::Client;
+use super::copying::Copying;
 use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::forward;
@@ -21,10 +25,34 @@ use super::link::{Link, Role};
 impl Link {
     /// Runs `COPY table TO STDOUT` on all shards of the plan.
     pub async fn copy_out(&mut self, call: &Call, plan: &CopyOut) -> Result<(), Failure> {
+        if let Some(merged) = &plan.merged {
+            return self.copy_merged(call, merged).await;
+        }
         let task = Task { call, statement: &plan.statement, shards: plan.shards, role: Role::Reader };
         let rows = self.fan_out(task, async |client, streams| pass(client, streams, call, plan).await).await?;
         backend::write_command_complete(self.client.output(), &format!("COPY {rows}"));
         Ok(())
+    }
+
+    /// Reads what has to be merged, and writes it as a COPY.
+    async fn copy_merged(&mut self, call: &Call, merged: &MergedCopy) -> Result<(), Failure> {
+        let result_formats = vec![i16::from(merged.layout.format())];
+        let arguments = Some(Rc::new(Arguments { result_formats, ..Arguments::default() }));
+        let query = Call { text: merged.text.as_str().into(), arguments, describe: true, literals: None };
+        let described = call.describe && call.arguments.is_some();
+        self.client.begin_copy(Box::new(Copying::new(merged.layout.clone(), described)));
+        let done = match &merged.plan {
+            Plan::Scatter(scatter) => self.scatter(&query, scatter).await,
+            Plan::Gather(gather) => self.gather(&query, gather).await,
+            Plan::Direct(_)
+            | Plan::MultiWrite(_)
+            | Plan::Carry(_)
+            | Plan::Copy(_)
+            | Plan::CopyOut(_)
+            | Plan::Everywhere { .. } => Err(no_copy().into()),
+        };
+        let copied = self.client.end_copy();
+        done.and(copied)
     }
 }
 

@@ -19,7 +19,7 @@ use super::lock_wait;
 use super::position::Position;
 
 /// The largest frame that a server may send; PostgreSQL's own bound is 1 GiB.
-const SERVER_FRAME_MAX: usize = 1 << 30;
+pub(super) const SERVER_FRAME_MAX: usize = 1 << 30;
 
 /// What became of a reply.
 #[derive(Debug, Default)]

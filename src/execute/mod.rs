@@ -16,6 +16,7 @@ mod copy_ids;
 mod copy_out;
 mod copy_physical;
 mod copy_rows;
+mod copying;
 mod cursor;
 mod date_style;
 mod decision;

@@ -235,7 +235,7 @@ fn is_rewritten(plan: &Plan) -> bool {
         Plan::MultiWrite(write) => write.parts.iter().any(|part| rewritten(&part.statement)),
         Plan::Copy(copy) => rewritten(&copy.statement),
         Plan::Carry(_) => false,
-        Plan::CopyOut(copy) => rewritten(&copy.statement),
+        Plan::CopyOut(copy) => copy.merged.is_some() || rewritten(&copy.statement),
         Plan::Everywhere { statement, .. } => rewritten(statement),
     }
 }

@@ -1,7 +1,9 @@
 //! COPY: rows for a sharded table are split by key in a stream; everything else goes to the one shard that it names.
 
 use crate::rules::{Distribution, GroupId, IdRule, IdSource, OnMissingKey, RuleSet, TableRule};
-use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, Scanner, TableName, identifier, splice};
+use crate::sql::{
+    CopyDirection, CopyFormat, CopyHead, CopyOptions, ForceColumns, Scanner, TableName, identifier, splice,
+};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 use crate::wire::copy_csv::Quoting;
 
@@ -34,7 +36,7 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
                 let CopyOptions { format, header, .. } = head.options;
                 let shards = rules.shards_of_group(group_id);
                 let statement = split::copy_out(text, head, context)?;
-                return Ok(Plan::CopyOut(CopyOut { shards, statement, format, header }));
+                return Ok(Plan::CopyOut(CopyOut { shards, statement, format, header, merged: None }));
             }
             let key_type = group.key_type;
             let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
@@ -184,7 +186,8 @@ fn check_options(copy: &Sharded<'_>) -> Result<(), Refusal> {
         CopyFormat::Text | CopyFormat::Csv => {}
         CopyFormat::Binary => check_binary(copy)?,
     }
-    if let Some(other) = options.others.first() {
+    let quoted = (options.force_quote != ForceColumns::None).then_some("force_quote");
+    if let Some(other) = quoted.or(options.others.first().map(String::as_str)) {
         return refused(&format!("the option {other}"), "Leave the option out.");
     }
     match options.encoding.as_deref().map(|name| name.to_ascii_lowercase().replace('-', "")) {
@@ -267,14 +270,14 @@ fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<(usize, I
 }
 
 /// Returns what quotes values, in csv format.
-fn quoting(options: &CopyOptions) -> Result<Option<Quoting>, Refusal> {
+pub(super) fn quoting(options: &CopyOptions) -> Result<Option<Quoting>, Refusal> {
     let quote = one_byte(&options.quote, "quote")?.unwrap_or(b'"');
     let escape = one_byte(&options.escape, "escape")?.unwrap_or(quote);
     Ok((options.format == CopyFormat::Csv).then_some(Quoting { quote, escape }))
 }
 
 /// Reads an option that PostgreSQL wants to be one byte.
-fn one_byte(option: &Option<String>, name: &str) -> Result<Option<u8>, Refusal> {
+pub(super) fn one_byte(option: &Option<String>, name: &str) -> Result<Option<u8>, Refusal> {
     match option.as_deref().map(str::as_bytes) {
         None => Ok(None),
         Some([one]) => Ok(Some(*one)),
@@ -392,8 +395,8 @@ mod tests {
             ("copy carts from '/tmp/x'", "0A000"),
             ("copy carts to program 'x'", "0A000"),
             ("copy rates from stdin", "0A000"),
-            ("copy (select * from orders order by 1) to stdout", "0A000"),
-            ("copy (select * from app.visits limit 1) to stdout", "0A000"),
+            ("copy (select * from orders order by 1) to stdout (delimiter 'ab')", "0A000"),
+            ("copy (select * from app.visits limit 1) to '/tmp/x'", "0A000"),
         ];
         for (text, state) in refused {
             let refusal = planned(text, &fixture::catalog()).expect_err(text);

@@ -1,15 +1,17 @@
 //! `COPY (query) TO STDOUT` over tables of the rules: where one shard answers the query, or each of several its rows.
 //!
-//! What would be merged or gathered has no COPY: the servers write its format, not the proxy.
+//! What has to be merged or gathered no server copies: the proxy reads it as the query by itself and writes the format.
 
 use std::ops::Range;
 
 use super::context::{Context, Values};
-use super::plan_types::{CopyOut, Direct, Plan, Statement};
+use super::copy::{one_byte, quoting};
+use super::plan_types::{CopyOut, Direct, MergedCopy, Plan, Statement};
 use super::prepare::{PrepareError, prepare};
-use super::{IdsWanted, Parameters, Redo, hidden};
-use crate::sql::{CopyDirection, CopyHead, CopyOptions, Scanner, identifier, literals, splice};
-use crate::types::Refusal;
+use super::{IdsWanted, Parameters, Redo, route_json};
+use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, ForceColumns, literals, splice};
+use crate::types::{Refusal, ShardSet};
+use crate::wire::copy_out::{Csv, Forced, Layout, Text};
 
 /// Plans it; `table` is the first that it names.
 ///
@@ -18,10 +20,8 @@ use crate::types::Refusal;
 pub(super) fn plan(text: &str, head: &CopyHead, table: &str, context: &Context<'_>) -> Result<Plan, Refusal> {
     let span = head.query.clone().unwrap_or(0..0);
     let inner = text.get(span.clone()).unwrap_or("");
-    let view =
-        Scanner::new(inner).filter_map(|token| identifier(inner, token)).find(|name| hidden::named(name, context));
-    if head.direction != CopyDirection::ToStdout || view.is_some() {
-        return Err(refused(view.as_deref().unwrap_or(table), "with a file, or of a view"));
+    if head.direction != CopyDirection::ToStdout {
+        return Err(refused(table, "with a file"));
     }
     let prepared = prepare(inner, context).map_err(|error| match error {
         PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal) => refusal,
@@ -33,15 +33,17 @@ pub(super) fn plan(text: &str, head: &CopyHead, table: &str, context: &Context<'
         Plan::Direct(direct) => of_one(text, span, direct).ok_or_else(|| refused(table, "whose copies would follow")),
         Plan::Scatter(scatter) if scatter.merge.is_plain() && !scatter.locks && !scatter.reads_reference => {
             let statement = inside(text, span, scatter.statement);
-            Ok(Plan::CopyOut(CopyOut { shards: scatter.shards, statement, format, header }))
+            Ok(Plan::CopyOut(CopyOut { shards: scatter.shards, statement, format, header, merged: None }))
         }
-        Plan::Scatter(_)
-        | Plan::Gather(_)
-        | Plan::MultiWrite(_)
-        | Plan::Carry(_)
-        | Plan::Copy(_)
-        | Plan::CopyOut(_)
-        | Plan::Everywhere { .. } => Err(refused(table, "whose rows come from several shards and have to be merged")),
+        plan @ (Plan::Scatter(_) | Plan::Gather(_)) => {
+            let Some(layout) = layout(&head.options)? else { return Err(refused(table, "with these options")) };
+            let merged = Some(Box::new(MergedCopy { plan, text: inner.to_owned(), layout }));
+            let shards = merged.as_ref().map_or(ShardSet::new(), |merged| route_json::shards(&merged.plan));
+            Ok(Plan::CopyOut(CopyOut { shards, statement: Statement::Original, format, header, merged }))
+        }
+        Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+            Err(refused(table, "which writes on several shards"))
+        }
     }
 }
 
@@ -66,6 +68,55 @@ fn inside(text: &str, span: Range<usize>, statement: Statement) -> Statement {
             Statement::Rewritten { sql: splice(text, &[(span, sql)]), parameters }
         }
     }
+}
+
+/// Returns how the rows are to be written; `None` for options that PostgreSQL refuses, or that are not known here.
+fn layout(options: &CopyOptions) -> Result<Option<Layout>, Refusal> {
+    let unknown = !options.others.is_empty()
+        || options.freeze
+        || options.force_null != ForceColumns::None
+        || options.force_not_null != ForceColumns::None
+        || options.where_clause
+        || options.encoding.as_ref().is_some_and(|name| name.to_ascii_lowercase().replace('-', "") != "utf8");
+    let quotes = options.quote.is_some() || options.escape.is_some() || options.force_quote != ForceColumns::None;
+    let delimiter = one_byte(&options.delimiter, "delimiter")?;
+    let text = |delimiter: u8, null: &str| Text {
+        delimiter,
+        null: options.null.clone().unwrap_or_else(|| null.to_owned()),
+        header: options.header,
+    };
+    let layout = match options.format {
+        CopyFormat::Binary if quotes || delimiter.is_some() || options.null.is_some() || options.header => {
+            return Ok(None);
+        }
+        CopyFormat::Binary => Layout::Binary,
+        CopyFormat::Text if quotes => return Ok(None),
+        CopyFormat::Text => Layout::Text(text(delimiter.unwrap_or(b'\t'), "\\N")),
+        CopyFormat::Csv => {
+            let Some(quoting) = quoting(options)? else { return Ok(None) };
+            let forced = match &options.force_quote {
+                ForceColumns::None => Forced::Named(Vec::new()),
+                ForceColumns::All => Forced::All,
+                ForceColumns::Columns(names) => Forced::Named(names.clone()),
+            };
+            Layout::Csv(Csv { text: text(delimiter.unwrap_or(b','), ""), quoting, forced })
+        }
+    };
+    Ok(Some(layout).filter(|layout| !unknown && is_readable(layout)))
+}
+
+/// Tells whether what stands between and for values cannot be taken for something else, as PostgreSQL asks.
+fn is_readable(layout: &Layout) -> bool {
+    let (text, taken): (&Text, &[u8]) = match layout {
+        Layout::Binary => return true,
+        Layout::Text(text) => (text, b"\\.abcdefghijklmnopqrstuvwxyz0123456789"),
+        Layout::Csv(csv) => (&csv.text, &[csv.quoting.quote]),
+    };
+    let is_quote = |byte: u8| matches!(layout, Layout::Csv(csv) if csv.quoting.quote == byte);
+    let ends_rows = |byte: u8| matches!(byte, b'\n' | b'\r' | 0);
+    !taken.contains(&text.delimiter)
+        && !ends_rows(text.delimiter)
+        && text.null.bytes().all(|byte| !ends_rows(byte) && byte != text.delimiter && !is_quote(byte))
 }
 
 fn refused(table: &str, why: &str) -> Refusal {

@@ -81,7 +81,13 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 format!("  {verb} {}", carry.table),
             ]
         }
-        Plan::CopyOut(copy) => vec![format!("Copy one after another from {}", names(copy.shards, rules))],
+        Plan::CopyOut(copy) => match &copy.merged {
+            None => vec![format!("Copy one after another from {}", names(copy.shards, rules))],
+            Some(merged) => {
+                let lines = describe(&merged.plan, rules).into_iter().map(|line| format!("  {line}"));
+                std::iter::once("Copy what is read".to_owned()).chain(lines).collect()
+            }
+        },
         Plan::Everywhere { shards, statement: runs, effect: writes } => {
             let mut lines = vec![format!("Everywhere on {}", names(*shards, rules))];
             lines.extend(statement(runs));

@@ -8,6 +8,7 @@ use crate::rules::{IdRule, IdSource};
 use crate::sql::{Condition, CopyFormat};
 use crate::types::{ShardId, ShardSet, WriteMode};
 use crate::wire::copy_csv::Quoting;
+use crate::wire::copy_out::Layout;
 
 /// What to do with one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,7 +264,7 @@ pub enum FreezeKind {
     LocalTimestamp,
 }
 
-/// `COPY table [(columns)] TO STDOUT`
+/// `COPY table [(columns)] TO STDOUT`, or of a query
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyOut {
     /// The shards.
@@ -274,6 +275,19 @@ pub struct CopyOut {
     pub format: CopyFormat,
     /// Whether a header line comes first.
     pub header: bool,
+    /// The query whose rows no server copies by itself, for they have to be merged; in the place of all the above.
+    pub merged: Option<Box<MergedCopy>>,
+}
+
+/// A read over several shards, whose answer the proxy writes as a COPY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedCopy {
+    /// How it is read: scattered or gathered.
+    pub plan: Plan,
+    /// The query's text, which the plan is of.
+    pub text: String,
+    /// What the rows look like.
+    pub layout: Layout,
 }
 
 /// `COPY table [(columns)] FROM STDIN`, split by key.

@@ -159,7 +159,10 @@ fn shown(plan: Plan, rules: &RuleSet) -> String {
             format!("writes {} {} {:?}", shards.join("+"), write.effect.mode.name(), write.returning)
         }
         Plan::Copy(_) => "copy".into(),
-        Plan::CopyOut(copy) => format!("copy out {}", copy.shards.iter().map(name).collect::<Vec<_>>().join("+")),
+        Plan::CopyOut(copy) => {
+            let merged = if copy.merged.is_some() { " merged" } else { "" };
+            format!("copy out {}{merged}", copy.shards.iter().map(name).collect::<Vec<_>>().join("+"))
+        }
         Plan::Everywhere { shards, effect, .. } => {
             let shards: Vec<String> = shards.iter().map(name).collect();
             format!("everywhere {}{}", shards.join("+"), if effect.is_some() { " write" } else { "" })

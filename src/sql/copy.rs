@@ -47,7 +47,7 @@ pub enum CopyFormat {
     Binary,
 }
 
-/// The columns that `FORCE_NULL` or `FORCE_NOT_NULL` is about.
+/// The columns that `FORCE_NULL`, `FORCE_NOT_NULL` or `FORCE_QUOTE` is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ForceColumns {
     /// The option is not there.
@@ -95,7 +95,9 @@ pub struct CopyOptions {
     pub force_null: ForceColumns,
     /// `FORCE_NOT_NULL`
     pub force_not_null: ForceColumns,
-    /// Options that are not read here (`force_quote`, `on_error`, …), lower case.
+    /// `FORCE_QUOTE`
+    pub force_quote: ForceColumns,
+    /// Options that are not read here (`on_error`, …), lower case.
     pub others: Vec<String>,
 }
 
@@ -207,26 +209,32 @@ fn old_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Option<()>
                 let value = string(cursor)?;
                 keep(options, &word, value)?;
             }
-            "force" => old_force(cursor, options, word)?,
+            "force" => old_force(cursor, options)?,
             _ => return None,
         }
     }
     Some(())
 }
 
-/// `FORCE NOT NULL a, b`, `FORCE NULL a, b`; FORCE QUOTE is for the other direction.
-fn old_force(cursor: &mut Cursor<'_>, options: &mut CopyOptions, word: String) -> Option<()> {
-    let not = cursor.word("not");
-    if !cursor.word("null") {
-        cursor.rest();
-        options.others.push(word);
+/// `FORCE NOT NULL a, b`, `FORCE NULL a, b`, `FORCE QUOTE a, b`, `FORCE QUOTE *`
+fn old_force(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Option<()> {
+    let forced = if cursor.word("quote") {
+        &mut options.force_quote
+    } else if cursor.word("not") {
+        cursor.word("null").then_some(&mut options.force_not_null)?
+    } else {
+        cursor.word("null").then_some(&mut options.force_null)?
+    };
+    if cursor.peek()?.text(cursor.text) == "*" {
+        cursor.next();
+        *forced = ForceColumns::All;
         return Some(());
     }
     let mut columns = vec![cursor.name()?];
     while cursor.mark(",") {
         columns.push(cursor.name()?);
     }
-    *(if not { &mut options.force_not_null } else { &mut options.force_null }) = ForceColumns::Columns(columns);
+    *forced = ForceColumns::Columns(columns);
     Some(())
 }
 
@@ -245,6 +253,7 @@ fn new_options(cursor: &mut Cursor<'_>, options: &mut CopyOptions) -> Option<()>
         match name.as_str() {
             "force_null" => options.force_null = new_force(cursor)?,
             "force_not_null" => options.force_not_null = new_force(cursor)?,
+            "force_quote" => options.force_quote = new_force(cursor)?,
             _ => {
                 let value = option_value(cursor)?;
                 keep(options, &name, value)?;

@@ -171,7 +171,6 @@ CREATE MATERIALIZED VIEW more AS SELECT * FROM older
 --: refused 0A000
 REFRESH MATERIALIZED VIEW kept
 
---: refused 0A000
 COPY (SELECT * FROM known) TO STDOUT
 
 --: refused 0A000
