@@ -29,6 +29,7 @@ mod nested;
 pub mod next_id;
 mod next_ids;
 mod place;
+mod plainer;
 mod prepared_name;
 mod present;
 mod read;

@@ -13,6 +13,7 @@ use super::block;
 use super::facts::{Facts, StatementKind};
 use super::filter::Filters;
 use super::name::TableName;
+use super::plainer::plainer;
 use super::scan::{Scanner, TokenKind};
 use super::scope::Reader;
 
@@ -178,7 +179,11 @@ fn parser_to(nesting: usize) -> Parser<'static> {
 }
 
 fn parse(text: &str, nesting: usize) -> Result<Statement, Unreadable> {
-    match parser_to(nesting).try_with_sql(text).and_then(|mut parser| parser.parse_statements()) {
+    let plain = plainer(text);
+    match parser_to(nesting)
+        .try_with_sql(plain.as_deref().unwrap_or(text))
+        .and_then(|mut parser| parser.parse_statements())
+    {
         Ok(mut statements) if statements.len() == 1 => statements.pop().ok_or(Unreadable::Statement),
         Ok(_) => Err(Unreadable::Statement),
         Err(error) => Err(Unreadable::Syntax(error.to_string())),

@@ -160,7 +160,7 @@ fn other_tables_have_one_place() {
         select * from other.orders => direct s0
         table orders => unreadable
         table nowhere => direct s0 write
-        select * from only orders => unreadable
+        select * from only orders => scatter s0+s1+s2: =
         select * from only (orders) => unreadable
         select * from settings, regions => direct s1 ref
         select * from settings, nowhere => gather s0 settings() s1
@@ -254,8 +254,10 @@ fn writes_go_where_their_rows_are() {
     check(
         "
         update orders set total = 1 where user_id = {b} => direct s2 write
-        update only orders set total = 1 where user_id = {b} => unreadable
-        delete from only orders => unreadable
+        update only orders set total = 1 where user_id = {b} => direct s2 write
+        update orders set tags[1] = total where user_id = {b} => direct s2 write
+        update orders set tags[(select 1)] = total where user_id = {b} => unreadable
+        delete from only orders => refused missing_sharding_key
         update \"only\" set a = 1 => direct s0 write
         update orders set total = total + 1 where user_id = {b} and id = 2 returning * => direct s2 write
         update orders set total = 1 where user_id in ({a}, {c}) => direct s1 write
@@ -410,7 +412,7 @@ fn unusual_grammar_is_read_right_or_refused() {
         "
         select * from orders tablesample bernoulli (10) where user_id = {b} => direct s2
         select * from orders natural join order_items where user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
-        select * from orders, only order_items => unreadable
+        select * from orders, only order_items => gather s0 order_items() s0+s1+s2 orders() s0+s1+s2
         select * from orders where user_id = {b} and exists (table order_items) => unreadable
         select * from orders where user_id = {b} union all table order_items => unreadable
         select * from orders o join (values ({a}), ({c})) v(k) on v.k = o.user_id => scatter s0+s1+s2: =

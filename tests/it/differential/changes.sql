@@ -8,7 +8,6 @@ UPDATE customers AS c SET age = c.age + 1 WHERE c.customer_id = 2 RETURNING c.ag
 
 UPDATE public.customers SET age = 5 WHERE customer_id = 3
 
---: refused 0A000
 UPDATE ONLY customers SET age = 6 WHERE customer_id = 3
 
 UPDATE customers SET age = age + 1 WHERE customer_id IN (1, 2, 4, 5, 6) 
@@ -182,3 +181,25 @@ MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MAT
 MERGE INTO loose l USING (SELECT 1 AS id) s ON l.id = s.id WHEN MATCHED THEN DELETE
 
 SELECT * FROM loose ORDER BY id
+
+-- Parts of columns, and tables without their children.
+UPDATE facts SET a[2] = 7, i4 = 1 WHERE id = 1 RETURNING a
+
+UPDATE facts SET j['k'] = '5', a[1:2] = '{8,9}' WHERE id IN (6, 8) RETURNING j, a
+
+--: with 3 | 4 | 1
+UPDATE facts f SET a[$1] = $2 WHERE f.id = $3 RETURNING a
+
+INSERT INTO facts (id, a) VALUES (1, '{5}') ON CONFLICT (id) DO UPDATE SET a[3] = 6 RETURNING a
+
+UPDATE ONLY facts SET i4 = i4 + 1, a[1] = a[1] + 1 WHERE id = 2 RETURNING i4, a
+
+DELETE FROM ONLY facts WHERE id = 3
+
+SELECT id, a, j FROM ONLY facts WHERE id IN (1, 2, 3, 4) ORDER BY id
+
+SELECT count(*), max(i4) FROM ONLY facts
+
+UPDATE customers SET name[1] = 'x' WHERE customer_id = 3
+
+UPDATE customers SET customer_id[1] = 3 WHERE customer_id = 3

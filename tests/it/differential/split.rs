@@ -36,10 +36,10 @@ macro_rules! split_files {
 split_files! {
     direct_reads 1 [Binary]
     merged_reads 4
-    gathered_reads 6
+    gathered_reads 8
     known_wrong_answers 0
     inserts 15 [Binary]
-    changes 3 [Binary]
+    changes 8 [Binary]
     merges 34
     with_writes 23
     schema_changes 4

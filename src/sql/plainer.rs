@@ -1,0 +1,101 @@
+//! Words that the parser does not know and planning does not need: blanked, so that the rest can be read at its places.
+
+use super::scan::{Scanner, Token, TokenKind};
+
+/// What may stand before the ONLY that keeps a table's children out.
+const BEFORE_ONLY: [&str; 4] = ["from", "join", "update", "using"];
+/// What ends the list of SET.
+const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
+
+/// Returns the text with blanks in the place of ONLY before tables and of subscripts of the columns that SET changes;
+/// `None` if there are none.
+///
+/// Servers get the text as it is. Tables of the rules have no children that a rule does not name, and a part of a column
+/// is the column's: neither says anything of where rows live.
+pub(super) fn plainer(text: &str) -> Option<String> {
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let mut blanks = Vec::new();
+    let mut sets = false;
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| &tokens[before]);
+        let follows = |word: &str| before.is_some_and(|before| before.is_word(text, word));
+        let separated = before.is_some_and(|before| before.is_mark(text, ","));
+        if token.is_word(text, "only") && (separated || BEFORE_ONLY.iter().any(|word| follows(word))) {
+            blanks.push(token.span());
+        }
+        sets = (sets || token.is_word(text, "set")) && !AFTER_SET.iter().any(|word| token.is_word(text, word));
+        if sets
+            && (separated || follows("set"))
+            && let Some(end) = subscripts(text, &tokens[at..])
+        {
+            blanks.push(token.end..end);
+        }
+    }
+    if blanks.is_empty() {
+        return None;
+    }
+    let mut plain = text.as_bytes().to_vec();
+    for blank in blanks {
+        plain[blank].fill(b' ');
+    }
+    String::from_utf8(plain).ok()
+}
+
+/// Returns where the subscripts of the name at the front end, if it has such and `=` follows.
+fn subscripts(text: &str, tokens: &[Token]) -> Option<usize> {
+    let (name, rest) = tokens.split_first()?;
+    if !name.is_name() || !rest.first()?.is_mark(text, "[") {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for (at, token) in rest.iter().enumerate() {
+        match token.text(text) {
+            "[" => depth += 1,
+            "]" => depth -= 1,
+            // What a subquery or a function does would not be seen.
+            "(" => return None,
+            "=" if depth == 0 && token.kind == TokenKind::Operator => return Some(rest[at - 1].end),
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_and_subscripts_of_columns_are_blanked() {
+        let cases = [
+            ("UPDATE ONLY t SET a = 1", "UPDATE      t SET a = 1"),
+            ("DELETE FROM only t USING ONLY u", "DELETE FROM      t USING      u"),
+            ("SELECT * FROM a, ONLY b JOIN ONLY c ON x", "SELECT * FROM a,      b JOIN      c ON x"),
+            ("UPDATE t SET a[1] = b[2], c['é'][$1:d] = 3", "UPDATE t SET a    = b[2], c             = 3"),
+            (
+                "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b[1] = 2",
+                "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b    = 2",
+            ),
+        ];
+        for (text, plain) in cases {
+            assert_eq!(plainer(text).as_deref(), Some(plain), "{text}");
+        }
+    }
+
+    #[test]
+    fn others_stay() {
+        for text in [
+            "SELECT a FROM t FETCH FIRST 5 ROWS ONLY",
+            "SELECT a, b[1] = 2 FROM t",
+            "UPDATE t SET a = 1 WHERE x IN (1, b[1] = 2)",
+            "UPDATE t SET a[(SELECT 1)] = 2",
+            "UPDATE t SET a[f(1)] = 2",
+            "UPDATE t SET a[1",
+            "UPDATE t SET a[1] + 2",
+            "SELECT \"only\" FROM t",
+        ] {
+            assert_eq!(plainer(text), None, "{text}");
+        }
+    }
+}
