@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::backend::BackendError;
 use crate::outbox::{LedgerTarget, RedoCommand};
 use crate::plan::{MultiWrite, Part, Redo, ReturningOrder};
-use crate::types::{ShardId, WriteMode};
+use crate::types::{Refusal, ShardId, SqlState, WriteMode};
+use crate::wire::backend;
 
 use super::call::Call;
 use super::collect::{self, Collected};
@@ -26,11 +28,25 @@ impl Link {
             let replies = self.run_parts(call, plan).await?;
             return self.answer(call, plan, replies).await;
         }
-        let done =
-            if self.may_defer(plan) { self.defer_parts(call, plan).await } else { self.run_parts(call, plan).await };
+        let done = match plan.parts.first() {
+            Some(first) if self.may_defer(plan) => self.defer_parts(call, plan, first.shard).await,
+            Some(_) | None => self.run_parts(call, plan).await,
+        };
+        let mut down = None;
+        let done = match done {
+            Err(Failure::Server(error)) if self.may_wait_for(plan, &error) => {
+                let done = self.defer_after(call, plan, &error).await;
+                down = Some(error);
+                done
+            }
+            done => done,
+        };
         match done {
             Ok(replies) => {
                 self.commit().await?;
+                if let Some(error) = down {
+                    backend::write_notice(self.client.output(), &follows(&error));
+                }
                 self.answer(call, plan, replies).await
             }
             Err(failure) => {
@@ -46,9 +62,34 @@ impl Link {
         !asked && plan.effect.deferrable && plan.returning == ReturningOrder::None && plan.effect.redo == Redo::Exact
     }
 
-    /// Runs the first part on home and leaves the others to the relay.
-    async fn defer_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
-        let Some(home) = plan.parts.first().map(|part| part.shard) else { return Ok(Vec::new()) };
+    /// Tells whether the statement may go on without a shard that is down: nothing of it is committed.
+    fn may_wait_for(&self, plan: &MultiWrite, error: &BackendError) -> bool {
+        let is_down = matches!(
+            error,
+            BackendError::Unreachable { .. } | BackendError::Timeout { .. } | BackendError::Closed { .. }
+        );
+        let is_keyed = self.transaction.idempotency.is_some();
+        is_down && plan.defers_when_down && !is_keyed && !self.settings.steering.is_two_phase()
+    }
+
+    /// Begins anew where a shard is down: another one becomes home, and the other parts follow when it is back.
+    async fn defer_after(
+        &mut self,
+        call: &Call,
+        plan: &MultiWrite,
+        error: &BackendError,
+    ) -> Result<Vec<Collected>, Failure> {
+        let down = self.snapshot.rules.shard_by_name(error.shard());
+        let Some(home) = plan.parts.iter().map(|part| part.shard).find(|shard| Some(*shard) != down) else {
+            return Err(error.clone().into());
+        };
+        self.rollback().await;
+        self.open_implicit();
+        self.defer_parts(call, plan, home).await
+    }
+
+    /// Runs the parts of `home` there and leaves the others to the relay.
+    async fn defer_parts(&mut self, call: &Call, plan: &MultiWrite, home: ShardId) -> Result<Vec<Collected>, Failure> {
         // A split table has several parts on one shard.
         let (first, others): (Vec<&Part>, Vec<&Part>) = plan.parts.iter().partition(|part| part.shard == home);
         others.iter().try_for_each(|part| self.worker.proxy.outbox.check_backlog(part.shard))?;
@@ -161,7 +202,7 @@ impl Link {
                 }
             }
         }
-        crate::wire::backend::write_command_complete(self.client.output(), &tag);
+        backend::write_command_complete(self.client.output(), &tag);
         Ok(())
     }
 
@@ -186,11 +227,18 @@ impl Link {
         match description {
             Some(frame) if call.describe => self.client.output().extend_from_slice(frame),
             None if call.describe && call.arguments.is_some() => {
-                crate::wire::backend::write_no_data(self.client.output());
+                backend::write_no_data(self.client.output());
             }
             Some(_) | None => {}
         }
     }
+}
+
+/// What a client is told whose rows for other shards come later.
+fn follows(error: &BackendError) -> Refusal {
+    Refusal::new(SqlState::SUCCESSFUL_COMPLETION, "the rows of other shards follow when all shards can be reached")
+        .with_detail(error.to_string())
+        .with_hint("SHOW shardloom.last_txn names the transaction for shardloom.wait_for(txid, '5s').")
 }
 
 /// Groups the parts so that each shard has one at a time, by their positions: those of a split table's physical tables

@@ -61,6 +61,9 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 lines.extend(statement(&part.statement).map(|line| format!("  {line}")));
             }
             lines.extend(effect(&write.effect));
+            if write.defers_when_down {
+                lines.push("  Eventual while a shard cannot be reached".to_owned());
+            }
             lines
         }
         Plan::Copy(copy) => {

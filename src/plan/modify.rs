@@ -217,7 +217,7 @@ impl Modify {
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let effect = self.effect(values);
         let reads_reference = !self.located.references.is_empty();
-        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference }))
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false }))
     }
 
     /// Returns the shards whose rows matter; `None` if some sharded table is not bound.

@@ -192,6 +192,8 @@ pub struct MultiWrite {
     pub returning: ReturningOrder,
     /// Whether reference tables are read (read-your-writes looks at this).
     pub reads_reference: bool,
+    /// Whether the rules want it deferred where a shard cannot be reached, and it is safe to defer.
+    pub defers_when_down: bool,
 }
 
 /// One shard's share of a write.

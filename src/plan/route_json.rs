@@ -54,7 +54,10 @@ pub fn route_json(plan: &Plan, rules: &RuleSet, sql: &str) -> Value {
                 view["partial"] = json!({"sql": parts, "parameters": parameters, "finish": partial.shown()});
             }
         }
-        Plan::MultiWrite(multi) => view["write"] = write(Some(&multi.effect)),
+        Plan::MultiWrite(multi) => {
+            view["write"] = write(Some(&multi.effect));
+            view["write"]["defers_when_down"] = json!(multi.defers_when_down);
+        }
         Plan::Copy(copy) => view["write"] = write(Some(&copy.effect)),
         Plan::CopyOut(_) | Plan::Carry(_) => {}
         Plan::Everywhere { effect, .. } => view["write"] = write(effect.as_ref()),

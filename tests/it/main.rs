@@ -67,4 +67,5 @@ mod state;
 mod steering;
 mod support;
 mod support_holds;
+mod target_down;
 mod tpch;

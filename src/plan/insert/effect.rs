@@ -2,7 +2,7 @@
 
 use crate::plan::catalog::{Catalog, Column, Table, TableKind};
 use crate::plan::{Redo, WriteEffect, classify};
-use crate::rules::{Distribution, MultiShardRule, RuleMode, RuleSet, TableRule};
+use crate::rules::{Distribution, MultiShardRule, RuleMode, RuleSet, TableRule, WhenTargetDown};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Source};
 use crate::types::{Refusal, WriteMode};
 
@@ -89,6 +89,16 @@ impl Judge<'_> {
             Some(Distribution::Single { .. }) | None => {}
         }
         Ok(effect)
+    }
+
+    /// Tells whether the rules want the statement deferred where a shard is down, and no shard could refuse it later.
+    pub fn defers_when_down(&self, effect: &WriteEffect) -> bool {
+        let Some(Distribution::Sharded { group, key, more }) = self.rule.map(|rule| &rule.distribution) else {
+            return false;
+        };
+        let rule = &self.rules.group(*group).multi_shard;
+        let wanted = rule.mode == RuleMode::Auto && rule.when_target_down == WhenTargetDown::Defer;
+        wanted && effect.redo == Redo::Exact && self.is_safe_to_defer(key, more)
     }
 
     /// Returns how a text of this shape can be redone: it must say it all, and so must the defaults of columns left out.

@@ -408,7 +408,8 @@ impl PreparedInsert {
         let parts = parts.iter().map(part).collect::<Result<Vec<Part>, Refusal>>()?;
         let effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
-        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false }))
+        let defers_when_down = judge.defers_when_down(&effect);
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false, defers_when_down }))
     }
 }
 

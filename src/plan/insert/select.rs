@@ -54,7 +54,13 @@ impl PreparedInsert {
                 let parts = shards.iter().map(part).collect();
                 let ordered = self.facts.returning.is_some();
                 let returning = if ordered { ReturningOrder::ByShard } else { ReturningOrder::None };
-                Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false }))
+                Ok(Plan::MultiWrite(MultiWrite {
+                    parts,
+                    effect,
+                    returning,
+                    reads_reference: false,
+                    defers_when_down: false,
+                }))
             }
         }
     }

@@ -172,7 +172,13 @@ fn each(
     let part = |shard| statements.iter().map(move |statement| (shard, statement.clone()));
     let parts = shards.iter().flat_map(part);
     let parts = parts.map(|(shard, statement)| Part { shard, statement, rows: Vec::new() }).collect();
-    Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning: ReturningOrder::None, reads_reference: false }))
+    Ok(Plan::MultiWrite(MultiWrite {
+        parts,
+        effect,
+        returning: ReturningOrder::None,
+        reads_reference: false,
+        defers_when_down: false,
+    }))
 }
 
 pub(super) fn unavailable(table: &str) -> Refusal {
