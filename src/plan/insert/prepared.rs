@@ -22,7 +22,7 @@ use super::placing::Placing;
 use super::refuse;
 use super::render::{IdForm, Rendering};
 use super::slots::{Layout, layout};
-use super::split::SplitInsert;
+use super::split::{SplitInsert, insert_select};
 
 /// An INSERT whose text was understood.
 #[derive(Debug, Clone)]
@@ -183,6 +183,10 @@ impl PreparedInsert {
         ids: &mut MakeIds<'_>,
     ) -> Result<Plan, Refusal> {
         if matches!(self.facts.source, Source::Query(_)) {
+            if self.splits.as_ref().is_some_and(|splits| splits.column.is_some()) {
+                // Each row has a physical table of its own.
+                return self.carry_query(rules, catalog, insert_select(&self.name));
+            }
             let plan = self.plan_query(rules, catalog, parameters)?;
             return self.over_physical(plan, moved.text, parameters.values.len());
         }

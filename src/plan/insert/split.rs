@@ -6,7 +6,7 @@ use crate::plan::catalog::Catalog;
 use crate::plan::split::Splits;
 use crate::plan::{ParameterSource, Statement};
 use crate::rules::{RuleSet, Split, TableRule};
-use crate::sql::insert::{Conflict, ConflictTarget, InsertFacts, Row, Source};
+use crate::sql::insert::{Conflict, ConflictTarget, InsertFacts, Row};
 use crate::types::{Refusal, type_modifier};
 
 use super::key::KeyColumn;
@@ -48,13 +48,6 @@ impl SplitInsert {
         let Some((rule, split)) = rule.and_then(|rule| Some((rule, rule.split.as_ref()?))) else {
             return Ok(Some(Self { splits, column: None }));
         };
-        if matches!(facts.source, Source::Query(_)) {
-            return Err(Refusal::unsupported(
-                format!("INSERT … SELECT into table \"{name}\", which is split into physical tables"),
-                "Read the rows first and insert them as values.",
-            )
-            .with_reason("split_insert_select"));
-        }
         let table = catalog.table(&name);
         let key = KeyColumn {
             table: rule.name.clone(),
@@ -117,6 +110,15 @@ impl SlotColumn {
         };
         Ok(self.split.slot(&value.map_err(reworded)?))
     }
+}
+
+/// Why a query's rows cannot be inserted by the server that reads them.
+pub(super) fn insert_select(name: &str) -> Refusal {
+    Refusal::unsupported(
+        format!("this INSERT … SELECT into table \"{name}\", which is split into physical tables"),
+        "Read the rows first and insert them as values.",
+    )
+    .with_reason("split_insert_select")
 }
 
 /// A conflict must be found in the physical table that the row goes to.

@@ -38,7 +38,7 @@ split_files! {
     merged_reads 4
     gathered_reads 8
     known_wrong_answers 0
-    inserts 15 [Binary]
+    inserts 2 [Binary]
     changes 8 [Binary]
     merges 34
     with_writes 23
