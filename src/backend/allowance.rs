@@ -53,6 +53,8 @@ pub(super) struct Claimant {
 pub(super) enum Depth {
     Size,
     Reserve,
+    /// As [`Depth::Size`], also during a pause: a transaction that has begun has to come to its end.
+    Begun,
 }
 
 /// What came of asking for a place.
@@ -218,7 +220,7 @@ impl ClaimHandle {
     /// Takes a place for a new connection.
     pub(super) fn take(&self, depth: Depth) -> Taken {
         let mut ledger = self.allowance.lock();
-        if self.allowance.orders.is_paused(&self.group) {
+        if depth != Depth::Begun && self.allowance.orders.is_paused(&self.group) {
             return Taken::Own;
         }
         let Some(claim) = ledger.claims.get_mut(&self.id) else { return Taken::Own };

@@ -149,6 +149,14 @@ impl Pool {
         Ok(Step::Wait(waiting))
     }
 
+    /// Takes a place during a pause, if one is free: for a transaction that has begun.
+    pub(super) fn begun(self: &Rc<Self>) -> Option<Slot> {
+        (self.claim.take(Depth::Begun) == Taken::Yes).then(|| {
+            self.state.borrow_mut().open += 1;
+            Slot::counted(self.clone())
+        })
+    }
+
     /// Takes a place of the reserve, if one is free.
     pub(super) fn reserve(self: &Rc<Self>) -> Option<Slot> {
         (self.claim.take(Depth::Reserve) == Taken::Yes).then(|| {

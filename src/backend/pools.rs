@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,6 +17,9 @@ use super::pool::{FAILURE_MEMORY, Pool, Step};
 use super::roster::Roster;
 use super::{BackendError, PoolSettings, PoolStats, Server, ServerTarget};
 use crate::types::SqlState;
+
+/// How often is looked for a pause, and during one for a place.
+const PAUSE_LOOK: Duration = Duration::from_millis(50);
 
 /// One worker's pools, by shard, database and user; clones share them. Never leaves its thread.
 #[derive(Debug, Clone)]
@@ -114,6 +118,28 @@ impl Pools {
         match borrow(&pool.0, target).await {
             Err(error) if is_full(&error) => self.checkout_from_full(target, error).await,
             done => done,
+        }
+    }
+
+    /// As [`Pools::checkout_from`], for who has connections of other shards already: PAUSE waits until they are given
+    /// back, so this one does not wait for its end.
+    pub async fn checkout_begun(&self, pool: &PoolRef, target: &Arc<ServerTarget>) -> Result<Server, BackendError> {
+        let started = Instant::now();
+        loop {
+            if !pool.0.is_paused() {
+                tokio::select! {
+                    biased;
+                    done = self.checkout_from(pool, target) => return done,
+                    () = until_paused(&pool.0) => {}
+                }
+            }
+            if let Some(slot) = pool.0.begun() {
+                return pool.0.open(target, slot).await;
+            }
+            if started.elapsed() >= pool.0.settings().wait {
+                return Err(pool.0.wait_failed(started.elapsed()));
+            }
+            tokio::time::sleep(PAUSE_LOOK).await;
         }
     }
 
@@ -223,6 +249,13 @@ async fn borrow(pool: &Rc<Pool>, target: &Arc<ServerTarget>) -> Result<Server, B
         if let Some(server) = fitting(server, target) {
             return Ok(server);
         }
+    }
+}
+
+/// Ends when the pool is paused.
+async fn until_paused(pool: &Rc<Pool>) {
+    while !pool.is_paused() {
+        tokio::time::sleep(PAUSE_LOOK).await;
     }
 }
 

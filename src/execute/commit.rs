@@ -342,6 +342,7 @@ impl Link {
         } else {
             let lost: Vec<ShardId> = lost.iter().map(|(shard, ..)| *shard).collect();
             flight.unknown_targets(&lost, settled);
+            self.following.extend(self.last_txid);
         }
         for member in members {
             self.give_back(member.server);
@@ -353,6 +354,9 @@ impl Link {
         if self.transaction.reference {
             self.unsettled.push(txid);
             self.worker.proxy.outbox.notify(self.home());
+        }
+        if !self.transaction.deferred.is_empty() {
+            self.following.push(txid);
         }
     }
 
@@ -375,6 +379,7 @@ impl Link {
     /// Rolls the open transaction back everywhere; a server that does not answer is closed, which rolls it back too.
     pub async fn rollback(&mut self) {
         self.schema_dirty = false;
+        self.made.clear();
         let members = self.transaction.finish();
         let most = self.worker.limits().commit_timeout;
         let ended = join_all(members.into_iter().map(async |mut member| {

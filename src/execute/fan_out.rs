@@ -56,7 +56,7 @@ impl Link {
         }
         let mut servers = Vec::with_capacity(task.shards.len());
         for shard in task.shards.iter() {
-            servers.push(self.borrow(shard).await?);
+            servers.push(self.borrow_beside(&servers, shard).await?);
         }
         let keys: Vec<_> = servers.iter().map(|server| server.cancel_key()).collect();
         self.cancel.set_active(&keys);

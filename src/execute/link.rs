@@ -60,6 +60,8 @@ pub struct Link {
     pub snapshot: Arc<Snapshot>,
     /// Transactions of this session whose reference writes may not have reached every copy, oldest first.
     pub unsettled: Vec<i64>,
+    /// Transactions of this session of which sharded rows may not have reached their shard, oldest first.
+    pub following: Vec<i64>,
     /// The txid of the last transaction that has a ledger row.
     pub last_txid: Option<i64>,
     /// Servers that the session keeps outside transactions, one per shard at most: it left something there.
@@ -68,6 +70,8 @@ pub struct Link {
     pub read_your_writes: bool,
     /// Whether the open transaction changed tables.
     pub schema_dirty: bool,
+    /// Views and functions over tables of the rules that the open transaction has made.
+    pub made: Vec<String>,
     /// How long servers are lent to this client.
     pub mode: PoolMode,
     /// What the session left on its servers that must not reach another client; from then on it keeps its servers.
@@ -92,17 +96,29 @@ pub struct Targets {
 impl Link {
     /// Takes a server for one statement that commits by itself, with this session's settings applied.
     pub async fn borrow(&mut self, shard: ShardId) -> Result<Server, Failure> {
+        self.borrow_beside(&[], shard).await
+    }
+
+    /// As [`Link::borrow`], for a statement that has these servers already.
+    pub(super) async fn borrow_beside(&mut self, others: &[Server], shard: ShardId) -> Result<Server, Failure> {
+        let begun = !others.is_empty() || !self.transaction.members.is_empty();
         let mut server = match self.pinned.iter().position(|server| server.shard() == shard) {
             Some(position) => self.pinned.swap_remove(position),
-            None => self.checkout(shard).await?,
+            None => self.checkout(shard, begun).await?,
         };
         self.prepare(&mut server).await?;
+        if !self.following.is_empty()
+            && let Err(failure) = Box::pin(self.wait_for_following(shard)).await
+        {
+            self.give_back(server);
+            return Err(failure);
+        }
         Ok(server)
     }
 
     /// Takes a server besides those that the session keeps or the transaction has.
     pub(super) async fn borrow_another(&mut self, shard: ShardId) -> Result<Server, Failure> {
-        let mut server = self.checkout(shard).await?;
+        let mut server = self.checkout(shard, true).await?;
         self.prepare(&mut server).await?;
         Ok(server)
     }
@@ -125,15 +141,21 @@ impl Link {
         }
     }
 
-    /// Takes a server from the pool; a client that leaves while it waits leaves the queue.
-    async fn checkout(&mut self, shard: ShardId) -> Result<Server, Failure> {
+    /// Takes a server from the pool; a client that leaves while it waits leaves the queue. `begun`: a pause does not hold it.
+    async fn checkout(&mut self, shard: ShardId, begun: bool) -> Result<Server, Failure> {
         let (target, pool) = self.target(shard);
         if let Some(mut server) = self.worker.pools.take_idle(&pool, &target) {
             server.lend(self.cancel.process());
             return Ok(server);
         }
         // In the heap: waiting and connecting are rare, and every idle session would carry the room for them.
-        let mut checkout = Box::pin(self.worker.pools.checkout_from(&pool, &target));
+        let pools = &self.worker.pools;
+        let mut checkout = Box::pin(async {
+            match begun {
+                true => pools.checkout_begun(&pool, &target).await,
+                false => pools.checkout_from(&pool, &target).await,
+            }
+        });
         let client = &mut self.client;
         let mut server = poll_fn(|context| match checkout.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),

@@ -34,6 +34,7 @@ mod id_wait;
 mod idempotent;
 mod link;
 mod lock_wait;
+mod made;
 mod meanings;
 mod member;
 mod merges;

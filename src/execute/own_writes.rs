@@ -5,7 +5,7 @@ use crate::types::{Refusal, ShardId, SqlState};
 use super::failure::Failure;
 use super::link::Link;
 
-/// Reference writes of one session that are remembered as not yet everywhere; older ones are waited for in order.
+/// Writes of one session that are waited for at once, oldest first.
 const UNSETTLED_MAX: usize = 1_000;
 
 impl Link {
@@ -24,22 +24,37 @@ impl Link {
         if !self.read_your_writes || self.unsettled.is_empty() || !self.has_unsettled() {
             return Ok(());
         }
+        self.wait_for(&self.unsettled, shard, " to a reference table").await
+    }
+
+    /// Waits until the rows that this session's transactions left to follow on `shard` are there, at most
+    /// `wait_timeout`: a statement that did not find them would not change them either.
+    pub(super) async fn wait_for_following(&mut self, shard: ShardId) -> Result<(), Failure> {
+        let outbox = &self.worker.proxy.outbox;
+        self.following.retain(|txid| !outbox.pending_targets(*txid).is_empty());
+        if !self.read_your_writes {
+            return Ok(());
+        }
+        self.wait_for(&self.following, shard, "").await
+    }
+
+    async fn wait_for(&self, txids: &[i64], shard: ShardId, what: &str) -> Result<(), Failure> {
         let wait = self.worker.limits().wait_timeout;
-        for txid in self.unsettled.iter().take(UNSETTLED_MAX) {
+        for txid in txids.iter().take(UNSETTLED_MAX) {
             if !Box::pin(self.worker.proxy.outbox.wait_applied(*txid, shard, wait)).await {
-                return Err(not_yet(*txid, &self.snapshot.rules.shard(shard).name).into());
+                return Err(not_yet(*txid, what, &self.snapshot.rules.shard(shard).name).into());
             }
         }
         Ok(())
     }
 }
 
-fn not_yet(txid: i64, shard: &str) -> Refusal {
+fn not_yet(txid: i64, what: &str, shard: &str) -> Refusal {
     Refusal::new(
         SqlState::LOCK_NOT_AVAILABLE,
-        format!("your own write {txid} to a reference table has not reached shard \"{shard}\" yet"),
+        format!("your own write {txid}{what} has not reached shard \"{shard}\" yet"),
     )
-    .with_hint("Try again, or SET shardloom.read_your_writes = off to read the copy as it is.")
+    .with_hint("Try again, or SET shardloom.read_your_writes = off to see the shard as it is.")
 }
 
 fn uncommitted_elsewhere(shard: &str) -> Refusal {

@@ -95,6 +95,9 @@ impl Link {
             }
         }
         if understood.changes_schema {
+            if done.is_ok() && self.transaction.is_open() {
+                self.note_made(&call.text);
+            }
             Box::pin(self.schema_changed()).await;
         }
         done
@@ -138,6 +141,9 @@ impl Link {
     }
 
     fn planned(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
+        if !self.made.is_empty() {
+            self.check_made(&call.text)?;
+        }
         let empty = Arguments::default();
         let arguments = call.arguments.as_deref().unwrap_or(&empty);
         match &understood.meaning {

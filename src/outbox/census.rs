@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Error;
 use super::handle::Outbox;
+use super::metrics::OutboxMetrics;
 use crate::types::ShardId;
 
 /// The newest counts, home by target; those of homes that another proxy owns are 0.
@@ -34,6 +35,8 @@ pub(super) struct LaneCount {
     pub oldest_ms: AtomicU64,
     /// Those of other proxies, and of earlier runs of this one.
     pub foreign: AtomicU64,
+    /// Dead letters.
+    pub dead: AtomicU64,
 }
 
 /// One lane, counted.
@@ -45,10 +48,11 @@ pub(super) struct Counted {
     pub oldest_ms: u64,
     /// The commit sequence of the first that has not ended, dead ones included.
     pub first: i64,
+    pub dead: u64,
 }
 
 const COUNT: &str = "SELECT x.target, count(*) FILTER (WHERE w.waits), coalesce((extract(epoch FROM clock_timestamp() - \
-     min(l.created_at) FILTER (WHERE w.waits)) * 1000)::bigint, 0), min(l.commit_seq) FROM shardloom.ledger l \
+     min(l.created_at) FILTER (WHERE w.waits)) * 1000)::bigint, 0), min(l.commit_seq), count(*) FILTER (WHERE t.state = 'DEAD') FROM shardloom.ledger l \
      CROSS JOIN unnest(l.targets) x (target) LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target \
      CROSS JOIN LATERAL (SELECT coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED')) w (waits) \
      WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') \
@@ -83,7 +87,13 @@ impl Census {
             lane.oldest_ms.store(found.map_or(0, |found| found.oldest_ms), Ordering::Relaxed);
             let foreign = found.map_or(0, |found| found.pending.saturating_sub(own(found.target) as u64));
             lane.foreign.store(foreign, Ordering::Relaxed);
+            lane.dead.store(found.map_or(0, |found| found.dead), Ordering::Relaxed);
         }
+    }
+
+    /// Returns the dead letters of all lanes.
+    pub fn dead(&self) -> u64 {
+        self.lanes.iter().flatten().map(|lane| lane.dead.load(Ordering::Relaxed)).sum()
     }
 
     /// Returns the sum of all lanes, and the age of the oldest.
@@ -134,7 +144,7 @@ impl Outbox {
             .filter_map(|row| {
                 let target = self.store.id(row.get(0)).filter(|target| *target != home)?;
                 let number = |column: usize| row.get::<_, i64>(column).max(0) as u64;
-                Some(Counted { target, pending: number(1), oldest_ms: number(2), first: row.get(3) })
+                Some(Counted { target, pending: number(1), oldest_ms: number(2), first: row.get(3), dead: number(4) })
             })
             .collect();
         self.keep_counts(home, &counted, &before);
@@ -155,6 +165,7 @@ impl Outbox {
         let (pending, oldest) = self.census.totals();
         self.metrics().pending.store(pending, Ordering::Relaxed);
         self.metrics().oldest_pending_ms.store(oldest, Ordering::Relaxed);
+        OutboxMetrics::set(&self.metrics().dead, self.census.dead());
     }
 }
 
@@ -165,11 +176,11 @@ mod tests {
     #[test]
     fn a_target_has_what_waits_from_all_homes_and_an_empty_lane_nothing() {
         let census = Census::new(3);
-        let one = |pending| Counted { target: ShardId(2), pending, oldest_ms: 7, first: 1 };
+        let one = |pending| Counted { target: ShardId(2), pending, oldest_ms: 7, first: 1, dead: pending - 4 };
         census.keep(ShardId(0), &[one(5)], |_| 2);
         census.keep(ShardId(1), &[one(6)], |_| 7);
-        assert_eq!((census.foreign_for(ShardId(2)), census.totals()), (3, (11, 7)));
+        assert_eq!((census.foreign_for(ShardId(2)), census.totals(), census.dead()), (3, (11, 7), 3));
         census.keep(ShardId(0), &[], |_| 0);
-        assert_eq!((census.foreign_for(ShardId(2)), census.totals()), (0, (6, 7)));
+        assert_eq!((census.foreign_for(ShardId(2)), census.totals(), census.dead()), (0, (6, 7), 2));
     }
 }

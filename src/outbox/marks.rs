@@ -130,8 +130,8 @@ impl Outbox {
         let counter = match verdict.state {
             TargetState::Applied | TargetState::Resynced => Some(&metrics.applied),
             TargetState::Retry { .. } | TargetState::Blocked => Some(&metrics.retried),
-            TargetState::Dead => Some(&metrics.dead),
-            TargetState::Pending
+            TargetState::Dead
+            | TargetState::Pending
             | TargetState::Published
             | TargetState::Parked
             | TargetState::Skipped

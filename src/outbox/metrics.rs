@@ -15,7 +15,7 @@ pub struct OutboxMetrics {
     pub settled: AtomicU64,
     /// Tries that failed and will be repeated.
     pub retried: AtomicU64,
-    /// Targets that died.
+    /// Dead letters on the lanes of this process.
     pub dead: AtomicU64,
     /// Targets whose affected rows differ from the expected ones.
     pub drift: AtomicU64,

@@ -1,8 +1,9 @@
 //! SQL's cursors: on the one shard that their query needs, or over several, read in portions.
 
 use std::ops::Range;
+use std::rc::Rc;
 
-use crate::execute::{Call, Cursor, Failure, write_row};
+use crate::execute::{Arguments, Call, Cursor, Failure, write_row};
 use crate::plan::{Plan, Statement};
 use crate::proxy::Pinned;
 use crate::sql::{self, Scanner, Token};
@@ -98,7 +99,10 @@ impl Session {
             ));
         }
         let text = &call.text[inner];
-        let mut query = Call { text: text.into(), arguments: None, describe: false, literals: None };
+        // FETCH asks for text in its own time.
+        let arguments = call.arguments.as_deref().filter(|own| !own.values.is_empty());
+        let arguments = arguments.map(|own| Rc::new(Arguments { result_formats: Vec::new(), ..own.clone() }));
+        let mut query = Call { text: text.into(), arguments, describe: false, literals: None };
         let number = self.extended.next_cursor();
         let cursor = match plan {
             Plan::Scatter(scatter) if self.link.merges_here(&query, scatter).await? => {

@@ -241,6 +241,7 @@ async fn open_session(
         },
         snapshot,
         unsettled: Vec::new(),
+        following: Vec::new(),
         last_txid: None,
         pinned: Vec::new(),
         mode: record.mode(),
@@ -251,6 +252,7 @@ async fn open_session(
         touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
+        made: Vec::new(),
         worker,
     };
     greet(Session { link, extended: Extended::default(), record, moment: Instant::now() }).await

@@ -182,8 +182,13 @@ impl Session {
     }
 
     /// Describes a cursor that SQL declared.
-    pub(super) async fn describe_cursor(&mut self, name: &str, shard: ShardId) -> Result<(), Failure> {
+    pub(super) async fn describe_cursor(&mut self, name: &str, shard: Option<ShardId>) -> Result<(), Failure> {
         self.refuse_if_failed()?;
+        let Some(shard) = shard else {
+            let Some(open) = self.extended.open_cursors.get(name) else { return Err(no_cursor(name).into()) };
+            backend::write_row_description(self.link.client.output(), &open.cursor.fields);
+            return Ok(());
+        };
         let failed = if self.link.transaction.is_open() {
             let position = self.link.enlist(shard, crate::execute::Role::Reader).await?;
             self.link.flush_member(position).await?;
@@ -232,6 +237,10 @@ pub(super) fn text_field(name: &str) -> Field {
 }
 
 /// Passes what the server says of the cursor; tells whether that is an error.
+fn no_cursor(name: &str) -> Refusal {
+    Refusal::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
 async fn describe_cursor_on(client: &mut Client, server: &mut Server, name: &str) -> Result<bool, Failure> {
     frontend::write_describe(server.out(), frontend::Target::Portal, name);
     frontend::write_sync(server.out());

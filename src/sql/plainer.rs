@@ -7,11 +7,11 @@ const BEFORE_ONLY: [&str; 4] = ["from", "join", "update", "using"];
 /// What ends the list of SET.
 const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
 
-/// Returns the text with blanks in the place of ONLY before tables and of subscripts of the columns that SET changes;
-/// `None` if there are none.
+/// Returns the text with blanks in the place of ONLY before tables, of subscripts of the columns that SET changes, and of
+/// what makes FOR UPDATE and FOR SHARE weaker; `None` if there are none.
 ///
-/// Servers get the text as it is. Tables of the rules have no children that a rule does not name, and a part of a column
-/// is the column's: neither says anything of where rows live.
+/// Servers get the text as it is. Tables of the rules have no children that a rule does not name, a part of a column is
+/// the column's, and all row locks are the same to routing: none of it says where rows live.
 pub(super) fn plainer(text: &str) -> Option<String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let mut blanks = Vec::new();
@@ -22,6 +22,12 @@ pub(super) fn plainer(text: &str) -> Option<String> {
         let separated = before.is_some_and(|before| before.is_mark(text, ","));
         if token.is_word(text, "only") && (separated || BEFORE_ONLY.iter().any(|word| follows(word))) {
             blanks.push(token.span());
+        }
+        let next = |ahead: usize, word: &str| tokens.get(at + ahead).is_some_and(|token| token.is_word(text, word));
+        if token.is_word(text, "for") && next(1, "no") && next(2, "key") && next(3, "update") {
+            blanks.push(tokens[at + 1].start..tokens[at + 2].end);
+        } else if token.is_word(text, "for") && next(1, "key") && next(2, "share") {
+            blanks.push(tokens[at + 1].span());
         }
         sets = (sets || token.is_word(text, "set")) && !AFTER_SET.iter().any(|word| token.is_word(text, word));
         if sets
@@ -72,6 +78,8 @@ mod tests {
             ("UPDATE ONLY t SET a = 1", "UPDATE      t SET a = 1"),
             ("DELETE FROM only t USING ONLY u", "DELETE FROM      t USING      u"),
             ("SELECT * FROM a, ONLY b JOIN ONLY c ON x", "SELECT * FROM a,      b JOIN      c ON x"),
+            ("SELECT * FROM t FOR NO KEY UPDATE OF t NOWAIT", "SELECT * FROM t FOR        UPDATE OF t NOWAIT"),
+            ("SELECT * FROM t for key share; ", "SELECT * FROM t for     share; "),
             ("UPDATE t SET a[1] = b[2], c['é'][$1:d] = 3", "UPDATE t SET a    = b[2], c             = 3"),
             (
                 "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b[1] = 2",
@@ -94,6 +102,7 @@ mod tests {
             "UPDATE t SET a[1",
             "UPDATE t SET a[1] + 2",
             "SELECT \"only\" FROM t",
+            "SELECT a FROM t FOR UPDATE",
         ] {
             assert_eq!(plainer(text), None, "{text}");
         }

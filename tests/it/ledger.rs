@@ -184,6 +184,34 @@ async fn a_dead_letter_parks_its_key_until_an_operator_decides() {
     shop.inspector.settled().await;
     shop.inspector.copies_equal("rates").await;
     shop.until(0, "SELECT count(*) FROM shardloom.audit WHERE verb = 'skip'", "1").await;
+    let began = Instant::now();
+    while !shop.proxy.http("/metrics").unwrap().1.contains("\nshardloom_outbox_dead 0") {
+        assert!(began.elapsed() < Duration::from_secs(20), "the dead letters are mended");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Goal: a session writes sharded rows before a reference table, whose home then decides: nobody takes that for lost.
+#[tokio::test]
+async fn a_home_that_is_known_late_has_lost_nothing() {
+    let shop = Shop::open("ledger_late_home", ProxyOptions::default()).await;
+    let mut client = shop.raw();
+    let ids = shop.one_per_shard().await;
+    for id in [ids[1], ids[2], ids[0]] {
+        ok(&client.simple(&format!("INSERT INTO notes (id, text) VALUES ({id}, 'n')")));
+    }
+    for order in [[1, 2, 0], [2, 0, 1], [1, 0, 2]] {
+        ok(&client.simple("BEGIN"));
+        for shard in order {
+            ok(&client.simple(&format!("UPDATE notes SET text = 'm' WHERE id = {}", ids[shard])));
+        }
+        ok(&client.simple(&format!("INSERT INTO regions VALUES ({}, 'r')", order[0] * 10 + order[1])));
+        ok(&client.simple("COMMIT"));
+    }
+    shop.inspector.settled().await;
+    let mut console = RawClient::connect(shop.proxy.port(), "shardloom", "app", "app");
+    let shown = console.simple("SHOW INDOUBT");
+    assert_eq!(ok(&shown).rows(), Vec::<Vec<Option<String>>>::new());
 }
 
 /// Goal: without a rule for it, a copy that was changed behind the back gets home's row again.
@@ -211,6 +239,29 @@ async fn eventual_writes_arrive_and_their_session_sees_them() {
     assert_eq!(ok(&reply).tags(), ["INSERT 0 30"]);
     shop.inspector.settled().await;
     shop.inspector.ledger_agrees().await;
+    assert_eq!(shop.inspector.sum("SELECT count(*) FROM notes").await, 30);
+    // Its next statements find the rows that follow, and change them.
+    for round in 10..20 {
+        let ids: Vec<String> = (0..6).map(|id| (10 * round + id).to_string()).collect();
+        let rows = format!("INSERT INTO notes (id, text) VALUES ({}, 'n')", ids.join(", 'n'), ("));
+        let these = format!("id IN ({})", ids.join(", "));
+        for (statement, tag) in [
+            (rows.clone(), "INSERT 0 6"),
+            (format!("UPDATE notes SET text = 'm' WHERE {these}"), "UPDATE 6"),
+            (format!("DELETE FROM notes WHERE {these}"), "DELETE 6"),
+            (rows.clone(), "INSERT 0 6"),
+            (format!("SELECT id FROM notes WHERE {these}"), "SELECT 6"),
+            (format!("DELETE FROM notes WHERE {these}"), "DELETE 6"),
+            (rows.clone(), "INSERT 0 6"),
+            (
+                format!("BEGIN; DELETE FROM notes WHERE id = {}; ROLLBACK; DELETE FROM notes WHERE {these}", ids[5]),
+                "DELETE 6",
+            ),
+        ] {
+            assert_eq!(ok(&client.simple(&statement)).tags().last().map(String::as_str), Some(tag), "{statement}");
+        }
+    }
+    shop.inspector.settled().await;
     assert_eq!(shop.inspector.sum("SELECT count(*) FROM notes").await, 30);
     for round in 1..=10 {
         ok(&client.simple(&format!("INSERT INTO regions VALUES ({round}, 'r')")));

@@ -33,6 +33,30 @@ async fn pause_waits_for_transactions_and_holds_statements_until_resume() {
     assert_eq!(proxy.raw_to("shardloom").simple("RESUME").error().unwrap().0, "55000");
 }
 
+/// Goal: a transaction that has begun gets the shards that it still needs, so that PAUSE can come to its end.
+#[tokio::test]
+async fn pause_lets_a_transaction_reach_its_other_shards() {
+    let (database, proxy) = proxy_with("pause_shards", 1, "pool: {size: 3, wait: 5s}").await;
+    let mut open = proxy.raw_to(&database.name);
+    assert_eq!(open.simple("CREATE TABLE customers (customer_id bigint PRIMARY KEY, n int)").error(), None);
+    let rows: Vec<String> = (1..=12).map(|id| format!("({id}, 0)")).collect();
+    assert_eq!(open.simple(&format!("INSERT INTO customers VALUES {}", rows.join(", "))).error(), None);
+    assert_eq!(open.simple("BEGIN; UPDATE customers SET n = 1 WHERE customer_id = 1").error(), None);
+    let mut console = proxy.raw_to("shardloom");
+    let pausing = std::thread::spawn(move || console.simple("PAUSE"));
+    until(&proxy, "DATABASES", |rows| rows.iter().any(|row| row[0] == database.name && row[10] == "true")).await;
+    for id in 2..=12 {
+        let updated = open.simple(&format!("UPDATE customers SET n = 1 WHERE customer_id = {id}"));
+        assert_eq!(updated.tags(), ["UPDATE 1"], "{updated:?}");
+    }
+    assert_eq!(value(&open.simple("SELECT sum(n) FROM customers")), "12");
+    assert!(!pausing.is_finished());
+    assert_eq!(open.simple("COMMIT").error(), None);
+    assert_eq!(pausing.join().expect("PAUSE").tags(), ["PAUSE"]);
+    assert_eq!(proxy.raw_to("shardloom").simple("RESUME").tags(), ["RESUME"]);
+    assert_eq!(value(&open.simple("SELECT sum(n) FROM customers")), "12");
+}
+
 /// Goal: RECONNECT makes new connections without disturbing a transaction; WAIT_CLOSE waits for the last old one.
 #[tokio::test]
 async fn reconnect_replaces_connections_and_wait_close_waits_for_them() {

@@ -98,6 +98,45 @@ async fn cursors_over_several_shards_walk_as_in_postgresql() {
     both.same("SELECT count(*) FROM customers");
 }
 
+/// Values that are bound to DECLARE, and Describe of the portal that it makes.
+#[tokio::test]
+async fn cursors_have_parameters_and_a_description() {
+    let (_database, _proxy, mut both) = both("cursor_values", ProxyOptions::default()).await;
+    let new = Pipeline::new;
+    for (query, values) in [
+        ("SELECT count(*), $1::int FROM customers", &[Some("1")][..]),
+        ("SELECT sum(balance) * $1 FROM customers", &[Some("3")]),
+        ("SELECT CASE WHEN $1 THEN max(name) ELSE min(name) END FROM customers", &[Some("t")]),
+        ("SELECT balance, count(*) FROM customers GROUP BY balance HAVING count(*) > $1 ORDER BY 1", &[Some("0")]),
+        (
+            "SELECT * FROM customers WHERE customer_id = ANY ($1::int[]) ORDER BY 1 LIMIT $2 OFFSET $3",
+            &[Some("{1,2,9}"), Some("3"), Some("1")],
+        ),
+        ("SELECT customer_id FROM customers WHERE name = $1 ORDER BY 1", &[Some("name 7")]),
+        (
+            "SELECT count(*) FILTER (WHERE name = $1), string_agg(name, $2 ORDER BY name) FROM customers",
+            &[Some("name 7"), Some("-")],
+        ),
+        ("SELECT count(*) FROM customers WHERE balance > $1", &[None]),
+        ("SELECT name FROM customers WHERE customer_id = $1", &[Some("7")]),
+        ("SELECT $1::int / $2::int, max(name) FROM customers", &[Some("1"), Some("2")]),
+        ("SELECT a.name, row_number() OVER (ORDER BY a.customer_id) + $1 FROM customers a ORDER BY 2", &[Some("5")]),
+    ] {
+        both.same("BEGIN");
+        let declare = new().run(&format!("DECLARE c CURSOR FOR {query}"), values).sync();
+        both.same_pipeline(query, &declare, 1);
+        both.same_pipeline(query, &new().describe_portal("c").sync(), 1);
+        both.same_pipeline(
+            query,
+            &new().run("FETCH 2 FROM c", NONE).describe_portal("c").run("FETCH ALL c", NONE).sync(),
+            1,
+        );
+        both.same("CLOSE c");
+        both.same_pipeline("closed", &new().describe_portal("c").sync(), 1);
+        both.same("ROLLBACK");
+    }
+}
+
 /// What only home merges or answers is kept by the proxy, as it was when it was asked for.
 #[tokio::test]
 async fn cursors_and_portals_over_what_home_merges_walk_too() {

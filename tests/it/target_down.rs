@@ -5,11 +5,19 @@ use crate::support::{
     Cutter, Pipeline, Proxy, ProxyOptions, RawClient, SERVICE_PASSWORD, Shards, TestDatabase, servers,
 };
 
-/// Ids that nothing can collide with, and a table whose CHECK a shard may refuse.
-const RULES: &str = "kind: TableGroup
+/// Ids that nothing can collide with, ids that the client gives, and a table whose CHECK a shard may refuse.
+const RULES: &str = "kind: Ids
+tags: {order: 1}
+layouts:
+  standard: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 41, tag: 6, worker: 7, sequence: 9}}
+---
+kind: TableGroup
 name: customers
 key: {type: bigint}
-tables: {orders: {key: customer_id}, checked: {key: customer_id}}
+tables:
+  orders: {key: customer_id, id: {column: order_id, tag: order}}
+  checked: {key: customer_id}
+  given: {key: customer_id}
 ---
 kind: TableGroup
 name: firm
@@ -24,8 +32,9 @@ tables: {strict: {key: customer_id}}
 multi_shard: {mode: eager}
 ";
 
-const SCHEMA: [&str; 4] = [
-    "CREATE TABLE orders (customer_id bigint, id int, note text, PRIMARY KEY (customer_id, id))",
+const SCHEMA: [&str; 5] = [
+    "CREATE TABLE orders (customer_id bigint, order_id bigint, id int, PRIMARY KEY (customer_id, order_id))",
+    "CREATE TABLE given (customer_id bigint, id int, PRIMARY KEY (customer_id, id))",
     "CREATE TABLE checked (customer_id bigint PRIMARY KEY, id int CHECK (id > 0))",
     "CREATE TABLE firm (customer_id bigint PRIMARY KEY, id int)",
     "CREATE TABLE strict (customer_id bigint PRIMARY KEY, id int)",
@@ -93,6 +102,7 @@ async fn what_is_safe_to_defer_is_taken_and_the_rest_fails() {
         assert_eq!(txid, "SHOW");
         for sql in [
             rows("checked", 1),
+            rows("given", 1),
             rows("firm", 1),
             rows("strict", 1),
             format!("{} RETURNING id", rows("orders", 99)),
@@ -112,7 +122,7 @@ async fn what_is_safe_to_defer_is_taken_and_the_rest_fails() {
         proxy.gates_open().await;
     }
     assert_eq!(inspector.sum("SELECT count(*) FROM orders").await, 12 * 7);
-    for table in ["checked", "firm", "strict"] {
+    for table in ["checked", "given", "firm", "strict"] {
         assert_eq!(inspector.sum(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
         assert_eq!(said(&mut client, &rows(table, 1)), (Vec::new(), twelve.clone()), "all are back");
     }

@@ -82,7 +82,7 @@ impl Link {
         let all: ShardSet = shards.iter().chain([home]).collect();
         let mut others = Vec::with_capacity(all.len());
         for shard in all.iter() {
-            match self.borrow(shard).await {
+            match self.borrow_beside(&others, shard).await {
                 Ok(server) => others.push(server),
                 Err(failure) => {
                     others.into_iter().for_each(|server| self.give_back(server));

@@ -98,7 +98,15 @@ impl Judge<'_> {
         };
         let rule = &self.rules.group(*group).multi_shard;
         let wanted = rule.mode == RuleMode::Auto && rule.when_target_down == WhenTargetDown::Defer;
-        wanted && effect.redo == Redo::Exact && self.is_safe_to_defer(key, more)
+        // The client did not ask for it, so not even a duplicate may be told too late.
+        wanted && effect.redo == Redo::Exact && self.is_new() && self.is_safe_to_defer(key, more)
+    }
+
+    /// Whether no row can be there already: each unique key has an id in it that the proxy makes.
+    fn is_new(&self) -> bool {
+        let id = self.rule.and_then(|rule| rule.id.as_ref()).filter(|_| self.layout.id_generated);
+        let Some(table) = self.catalog.table(self.table) else { return false };
+        table.unique.iter().all(|columns| id.is_some_and(|id| columns.contains(&id.column)))
     }
 
     /// Returns how a text of this shape can be redone: it must say it all, and so must the defaults of columns left out.

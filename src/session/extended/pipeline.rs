@@ -27,8 +27,8 @@ pub(super) enum Step {
     Bind(Rc<Portal>),
     DescribeStatement(Held),
     DescribePortal(Rc<Portal>),
-    /// A cursor that DECLARE made is a portal too.
-    DescribeCursor(String, ShardId),
+    /// A cursor that DECLARE made is a portal too; on one shard, or over several.
+    DescribeCursor(String, Option<ShardId>),
     Execute(Rc<Portal>, i32),
     CloseStatement,
     ClosePortal(Option<Rc<Portal>>),
@@ -191,7 +191,10 @@ impl Session {
                 match describe.target {
                     Target::Statement => self.find_statement(describe.name).map(Step::DescribeStatement),
                     Target::Portal => match self.extended.cursor(describe.name) {
-                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), shard)),
+                        Some(shard) => Ok(Step::DescribeCursor(describe.name.to_owned(), Some(shard))),
+                        None if self.extended.open_cursors.contains_key(describe.name) => {
+                            Ok(Step::DescribeCursor(describe.name.to_owned(), None))
+                        }
                         None => self.find_portal(describe.name).map(Step::DescribePortal),
                     },
                 }

@@ -437,3 +437,51 @@ SELECT word FROM ts_stat('SELECT to_tsvector(note) FROM orders')
 SELECT customer_id, table_to_xml('orders', true, false, '') FROM customers WHERE customer_id = 1
 
 SELECT 'query_to_xml(' AS query_to_xml
+
+-- What the open transaction has made is not known yet
+BEGIN
+
+CREATE VIEW fresh AS SELECT name FROM customers
+
+GRANT SELECT ON fresh TO PUBLIC
+
+--: refused 0A000
+SELECT count(*) FROM fresh
+
+ROLLBACK
+
+BEGIN
+
+CREATE FUNCTION fresh() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM customers'
+
+COMMENT ON FUNCTION fresh() IS 'counts'
+
+--: refused 0A000
+SELECT fresh()
+
+ROLLBACK
+
+BEGIN
+
+CREATE VIEW fresh AS SELECT 5 AS five
+
+SELECT * FROM fresh
+
+CREATE VIEW public.fresher AS SELECT name FROM customers WHERE customer_id < 4
+
+COMMIT
+
+SELECT count(*) FROM fresher
+
+DROP VIEW fresh, fresher
+
+-- Weaker row locks
+SELECT name FROM customers WHERE customer_id = 1 FOR NO KEY UPDATE
+
+SELECT name FROM customers WHERE customer_id IN (1, 2, 3) ORDER BY customer_id FOR KEY SHARE
+
+BEGIN
+
+SELECT customer_id FROM customers c WHERE customer_id < 5 ORDER BY 1 FOR NO KEY UPDATE OF c SKIP LOCKED
+
+COMMIT
