@@ -215,9 +215,12 @@ impl Flight {
     pub fn settled(mut self, applied: Vec<(ShardId, i64)>) {
         self.ended = true;
         let mut inner = self.flights.inner();
-        for (target, affected) in applied.iter().filter(|(target, _)| !self.copies.contains(*target)) {
+        for (target, affected) in &applied {
             inner.marks.push(Mark { home: self.home, txid: self.txid, target: *target, affected: *affected });
-            inner.finish(self.txid, *target);
+            // A copy's row images are still to come.
+            if !self.copies.contains(*target) {
+                inner.finish(self.txid, *target);
+            }
         }
         // With marks on their way it stays flying until they are written, or the relay would look at it for nothing.
         if applied.iter().all(|(target, _)| self.copies.contains(*target)) {

@@ -109,11 +109,13 @@ fn read(row: &Row) -> Result<Item, Error> {
 }
 
 impl Item {
-    /// Tells whether the client path of another proxy may still be at work on it.
+    /// Tells whether the client path of another proxy may still be at work on it: it runs commands there, and has not
+    /// said yet that it is done.
     ///
     /// Where a prepared transaction still decides, its inbox row keeps the relay waiting until that is done.
     pub fn is_left_to_others(&self, me: &str) -> bool {
-        self.mode != "eventual" && self.proxy != me && !self.old
+        let at_work = self.shared && self.state != TargetState::Published;
+        at_work && self.mode != "eventual" && self.proxy != me && !self.old
     }
 
     /// Tells whether both may share one transaction on the target.

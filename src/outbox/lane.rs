@@ -105,8 +105,8 @@ impl Outbox {
             }
             items.push(item);
         }
-        if full && items.is_empty() && wait.is_none() {
-            // All of them are at work elsewhere.
+        if (full && items.is_empty() || passed_images) && wait.is_none() {
+            // They are at work elsewhere.
             wait = Some(PASSED_PAUSE);
         }
         if !parked.is_empty() {

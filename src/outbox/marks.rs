@@ -75,6 +75,11 @@ const WRITE_MARKS: &str = "INSERT INTO shardloom.ledger_target (txid, target, st
      drift = excluded.drift, applied_at = excluded.applied_at, updated_at = clock_timestamp() \
      WHERE ledger_target.state NOT IN ('APPLIED', 'SKIPPED', 'RESYNCED', 'COMPENSATED')";
 
+/// Marks of targets that still wait for row images: whoever owns the relay need not wait for the client path there.
+const WRITE_PASSED: &str = "INSERT INTO shardloom.ledger_target (txid, target, state) \
+     SELECT m.txid, m.target, 'PUBLISHED' FROM unnest($1::bigint[], $2::text[]) AS m (txid, target) \
+     JOIN shardloom.ledger l ON l.txid = m.txid AND m.target = ANY (l.copies) ON CONFLICT (txid, target) DO NOTHING";
+
 /// Closes transactions all of whose targets are terminal, and drops the row images they needed.
 const FINISH: &str = "WITH done AS (UPDATE shardloom.ledger l SET state = 'DONE', finished_at = clock_timestamp() \
      WHERE l.state IN ('OPEN', 'ATTENTION') AND ($1::bigint[] IS NULL OR l.txid = ANY ($1)) \
@@ -179,6 +184,7 @@ impl Outbox {
         let mut client = self.store.connect(home).await?;
         let transaction = client.transaction().await.map_err(&at)?;
         execute_prepared(&transaction, WRITE_MARKS, &[&txids, &targets, &affected]).await.map_err(&at)?;
+        execute_prepared(&transaction, WRITE_PASSED, &[&txids, &targets]).await.map_err(&at)?;
         execute_prepared(&transaction, FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)
     }

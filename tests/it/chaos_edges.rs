@@ -49,6 +49,56 @@ async fn two_proxies_write_at_the_same_time() {
     chaos_bank::books_balance(&inspector, &told).await;
 }
 
+/// Goal: what a proxy without the relay's lease has written on shards and in a reference table, the owner delivers at
+/// once, and not only when it is old enough to be taken for given up.
+#[tokio::test]
+async fn mixed_writes_of_the_other_proxy_hold_nobody_up() {
+    let database = TestDatabase::new("mixed_proxies");
+    let rules = "kind: TableGroup
+name: accounts
+key: {type: bigint}
+tables: {accounts: {key: id}}
+---
+kind: ReferenceTables
+tables: [rates]
+";
+    let first = Proxy::start(&database, rules, ProxyOptions::default()).await;
+    let client = first.client().await;
+    client.batch_execute("CREATE TABLE accounts (id bigint PRIMARY KEY, n bigint NOT NULL)").await.unwrap();
+    client.batch_execute("CREATE TABLE rates (id bigint PRIMARY KEY, n bigint NOT NULL)").await.unwrap();
+    let rows: Vec<String> = (1..=12).map(|id| format!("({id}, 0)")).collect();
+    client.batch_execute(&format!("INSERT INTO accounts VALUES {}", rows.join(", "))).await.unwrap();
+    client.batch_execute("INSERT INTO rates VALUES (1, 0)").await.unwrap();
+    let second = Proxy::start(&database, rules, ProxyOptions::default()).await;
+    for proxy in [&first, &second] {
+        let client = proxy.client().await;
+        for round in 0..8 {
+            let change = |id: i32| format!("UPDATE accounts SET n = n + 1 WHERE id = {id}");
+            let mixed = format!(
+                "BEGIN; UPDATE rates SET n = n + 1; {}; {}; {}; COMMIT",
+                change(1 + round),
+                change(2 + round),
+                change(4 + round)
+            );
+            client.batch_execute(&mixed).await.unwrap();
+            let row = client.query_one("SHOW shardloom.last_txn", &[]).await.unwrap();
+            let wait = format!("SELECT shardloom.wait_for({}, '4s')", row.get::<_, String>(0));
+            let arrived = client.simple_query(&wait).await.unwrap();
+            let said = arrived.iter().find_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            });
+            assert_eq!(said, Some("t"), "round {round}");
+        }
+    }
+    let inspector = inspector(&database).await;
+    inspector.settled().await;
+    inspector.copies_equal("rates").await;
+    inspector.ledger_agrees().await;
+    assert_eq!(inspector.sum("SELECT sum(n) FROM accounts").await, 2 * 8 * 3);
+    assert_eq!(inspector.sum("SELECT n FROM rates").await, 3 * 16);
+}
+
 async fn inspector(database: &TestDatabase) -> Inspector {
     let mut shards = Vec::new();
     for index in 0..3 {
