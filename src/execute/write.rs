@@ -127,7 +127,7 @@ impl Link {
             self.transaction.mode = self.transaction.mode.max(Some(WriteMode::Eager));
         }
         let mut replies: Vec<Option<Collected>> = plan.parts.iter().map(|_| None).collect();
-        for round in rounds(&plan.parts) {
+        for round in rounds(plan) {
             let parts: Vec<&Part> = round.iter().map(|index| &plan.parts[*index]).collect();
             for (index, reply) in round.into_iter().zip(self.start_and_collect(call, plan, &parts).await?) {
                 replies[index] = Some(reply);
@@ -243,7 +243,13 @@ fn follows(error: &BackendError) -> Refusal {
 
 /// Groups the parts so that each shard has one at a time, by their positions: those of a split table's physical tables
 /// follow each other. A server that waits for its replies to be read would not read the next statement.
-fn rounds(parts: &[Part]) -> Vec<Vec<usize>> {
+fn rounds(plan: &MultiWrite) -> Vec<Vec<usize>> {
+    let parts = &plan.parts;
+    if plan.in_turn {
+        let mut order: Vec<usize> = (0..parts.len()).collect();
+        order.sort_by_key(|index| parts[*index].shard);
+        return order.into_iter().map(|index| vec![index]).collect();
+    }
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut turns: HashMap<ShardId, usize> = HashMap::new();
     for (index, part) in parts.iter().enumerate() {

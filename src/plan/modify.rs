@@ -217,7 +217,8 @@ impl Modify {
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let effect = self.effect(values);
         let reads_reference = !self.located.references.is_empty();
-        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false }))
+        let in_turn = target.shards(context.rules, values).is_some();
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false, in_turn }))
     }
 
     /// Returns the shards whose rows matter; `None` if some sharded table is not bound.

@@ -194,6 +194,9 @@ pub struct MultiWrite {
     pub reads_reference: bool,
     /// Whether the rules want it deferred where a shard cannot be reached, and it is safe to defer.
     pub defers_when_down: bool,
+    /// Whether the shards are written one after the other, in their order: statements that change few rows, named by
+    /// their keys, may want the same ones, and must not wait for each other on two shards.
+    pub in_turn: bool,
 }
 
 /// One shard's share of a write.

@@ -324,6 +324,36 @@ async fn transactions_that_must_not_span_shards_are_refused_whole() {
     assert_eq!(shop.inspector.sum("SELECT sum(balance) FROM accounts").await, 3_000);
 }
 
+/// Goal: many sessions that change the same few rows on all shards, each with one statement, wait for each other and
+/// never in a circle.
+#[tokio::test]
+async fn hot_rows_of_several_shards_are_changed_in_turn() {
+    let shop = Shop::open("ledger_hot", ProxyOptions::default()).await;
+    let ids = shop.one_per_shard().await.map(|id| id.to_string());
+    let rows: Vec<String> = ids.iter().map(|id| format!("({id}, 'n')")).collect();
+    ok(&shop.raw().simple(&format!("INSERT INTO notes (id, text) VALUES {}", rows.join(", "))));
+    shop.inspector.settled().await;
+    let these = ids.join(", ");
+    let reversed = format!("({}, 'o'), ({}, 'o'), ({}, 'o')", ids[2], ids[1], ids[0]);
+    let statements = [
+        format!("UPDATE notes SET text = text || 'u' WHERE id IN ({these})"),
+        format!("INSERT INTO notes (id, text) VALUES {reversed} ON CONFLICT (id) DO UPDATE SET text = 'u'"),
+        format!("SET LOCAL shardloom.multi_shard = 'two_phase'; UPDATE notes SET text = 'v' WHERE id IN ({these})"),
+    ];
+    let mut sessions = Vec::new();
+    for number in 0..6 {
+        let (mut client, statements) = (shop.raw(), statements.clone());
+        sessions.push(std::thread::spawn(move || {
+            for round in 0..12 {
+                ok(&client.simple(&statements[(number + round) % statements.len()]));
+            }
+        }));
+    }
+    sessions.into_iter().for_each(|session| session.join().expect("no deadlock"));
+    shop.inspector.settled().await;
+    shop.inspector.ledger_agrees().await;
+}
+
 /// Goal: two clients that wait for each other on different shards are both answered in bounded time, one with 40P01.
 #[tokio::test]
 async fn a_deadlock_over_shards_ends_and_names_shard_and_table() {

@@ -413,7 +413,8 @@ impl PreparedInsert {
         let effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
         let defers_when_down = judge.defers_when_down(&effect);
-        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false, defers_when_down }))
+        let in_turn = self.facts.conflict.is_some();
+        Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false, defers_when_down, in_turn }))
     }
 }
 

@@ -60,6 +60,7 @@ impl PreparedInsert {
                     returning,
                     reads_reference: false,
                     defers_when_down: false,
+                    in_turn: false,
                 }))
             }
         }

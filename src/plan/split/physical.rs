@@ -190,7 +190,11 @@ impl Splits {
         let returning = if target.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let parts = vec![Part { shard: direct.shard, statement: direct.statement, rows: Vec::new() }];
         let reads_reference = direct.reads_reference;
-        self.many(MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false }, context, values)
+        self.many(
+            MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false, in_turn: false },
+            context,
+            values,
+        )
     }
 
     /// One part for each slot of each shard; those of one shard stand together.

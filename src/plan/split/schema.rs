@@ -178,6 +178,7 @@ fn each(
         returning: ReturningOrder::None,
         reads_reference: false,
         defers_when_down: false,
+        in_turn: false,
     }))
 }
 
