@@ -120,9 +120,9 @@ pub struct DevArguments {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// The rules.
-    #[arg(long, default_value = "shard-rules")]
-    pub rules: PathBuf,
+    /// The rules; without them those of --config with --live, else shard-rules.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
     /// Takes a Topology of so many shards, as `dev` makes one, in place of the files' own.
     #[arg(long, conflicts_with = "live", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub shards: Option<u16>,

@@ -1,7 +1,9 @@
 //! `check`: the rule files, their golden tests and, with `--live`, the shards.
 
+use std::path::PathBuf;
+
 use serde_json::json;
-use shardloom::server::load_rules;
+use shardloom::server::{Options, load_rules};
 
 use super::arguments::CheckArguments;
 use super::failure::Failure;
@@ -10,9 +12,13 @@ use super::live;
 use super::output;
 use super::planning::source;
 
+/// Where the rules are, if nothing says so.
+const RULES: &str = "shard-rules";
+
 /// Prints one line per finding; any finding makes exit code 1.
 pub fn run(arguments: &CheckArguments, as_json: bool) -> Result<(), Failure> {
-    let source = source(&arguments.rules, arguments.shards);
+    let directory = directory(arguments)?;
+    let source = source(&directory, arguments.shards);
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let mut tests = 0;
@@ -34,8 +40,17 @@ pub fn run(arguments: &CheckArguments, as_json: bool) -> Result<(), Failure> {
         findings.iter().for_each(output::line);
         notices.iter().for_each(|notice| output::line(format!("notice: {notice}")));
         if findings.is_empty() {
-            output::line(format!("{}: no problem found, {tests} golden tests hold", arguments.rules.display()));
+            output::line(format!("{}: no problem found, {tests} golden tests hold", directory.display()));
         }
     }
     if findings.is_empty() { Ok(()) } else { Err(Failure::Printed) }
+}
+
+/// Returns where the rules are.
+fn directory(arguments: &CheckArguments) -> Result<PathBuf, Failure> {
+    match &arguments.rules {
+        Some(rules) => Ok(rules.clone()),
+        None if arguments.live => Ok(Options::read(&arguments.config).map_err(Failure::refused)?.rules.directory),
+        None => Ok(PathBuf::from(RULES)),
+    }
 }

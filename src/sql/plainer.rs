@@ -57,7 +57,7 @@ fn subscripts(text: &str, tokens: &[Token]) -> Option<usize> {
     for (at, token) in rest.iter().enumerate() {
         match token.text(text) {
             "[" => depth += 1,
-            "]" => depth -= 1,
+            "]" => depth = depth.checked_sub(1)?,
             // What a subquery or a function does would not be seen.
             "(" => return None,
             "=" if depth == 0 && token.kind == TokenKind::Operator => return Some(rest[at - 1].end),
@@ -100,6 +100,7 @@ mod tests {
             "UPDATE t SET a[(SELECT 1)] = 2",
             "UPDATE t SET a[f(1)] = 2",
             "UPDATE t SET a[1",
+            "UPDATE t SET a[1]] = 2",
             "UPDATE t SET a[1] + 2",
             "SELECT \"only\" FROM t",
             "SELECT a FROM t FOR UPDATE",

@@ -98,7 +98,8 @@ impl PreparedInsert {
                     let position = match key_position(&layout, &key) {
                         // Its rows get their keys when ids are made for them.
                         Err(_) if is_made(&facts, rule, &key) => usize::MAX,
-                        position => position?,
+                        Err(refusal) => return Err(unknown_column(&facts, &name, table).unwrap_or(refusal)),
+                        Ok(position) => position,
                     };
                     Ok::<_, Refusal>((key, position))
                 };
@@ -465,6 +466,14 @@ pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), R
 fn is_made(facts: &InsertFacts, rule: Option<&TableRule>, key: &KeyColumn) -> bool {
     let id = rule.and_then(|rule| rule.id.as_ref());
     matches!(facts.source, Source::Query(_)) && id.is_some_and(|id| id.column == key.name)
+}
+
+/// Returns what PostgreSQL says first of a list of columns that has one which the table has not.
+fn unknown_column(facts: &InsertFacts, name: &str, table: Option<&Table>) -> Option<Refusal> {
+    let (table, columns) = (table?, facts.columns.as_ref()?);
+    let unknown = columns.names.iter().find(|column| table.column(column).is_none())?;
+    let message = format!("column \"{unknown}\" of relation \"{name}\" does not exist");
+    Some(Refusal::new(SqlState::UNDEFINED_COLUMN, message))
 }
 
 fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {

@@ -168,16 +168,16 @@ UPDATE counters SET hits = -1 WHERE id = 1
 SELECT hits FROM counters WHERE id = 1
 
 --: simple
---: refused 22023
+--: own words
 SELECT count(*) FROM customers LIMIT 'x'
 
 --: extended
 SELECT count(*) FROM customers LIMIT 'x'
 
---: refused 22023
+--: own words
 SELECT * FROM customers LIMIT -1
 
---: refused 22023
+--: own words
 SELECT * FROM customers OFFSET -1
 
 TABLE nowhere
@@ -267,3 +267,17 @@ SELECT 1 / $1::int FROM customers
 
 --: with 1
 SELECT $1 + nothing FROM customers
+
+--: own words
+SELECT customer_id FROM customers ORDER BY 1 OFFSET 99999999999999999999
+
+SELECT customer_id FROM customers ORDER BY 1 LIMIT 1.5 OFFSET '2'
+
+--: own words
+INSERT INTO customers (nosuch) VALUES (1)
+
+SELECT count(*) FROM customers WHERE to_tsvector('english', name) @@ plainto_tsquery('english', 'ada')
+
+SELECT max(cbrt(age * 0 + 8)), count(*) FROM customers WHERE atan(age) > 1.5
+
+UPDATE customers SET balance = round(cbrt(8)::numeric, 2) WHERE customer_id IN (1, 2, 3)

@@ -582,20 +582,15 @@ SELECT id FROM facts ORDER BY id LIMIT (SELECT 2)
 
 SELECT id FROM facts ORDER BY id LIMIT '3'
 
---: refused 22023
 SELECT id FROM facts ORDER BY id LIMIT 2.4
 
---: refused 22023
+--: own words
 SELECT id FROM facts ORDER BY id LIMIT -1
 
---: refused 22023
+--: own words
 SELECT id FROM facts ORDER BY id OFFSET -1
 
---: refused 22023
---: simple
-SELECT id FROM facts ORDER BY id LIMIT 'x'
-
---: extended
+--: own words
 SELECT id FROM facts ORDER BY id LIMIT 'x'
 
 SELECT id FROM facts ORDER BY id OFFSET 100
@@ -628,7 +623,7 @@ SELECT id FROM facts WHERE id > $1 ORDER BY id LIMIT $2 OFFSET $3
 --: with 3 | 2 | 1
 SELECT id FROM facts WHERE id > $3 ORDER BY id LIMIT $1 OFFSET $2
 
---: refused 22023
+--: own words
 --: with -1
 SELECT id FROM facts ORDER BY id LIMIT $1
 

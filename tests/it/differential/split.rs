@@ -43,7 +43,7 @@ split_files! {
     merges 34
     with_writes 23
     schema_changes 4
-    transactions 1
+    transactions 2
     query_strings 0
     errors 3
 }

@@ -301,7 +301,6 @@ SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY custom
 
 COMMIT
 
---: refused 0A000
 SELECT customer_id FROM customers WHERE customer_id IN (1, 2, 4) ORDER BY customer_id FOR NO KEY UPDATE NOWAIT
 
 -- Reads of own writes, mixed tables

@@ -133,8 +133,6 @@ impl Proxy {
             .args(arguments)
             .arg("--config")
             .arg(self.folder.join("shardloom.yaml"))
-            .arg("--rules")
-            .arg(self.rules_folder())
             .env("APP_PASSWORD", APP_PASSWORD)
             .env("SERVICE_PASSWORD", &self.shards.service_password)
             .stdin(Stdio::null())
