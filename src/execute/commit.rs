@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use crate::backend::{BackendError, Server, SimpleReply};
 use crate::outbox::fault::{self, FaultPoint};
-use crate::outbox::{self, Flight, LedgerEntry, Resolution};
+use crate::outbox::{self, Flight, LedgerEntry, LedgerTarget, Resolution};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, TransactionStatus, WriteMode};
 
 use super::decision;
@@ -342,7 +342,9 @@ impl Link {
         } else {
             let lost: Vec<ShardId> = lost.iter().map(|(shard, ..)| *shard).collect();
             flight.unknown_targets(&lost, settled);
-            self.following.extend(self.last_txid);
+            if let Some(txid) = self.last_txid {
+                lost.iter().for_each(|target| self.follow(txid, home, *target));
+            }
         }
         for member in members {
             self.give_back(member.server);
@@ -355,8 +357,10 @@ impl Link {
             self.unsettled.push(txid);
             self.worker.proxy.outbox.notify(self.home());
         }
-        if !self.transaction.deferred.is_empty() {
-            self.following.push(txid);
+        let shard_of = |target: &LedgerTarget| self.snapshot.rules.shard_by_name(&target.shard);
+        let deferred: Vec<ShardId> = self.transaction.deferred.iter().filter_map(shard_of).collect();
+        for target in deferred {
+            self.follow(txid, self.home(), target);
         }
     }
 

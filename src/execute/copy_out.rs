@@ -28,6 +28,7 @@ impl Link {
         if let Some(merged) = &plan.merged {
             return self.copy_merged(call, merged).await;
         }
+        self.wait_for_following(plan.shards).await?;
         let task = Task { call, statement: &plan.statement, shards: plan.shards, role: Role::Reader };
         let rows = self.fan_out(task, async |client, streams| pass(client, streams, call, plan).await).await?;
         backend::write_command_complete(self.client.output(), &format!("COPY {rows}"));

@@ -72,6 +72,7 @@ impl Link {
                 self.wait_for_own_writes(shard).await?;
             }
         }
+        self.wait_for_following(plan.shards).await?;
         let portal = format!("shardloom_cursor_{number}");
         let role = if plan.locks { Role::Locker } else { Role::Reader };
         for shard in plan.shards.iter() {

@@ -217,6 +217,9 @@ impl Link {
             if plan.reads_reference && !home {
                 self.wait_for_own_writes(plan.shard).await?;
             }
+            if !self.following.is_empty() {
+                Box::pin(self.wait_for_following([plan.shard].into_iter().collect())).await?;
+            }
             return Ok(plan.shard);
         }
         if plan.reads_reference {

@@ -33,6 +33,7 @@ impl Link {
             )
             .into());
         }
+        self.wait_for_following(shards).await?;
         let asked = shards.len();
         let shards = self.holders(call, shards).await?;
         let alone = effect.is_none() && !self.transaction.is_open() && asked > 1;

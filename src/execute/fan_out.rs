@@ -56,7 +56,13 @@ impl Link {
         }
         let mut servers = Vec::with_capacity(task.shards.len());
         for shard in task.shards.iter() {
-            servers.push(self.borrow_beside(&servers, shard).await?);
+            match self.borrow_beside(&servers, shard).await {
+                Ok(server) => servers.push(server),
+                Err(failure) => {
+                    servers.into_iter().for_each(|server| self.give_back(server));
+                    return Err(failure);
+                }
+            }
         }
         let keys: Vec<_> = servers.iter().map(|server| server.cancel_key()).collect();
         self.cancel.set_active(&keys);

@@ -15,6 +15,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 use super::client::{Client, ClientError};
 use super::failure::Failure;
 use super::forward;
+use super::own_writes::Following;
 use super::pinned::Keeping;
 use super::settings::Settings;
 use super::transaction::{Block, Member, PLAIN_BEGIN, Transaction};
@@ -60,8 +61,8 @@ pub struct Link {
     pub snapshot: Arc<Snapshot>,
     /// Transactions of this session whose reference writes may not have reached every copy, oldest first.
     pub unsettled: Vec<i64>,
-    /// Transactions of this session of which sharded rows may not have reached their shard, oldest first.
-    pub following: Vec<i64>,
+    /// This session's newest sharded rows, by lane, that may not have reached their shard.
+    pub following: Vec<Following>,
     /// The txid of the last transaction that has a ledger row.
     pub last_txid: Option<i64>,
     /// Servers that the session keeps outside transactions, one per shard at most: it left something there.
@@ -107,12 +108,6 @@ impl Link {
             None => self.checkout(shard, begun).await?,
         };
         self.prepare(&mut server).await?;
-        if !self.following.is_empty()
-            && let Err(failure) = Box::pin(self.wait_for_following(shard)).await
-        {
-            self.give_back(server);
-            return Err(failure);
-        }
         Ok(server)
     }
 

@@ -1,12 +1,22 @@
 //! A session reads its own writes, also those that reach the other shards by replay.
 
-use crate::types::{Refusal, ShardId, SqlState};
+use std::time::Instant;
+
+use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 use super::failure::Failure;
 use super::link::Link;
 
 /// Writes of one session that are waited for at once, oldest first.
 const UNSETTLED_MAX: usize = 1_000;
+
+/// The newest rows of one lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Following {
+    home: ShardId,
+    target: ShardId,
+    txid: i64,
+}
 
 impl Link {
     /// Tells whether a reference write of this session may still be missing on a copy.
@@ -24,25 +34,37 @@ impl Link {
         if !self.read_your_writes || self.unsettled.is_empty() || !self.has_unsettled() {
             return Ok(());
         }
-        self.wait_for(&self.unsettled, shard, " to a reference table").await
+        let wait = self.worker.limits().wait_timeout;
+        for txid in self.unsettled.iter().take(UNSETTLED_MAX) {
+            if !Box::pin(self.worker.proxy.outbox.wait_applied(*txid, shard, wait)).await {
+                return Err(not_yet(*txid, " to a reference table", &self.snapshot.rules.shard(shard).name).into());
+            }
+        }
+        Ok(())
     }
 
-    /// Waits until the rows that this session's transactions left to follow on `shard` are there, at most
+    /// Notes that rows of `txid` follow on `target`. A lane delivers in order, so that its newest stands for all.
+    pub(super) fn follow(&mut self, txid: i64, home: ShardId, target: ShardId) {
+        self.following.retain(|known| (known.home, known.target) != (home, target));
+        self.following.push(Following { home, target, txid });
+    }
+
+    /// Waits until the rows that this session's transactions left to follow on these shards are there, at most
     /// `wait_timeout`: a statement that did not find them would not change them either.
-    pub(super) async fn wait_for_following(&mut self, shard: ShardId) -> Result<(), Failure> {
+    pub async fn wait_for_following(&mut self, shards: ShardSet) -> Result<(), Failure> {
+        if self.following.is_empty() {
+            return Ok(());
+        }
         let outbox = &self.worker.proxy.outbox;
-        self.following.retain(|txid| !outbox.pending_targets(*txid).is_empty());
+        self.following.retain(|known| !outbox.is_applied(known.txid, known.target));
         if !self.read_your_writes {
             return Ok(());
         }
-        self.wait_for(&self.following, shard, "").await
-    }
-
-    async fn wait_for(&self, txids: &[i64], shard: ShardId, what: &str) -> Result<(), Failure> {
-        let wait = self.worker.limits().wait_timeout;
-        for txid in txids.iter().take(UNSETTLED_MAX) {
-            if !Box::pin(self.worker.proxy.outbox.wait_applied(*txid, shard, wait)).await {
-                return Err(not_yet(*txid, what, &self.snapshot.rules.shard(shard).name).into());
+        let deadline = Instant::now() + self.worker.limits().wait_timeout;
+        for known in self.following.iter().filter(|known| shards.contains(known.target)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !Box::pin(outbox.wait_applied(known.txid, known.target, left)).await {
+                return Err(not_yet(known.txid, "", &self.snapshot.rules.shard(known.target).name).into());
             }
         }
         Ok(())

@@ -38,6 +38,7 @@ impl Link {
                 self.wait_for_own_writes(shard).await?;
             }
         }
+        self.wait_for_following(plan.shards).await?;
         if plan.locks && self.open_implicit() {
             let done = self.scatter_rows(call, plan).await;
             return self.end_implicit_read(done).await;

@@ -24,6 +24,10 @@ impl Link {
                 self.wait_for_own_writes(part.shard).await?;
             }
         }
+        // Rows that are new whatever is there already need not wait.
+        if !plan.defers_when_down && !plan.effect.deferrable {
+            self.wait_for_following(plan.parts.iter().map(|part| part.shard).collect()).await?;
+        }
         if !self.open_implicit() {
             let replies = self.run_parts(call, plan).await?;
             return self.answer(call, plan, replies).await;

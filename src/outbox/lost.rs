@@ -42,7 +42,14 @@ impl Outbox {
             if unknown.is_empty() {
                 break;
             }
-            unknown = self.unknown_to(other, unknown).await?;
+            // One that cannot be asked may have decided them.
+            unknown = match self.unknown_to(other, unknown).await {
+                Ok(unknown) => unknown,
+                Err(error) => {
+                    tracing::debug!(shard = self.store.name(other), %error, "a ledger was not looked through");
+                    Vec::new()
+                }
+            };
         }
         let mut lost: Vec<(i64, i64)> =
             unknown.into_iter().filter_map(|txid| Some((txid, *applied.get(&txid)?))).collect();

@@ -90,6 +90,16 @@ pub(super) fn locate(table: &TableName, context: &Context<'_>, located: &mut Loc
     Ok(())
 }
 
+/// Tells whether a word is the name of a table of the rules, or of a view or function that reads one.
+pub fn reads_tables_of_rules(word: &str, context: &Context<'_>) -> bool {
+    let bare = |name: &String| name.rsplit('.').next() == Some(word);
+    let calls = || {
+        let text = format!("SELECT \"{}\"()", word.replace('"', "\"\""));
+        called(&text, context).is_err()
+    };
+    context.rules.tables.keys().any(bare) || named(word, context) || calls()
+}
+
 /// Returns the view of that name, with or without schema, that cannot be read on home; a table that is part of one.
 pub(super) fn named(word: &str, context: &Context<'_>) -> bool {
     let catalog = context.catalog;

@@ -45,6 +45,7 @@ pub use carry::{Carried, Carry, CarryForm, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};
+pub use hidden::reads_tables_of_rules;
 pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{

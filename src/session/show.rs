@@ -236,11 +236,11 @@ pub(super) fn text_field(name: &str) -> Field {
     }
 }
 
-/// Passes what the server says of the cursor; tells whether that is an error.
 fn no_cursor(name: &str) -> Refusal {
     Refusal::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
 }
 
+/// Passes what the server says of the cursor; tells whether that is an error.
 async fn describe_cursor_on(client: &mut Client, server: &mut Server, name: &str) -> Result<bool, Failure> {
     frontend::write_describe(server.out(), frontend::Target::Portal, name);
     frontend::write_sync(server.out());

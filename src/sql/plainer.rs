@@ -10,8 +10,8 @@ const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
 /// Returns the text with blanks in the place of ONLY before tables, of subscripts of the columns that SET changes, and of
 /// what makes FOR UPDATE and FOR SHARE weaker; `None` if there are none.
 ///
-/// Servers get the text as it is. Tables of the rules have no children that a rule does not name, a part of a column is
-/// the column's, and all row locks are the same to routing: none of it says where rows live.
+/// Servers get the text as it is. A part of a column is the column's, all row locks are the same to routing, and children
+/// of a table live where it does: none of it says where rows are.
 pub(super) fn plainer(text: &str) -> Option<String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let mut blanks = Vec::new();

@@ -25,6 +25,7 @@ const UNGROUPED: &[u8] = b"42803";
 impl Link {
     /// Copies what the plan says to home and runs the statement there.
     pub async fn gather(&mut self, call: &Call, plan: &Gather) -> Result<(), Failure> {
+        self.wait_for_following(plan.shards()).await?;
         if let Some(partial) = &plan.partial
             && self.check_gather(plan, self.sees_own()).is_ok()
             && Box::pin(self.finish_parts(call, partial)).await?

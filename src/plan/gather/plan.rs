@@ -25,14 +25,15 @@ const MENDED: [&str; 10] = [
     "merge_order",
 ];
 
-/// Words in whose company a temporary copy is not what the table itself is: system columns, sampling, oids.
-const NOT_OF_COPIES: [&str; 15] = [
+/// Words in whose company a temporary copy is not what the table itself is: system columns, sampling, inheritance, oids.
+const NOT_OF_COPIES: [&str; 16] = [
     "ctid",
     "tableoid",
     "xmin",
     "xmax",
     "cmin",
     "cmax",
+    "only",
     "tablesample",
     "pg_temp",
     "regclass",

@@ -54,6 +54,10 @@ impl<'a> Words<'a> {
             self.star |= selects_columns(text, tokens, at) && !is_counted(text, tokens, at);
         }
         let Some(name) = identifier(text, tokens[at]) else { return };
+        // FETCH FIRST n ROWS ONLY says nothing of a table.
+        if name == "only" && at > 0 && ["row", "rows"].iter().any(|word| tokens[at - 1].is_word(text, word)) {
+            return;
+        }
         let dotted = tokens.get(at + 1).is_some_and(|next| next.is_mark(text, "."));
         if dotted
             && name == "public"

@@ -102,11 +102,14 @@ impl Judge<'_> {
         wanted && effect.redo == Redo::Exact && self.is_new() && self.is_safe_to_defer(key, more)
     }
 
-    /// Whether no row can be there already: each unique key has an id in it that the proxy makes.
+    /// Whether no row can be there already, or want another one: each unique key has an id in it that the proxy makes, and
+    /// there are no foreign keys; nor is anything computed that could fail.
     fn is_new(&self) -> bool {
         let id = self.rule.and_then(|rule| rule.id.as_ref()).filter(|_| self.layout.id_generated);
         let Some(table) = self.catalog.table(self.table) else { return false };
         table.unique.iter().all(|columns| id.is_some_and(|id| columns.contains(&id.column)))
+            && table.foreign_keys.is_empty()
+            && !table.columns.iter().any(|column| column.generated)
     }
 
     /// Returns how a text of this shape can be redone: it must say it all, and so must the defaults of columns left out.

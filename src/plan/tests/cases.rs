@@ -412,7 +412,7 @@ fn unusual_grammar_is_read_right_or_refused() {
         "
         select * from orders tablesample bernoulli (10) where user_id = {b} => direct s2
         select * from orders natural join order_items where user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
-        select * from orders, only order_items => gather s0 order_items() s0+s1+s2 orders() s0+s1+s2
+        select * from orders, only order_items => refused not_colocated
         select * from orders where user_id = {b} and exists (table order_items) => unreadable
         select * from orders where user_id = {b} union all table order_items => unreadable
         select * from orders o join (values ({a}), ({c})) v(k) on v.k = o.user_id => scatter s0+s1+s2: =

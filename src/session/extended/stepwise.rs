@@ -134,6 +134,9 @@ impl Session {
     }
 
     async fn run_plain_batch(&mut self, shard: ShardId, steps: &[Step]) -> Result<(), Failure> {
+        if !self.link.following.is_empty() && steps.iter().any(|step| matches!(step, Step::Execute(..))) {
+            Box::pin(self.link.wait_for_following([shard].into_iter().collect())).await?;
+        }
         let mut batch = Batch::new(self.link.snapshot.generation, !self.link.schema_dirty, self.link.reading());
         if self.link.transaction.is_open() && !self.needs_no_member(shard, steps) {
             return self.run_batch_in_transaction(batch, shard, steps).await;

@@ -133,9 +133,8 @@ SELECT count(*) + 1 FROM customers WHERE ctid IS NOT NULL
 --: refused 0A000
 SELECT count(*) + 1, min(tableoid) FROM customers
 
+--: refused 0A000
 SELECT count(*) + 1 FROM ONLY customers
-
-SELECT DISTINCT ON (region) region, name FROM ONLY customers c WHERE EXISTS (SELECT FROM ONLY public.orders o WHERE o.amount > c.balance) ORDER BY 1 NULLS FIRST, customer_id
 
 --: refused 0A000
 SELECT count(*) + 1 FROM customers TABLESAMPLE system (100)

@@ -463,6 +463,28 @@ ROLLBACK
 
 BEGIN
 
+CREATE VIEW fresh AS SELECT name FROM customers
+
+CREATE OR REPLACE VIEW fresher AS SELECT * FROM fresh
+
+ALTER VIEW fresher RENAME TO freshest
+
+--: refused 0A000
+SELECT count(*) FROM freshest
+
+ROLLBACK
+
+BEGIN
+
+CREATE VIEW fresh AS SELECT name FROM customers
+
+--: refused 0A000
+CREATE TABLE copied AS SELECT * FROM fresh
+
+ROLLBACK
+
+BEGIN
+
 CREATE VIEW fresh AS SELECT 5 AS five
 
 SELECT * FROM fresh

@@ -52,7 +52,7 @@ SELECT a.what, l.what FROM audit a LEFT JOIN loose l ON l.id = a.id ORDER BY 1
 
 ROLLBACK
 
---: simple
+--: refused 0A000
 SELECT s.name FROM settings s JOIN ONLY audit a ON a.what = s.name
 
 SELECT c.customer_id, l.what FROM customers c JOIN loose l ON l.id = c.customer_id

@@ -36,7 +36,7 @@ macro_rules! split_files {
 split_files! {
     direct_reads 1 [Binary]
     merged_reads 4
-    gathered_reads 8
+    gathered_reads 7
     known_wrong_answers 0
     inserts 2 [Binary]
     changes 8 [Binary]
