@@ -1,6 +1,8 @@
 //! Views and functions that the open transaction has made: the catalog does not have them yet, so a statement that reads
 //! sharded tables through one would be taken for one of home's own tables.
 
+use std::collections::HashSet;
+
 use crate::plan::{Context, reads_tables_of_rules};
 use crate::sql::{self, Scanner, Token};
 use crate::types::Refusal;
@@ -50,7 +52,8 @@ impl Link {
         let context = Context { rules: &self.snapshot.rules, catalog: &self.snapshot.catalog };
         // A body is a string, in quotes of one kind or another.
         let all: String = text.chars().map(|c| if matches!(c, '\'' | '$') { ' ' } else { c }).collect();
-        words(&all).any(|word| self.made.contains(&word) || reads_tables_of_rules(&word, &context))
+        let words: HashSet<String> = words(&all).collect();
+        self.made.iter().any(|name| words.contains(name)) || reads_tables_of_rules(&words, &context)
     }
 }
 

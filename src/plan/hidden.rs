@@ -90,14 +90,13 @@ pub(super) fn locate(table: &TableName, context: &Context<'_>, located: &mut Loc
     Ok(())
 }
 
-/// Tells whether a word is the name of a table of the rules, or of a view or function that reads one.
-pub fn reads_tables_of_rules(word: &str, context: &Context<'_>) -> bool {
-    let bare = |name: &String| name.rsplit('.').next() == Some(word);
-    let calls = || {
-        let text = format!("SELECT \"{}\"()", word.replace('"', "\"\""));
-        called(&text, context).is_err()
-    };
-    context.rules.tables.keys().any(bare) || named(word, context) || calls()
+/// Tells whether one of these words is the name of a table of the rules, or of a view or function that reads one.
+pub fn reads_tables_of_rules(words: &HashSet<String>, context: &Context<'_>) -> bool {
+    let bare = |name: &String| name.rsplit('.').next().filter(|word| words.contains(*word)).map(str::to_owned);
+    let calls: Vec<String> = words.iter().map(|word| format!("\"{}\"()", word.replace('"', "\"\""))).collect();
+    context.rules.tables.keys().any(|name| bare(name).is_some())
+        || context.catalog.tables.keys().filter_map(bare).any(|word| named(&word, context))
+        || called(&format!("SELECT {}", calls.join(", ")), context).is_err()
 }
 
 /// Returns the view of that name, with or without schema, that cannot be read on home; a table that is part of one.
