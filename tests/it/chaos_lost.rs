@@ -1,9 +1,7 @@
 //! Lost answers and shards that are away: the outcome is told truthfully, and what was decided arrives.
 
 use crate::chaos_invariants::Inspector;
-use crate::support::{
-    Cutter, DECISION, Proxy, ProxyOptions, RawClient, Reply, SERVICE_PASSWORD, Shards, TestDatabase, servers,
-};
+use crate::support::{Cutter, DECISION, Proxy, ProxyOptions, RawClient, Reply, Shards, TestDatabase};
 
 const RULES: &str = "kind: TableGroup
 name: accounts
@@ -33,13 +31,7 @@ impl Relayed {
     /// The three shards, each behind a relay.
     pub async fn open(label: &str) -> Self {
         let database = TestDatabase::new(label);
-        let cutters: Vec<Cutter> = servers().shards.iter().map(|shard| Cutter::before(shard.port())).collect();
-        let mut topology = database.topology();
-        for (shard, cutter) in servers().shards.iter().zip(&cutters) {
-            topology = topology.replace(&format!(":{}\"", shard.port()), &format!(":{}\"", cutter.port()));
-        }
-        let shards =
-            Shards { database: database.name.clone(), topology, service_password: SERVICE_PASSWORD.to_owned() };
+        let (shards, cutters) = Shards::behind_cutters(&database);
         let proxy = Proxy::start_over(shards, RULES, ProxyOptions::default()).await;
         let client = proxy.client().await;
         client.batch_execute(SCHEMA).await.expect("the schema");

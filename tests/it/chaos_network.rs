@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use crate::chaos_invariants::Inspector;
 use crate::chaos_matrix::seed;
-use crate::support::{Cutter, DECISION, Harm, Proxy, ProxyOptions, SERVICE_PASSWORD, Shards, TestDatabase, servers};
+use crate::support::{Cutter, DECISION, Harm, Proxy, ProxyOptions, Shards, TestDatabase};
 
 const RULES: &str = "kind: TableGroup
 name: accounts
@@ -114,13 +114,7 @@ async fn no_connection_fault_loses_anything_or_waits_for_ever() {
 impl Field {
     async fn prepare() -> Self {
         let database = TestDatabase::new("network");
-        let cutters: Vec<Cutter> = servers().shards.iter().map(|shard| Cutter::before(shard.port())).collect();
-        let mut topology = database.topology();
-        for (shard, cutter) in servers().shards.iter().zip(&cutters) {
-            topology = topology.replace(&format!(":{}\"", shard.port()), &format!(":{}\"", cutter.port()));
-        }
-        let shards =
-            Shards { database: database.name.clone(), topology, service_password: SERVICE_PASSWORD.to_owned() };
+        let (shards, cutters) = Shards::behind_cutters(&database);
         let options = ProxyOptions { config: BOUNDS.to_owned(), ..ProxyOptions::default() };
         let proxy = Proxy::start_over(shards, RULES, options).await;
         proxy.gates_open().await;

@@ -7,9 +7,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::chaos_invariants::Inspector;
-use crate::support::{
-    Cutter, Proxy, ProxyOptions, SERVICE_PASSWORD, Shards, TestDatabase, connect_as, servers, shardloom,
-};
+use crate::support::{Proxy, ProxyOptions, SERVICE_PASSWORD, Shards, TestDatabase, connect_as, servers, shardloom};
 use shardloom::dev::SERVICE_USER;
 
 const RULES: &str = "kind: ReferenceTables
@@ -32,12 +30,7 @@ const WAIT: Duration = Duration::from_secs(240);
 async fn a_long_outage_ends_with_everything_in_place() {
     let pile = if std::env::var_os("SHARDLOOM_FAULTS").is_some() { LONG_PILE } else { PILE };
     let database = TestDatabase::new("outage");
-    let cutters: Vec<Cutter> = servers().shards.iter().map(|shard| Cutter::before(shard.port())).collect();
-    let mut topology = database.topology();
-    for (shard, cutter) in servers().shards.iter().zip(&cutters) {
-        topology = topology.replace(&format!(":{}\"", shard.port()), &format!(":{}\"", cutter.port()));
-    }
-    let shards = Shards { database: database.name.clone(), topology, service_password: SERVICE_PASSWORD.to_owned() };
+    let (shards, cutters) = Shards::behind_cutters(&database);
     let options = ProxyOptions { config: format!("relay: {{backlog: {pile}}}"), ..ProxyOptions::default() };
     let proxy = Proxy::start_over(shards, RULES, options).await;
     proxy.gates_open().await;

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::chaos_invariants::Inspector;
-use crate::support::{
-    Cutter, Pipeline, Proxy, ProxyOptions, RawClient, SERVICE_PASSWORD, Shards, TestDatabase, servers,
-};
+use crate::support::{Pipeline, Proxy, ProxyOptions, RawClient, Shards, TestDatabase};
 
 /// Ids that nothing can collide with, ids that the client gives, and a table whose CHECK a shard may refuse.
 const RULES: &str = "kind: Ids
@@ -85,12 +83,7 @@ fn said_at_last(client: &mut RawClient, sql: &str) -> (Vec<String>, String) {
 #[tokio::test]
 async fn what_is_safe_to_defer_is_taken_and_the_rest_fails() {
     let database = TestDatabase::new("target_down");
-    let cutters: Vec<Cutter> = servers().shards.iter().map(|shard| Cutter::before(shard.port())).collect();
-    let mut topology = database.topology();
-    for (shard, cutter) in servers().shards.iter().zip(&cutters) {
-        topology = topology.replace(&format!(":{}\"", shard.port()), &format!(":{}\"", cutter.port()));
-    }
-    let shards = Shards { database: database.name.clone(), topology, service_password: SERVICE_PASSWORD.to_owned() };
+    let (shards, cutters) = Shards::behind_cutters(&database);
     let proxy = Proxy::start_over(shards, RULES, ProxyOptions::default()).await;
     proxy.gates_open().await;
     let mut connections = Vec::new();

@@ -11,9 +11,10 @@ use shardloom::dev::{APP_PASSWORD, APP_USER, DevCluster, SERVICE_USER, free_port
 use tokio_postgres::Client;
 
 use super::client::{connect, connect_as};
+use super::cutter::Cutter;
 use super::database::TestDatabase;
 use super::raw::RawClient;
-use super::servers::SERVICE_PASSWORD;
+use super::servers::{SERVICE_PASSWORD, servers};
 
 /// How long the proxy may take until a client can log in.
 const READY_BOUND: Duration = Duration::from_secs(20);
@@ -50,6 +51,19 @@ pub struct Shards {
     /// The Topology file.
     pub topology: String,
     pub service_password: String,
+}
+
+impl Shards {
+    /// Those of a database, each reached through a relay that a test can break.
+    pub fn behind_cutters(database: &TestDatabase) -> (Self, Vec<Cutter>) {
+        let cutters: Vec<Cutter> = servers().shards.iter().map(|shard| Cutter::before(shard.port())).collect();
+        let mut topology = database.topology();
+        for (shard, cutter) in servers().shards.iter().zip(&cutters) {
+            topology = topology.replace(&format!(":{}\"", shard.port()), &format!(":{}\"", cutter.port()));
+        }
+        let service_password = SERVICE_PASSWORD.to_owned();
+        (Self { database: database.name.clone(), topology, service_password }, cutters)
+    }
 }
 
 /// A running proxy; dropping it kills it.
