@@ -151,15 +151,16 @@ impl Pool {
 
     /// Takes a place during a pause, if one is free: for a transaction that has begun.
     pub(super) fn begun(self: &Rc<Self>) -> Option<Slot> {
-        (self.claim.take(Depth::Begun) == Taken::Yes).then(|| {
-            self.state.borrow_mut().open += 1;
-            Slot::counted(self.clone())
-        })
+        self.place(Depth::Begun)
     }
 
     /// Takes a place of the reserve, if one is free.
     pub(super) fn reserve(self: &Rc<Self>) -> Option<Slot> {
-        (self.claim.take(Depth::Reserve) == Taken::Yes).then(|| {
+        self.place(Depth::Reserve)
+    }
+
+    fn place(self: &Rc<Self>, depth: Depth) -> Option<Slot> {
+        (self.claim.take(depth) == Taken::Yes).then(|| {
             self.state.borrow_mut().open += 1;
             Slot::counted(self.clone())
         })
@@ -358,10 +359,7 @@ impl Pool {
     /// Takes a place for a connection that is opened ahead, while there are fewer than `min`.
     pub(super) fn place_ahead(self: &Rc<Self>) -> Option<Slot> {
         let wanted = !self.paused.get() && self.claim.pool_open() < self.settings.borrow().min;
-        (wanted && self.claim.take(Depth::Size) == Taken::Yes).then(|| {
-            self.state.borrow_mut().open += 1;
-            Slot::counted(self.clone())
-        })
+        if wanted { self.place(Depth::Size) } else { None }
     }
 
     /// Closes all idle connections.

@@ -383,7 +383,6 @@ impl Link {
     /// Rolls the open transaction back everywhere; a server that does not answer is closed, which rolls it back too.
     pub async fn rollback(&mut self) {
         self.schema_dirty = false;
-        self.made.clear();
         let members = self.transaction.finish();
         let most = self.worker.limits().commit_timeout;
         let ended = join_all(members.into_iter().map(async |mut member| {

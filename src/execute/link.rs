@@ -71,8 +71,6 @@ pub struct Link {
     pub read_your_writes: bool,
     /// Whether the open transaction changed tables.
     pub schema_dirty: bool,
-    /// Views and functions over tables of the rules that the open transaction has made.
-    pub made: Vec<String>,
     /// How long servers are lent to this client.
     pub mode: PoolMode,
     /// What the session left on its servers that must not reach another client; from then on it keeps its servers.

@@ -25,7 +25,7 @@ impl Link {
             (_, true) => renamed(text, &tokens).filter(|_| self.names_made(text).is_some()),
             _ => None,
         };
-        self.made.extend(name);
+        self.transaction.made.extend(name);
     }
 
     /// Refuses a statement that reads through what this transaction has made.
@@ -44,7 +44,7 @@ impl Link {
     }
 
     fn names_made(&self, text: &str) -> Option<String> {
-        words(text).find(|name| self.made.contains(name))
+        words(text).find(|name| self.transaction.made.contains(name))
     }
 
     /// Tells whether a text, strings in it included, names a table of the rules, or what reads one.
@@ -53,7 +53,7 @@ impl Link {
         // A body is a string, in quotes of one kind or another.
         let all: String = text.chars().map(|c| if matches!(c, '\'' | '$') { ' ' } else { c }).collect();
         let words: HashSet<String> = words(&all).collect();
-        self.made.iter().any(|name| words.contains(name)) || reads_tables_of_rules(&words, &context)
+        self.transaction.made.iter().any(|name| words.contains(name)) || reads_tables_of_rules(&words, &context)
     }
 }
 

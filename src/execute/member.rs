@@ -106,7 +106,6 @@ impl Link {
             return;
         }
         self.schema_dirty = false;
-        self.made.clear();
         if !self.identity.passthrough {
             let done = self.worker.proxy.requests.refreshed_catalog(SCHEMA_WAIT_MAX).await;
             if !done {

@@ -141,7 +141,7 @@ impl Link {
     }
 
     fn planned(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
-        if !self.made.is_empty() {
+        if !self.transaction.made.is_empty() {
             self.check_made(&call.text)?;
         }
         let empty = Arguments::default();

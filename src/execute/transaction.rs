@@ -68,6 +68,8 @@ pub struct Transaction {
     pub never_redo: Option<String>,
     /// The client's idempotency key, with which the decision is made.
     pub idempotency: Option<Box<Idempotency>>,
+    /// Views and functions over tables of the rules that it has made.
+    pub made: Vec<String>,
     redo_bytes: usize,
 }
 
@@ -139,6 +141,7 @@ impl Default for Transaction {
             on_dead: OnDead::ParkKey,
             never_redo: None,
             idempotency: None,
+            made: Vec::new(),
             redo_bytes: 0,
         }
     }

@@ -52,7 +52,8 @@ pub(super) struct Counted {
 }
 
 const COUNT: &str = "SELECT x.target, count(*) FILTER (WHERE w.waits), coalesce((extract(epoch FROM clock_timestamp() - \
-     min(l.created_at) FILTER (WHERE w.waits)) * 1000)::bigint, 0), min(l.commit_seq), count(*) FILTER (WHERE t.state = 'DEAD') FROM shardloom.ledger l \
+     min(l.created_at) FILTER (WHERE w.waits)) * 1000)::bigint, 0), min(l.commit_seq), \
+     count(*) FILTER (WHERE t.state = 'DEAD') FROM shardloom.ledger l \
      CROSS JOIN unnest(l.targets) x (target) LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target \
      CROSS JOIN LATERAL (SELECT coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED')) w (waits) \
      WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') \

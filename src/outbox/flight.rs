@@ -17,6 +17,8 @@ pub(super) struct Mark {
     pub txid: i64,
     pub target: ShardId,
     pub affected: i64,
+    /// Whether row images are still to come there, which the relay brings.
+    pub copy: bool,
 }
 
 /// What the process knows of its own recent transactions.
@@ -216,9 +218,9 @@ impl Flight {
         self.ended = true;
         let mut inner = self.flights.inner();
         for (target, affected) in &applied {
-            inner.marks.push(Mark { home: self.home, txid: self.txid, target: *target, affected: *affected });
-            // A copy's row images are still to come.
-            if !self.copies.contains(*target) {
+            let copy = self.copies.contains(*target);
+            inner.marks.push(Mark { home: self.home, txid: self.txid, target: *target, affected: *affected, copy });
+            if !copy {
                 inner.finish(self.txid, *target);
             }
         }

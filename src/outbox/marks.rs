@@ -165,7 +165,8 @@ impl Outbox {
         let most = self.settings.bounds.home_timeout;
         match self.store.within(home, most, self.try_write_marks(home, &marks)).await {
             Ok(()) => {
-                OutboxMetrics::add(&self.metrics().settled, marks.len() as u64);
+                let settled = marks.iter().filter(|mark| !mark.copy).count();
+                OutboxMetrics::add(&self.metrics().settled, settled as u64);
                 self.flights.written(&marks);
                 Ok(())
             }
@@ -184,7 +185,9 @@ impl Outbox {
         let mut client = self.store.connect(home).await?;
         let transaction = client.transaction().await.map_err(&at)?;
         execute_prepared(&transaction, WRITE_MARKS, &[&txids, &targets, &affected]).await.map_err(&at)?;
-        execute_prepared(&transaction, WRITE_PASSED, &[&txids, &targets]).await.map_err(&at)?;
+        if marks.iter().any(|mark| mark.copy) {
+            execute_prepared(&transaction, WRITE_PASSED, &[&txids, &targets]).await.map_err(&at)?;
+        }
         execute_prepared(&transaction, FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)
     }

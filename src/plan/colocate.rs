@@ -445,6 +445,11 @@ impl Keyed {
         bounds.map(|bounds| rules.shards_within(self.group, &bounds))
     }
 
+    /// Tells whether keys are named by value, one by one or in a list, and not by comparisons alone.
+    pub(super) fn names_rows(&self) -> bool {
+        !self.bindings.is_empty() || !self.genes.is_empty()
+    }
+
     /// Tells whether some condition binds the key with constants that stand in the statement one by one.
     pub(super) fn is_bound(&self) -> bool {
         let one_by_one = |binding: &Binding| binding.slots.iter().all(|slot| !slot.any);

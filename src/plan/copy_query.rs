@@ -10,7 +10,7 @@ use super::plan_types::{CopyOut, Direct, MergedCopy, Plan, Statement};
 use super::prepare::{PrepareError, prepare};
 use super::{IdsWanted, Parameters, Redo, route_json};
 use crate::sql::{CopyDirection, CopyFormat, CopyHead, CopyOptions, ForceColumns, literals, splice};
-use crate::types::{Refusal, ShardSet};
+use crate::types::Refusal;
 use crate::wire::copy_out::{Csv, Forced, Layout, Text};
 
 /// Plans it; `table` is the first that it names.
@@ -37,8 +37,8 @@ pub(super) fn plan(text: &str, head: &CopyHead, table: &str, context: &Context<'
         }
         plan @ (Plan::Scatter(_) | Plan::Gather(_)) => {
             let Some(layout) = layout(&head.options)? else { return Err(refused(table, "with these options")) };
+            let shards = route_json::shards(&plan);
             let merged = Some(Box::new(MergedCopy { plan, text: inner.to_owned(), layout }));
-            let shards = merged.as_ref().map_or(ShardSet::new(), |merged| route_json::shards(&merged.plan));
             Ok(Plan::CopyOut(CopyOut { shards, statement: Statement::Original, format, header, merged }))
         }
         Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {

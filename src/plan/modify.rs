@@ -217,7 +217,7 @@ impl Modify {
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
         let effect = self.effect(values);
         let reads_reference = !self.located.references.is_empty();
-        let in_turn = target.shards(context.rules, values).is_some();
+        let in_turn = target.names_rows();
         Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false, in_turn }))
     }
 

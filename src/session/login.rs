@@ -252,7 +252,6 @@ async fn open_session(
         touches_settings: false,
         read_your_writes: true,
         schema_dirty: false,
-        made: Vec::new(),
         worker,
     };
     greet(Session { link, extended: Extended::default(), record, moment: Instant::now() }).await

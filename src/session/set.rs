@@ -121,7 +121,6 @@ impl Session {
 
     /// A rolled back SET or change of tables never happened; committed tables are to be known.
     pub(super) async fn transaction_ended(&mut self, committed: bool) {
-        self.link.made.clear();
         if std::mem::take(&mut self.link.schema_dirty) && committed {
             self.link.schema_changed().await;
         }

@@ -12,7 +12,7 @@ use crate::wire::frontend;
 
 use super::control::not_yet;
 use super::conversation::Session;
-use super::extended::{row_part, with_formats};
+use super::extended::{no_portal, row_part, with_formats};
 use super::ids::bigint_field;
 use super::set::OWN_PREFIX;
 
@@ -185,7 +185,7 @@ impl Session {
     pub(super) async fn describe_cursor(&mut self, name: &str, shard: Option<ShardId>) -> Result<(), Failure> {
         self.refuse_if_failed()?;
         let Some(shard) = shard else {
-            let Some(open) = self.extended.open_cursors.get(name) else { return Err(no_cursor(name).into()) };
+            let Some(open) = self.extended.open_cursors.get(name) else { return Err(no_portal(name).into()) };
             backend::write_row_description(self.link.client.output(), &open.cursor.fields);
             return Ok(());
         };
@@ -234,10 +234,6 @@ pub(super) fn text_field(name: &str) -> Field {
         type_modifier: -1,
         format: 0,
     }
-}
-
-fn no_cursor(name: &str) -> Refusal {
-    Refusal::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
 }
 
 /// Passes what the server says of the cursor; tells whether that is an error.

@@ -24,6 +24,7 @@ use super::cursors::OpenCursor;
 
 pub(super) use describe::{row_part, with_formats};
 use pipeline::Step;
+pub(super) use pipeline::no_portal;
 use portal::Portal;
 pub(super) use told::Held;
 use undo::Undo;

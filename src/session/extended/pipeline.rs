@@ -339,9 +339,7 @@ impl Session {
     }
 
     fn find_portal(&self, name: &str) -> Result<Rc<Portal>, Failure> {
-        self.extended.portals.get(name).cloned().ok_or_else(|| {
-            Refusal::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist")).into()
-        })
+        self.extended.portals.get(name).cloned().ok_or_else(|| no_portal(name).into())
     }
 }
 
@@ -364,6 +362,10 @@ fn check_formats(given: usize) -> Result<(), Failure> {
     }
     let message = format!("bind message has {given} result formats but query has 1 columns");
     Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message).into())
+}
+
+pub(in super::super) fn no_portal(name: &str) -> Refusal {
+    Refusal::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
 }
 
 /// Tells whether what comes after a step can only be read once it ran: it may change the transaction or the session,
