@@ -10,6 +10,7 @@ use crate::wire::backend::{self, DataRow, Field};
 use crate::wire::frame::HEADER_BYTES;
 
 use super::call::{Arguments, Call};
+use super::carry_query::query;
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
 use super::id_wait::{asked_again, is_awaited};
@@ -41,6 +42,8 @@ impl Link {
         let untyped = lacks_types(call);
         // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
         let described = match untyped || !matches!(plan.form, CarryForm::Rows { .. }) {
+            // Where no shard has all that a query reads, its parts are asked one by one as they run.
+            true if plan.checked_on.is_none() && !untyped => None,
             true => Some(self.check_carried(call, plan, position.clone()).await?),
             false => None,
         };
@@ -48,7 +51,8 @@ impl Link {
         let call = typed.as_ref().unwrap_or(call);
         if !matches!(plan.form, CarryForm::Move { .. }) {
             let rows = self.first(call, plan).await?;
-            if described.is_none() && !is_plain(&rows.fields, &plan.columns) {
+            let rows_given = matches!(plan.form, CarryForm::Rows { .. });
+            if described.is_none() && rows_given && !is_plain(&rows.fields, &plan.columns) {
                 self.check_carried(call, plan, position).await?;
             }
             return self.second(call, plan, &rows).await;
@@ -105,7 +109,7 @@ impl Link {
         let held = self.client.hold(CARRIED_BYTES_MAX);
         let done = Box::pin(self.run_plan(&call, &understood, &first)).await;
         let (reply, overflow) = self.client.release(held);
-        told(done, &reply)?;
+        told(done, &reply).map_err(|failure| not_by_itself(failure, plan))?;
         if overflow {
             return Err(too_much(plan).into());
         }
@@ -131,7 +135,7 @@ impl Link {
         let (text, used) = if call.arguments.is_some() { renumbered(&text) } else { (text, Vec::new()) };
         let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
         let second = with_text(call, text, &used, formats);
-        if rows.rows.is_empty() {
+        if rows.rows.is_empty() && !matches!(plan.form, CarryForm::Query { .. }) {
             return self.nothing(&second, plan).await;
         }
         let understood = read_issued(&second.text, &self.snapshot)?;
@@ -140,7 +144,8 @@ impl Link {
             next = Box::pin(asked_again(&self.worker.proxy, || self.plan(&second, &understood))).await;
         }
         let next = next?;
-        if matches!(next, Plan::Carry(_)) {
+        // Of a query each step leaves fewer to be read.
+        if matches!(next, Plan::Carry(_)) && !matches!(plan.form, CarryForm::Query { .. }) {
             return Err(no_constant(plan).into());
         }
         Box::pin(self.run_plan(&second, &understood, &next)).await
@@ -148,10 +153,11 @@ impl Link {
 
     /// Asks a shard whether the client's own text is right; returns its description.
     async fn check_carried(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Bytes, Failure> {
+        let Some(checked_on) = plan.checked_on else { return Err(no_types(plan).into()) };
         self.client.position = position;
         let types = call.types(&Statement::Original);
         let text = plan.checked.as_deref().unwrap_or(&call.text);
-        let described = self.describe_on(plan.checked_on, text, &types, 0).await;
+        let described = self.describe_on(checked_on, text, &types, 0).await;
         let described = described.map_err(|failure| unchecked(failure, plan))?;
         self.client.position = Position::Unknown;
         Ok(described)
@@ -160,7 +166,7 @@ impl Link {
     /// An INSERT of no rows: any shard that has the table answers as one server would.
     async fn nothing(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let direct = Direct {
-            shard: plan.checked_on,
+            shard: plan.checked_on.unwrap_or(self.snapshot.rules.home),
             statement: Statement::Original,
             effect: None,
             anywhere: false,
@@ -205,6 +211,12 @@ impl Carry {
                 let values = self.constants(row, rows)?;
                 Ok(sql::splice(text, &spans.iter().cloned().zip(values).collect::<Vec<_>>()))
             }
+            CarryForm::Query { brought, .. } => {
+                let bodies = rows.rows.iter().map(|row| DataRow::read(row)).collect::<Result<Vec<_>, _>>();
+                let written = query(brought, &rows.fields, &bodies.map_err(misread)?);
+                let written = written.map_err(|Unclear| self.unclear_query(rows))?;
+                Ok(sql::splice(text, &[(brought.span.clone(), written)]))
+            }
         }
     }
 
@@ -242,6 +254,19 @@ impl Carry {
             constant(value, field.type_oid, column).map_err(|Unclear| self.unclear(field))
         };
         values.zip(&rows.fields).zip(&self.columns).map(one).collect()
+    }
+
+    fn unclear_query(&self, rows: &Rows) -> Refusal {
+        let names: Vec<&str> = rows.fields.iter().map(|field| field.name.as_str()).collect();
+        Refusal::unsupported(
+            format!(
+                "what is read first for the write of table \"{}\" has types that constants do not carry ({})",
+                self.table,
+                names.join(", ")
+            ),
+            "Cast its columns to types of PostgreSQL's own.",
+        )
+        .with_reason("carried_type")
     }
 
     fn unclear(&self, field: &Field) -> Refusal {
@@ -354,12 +379,24 @@ fn told(done: Result<(), Failure>, reply: &Bytes) -> Result<(), Failure> {
 
 /// No shard may know all tables of the text: then nobody can tell what its expressions become.
 fn unchecked(failure: Failure, plan: &Carry) -> Failure {
-    if failure.says(b"42P01") {
-        let message = format!("no shard can check what this statement writes into table \"{}\"", plan.table);
-        let hint = "Cast each value to the type of the column that it is written to.";
-        return Refusal::unsupported(message, hint).with_reason("different_shards").into();
+    // A query is checked only where all that it reads should be.
+    let unknown = failure.says(b"42P01") && !matches!(plan.form, CarryForm::Query { .. });
+    if unknown { no_types(plan).into() } else { failure }
+}
+
+fn no_types(plan: &Carry) -> Refusal {
+    let message = format!("no shard can check what this statement writes into table \"{}\"", plan.table);
+    let hint = "Cast each value to the type of the column that it is written to.";
+    Refusal::unsupported(message, hint).with_reason("different_shards")
+}
+
+/// A query that turns out to name what stands around it is not run first.
+fn not_by_itself(failure: Failure, plan: &Carry) -> Failure {
+    let names_outside = failure.says(b"42P01") || failure.says(b"42703");
+    match &plan.form {
+        CarryForm::Query { refusal, .. } if names_outside => refusal.clone().into(),
+        _ => failure,
     }
-    failure
 }
 
 fn misread(error: crate::wire::frame::FrameError) -> Refusal {
@@ -367,6 +404,9 @@ fn misread(error: crate::wire::frame::FrameError) -> Refusal {
 }
 
 fn no_rows(plan: &Carry) -> Refusal {
+    if let CarryForm::Query { refusal, .. } = &plan.form {
+        return refusal.clone();
+    }
     let message = format!("what is written into table \"{}\" cannot be read first", plan.table);
     Refusal::unsupported(message, "Read the rows first and insert them as values.").with_reason("carried_shape")
 }
@@ -378,7 +418,7 @@ fn no_constant(plan: &Carry) -> Refusal {
 }
 
 fn too_much(plan: &Carry) -> Refusal {
-    let message = format!("the statement brings more rows into table \"{}\" than may be carried", plan.table);
+    let message = format!("the statement brings more rows to table \"{}\" than may be carried", plan.table);
     Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
         .with_hint("Write fewer rows in one statement, raise limits.gather_rows, or use COPY.")
 }

@@ -64,10 +64,15 @@ pub(super) fn constant(value: Option<&[u8]>, from: u32, column: &Carried) -> Res
     if own || TEXTS.contains(&from) {
         return Ok(quoted);
     }
-    match NAMES.iter().find(|(oid, _)| *oid == from) {
-        Some((_, name)) => Ok(format!("{quoted}::{name}")),
+    match type_name(from) {
+        Some(name) => Ok(format!("{quoted}::{name}")),
         None => Err(Unclear),
     }
+}
+
+/// Returns the name of a type that a constant is cast from.
+pub(super) fn type_name(oid: u32) -> Option<&'static str> {
+    NAMES.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
 }
 
 /// Tells whether it is a number that stands for itself in SQL.

@@ -5,6 +5,7 @@
 
 mod call;
 mod carry;
+mod carry_query;
 mod carry_values;
 mod client;
 mod collect;

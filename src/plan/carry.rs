@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::sql::Scanner;
-use crate::types::ShardId;
+use crate::types::{Refusal, ShardId};
 
 /// A statement in two steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,9 @@ pub struct Carry {
     pub columns: Vec<Carried>,
     /// The second statement.
     pub form: CarryForm,
-    /// Where the client's own text is checked before constants take the place of its expressions.
-    pub checked_on: ShardId,
+    /// Where the client's own text is checked before constants take the place of its expressions; `None` if no shard has all
+    /// tables that it names.
+    pub checked_on: Option<ShardId>,
     /// What is checked in the place of the client's text, where that names tables that no server has.
     pub checked: Option<String>,
     /// The table written, as the rules have it.
@@ -60,6 +61,35 @@ pub enum CarryForm {
         /// known here, and would be lost.
         all: Vec<String>,
     },
+    /// The rows stand in the client's text, in the place of what was read.
+    Query {
+        /// The place.
+        brought: Brought,
+        /// Why they must be read first: if that cannot be done by itself after all, this is told.
+        refusal: Refusal,
+    },
+}
+
+/// A query in parentheses, or a table, whose rows are constants from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// Its bytes in the client's text, with the operator where it is compared with a sharding key.
+    pub span: Range<usize>,
+    /// How it is compared with a sharding key, which the values then bind.
+    pub key: Option<KeyOperator>,
+    /// The name that the rows need in its place, quoted; none where the text goes on with one, or needs none.
+    pub alias: Option<String>,
+    /// The types of its columns; empty where only the answer tells.
+    pub types: Vec<String>,
+}
+
+/// What stands between a sharding key and a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOperator {
+    /// `IN`
+    In,
+    /// `=`
+    Equal,
 }
 
 /// A text whose parameters are numbered anew, and which of the client's they are (0-based).

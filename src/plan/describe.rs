@@ -77,6 +77,7 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 CarryForm::Rows { .. } => "The rows are inserted by key into",
                 CarryForm::Cells(_) => "The values are put into the rows of",
                 CarryForm::Move { .. } => "The rows are moved by key in",
+                CarryForm::Query { .. } => "The rows stand as constants in the write of",
             };
             vec![
                 "Carry what a first statement returns".to_owned(),

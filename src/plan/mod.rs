@@ -3,6 +3,7 @@
 //! `prepare` reads a statement once; `Prepared::plan` is asked at every execution with the values at hand.
 
 mod alias;
+mod apart;
 mod array;
 mod carry;
 pub mod catalog;
@@ -41,7 +42,7 @@ mod tests;
 mod utility;
 mod view;
 
-pub use carry::{Carried, Carry, CarryForm, renumbered};
+pub use carry::{Brought, Carried, Carry, CarryForm, KeyOperator, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};

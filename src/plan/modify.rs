@@ -1,5 +1,6 @@
 //! UPDATE and DELETE: one shard by key, several by IN, or all where the rules allow it.
 
+use super::apart;
 use super::classify::{inexact, redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
@@ -118,6 +119,19 @@ impl Modify {
     }
 
     pub(super) fn plan(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
+        self.where_it_is(context, values).or_else(|refusal| apart::plan(self, context, values, refusal))
+    }
+
+    /// Returns the shards that may hold rows of the table written.
+    pub(super) fn shards(&self, rules: &RuleSet) -> ShardSet {
+        match self.home {
+            Home::Reference(shard) | Home::On(shard) => [shard].into_iter().collect(),
+            Home::Keyed(index) => rules.shards_of_group(self.located.keyed[index].group),
+        }
+    }
+
+    /// Plans it as it stands.
+    fn where_it_is(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
         match self.home {
             Home::Reference(home) => self.beside(home, true, context, values),
             Home::On(shard) => self.beside(shard, false, context, values),

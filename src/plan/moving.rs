@@ -49,7 +49,7 @@ pub(super) fn moving(
     }
     let key_type = context.rules.group(group).key_type;
     let shards = context.rules.shards_of_group(group);
-    let Some(checked_on) = shards.iter().next() else { return Err(refusal) };
+    let checked_on = shards.iter().next();
     let (source, columns, form) = texts(text, &clauses, table, (key, key_type));
     Ok(Plan::Carry(Box::new(Carry { source, columns, form, checked_on, checked: None, table: name.into_owned() })))
 }

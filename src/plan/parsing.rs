@@ -37,7 +37,7 @@ impl Prepared {
 }
 
 /// Returns where the tables live that are not on every shard.
-fn single(facts: &Facts, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
+pub(super) fn single(facts: &Facts, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
     let mut found: Option<(&TableName, ShardId)> = None;
     for table in facts.relations.iter().filter_map(|relation| relation.table.as_ref()) {
         let shard = match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {

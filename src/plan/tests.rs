@@ -3,6 +3,7 @@
 //! `{a}` and `{c}` are keys on s1, `{b}` is one on s2; home is s0, and no key of the cases lives there.
 
 mod algorithms;
+mod apart;
 mod cases;
 mod copy_query;
 mod deep;

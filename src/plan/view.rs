@@ -99,7 +99,12 @@ fn definition<'a>(view: &TableName, context: &Context<'a>) -> Option<&'a str> {
 }
 
 /// Returns the view that is read at a token, and the first token of its name.
-fn reference<'v>(text: &str, tokens: &[Token], at: usize, views: &'v [TableName]) -> Option<(&'v TableName, usize)> {
+pub(super) fn reference<'v>(
+    text: &str,
+    tokens: &[Token],
+    at: usize,
+    views: &'v [TableName],
+) -> Option<(&'v TableName, usize)> {
     let name = identifier(text, tokens[at])?;
     let is_mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
     if is_mark(at + 1, ".") || is_mark(at + 1, "(") {
@@ -109,7 +114,7 @@ fn reference<'v>(text: &str, tokens: &[Token], at: usize, views: &'v [TableName]
     let schema = if qualified { Some(identifier(text, tokens[at - 2])?) } else { None };
     let start = if qualified { at - 2 } else { at };
     let before = tokens.get(start.checked_sub(1)?)?;
-    let in_from = ["from", "join", "lateral"].iter().any(|word| before.is_word(text, word))
+    let in_from = ["from", "join", "lateral", "using"].iter().any(|word| before.is_word(text, word))
         || [",", "("].iter().any(|mark| before.is_mark(text, mark));
     let named = TableName { schema, name };
     views.iter().find(|view| in_from && view.rule_key() == named.rule_key()).map(|view| (view, start))

@@ -37,6 +37,7 @@ statement_files! {
     hidden
     inserts
     changes
+    reads_first
     merges
     with_writes
     schema_changes

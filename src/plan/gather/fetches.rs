@@ -7,9 +7,10 @@ use super::super::colocate::Located;
 use super::super::context::{Context, Values};
 use super::super::plan_types::Fetch;
 use super::super::read;
+use super::plan::NOT_OF_COPIES;
 use super::words::Words;
 use crate::rules::{Distribution, OnMissingKey};
-use crate::sql::Facts;
+use crate::sql::{Facts, TableName};
 use crate::types::{Refusal, ShardSet};
 
 /// Lists the tables whose rows home has not, or not all of; `None` if a table's name may mean another one.
@@ -95,6 +96,21 @@ pub(super) fn narrow(
         fetch.shards = bound.into_iter().flatten().fold(ShardSet::new(), |all, shards| all.union(&shards));
     }
     Ok(())
+}
+
+/// Returns the columns of a table that a statement of any kind may read; `None` where rows that stand in the table's place
+/// would not do: for a row as a whole, system columns, names of types.
+pub(in crate::plan) fn columns_read<'c>(
+    text: &str,
+    facts: &Facts,
+    name: &TableName,
+    table: &'c Table,
+) -> Option<Vec<&'c Column>> {
+    let words = Words::of(text);
+    if NOT_OF_COPIES.iter().any(|word| words.has(word)) || is_read_whole(&name.name, facts, &words) {
+        return None;
+    }
+    needed(table, &name.name, facts, &words).iter().map(|column| table.column(column)).collect()
 }
 
 /// Returns the columns that the statement may read, in the table's order; at least one, to count rows by.

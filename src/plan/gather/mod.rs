@@ -10,4 +10,5 @@ mod shown;
 mod uses;
 mod words;
 
+pub(super) use fetches::columns_read;
 pub(super) use plan::plan;

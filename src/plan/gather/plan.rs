@@ -26,7 +26,7 @@ const MENDED: [&str; 10] = [
 ];
 
 /// Words in whose company a temporary copy is not what the table itself is: system columns, sampling, inheritance, oids.
-const NOT_OF_COPIES: [&str; 16] = [
+pub(super) const NOT_OF_COPIES: [&str; 16] = [
     "ctid",
     "tableoid",
     "xmin",

@@ -80,13 +80,13 @@ fn show(plan: &Plan, text: &str) -> String {
             out += &effect(&multi.effect, &Statement::Original, text);
         }
         Plan::Carry(carry) => {
-            let _ = writeln!(out, "carry {}: {}", carry.source, carry.checked_on.0);
+            let _ = writeln!(out, "carry {}: {}", carry.source, carry.checked_on.map_or(0, |shard| shard.0));
             let _ = match &carry.form {
                 CarryForm::Rows { head, tail } => writeln!(out, "  {head} VALUES … {tail}"),
                 CarryForm::Cells(spans) => {
                     writeln!(out, "  {:?}", spans.iter().map(|span| &text[span.clone()]).collect::<Vec<_>>())
                 }
-                CarryForm::Move { .. } => panic!("not a plan of INSERT"),
+                CarryForm::Move { .. } | CarryForm::Query { .. } => panic!("not a plan of INSERT"),
             };
         }
         Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {

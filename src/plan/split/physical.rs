@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::places::{Named, Place, places};
 use super::uses::{all, slots};
+use crate::plan::CarryForm;
 use crate::plan::colocate::{Located, SlotUse, slot_uses};
 use crate::plan::context::{Context, Values};
 use crate::plan::insert::quoted;
@@ -162,6 +163,10 @@ impl Splits {
                 Ok(Plan::Gather(gather))
             }
             Plan::MultiWrite(write) => self.many(write, context, values),
+            Plan::Carry(mut carry) if matches!(carry.form, CarryForm::Query { .. }) => {
+                carry.checked = Some(self.parsed(values.text)?);
+                Ok(Plan::Carry(carry))
+            }
             Plan::Carry(carry) => Err(Refusal::unsupported(
                 format!("rows of table \"{}\" cannot be moved: it is split into physical tables", carry.table),
                 "Delete the rows and insert them with the new key in one transaction.",

@@ -283,7 +283,7 @@ fn writes_go_where_their_rows_are() {
         update regions set tax = 1 => direct s0 copies
         delete from regions r using orders o where o.region = r.id => refused different_shards
         update settings set v = 1 => direct s1 write
-        update settings set v = (select count(*) from orders) => refused different_shards
+        update settings set v = (select count(*) from orders) => carry select count(*) from orders
         update nowhere set v = 1 => direct s0 write
         with d as (delete from orders where user_id = {a} returning *) select * from d => direct s1 write
         with d as (delete from nowhere returning *) select * from d => direct s0 write
@@ -432,7 +432,7 @@ fn unusual_grammar_is_read_right_or_refused() {
         select count(*) from (select id from orders) x => gather s0 orders() s0+s1+s2
         select exists (select 1 from orders) => gather s0 orders() s0+s1+s2
         update orders set (a, b) = (select x, y from order_items) where user_id = {b} => refused not_colocated
-        delete from orders where user_id = {b} returning (select count(*) from order_items) => refused not_colocated
+        delete from orders where user_id = {b} returning (select count(*) from order_items) => carry select count(*) from order_items
         select * from orders where user_id = {b}; => direct s2
         select * from orders where user_id operator(pg_catalog.=) {b} => scatter s0+s1+s2: =
         select * from orders where user_id = {b} for update of orders skip locked => direct s2 write

@@ -31,16 +31,22 @@ fn table(columns: &[(&str, u32)]) -> Table {
     }
 }
 
-fn restrictions(text: &str) -> Vec<String> {
+pub(super) fn catalog() -> Catalog {
     let mut catalog = Catalog::empty();
     for (name, columns) in [
         ("orders", &[("user_id", 20), ("total", 20), ("region", 20), ("note", 25), ("own", 99_999)][..]),
         ("order_items", &[("buyer", 20), ("sku", 20), ("label", 25)]),
         ("people", &[("name", 25), ("age", 20)]),
         ("regions", &[("id", 20), ("title", 25)]),
+        ("loose", &[("k", 20), ("v", 20), ("w", 25)]),
     ] {
         catalog.tables.insert(name.to_owned(), table(columns));
     }
+    catalog
+}
+
+fn restrictions(text: &str) -> Vec<String> {
+    let catalog = catalog();
     let rules = rules();
     let context = Context { rules: &rules, catalog: &catalog };
     let values = Values { text, literals: &literals(text), parameters: Parameters::default() };

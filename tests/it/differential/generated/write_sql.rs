@@ -72,7 +72,7 @@ pub fn rows(random: &mut Random) -> Vec<String> {
 
 /// Makes one statement.
 pub fn statement(random: &mut Random) -> String {
-    match random.below(20) {
+    match random.below(24) {
         0..=4 => insert(random),
         5..=8 => update(random),
         9 | 10 => delete(random),
@@ -81,6 +81,7 @@ pub fn statement(random: &mut Random) -> String {
         15 => merge(random),
         16 => with_writes(random),
         17 => computed(random),
+        18..=21 => super::apart_sql::statement(random),
         _ => small(random),
     }
 }

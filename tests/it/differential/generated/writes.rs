@@ -37,6 +37,7 @@ async fn generated_writes_are_done_right_or_refused() {
     let moving = ["customers", "documents", "counters"].iter().fold(RULES.to_owned(), |rules, group| {
         rules.replace(&format!("name: {group}\nkey:"), &format!("name: {group}\nkey_update: move\nkey:"))
     });
+    let moving = moving.replace("name: customers\n", "name: customers\nmissing_key: {read: scatter, write: scatter}\n");
     let proxy = Proxy::start(&database, &moving, patient()).await;
     let mut sides = Differential::through(&proxy, &database);
     wait_until_writable(&mut sides.other);

@@ -1,0 +1,215 @@
+//! UPDATE and DELETE that read what is not where their rows are: that is read first, and stands in them as constants.
+//!
+//! A query in parentheses that means the same by itself is taken as a whole; else a table of FROM, USING or a subquery
+//! with the columns that the statement may read. One is taken at a time: the text with its rows is planned again.
+
+use std::ops::Range;
+
+use super::alias::has_alias;
+use super::carry::{Brought, Carry, CarryForm, KeyOperator};
+use super::colocate::{Place, place};
+use super::context::{Context, Values};
+use super::gather;
+use super::insert::quoted;
+use super::modify::Modify;
+use super::parsing;
+use super::plan_types::Plan;
+use super::view;
+use crate::sql::{
+    self, Facts, NamedColumn, Scanner, StatementKind, TableName, Token, identifier, query_names, subqueries,
+};
+use crate::types::Refusal;
+
+/// Refusals that this can mend.
+const MENDED: [&str; 3] = ["not_colocated", "different_shards", "unknown_function"];
+/// One that it can mend where a query gives the key.
+const UNBOUND: &str = "missing_sharding_key";
+/// Stands for rows, to see how the text is read with them.
+const SAMPLE: &str = "(SELECT * FROM (VALUES (1)) AS carried (c))";
+
+/// Plans what `refusal` would refuse; returns that if nothing can be read first.
+pub(super) fn plan(
+    modify: &Modify,
+    context: &Context<'_>,
+    values: &Values<'_>,
+    refusal: Refusal,
+) -> Result<Plan, Refusal> {
+    let unbound = refusal.reason == UNBOUND;
+    if !unbound && !MENDED.contains(&refusal.reason) || modify.located().called.acts.is_some() {
+        return Err(refusal);
+    }
+    let found = Search { text: values.text, modify, context }.find(unbound);
+    let Some((source, brought)) = found else { return Err(refusal) };
+    let checked_on = match parsing::single(modify.facts(), context.rules) {
+        Ok(Some(shard)) => Some(shard).filter(|shard| modify.shards(context.rules).contains(*shard)),
+        Ok(None) => modify.shards(context.rules).iter().next(),
+        Err(_) => None,
+    };
+    Ok(Plan::Carry(Box::new(Carry {
+        source,
+        columns: Vec::new(),
+        form: CarryForm::Query { brought, refusal },
+        checked_on,
+        checked: None,
+        table: modify.target().to_string(),
+    })))
+}
+
+struct Search<'a> {
+    text: &'a str,
+    modify: &'a Modify,
+    context: &'a Context<'a>,
+}
+
+impl Search<'_> {
+    /// Returns what is to be read first, and where it stands.
+    fn find(&self, unbound: bool) -> Option<(String, Brought)> {
+        let query = self.query(0..self.text.len(), unbound).map(|span| {
+            let source = self.text[span.start + 1..span.end - 1].to_owned();
+            let key = self.key_operator(&span);
+            let start = key.as_ref().map_or(span.start, |(_, start)| *start);
+            let key = key.map(|(operator, _)| operator);
+            (source, Brought { span: start..span.end, key, alias: None, types: Vec::new() })
+        });
+        query.or_else(|| if unbound { None } else { self.table() }).filter(|(_, brought)| self.reads_the_same(brought))
+    }
+
+    /// Finds the first query in parentheses that can be run by itself, from the outside in.
+    fn query(&self, within: Range<usize>, unbound: bool) -> Option<Range<usize>> {
+        subqueries(self.text, within).into_iter().find_map(|span| {
+            let inner = span.start + 1..span.end - 1;
+            if (!unbound || self.key_operator(&span).is_some()) && self.stands_alone(&self.text[inner.clone()]) {
+                return Some(span);
+            }
+            // What stands inside of one with names of its own could mean those.
+            if self.has_word(inner.clone(), "with") { None } else { self.query(inner, unbound) }
+        })
+    }
+
+    /// Tells whether a query reads tables of which not every shard has all rows, and names no column from around it.
+    fn stands_alone(&self, query: &str) -> bool {
+        let (Ok(facts), Some(names)) = (sql::read(query), query_names(query)) else { return false };
+        if facts.kind != StatementKind::Select || facts.locks || facts.nested_write {
+            return false;
+        }
+        let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
+        let known: Vec<_> = tables.iter().filter_map(|table| self.context.catalog.table(&table.rule_key())).collect();
+        // Nobody knows what a column of another table is.
+        if !tables.iter().any(|table| self.is_placed(table)) || known.len() < tables.len() && !names.columns.is_empty()
+        {
+            return false;
+        }
+        let catalog = self.context.catalog;
+        let inside = |column: &NamedColumn| {
+            let named = |name: &String| facts.relations.iter().any(|relation| relation.alias == *name);
+            let mut seen = names.tables_seen(column.scope).filter_map(|table| catalog.table(&table.rule_key()));
+            match &column.qualifier {
+                Some(qualifier) => named(qualifier),
+                None => {
+                    seen.any(|table| table.column(&column.name).is_some())
+                        || names.aliases.contains(&column.name)
+                        || named(&column.name)
+                }
+            }
+        };
+        // A constant has the default collation.
+        let sorted = |column: &NamedColumn| {
+            known.iter().filter_map(|table| table.column(&column.name)).all(|column| column.collation_is_default)
+        };
+        let collates = Scanner::new(query).any(|token| token.is_word(query, "collate"));
+        names.columns.iter().all(|column| inside(column) && sorted(column)) && !collates
+    }
+
+    fn is_placed(&self, table: &TableName) -> bool {
+        matches!(place(self.context.rules, table), Ok(Place::Sharded { .. } | Place::On(_))) && !table.is_catalog()
+    }
+
+    /// Returns what compares a query with the key, and where that stands: `key IN (…)` or `key = (…)`, a condition by itself.
+    fn key_operator(&self, span: &Range<usize>) -> Option<(KeyOperator, usize)> {
+        let target = self.modify.target_keyed().filter(|target| target.more.is_empty())?;
+        let tokens: Vec<Token> = Scanner::new(self.text).collect();
+        let at = tokens.iter().position(|token| token.start == span.start)?;
+        let operator = tokens[at.checked_sub(1)?];
+        let found = match operator.text(self.text) {
+            "=" => KeyOperator::Equal,
+            _ if operator.is_word(self.text, "in") => KeyOperator::In,
+            _ => return None,
+        };
+        let name = at.checked_sub(2)?;
+        let qualified = name >= 2 && tokens[name - 1].is_mark(self.text, ".");
+        let before = tokens[name.checked_sub(if qualified { 3 } else { 1 })?];
+        let behind = tokens.iter().find(|token| token.start >= span.end);
+        let is = |token: &Token, words: &[&str], mark: &str| {
+            token.is_mark(self.text, mark) || words.iter().any(|word| token.is_word(self.text, word))
+        };
+        let alone = is(&before, &["where", "and", "or", "not", "on"], "(")
+            && behind.is_none_or(|token| is(token, &["and", "or", "returning"], ")") || token.is_mark(self.text, ";"));
+        let is_key = identifier(self.text, tokens[name]).is_some_and(|name| name == target.key);
+        (alone && is_key).then_some((found, operator.start))
+    }
+
+    /// Finds a table in FROM, USING or a subquery whose rows are not where those are that are written.
+    fn table(&self) -> Option<(String, Brought)> {
+        if self.modify.facts().locks || self.has_word(0..self.text.len(), "with") {
+            return None;
+        }
+        // None where a column stands behind a schema's name, which rows have not.
+        query_names(self.text)?;
+        let facts = self.modify.facts();
+        let tokens: Vec<Token> = Scanner::new(self.text).collect();
+        let named: Vec<TableName> = self.elsewhere(facts).cloned().collect();
+        let deletes = tokens.iter().position(|token| token.is_word(self.text, "delete")).map(|at| at + 1);
+        (0..tokens.len()).find_map(|at| {
+            let (table, first) = view::reference(self.text, &tokens, at, &named)?;
+            if first.checked_sub(1) == deletes {
+                return None;
+            }
+            let known = self.context.catalog.table(&table.rule_key())?;
+            let columns = gather::columns_read(self.text, facts, table, known)?;
+            if !columns.iter().all(|column| column.collation_is_default) {
+                return None;
+            }
+            let list: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+            let span = tokens[first].start..tokens[at].end;
+            let source = format!("SELECT {} FROM {}", list.join(", "), &self.text[span.clone()]);
+            let alias = (!has_alias(self.text, tokens.get(at + 1).copied())).then(|| quoted(&table.name));
+            let types = columns.iter().map(|column| column.type_name.clone()).collect();
+            Some((source, Brought { span, key: None, alias, types }))
+        })
+    }
+
+    /// Returns the tables that keep the statement from where its rows are.
+    fn elsewhere<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f TableName> {
+        let target = self.modify.target_keyed().map(|target| target.relation);
+        let follows = move |at: usize| {
+            let mut keyed = self.modify.keyed().iter().filter(|keyed| keyed.relation == at);
+            target.is_some_and(|target| keyed.any(|keyed| keyed.follows.contains(&target)))
+        };
+        let relations = facts.relations.iter().enumerate();
+        let apart = relations.filter(move |(at, relation)| !relation.target && !relation.renamed && !follows(*at));
+        apart.filter_map(|(_, relation)| relation.table.as_ref()).filter(|table| self.is_placed(table))
+    }
+
+    /// Tells whether the text, with rows in it, still writes the same table with the same clauses.
+    fn reads_the_same(&self, brought: &Brought) -> bool {
+        let rows = match (&brought.alias, brought.key) {
+            (Some(alias), _) => format!("{SAMPLE} AS {alias}"),
+            (None, Some(_)) => format!("= {SAMPLE}"),
+            (None, None) => SAMPLE.to_owned(),
+        };
+        let facts = self.modify.facts();
+        let sample = sql::splice(self.text, &[(brought.span.clone(), rows)]);
+        sql::read(&sample).is_ok_and(|again| {
+            let target = |facts: &Facts| facts.relations.iter().find(|relation| relation.target).cloned();
+            again.kind == facts.kind
+                && target(&again) == target(facts)
+                && again.returning == facts.returning
+                && again.assignments.len() == facts.assignments.len()
+        })
+    }
+
+    fn has_word(&self, within: Range<usize>, word: &str) -> bool {
+        let part = &self.text[within];
+        Scanner::new(part).any(|token| token.is_word(part, word))
+    }
+}
