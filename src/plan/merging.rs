@@ -144,7 +144,7 @@ impl Merging {
     /// Each shard acts on its own rows.
     fn matched(&self, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
         let shards = spread(target, context, values)?;
-        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+        let part = |shard| Part::new(shard, Statement::Original);
         self.modify.parts(target, shards.iter().map(part).collect(), context, values)
     }
 
@@ -192,7 +192,7 @@ impl Merging {
             return Err(self.not_by_key(target));
         }
         let shards = spread(source, context, values)?;
-        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+        let part = |shard| Part::new(shard, Statement::Original);
         self.modify.parts(target, shards.iter().map(part).collect(), context, values)
     }
 
@@ -232,7 +232,7 @@ impl Merging {
             let own = format!(" (SELECT * FROM{source}\nWHERE {alias}.{column} IN ({})) AS {alias}", keys.join(", "));
             let sql = crate::sql::splice(values.text, &[(span.clone(), own)]);
             let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
-            Part { shard, statement: Statement::Rewritten { sql, parameters }, rows: Vec::new() }
+            Part::new(shard, Statement::Rewritten { sql, parameters })
         };
         Ok(shares.into_iter().map(part).collect())
     }

@@ -202,7 +202,7 @@ impl Modify {
         }
         let shards = spread(target, context, values)?;
         self.check_key(target, shards.only(), context, values)?;
-        let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+        let part = |shard| Part::new(shard, Statement::Original);
         self.parts(target, shards.iter().map(part).collect(), context, values)
     }
 

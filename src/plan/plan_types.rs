@@ -210,6 +210,13 @@ pub struct Part {
     pub rows: Vec<u32>,
 }
 
+impl Part {
+    /// Makes a share that is not told by rows.
+    pub fn new(shard: ShardId, statement: Statement) -> Self {
+        Self { shard, statement, rows: Vec::new() }
+    }
+}
+
 /// How RETURNING rows of several parts are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReturningOrder {

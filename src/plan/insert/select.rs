@@ -50,7 +50,7 @@ impl PreparedInsert {
             })),
             From::Each(shards) => {
                 reject_if_ruled(&judge)?;
-                let part = |shard| Part { shard, statement: Statement::Original, rows: Vec::new() };
+                let part = |shard| Part::new(shard, Statement::Original);
                 let parts = shards.iter().map(part).collect();
                 let ordered = self.facts.returning.is_some();
                 let returning = if ordered { ReturningOrder::ByShard } else { ReturningOrder::None };

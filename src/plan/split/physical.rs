@@ -193,7 +193,7 @@ impl Splits {
         }
         let effect = direct.effect.unwrap_or_else(|| none(&target.key));
         let returning = if target.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
-        let parts = vec![Part { shard: direct.shard, statement: direct.statement, rows: Vec::new() }];
+        let parts = vec![Part::new(direct.shard, direct.statement)];
         let reads_reference = direct.reads_reference;
         self.many(
             MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false, in_turn: false },
@@ -219,7 +219,7 @@ impl Splits {
             for slot in self.written(target, context, values)? {
                 let sql = self.with_target(text, target, slot, values)?;
                 let statement = Statement::Rewritten { sql, parameters: parameters.clone() };
-                parts.push(Part { shard: part.shard, statement, rows: part.rows.clone() });
+                parts.push(Part { statement, ..part.clone() });
             }
         }
         write.parts = parts;

@@ -171,7 +171,7 @@ fn each(
     effect.tables = main.split.names.clone();
     let part = |shard| statements.iter().map(move |statement| (shard, statement.clone()));
     let parts = shards.iter().flat_map(part);
-    let parts = parts.map(|(shard, statement)| Part { shard, statement, rows: Vec::new() }).collect();
+    let parts = parts.map(|(shard, statement)| Part::new(shard, statement)).collect();
     Ok(Plan::MultiWrite(MultiWrite {
         parts,
         effect,
