@@ -192,6 +192,20 @@ pub enum LedgerCommand {
     /// Gives a transaction's target up.
     #[command(after_help = "Example: shardloom ledger skip 117429795511367883 --target s1 --reason 'mended by hand'")]
     Skip(LedgerChange),
+    /// Takes a transaction back on all shards, by the undo statements of its tables.
+    #[command(
+        after_help = "Example: shardloom ledger compensate 117429795511367883 --reason 'the order was refused on s1'"
+    )]
+    Compensate {
+        /// The transaction's id.
+        txid: i64,
+        /// Why; it is written to the audit table.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Lists what was taken back, or could not be yet, the newest first.
+    #[command(after_help = "Example: shardloom ledger compensations")]
+    Compensations,
     /// Compares the copies of a reference table with home, exactly, while it is written; exits with 1 if they differ.
     #[command(after_help = "Example: shardloom ledger verify regions --json")]
     Verify(VerifyArguments),

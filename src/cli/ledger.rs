@@ -1,8 +1,9 @@
-//! `ledger ls|show|retry|skip|audit|in-doubt`, `dead-letters`, `lanes`, `ddl` and `routes`, all asked from a running proxy.
+//! `ledger ls|show|retry|skip|compensate|compensations|audit|in-doubt`, `dead-letters`, `lanes`, `ddl` and `routes`, all asked from a running proxy.
 
 use serde_json::{Value, json};
 use shardloom::admin::views::{
-    AUDIT_COLUMNS, DDL_COLUMNS, DEAD_LETTER_COLUMNS, DOUBT_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, ROUTE_COLUMNS,
+    AUDIT_COLUMNS, COMPENSATION_COLUMNS, DDL_COLUMNS, DEAD_LETTER_COLUMNS, DOUBT_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS,
+    ROUTE_COLUMNS,
 };
 
 use super::arguments::{AdminTarget, LedgerChange, LedgerCommand};
@@ -15,6 +16,8 @@ use super::tables;
 const TARGET_COLUMNS: [&str; 8] =
     ["target", "state", "attempts", "expected_rows", "affected_rows", "drift", "last_sqlstate", "last_error"];
 
+const NO_REASON: &str = "--reason must say why; it is written to the audit table";
+
 /// Runs `ledger …`.
 pub fn run(target: &AdminTarget, command: &LedgerCommand, as_json: bool) -> Result<(), Failure> {
     let remote = Remote::new(target);
@@ -23,6 +26,12 @@ pub fn run(target: &AdminTarget, command: &LedgerCommand, as_json: bool) -> Resu
         LedgerCommand::Show { txid } => show(&remote, *txid, as_json),
         LedgerCommand::Retry(change) => apply(&remote, "retry", change, as_json),
         LedgerCommand::Skip(change) => apply(&remote, "skip", change, as_json),
+        LedgerCommand::Compensate { txid, reason } => compensate(&remote, *txid, reason, as_json),
+        LedgerCommand::Compensations => {
+            let rows = remote.get("/compensations")?;
+            print_rows(&rows, COMPENSATION_COLUMNS, "nothing was taken back", as_json);
+            Ok(())
+        }
         LedgerCommand::Verify(wanted) => tables::verify(&remote, wanted, as_json),
         LedgerCommand::Resync(wanted) => tables::resync(&remote, wanted, as_json),
         LedgerCommand::Audit { limit } => {
@@ -88,7 +97,7 @@ fn holds_objects(value: &Value) -> bool {
 
 fn apply(remote: &Remote, verb: &str, change: &LedgerChange, as_json: bool) -> Result<(), Failure> {
     if change.reason.trim().is_empty() {
-        return Err(Failure::Usage("--reason must say why; it is written to the audit table".to_owned()));
+        return Err(Failure::Usage(NO_REASON.to_owned()));
     }
     let body = json!({"reason": change.reason, "target": change.target});
     let answer = remote.post(&format!("/ledger/{}/{verb}", change.txid), &body)?;
@@ -96,6 +105,20 @@ fn apply(remote: &Remote, verb: &str, change: &LedgerChange, as_json: bool) -> R
         output::json(&answer);
     } else {
         output::line(format!("{verb} of {}: {}", change.txid, output::cell(&answer["changed"])));
+    }
+    Ok(())
+}
+
+fn compensate(remote: &Remote, txid: i64, reason: &str, as_json: bool) -> Result<(), Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::Usage(NO_REASON.to_owned()));
+    }
+    let answer = remote.post(&format!("/ledger/{txid}/compensate"), &json!({"reason": reason}))?;
+    if as_json {
+        output::json(&answer);
+    } else {
+        let by = output::cell(&answer["compensated_by"]);
+        output::line(format!("{txid} is taken back by transaction {by}; its targets follow"));
     }
     Ok(())
 }

@@ -99,17 +99,18 @@ impl Link {
         let copies = rules.shards.iter().filter(|shard| transaction.reference && shard.name != rules.shard(home).name);
         LedgerEntry {
             txid,
+            home: self.shard_name(home),
             mode,
             kind: if transaction.reference { "reference".to_owned() } else { "write".to_owned() },
             copies: copies.map(|shard| shard.name.clone()).collect(),
             targets: targets
-                .map(|member| LedgerTarget {
-                    shard: self.shard_name(member.server.shard()),
-                    expected_rows: member.commands.iter().map(|command| command.expected_rows).sum(),
-                    commands: member.commands.clone(),
+                .map(|member| {
+                    let expected = member.commands.iter().map(|command| command.expected_rows).sum();
+                    LedgerTarget::new(self.shard_name(member.server.shard()), expected, member.commands.clone())
                 })
                 .chain(transaction.deferred.iter().cloned())
                 .collect(),
+            home_undo: transaction.home_undo.clone(),
             environment: self.environment(),
             home_rows: self.home_rows(home),
             proxy: self.worker.proxy.name.clone(),

@@ -62,6 +62,8 @@ pub struct Transaction {
     pub now: Option<String>,
     /// Shares of targets that run only after home's commit (`eventual` on sharded tables).
     pub deferred: Vec<LedgerTarget>,
+    /// What takes back what home does, where the rules declare it for what is left to the relay.
+    pub home_undo: Vec<RedoCommand>,
     /// What becomes of a command that a target refuses.
     pub on_dead: OnDead,
     /// Why this transaction cannot be redone from an outbox, if it cannot.
@@ -138,6 +140,7 @@ impl Default for Transaction {
             reference_home: None,
             now: None,
             deferred: Vec::new(),
+            home_undo: Vec::new(),
             on_dead: OnDead::ParkKey,
             never_redo: None,
             idempotency: None,

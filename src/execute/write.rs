@@ -100,10 +100,12 @@ impl Link {
         let mut replies = Vec::with_capacity(plan.parts.len());
         for part in first {
             replies.extend(self.start_and_collect(call, plan, &[part]).await?);
+            self.transaction.home_undo.extend(part.undo.iter().map(|undo| call.freeze(undo, 1)));
         }
         for part in others {
             let rows = part.rows.len() as u64;
-            self.defer(part.shard, rows, call.freeze(&part.statement, rows));
+            let undo = part.undo.iter().map(|undo| call.freeze(undo, 1)).collect();
+            self.defer(part.shard, rows, call.freeze(&part.statement, rows), undo);
             replies.push(Collected { tag: format!("INSERT 0 {rows}"), ..Collected::default() });
         }
         self.transaction.mode = Some(WriteMode::Eventual);
@@ -111,18 +113,18 @@ impl Link {
     }
 
     /// Leaves a command to the relay, behind those of the same shard.
-    fn defer(&mut self, shard: ShardId, rows: u64, command: RedoCommand) {
+    fn defer(&mut self, shard: ShardId, rows: u64, command: RedoCommand, undo: Vec<RedoCommand>) {
         let name = &self.snapshot.rules.shard(shard).name;
         match self.transaction.deferred.iter_mut().find(|target| target.shard == *name) {
             Some(target) => {
                 target.expected_rows += rows as i64;
                 target.commands.push(command);
+                target.undo.extend(undo);
             }
-            None => self.transaction.deferred.push(LedgerTarget {
-                shard: name.clone(),
-                expected_rows: rows as i64,
-                commands: vec![command],
-            }),
+            None => self
+                .transaction
+                .deferred
+                .push(LedgerTarget { undo, ..LedgerTarget::new(name.clone(), rows as i64, vec![command]) }),
         }
     }
 
@@ -302,8 +304,7 @@ mod tests {
 
     #[test]
     fn returning_rows_come_in_the_order_of_values() {
-        let part =
-            |shard, rows: &[u32]| Part { shard: ShardId(shard), statement: Statement::Original, rows: rows.to_vec() };
+        let part = |shard, rows: &[u32]| Part { rows: rows.to_vec(), ..Part::new(ShardId(shard), Statement::Original) };
         let reply = |rows: &[&'static str]| Collected {
             rows: rows.iter().map(|row| bytes::Bytes::from_static(row.as_bytes())).collect(),
             ..Collected::default()

@@ -142,6 +142,16 @@ impl Outbox {
         Ok(if resync { 0 } else { missing })
     }
 
+    /// Tells whether a transaction that is to be taken back was applied here. One that was not never will be: its inbox row
+    /// is there from now on.
+    async fn was_applied(&self, run: &LaneRun, transaction: &Transaction<'_>, txid: i64) -> Result<bool, Error> {
+        let home = self.store.name(run.home);
+        let fenced = query_prepared(transaction, INBOX, &[&vec![txid], &home, &"command"])
+            .await
+            .map_err(self.held(run.target, "the inbox row"))?;
+        Ok(fenced.is_empty())
+    }
+
     /// Runs one transaction's commands if they are new here; returns the affected rows.
     async fn apply_commands(
         &self,
@@ -156,6 +166,11 @@ impl Outbox {
         if item.kind == BARRIER {
             self.apply_barrier(run, transaction, item.txid).await?;
             return Ok(Some(0));
+        }
+        if let Some(txid) = item.compensates
+            && !self.was_applied(run, transaction, txid).await?
+        {
+            return Ok(None);
         }
         if item.commands.is_empty() && item.mode == WriteMode::TwoPhase.name() {
             return Err(Error::BadRecord(

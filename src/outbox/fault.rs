@@ -32,6 +32,10 @@ pub enum FaultPoint {
     BeforePreparedEnds,
     /// Recovery has ended a prepared transaction, the ledger was not told.
     AfterPreparedEnds,
+    /// A compensation has undone home's part, its COMMIT is not sent.
+    BeforeUndoCommit,
+    /// A compensation is decided, its targets know nothing of it.
+    AfterUndoCommit,
     /// A statement that runs shard by shard is done on one, and the next one is not touched.
     BetweenShards,
 }
@@ -54,6 +58,8 @@ impl FaultPoint {
             Self::AfterApplyCommit => "after_apply_commit",
             Self::BeforePreparedEnds => "before_prepared_ends",
             Self::AfterPreparedEnds => "after_prepared_ends",
+            Self::BeforeUndoCommit => "before_undo_commit",
+            Self::AfterUndoCommit => "after_undo_commit",
             Self::BetweenShards => "between_shards",
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Item {
     /// Home's transaction id, as text; row images are found by it.
     pub xid: String,
     pub commands: Vec<RedoCommand>,
+    /// The transaction that the commands take back.
+    pub compensates: Option<i64>,
     /// Whether the client path, or a redo, runs commands there: not so where it only gets row images.
     pub shared: bool,
     pub expected_commands: i64,
@@ -94,6 +96,7 @@ fn read(row: &Row) -> Result<Item, Error> {
         xid: row.get::<_, Option<String>>(4).unwrap_or_default(),
         shared: share.is_some(),
         expected_commands: share.as_ref().map_or(0, |share| share.expected_rows),
+        compensates: share.as_ref().and_then(|share| share.compensates),
         commands: share.map(|share| share.commands).unwrap_or_default(),
         environment: environment.unwrap_or_default(),
         role: row.get(7),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compensate::COMPENSATE;
 use super::literal::{array_text, literal};
 use crate::rules::OnDead;
 use crate::types::WriteMode;
@@ -14,6 +15,8 @@ pub(super) const GID_PREFIX: &str = "shardloom_";
 pub struct LedgerEntry {
     /// The transaction's id, a snowflake.
     pub txid: i64,
+    /// Name of its home.
+    pub home: String,
     /// How it commits. A deferred sharded write is `Eventual`, with its parts as commands.
     pub mode: WriteMode,
     /// What it did, in a word or two (`insert`, `reference`, `update`); for people.
@@ -22,6 +25,8 @@ pub struct LedgerEntry {
     pub copies: Vec<String>,
     /// The other shards and what to run there if they must be redone (none of it in `TwoPhase`).
     pub targets: Vec<LedgerTarget>,
+    /// What takes the part of home back; empty where nothing was declared.
+    pub home_undo: Vec<RedoCommand>,
     /// The session settings under which the commands mean what they meant.
     pub environment: Environment,
     /// Rows affected on home.
@@ -51,6 +56,19 @@ pub struct LedgerTarget {
     pub expected_rows: i64,
     /// What to run, in order.
     pub commands: Vec<RedoCommand>,
+    /// What takes it back, in the order of what it takes back; empty where nothing was declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<RedoCommand>,
+    /// The transaction that the commands take back; they run only where that was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensates: Option<i64>,
+}
+
+impl LedgerTarget {
+    /// Makes a share that nothing takes back.
+    pub fn new(shard: String, expected_rows: i64, commands: Vec<RedoCommand>) -> Self {
+        Self { shard, expected_rows, commands, undo: Vec::new(), compensates: None }
+    }
 }
 
 /// A frozen statement: text and raw parameters as they go over the wire.
@@ -148,7 +166,13 @@ pub fn ledger_values(entry: &LedgerEntry) -> Vec<Option<String>> {
     shards.extend(
         entry.copies.iter().map(String::as_str).filter(|copy| !entry.targets.iter().any(|t| t.shard == **copy)),
     );
-    let payload = serde_json::to_string(&entry.targets).expect("strings and numbers always serialise");
+    let mut shares: Vec<&LedgerTarget> = entry.targets.iter().collect();
+    let home = LedgerTarget {
+        undo: entry.home_undo.clone(),
+        ..LedgerTarget::new(entry.home.clone(), entry.home_rows, Vec::new())
+    };
+    shares.extend((!entry.home_undo.is_empty()).then_some(&home));
+    let payload = serde_json::to_string(&shares).expect("strings and numbers always serialise");
     let environment = &entry.environment;
     vec![
         Some(entry.txid.to_string()),
@@ -207,6 +231,7 @@ pub(super) fn on_dead_name(on_dead: OnDead) -> &'static str {
         OnDead::StopLane => "stop_lane",
         OnDead::Skip => "skip",
         OnDead::Resync => "resync",
+        OnDead::Compensate => COMPENSATE,
     }
 }
 
@@ -216,6 +241,7 @@ pub(super) fn on_dead_from(name: &str) -> OnDead {
         "stop_lane" => OnDead::StopLane,
         "skip" => OnDead::Skip,
         "resync" => OnDead::Resync,
+        COMPENSATE => OnDead::Compensate,
         _ => OnDead::ParkKey,
     }
 }
@@ -243,10 +269,12 @@ mod tests {
     fn entry() -> LedgerEntry {
         LedgerEntry {
             txid: 7,
+            home: "s0".into(),
             mode: WriteMode::Eager,
             kind: "update".into(),
             copies: vec!["s1".into(), "s2".into()],
-            targets: vec![LedgerTarget { shard: "s1".into(), expected_rows: 1, commands: vec![] }],
+            targets: vec![LedgerTarget::new("s1".into(), 1, vec![])],
+            home_undo: vec![],
             environment: Environment::default(),
             home_rows: 1,
             proxy: "p".into(),
@@ -307,7 +335,7 @@ mod tests {
 
     #[test]
     fn every_policy_reads_back() {
-        for policy in [OnDead::ParkKey, OnDead::StopLane, OnDead::Skip, OnDead::Resync] {
+        for policy in [OnDead::ParkKey, OnDead::StopLane, OnDead::Skip, OnDead::Resync, OnDead::Compensate] {
             assert_eq!(on_dead_from(on_dead_name(policy)), policy);
         }
     }

@@ -81,7 +81,7 @@ const WRITE_PASSED: &str = "INSERT INTO shardloom.ledger_target (txid, target, s
      JOIN shardloom.ledger l ON l.txid = m.txid AND m.target = ANY (l.copies) ON CONFLICT (txid, target) DO NOTHING";
 
 /// Closes transactions all of whose targets are terminal, and drops the row images they needed.
-const FINISH: &str = "WITH done AS (UPDATE shardloom.ledger l SET state = 'DONE', finished_at = clock_timestamp() \
+pub(super) const FINISH: &str = "WITH done AS (UPDATE shardloom.ledger l SET state = 'DONE', finished_at = clock_timestamp() \
      WHERE l.state IN ('OPEN', 'ATTENTION') AND ($1::bigint[] IS NULL OR l.txid = ANY ($1)) \
      AND ($2::bigint IS NULL OR l.commit_seq > $2) \
      AND NOT EXISTS (SELECT FROM unnest(l.targets) x (target) WHERE NOT EXISTS (SELECT FROM shardloom.ledger_target t \

@@ -25,6 +25,10 @@ pub struct OutboxMetrics {
     pub prepared_decided: AtomicU64,
     /// Writes found on home that bypassed the proxy.
     pub orphans: AtomicU64,
+    /// Transactions taken back.
+    pub compensated: AtomicU64,
+    /// Tries to take one back that failed.
+    pub compensations_failed: AtomicU64,
     /// Transactions that targets have applied and their home has lost.
     pub lost: AtomicU64,
     /// Renewals of the worker id's lease.

@@ -8,6 +8,7 @@
 mod apply;
 mod census;
 mod classify;
+mod compensate;
 mod ddl;
 mod error;
 pub mod fault;
@@ -45,6 +46,7 @@ mod worker_lease;
 
 pub use census::LaneLag;
 pub use classify::FailureClass;
+pub use compensate::CompensationRow;
 pub use ddl::{DdlRow, ShardRun, ShardRunState};
 pub use error::Error;
 pub use flight::{Drawn, Flight};

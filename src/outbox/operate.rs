@@ -63,7 +63,7 @@ impl Outbox {
     }
 
     /// Finds a transaction's home and where its targets stand.
-    async fn find(&self, txid: i64) -> Result<(ShardId, Vec<(ShardId, TargetState)>), Error> {
+    pub(super) async fn find(&self, txid: i64) -> Result<(ShardId, Vec<(ShardId, TargetState)>), Error> {
         let mut away = None;
         for home in self.store.shards() {
             match self.targets_of(home, txid).await {

@@ -46,6 +46,10 @@ const OLD_LEDGER: &str = "WITH old AS (DELETE FROM shardloom.ledger WHERE txid I
      RETURNING txid), gone AS (DELETE FROM shardloom.ledger_target t USING old WHERE t.txid = old.txid) \
      SELECT count(*) FROM old";
 
+/// What was taken back, of transactions that are forgotten.
+const OLD_COMPENSATIONS: &str = "DELETE FROM shardloom.compensation c WHERE updated_at < clock_timestamp() - \
+     make_interval(secs => $1) AND NOT EXISTS (SELECT FROM shardloom.ledger l WHERE l.txid = c.txid)";
+
 /// Idempotency keys.
 const OLD_KEYS: &str = "WITH old AS (DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
      WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2) RETURNING 1) SELECT count(*) FROM old";
@@ -167,6 +171,7 @@ impl Outbox {
         delete_old(&client, OLD_KEYS, &[&key.as_secs_f64(), &RETENTION_BATCH]).await.map_err(&at)?;
         let old_barriers = "DELETE FROM shardloom.barrier WHERE measured_at < clock_timestamp() - interval '1 hour'";
         client.execute(old_barriers, &[]).await.map_err(&at)?;
+        client.execute(OLD_COMPENSATIONS, &[&inbox.as_secs_f64()]).await.map_err(&at)?;
         let row = client
             .query_one("SELECT min(txid) FROM shardloom.ledger WHERE state IN ('OPEN', 'ATTENTION')", &[])
             .await

@@ -119,6 +119,19 @@ CREATE TABLE IF NOT EXISTS shardloom.dead_letter (
     resolved_at timestamptz,
     resolution text,
     PRIMARY KEY (txid, target));
+-- Transactions that were taken back by what their tables declare, or could not be yet.
+CREATE TABLE IF NOT EXISTS shardloom.compensation (
+    txid bigint PRIMARY KEY,
+    compensated_by bigint,
+    state text NOT NULL CHECK (state IN ('DONE', 'FAILED')),
+    attempts integer NOT NULL DEFAULT 0,
+    sqlstate text,
+    error text,
+    actor text NOT NULL,
+    reason text NOT NULL CHECK (reason <> ''),
+    next_attempt_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
 -- Statements that run shard by shard, each shard by itself: written before the first one is touched.
 CREATE TABLE IF NOT EXISTS shardloom.ddl (
     id bigint NOT NULL,

@@ -181,7 +181,7 @@ fn after_failure(state: TargetState, class: FailureClass, on_dead: OnDead, attem
         FailureClass::Transient | FailureClass::ForeignKey | FailureClass::Conflict | FailureClass::Refused => {
             match on_dead {
                 OnDead::Skip => TargetState::Skipped,
-                OnDead::ParkKey | OnDead::StopLane | OnDead::Resync => TargetState::Dead,
+                OnDead::ParkKey | OnDead::StopLane | OnDead::Resync | OnDead::Compensate => TargetState::Dead,
             }
         }
     }

@@ -24,6 +24,8 @@ pub(super) const REMEMBERED: f64 = 0.75;
 pub enum TxnStatus {
     /// Home committed; the targets have it or will.
     Committed,
+    /// Home committed, and it was taken back since: the targets follow.
+    Compensated,
     /// Nothing of it is left, and nothing can come.
     Aborted,
     /// Its client is still at work, or its COMMIT is under way.
@@ -37,6 +39,7 @@ impl TxnStatus {
     pub fn name(self) -> &'static str {
         match self {
             Self::Committed => "committed",
+            Self::Compensated => "compensated",
             Self::Aborted => "aborted",
             Self::InProgress => "in progress",
             Self::InDoubt => "in doubt",
@@ -62,6 +65,8 @@ const MISSING: &str = "SELECT x.target FROM shardloom.ledger l CROSS JOIN unnest
      AND l.state IN ('OPEN', 'ATTENTION') \
      AND coalesce(t.state, 'PENDING') NOT IN ('APPLIED', 'SKIPPED', 'RESYNCED', 'COMPENSATED') ORDER BY 1";
 
+const TAKEN_BACK: &str = "SELECT FROM shardloom.compensation WHERE txid = $1 AND state = 'DONE'";
+
 /// Fences of a question, on shards that turned out not to be home.
 const UNFENCE: &str = "DELETE FROM shardloom.ledger WHERE txid = $1 AND state = 'ABORTED' AND kind = 'asked'";
 
@@ -72,11 +77,20 @@ impl Outbox {
     /// still be under way, it is fenced: it cannot commit any more. One that a client of this process has open is not.
     pub async fn status(&self, txid: i64, age: Option<Duration>) -> Option<TxnStatus> {
         match self.find_home(txid).await {
-            Found::Committed(_) => Some(TxnStatus::Committed),
+            Found::Committed(home) => Some(self.committed(txid, home).await),
             Found::Fenced => Some(TxnStatus::Aborted),
             Found::Nowhere | Found::Unanswered if self.flights.is_open(txid) => Some(TxnStatus::InProgress),
             Found::Unanswered => age.map(|_| TxnStatus::InDoubt),
             Found::Nowhere => self.fence(txid, age?).await,
+        }
+    }
+
+    /// Tells whether what home has committed was taken back; in doubt where home does not say.
+    async fn committed(&self, txid: i64, home: ShardId) -> TxnStatus {
+        match self.query(home, TAKEN_BACK, &[&txid]).await {
+            Ok(rows) if rows.is_empty() => TxnStatus::Committed,
+            Ok(_) => TxnStatus::Compensated,
+            Err(_) => TxnStatus::InDoubt,
         }
     }
 

@@ -202,10 +202,8 @@ impl Outbox {
         // The snapshot is that of the first statement.
         snapshot.query_one("SELECT 1", &[]).await.map_err(&at)?;
         let targets_text: Vec<&str> = targets.iter().map(|target| self.store.name(*target)).collect();
-        let shares: Vec<LedgerTarget> = targets_text
-            .iter()
-            .map(|name| LedgerTarget { shard: (*name).to_owned(), expected_rows: 0, commands: Vec::new() })
-            .collect();
+        let shares: Vec<LedgerTarget> =
+            targets_text.iter().map(|name| LedgerTarget::new((*name).to_owned(), 0, Vec::new())).collect();
         let payload = serde_json::to_string(&shares).expect("strings and numbers always serialise");
         let spec = serde_json::to_string(measure).expect("strings and numbers always serialise");
         transaction

@@ -61,6 +61,9 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 lines.extend(statement(&part.statement).map(|line| format!("  {line}")));
             }
             lines.extend(effect(&write.effect));
+            if write.parts.iter().any(|part| !part.undo.is_empty()) {
+                lines.push("  Each row has what takes it back".to_owned());
+            }
             if write.defers_when_down {
                 lines.push("  Eventual while a shard cannot be reached".to_owned());
             }

@@ -208,12 +208,14 @@ pub struct Part {
     pub statement: Statement,
     /// For INSERT: the 0-based positions of its rows in the original statement.
     pub rows: Vec<u32>,
+    /// What takes it back, one statement for each row, in their order; empty where the rules declare nothing.
+    pub undo: Vec<Statement>,
 }
 
 impl Part {
     /// Makes a share that is not told by rows.
     pub fn new(shard: ShardId, statement: Statement) -> Self {
-        Self { shard, statement, rows: Vec::new() }
+        Self { shard, statement, rows: Vec::new(), undo: Vec::new() }
     }
 }
 

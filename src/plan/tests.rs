@@ -50,7 +50,8 @@ pub(super) fn rules() -> RuleSet {
         ("regions", Distribution::Reference { home: ShardId(0), multi_shard: multi_shard(RuleMode::Auto) }),
         ("settings", Distribution::Single { shard: ShardId(1) }),
     ];
-    let rule = |name: &str, distribution| TableRule { name: name.to_owned(), distribution, id: None, split: None };
+    let rule =
+        |name: &str, distribution| TableRule { name: name.to_owned(), distribution, id: None, split: None, undo: None };
     RuleSet {
         version: "v".into(),
         database: "shop".into(),

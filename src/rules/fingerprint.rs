@@ -70,8 +70,12 @@ fn table(rules: &RuleSet, name: &str, rule: &TableRule) -> String {
         Distribution::Single { shard } => format!("single {}", shard.0),
     };
     let line = format!("table {name:?} {distribution} id {:?}", rule.id);
-    match &rule.split {
+    let line = match &rule.split {
         None => line,
         Some(split) => format!("{line} split {split:?}"),
+    };
+    match &rule.undo {
+        None => line,
+        Some(undo) => format!("{line} {undo:?}"),
     }
 }

@@ -20,6 +20,7 @@ mod shapes;
 mod split;
 mod tables;
 mod topology;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ pub use parse::{Parsed, RuleFile};
 pub use ruleset::{
     Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, IdSource, MissingKey,
     MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, SegmentRule, Shard, TableGroup,
-    TableRule, UnlistedTables, WhenTargetDown,
+    TableRule, Undo, UnlistedTables, WhenTargetDown,
 };
 pub use schema::json_schema;
 pub use shapes::BUCKETS_MAX;

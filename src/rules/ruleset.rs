@@ -85,6 +85,15 @@ pub struct TableRule {
     pub id: Option<IdRule>,
     /// The physical tables that it is made of in each shard's database; `None` for one of the table's own name.
     pub split: Option<Arc<Split>>,
+    /// What takes an INSERT back, for each of its rows; `:column` stands for the row's value.
+    pub undo: Option<Undo>,
+}
+
+/// `tables.NAME.undo`: statements that take back what a statement of this table did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// Takes one row of an INSERT back.
+    pub insert: String,
 }
 
 /// Where a table's rows live.
@@ -177,6 +186,8 @@ pub enum OnDead {
     Skip,
     /// Home's row is copied again (reference tables).
     Resync,
+    /// What the transaction did on other shards is taken back by [`TableRule::undo`].
+    Compensate,
 }
 
 /// `multi_shard.when_target_down`.

@@ -48,6 +48,7 @@ pub fn multi_shard(node: Option<&Node>, owner: Owner, findings: &mut Findings) -
         Some("stop_lane") => OnDead::StopLane,
         Some("skip") => OnDead::Skip,
         Some("resync") => OnDead::Resync,
+        Some("compensate") => OnDead::Compensate,
         Some(_) | None => match owner {
             Owner::Group => OnDead::ParkKey,
             Owner::Reference => OnDead::Resync,
@@ -55,6 +56,12 @@ pub fn multi_shard(node: Option<&Node>, owner: Owner, findings: &mut Findings) -
     };
     if let (OnDead::Resync, Owner::Group, Some(node)) = (on_dead, owner, field("on_dead")) {
         findings.report(&node.place, "\"resync\" is for reference tables: a sharded row has no second copy");
+    }
+    if let (OnDead::Compensate, Owner::Reference, Some(node)) = (on_dead, owner, field("on_dead")) {
+        findings.report(
+            &node.place,
+            "\"compensate\" is for table groups: home's rows of a reference table are never undone",
+        );
     }
     let when_target_down = match word("when_target_down") {
         Some("error") => WhenTargetDown::Error,

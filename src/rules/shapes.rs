@@ -212,7 +212,17 @@ const TABLE: Record = Record {
         ),
         Field::optional("id", Shape::Record(&ID), "The column that the proxy generates."),
         Field::optional("split", Shape::Record(&SPLIT), "Several physical tables inside each shard's database."),
+        Field::optional("undo", Shape::Record(&UNDO), "What takes back what was written, for on_dead: compensate."),
     ],
+};
+
+const UNDO: Record = Record {
+    what: "an undo",
+    fields: &[Field::required(
+        "insert",
+        Shape::Text,
+        "The UPDATE, DELETE or INSERT that takes one inserted row back; :column stands for the row's value.",
+    )],
 };
 
 const SPLIT: Record = Record {
@@ -269,7 +279,7 @@ const MULTI_SHARD: Record = Record {
         ),
         Field::optional(
             "on_dead",
-            Shape::Choice { words: &["park_key", "stop_lane", "skip", "resync"], later: &["compensate"] },
+            choice(&["park_key", "stop_lane", "skip", "resync", "compensate"]),
             "What a dead event does; park_key by default, resync for reference tables.",
         ),
         Field::optional(

@@ -7,7 +7,7 @@ use super::algorithm::{Algorithm, algorithm};
 use super::id_column::Around;
 use super::settings::{Owner, key_update, missing_key, multi_shard};
 use super::split::{self, Split};
-use super::{Distribution, GroupId, IdRules, TableGroup, TableRule, Topology, id_column, names};
+use super::{Distribution, GroupId, IdRules, OnDead, TableGroup, TableRule, Topology, id_column, names, undo};
 use crate::types::{KeyType, ShardId};
 use crate::yaml::{Entry, Findings, Node, Place, Value};
 
@@ -59,8 +59,13 @@ impl<'a> Tables<'a> {
         if let Some(node) = tables.filter(|node| node.entries().is_empty()) {
             findings.report(&node.place, format!("the group {name:?} has no tables"));
         }
+        let multi_shard = multi_shard(document.get("multi_shard"), Owner::Group, findings);
         for entry in tables.map(Node::entries).unwrap_or_default() {
             self.add_sharded(entry, group, (key_type, &algorithm), findings);
+            if multi_shard.on_dead == OnDead::Compensate && entry.node.get("undo").is_none() {
+                findings
+                    .report(&entry.place, "on_dead: compensate needs undo: {insert: …} for every table of the group");
+            }
         }
         self.groups.push(TableGroup {
             name: name.to_owned(),
@@ -68,7 +73,7 @@ impl<'a> Tables<'a> {
             algorithm,
             missing_key: missing_key(document.get("missing_key")),
             key_update: key_update(document.get("key_update")),
-            multi_shard: multi_shard(document.get("multi_shard"), Owner::Group, findings),
+            multi_shard,
         });
     }
 
@@ -106,7 +111,8 @@ impl<'a> Tables<'a> {
         let distribution =
             Distribution::Sharded { group, key: first.to_owned(), more: key.iter().skip(1).cloned().collect() };
         let Some(name) = entry.name() else { return };
-        let rule = TableRule { name: name.to_owned(), distribution, id, split };
+        let undo = entry.node.get("undo").and_then(|node| undo::read(node, split.is_some(), findings));
+        let rule = TableRule { name: name.to_owned(), distribution, id, split, undo };
         let Some(folded) = self.add(rule, &entry.place, findings) else { return };
         if let Some(pattern) = entry.node.get("split").and_then(|node| node.get("pattern")) {
             self.claim_physical(&folded, &pattern.place, findings);
@@ -121,7 +127,7 @@ impl<'a> Tables<'a> {
         for item in tables.items() {
             if let Some(name) = item.name() {
                 let distribution = distribution.clone();
-                let rule = TableRule { name: name.to_owned(), distribution, id: None, split: None };
+                let rule = TableRule { name: name.to_owned(), distribution, id: None, split: None, undo: None };
                 self.add(rule, &item.place, findings);
             }
         }

@@ -10,12 +10,15 @@ use tracing::{error, info, warn};
 
 use super::permit::follow_lease;
 use super::segments::keep_segments;
-use crate::outbox::{ReferenceTable, WorkerLease};
+use crate::outbox::{Error as OutboxError, ReferenceTable, WorkerLease};
 use crate::proxy::Proxy;
 use crate::rules::{Distribution, IdSource, RuleSet, TableRule};
 
 /// Pause between two attempts to install the schema on a home that does not answer.
 const INSTALL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Pause between two looks for dead transactions that are to be taken back.
+const COMPENSATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the relay may take to end its turn and give its leases back.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,6 +45,16 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
         () = async { lease.keep().await; pending().await } => {}
         () = follow_lease(&proxy, permits) => {}
         () = keep_segments(&proxy) => {}
+        () = keep_compensating(&proxy) => {}
+    }
+}
+
+/// Takes back what the rules want taken back. Any proxy may: each transaction is claimed on its home.
+async fn keep_compensating(proxy: &Proxy) {
+    loop {
+        sleep(COMPENSATE_PAUSE).await;
+        let txids = || proxy.next_txid().map_err(|refusal| OutboxError::BadRecord(refusal.message));
+        proxy.outbox.compensate_dead(txids).await;
     }
 }
 

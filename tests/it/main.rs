@@ -22,6 +22,7 @@ mod chaos_reference;
 mod chaos_soak;
 mod check_rows;
 mod cli;
+mod compensation;
 mod copies;
 mod copies_csv;
 mod ddl;

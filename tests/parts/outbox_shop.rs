@@ -192,10 +192,12 @@ pub fn reference_entry(txid: i64) -> LedgerEntry {
 pub fn entry(txid: i64, mode: WriteMode, targets: Vec<LedgerTarget>) -> LedgerEntry {
     LedgerEntry {
         txid,
+        home: "s0".into(),
         mode,
         kind: "test".into(),
         copies: Vec::new(),
         targets,
+        home_undo: Vec::new(),
         environment: Environment {
             time_zone: Some("Asia/Tokyo".into()),
             date_style: Some("ISO, DMY".into()),
@@ -224,7 +226,7 @@ pub fn credit(shard: &str, amount: i64) -> LedgerTarget {
         ],
         expected_rows: 1,
     };
-    LedgerTarget { shard: shard.into(), expected_rows: 1, commands: vec![command] }
+    LedgerTarget::new(shard.into(), 1, vec![command])
 }
 
 pub fn started(outbox: &Arc<Outbox>) -> tokio::task::JoinHandle<()> {

@@ -27,6 +27,8 @@ pub enum Topic {
     Ledger,
     /// What could not be replayed.
     DeadLetters,
+    /// What was taken back.
+    Compensations,
     /// Transactions whose outcome is still to be found out.
     InDoubt,
     /// What operators changed.
@@ -49,7 +51,7 @@ pub enum Topic {
 
 impl Topic {
     /// All topics, as `SHOW HELP` lists them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Shards,
         Self::Pools,
         Self::Clients,
@@ -62,6 +64,7 @@ impl Topic {
         Self::Lanes,
         Self::Ledger,
         Self::DeadLetters,
+        Self::Compensations,
         Self::InDoubt,
         Self::Audit,
         Self::Ids,
@@ -88,6 +91,7 @@ impl Topic {
             Self::Lanes => "LANES",
             Self::Ledger => "LEDGER",
             Self::DeadLetters => "DEAD LETTERS",
+            Self::Compensations => "COMPENSATIONS",
             Self::InDoubt => "INDOUBT",
             Self::Audit => "AUDIT",
             Self::Ids => "IDS",
@@ -115,6 +119,7 @@ impl Topic {
             Self::Lanes => "lanes home to target with their backlog",
             Self::Ledger => "the newest ledger entries",
             Self::DeadLetters => "what could not be replayed",
+            Self::Compensations => "what was taken back by undo statements, or could not be yet",
             Self::InDoubt => "transactions whose outcome is still to be found out",
             Self::Audit => "what operators changed, the newest first",
             Self::Ids => "tags of generated ids and the worker lease",

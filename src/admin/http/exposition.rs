@@ -78,6 +78,12 @@ fn outbox(text: &mut String, proxy: &Proxy) {
             "Prepared transactions that recovery has ended",
             &metrics.prepared_decided,
         ),
+        ("shardloom_outbox_compensated", "Transactions taken back by their undo statements", &metrics.compensated),
+        (
+            "shardloom_outbox_compensation_failures",
+            "Tries to take a transaction back that failed",
+            &metrics.compensations_failed,
+        ),
         ("shardloom_outbox_orphans", "Writes of reference tables that went around the proxy", &metrics.orphans),
     ] {
         family(text, name, help, "counter");

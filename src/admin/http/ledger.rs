@@ -1,4 +1,4 @@
-//! The write ledger over HTTP: look, retry, skip.
+//! The write ledger over HTTP: look, retry, skip, take back.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::handlers::Handle;
-use crate::admin::views::{self, ChangeView, LedgerChange, LedgerVerb};
-use crate::outbox::{DdlRow, DeadLetterRow, LaneRow, LedgerDetail, LedgerRow};
+use crate::admin::views::{self, ChangeView, CompensatedView, LedgerChange, LedgerVerb};
+use crate::outbox::{CompensationRow, DdlRow, DeadLetterRow, LaneRow, LedgerDetail, LedgerRow};
 use crate::proxy::Proxy;
 use crate::types::{Refusal, SqlState};
 
@@ -64,6 +64,25 @@ pub async fn skip(
     apply(&proxy, txid, LedgerVerb::Skip, &change).await
 }
 
+/// Takes a transaction back.
+pub async fn compensate(
+    State(proxy): Handle,
+    Path(txid): Path<i64>,
+    Json(change): Json<Change>,
+) -> Result<Json<CompensatedView>, ApiError> {
+    let reason = given_reason(&change)?;
+    if change.target.is_some() {
+        let refusal = Refusal::new(SqlState::INVALID_PARAMETER_VALUE, "a transaction is taken back on all shards");
+        return Err(ApiError(refusal.with_hint("Leave the target out.")));
+    }
+    Ok(Json(views::compensate(&proxy, txid, reason, ACTOR).await?))
+}
+
+/// Lists what was taken back, or could not be yet.
+pub async fn compensations(State(proxy): Handle) -> Json<Vec<CompensationRow>> {
+    Json(views::compensations(&proxy, ENTRIES_MAX).await)
+}
+
 /// Lists what could not be replayed.
 pub async fn dead_letters(State(proxy): Handle) -> Json<Vec<DeadLetterRow>> {
     Json(views::dead_letters(&proxy).await)
@@ -80,10 +99,15 @@ pub async fn lanes(State(proxy): Handle) -> Json<Vec<LaneRow>> {
 }
 
 async fn apply(proxy: &Proxy, txid: i64, verb: LedgerVerb, change: &Change) -> Result<Json<ChangeView>, ApiError> {
+    let reason = given_reason(change)?;
+    let change = LedgerChange { txid, target: change.target.as_deref(), reason, actor: ACTOR };
+    Ok(Json(views::change(proxy, verb, change).await?))
+}
+
+fn given_reason(change: &Change) -> Result<&str, ApiError> {
     if change.reason.trim().is_empty() {
         let refusal = Refusal::new(SqlState::INVALID_PARAMETER_VALUE, "a change of the ledger needs a reason");
         return Err(ApiError(refusal.with_hint("It is written to the audit table.")));
     }
-    let change = LedgerChange { txid, target: change.target.as_deref(), reason: &change.reason, actor: ACTOR };
-    Ok(Json(views::change(proxy, verb, change).await?))
+    Ok(&change.reason)
 }

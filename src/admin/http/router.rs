@@ -32,6 +32,8 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/ledger/{txid}", get(ledger::show))
         .route("/ledger/{txid}/retry", post(ledger::retry))
         .route("/ledger/{txid}/skip", post(ledger::skip))
+        .route("/ledger/{txid}/compensate", post(ledger::compensate))
+        .route("/compensations", get(ledger::compensations))
         .route("/tables/{table}/verify", post(tables::verify))
         .route("/tables/{table}/resync", post(tables::resync))
         .route("/audit", get(tables::audit))

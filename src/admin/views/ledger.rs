@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outbox::{DeadLetterRow, LaneRow, LedgerDetail, LedgerFilter, LedgerRow};
+use crate::outbox::{CompensationRow, DeadLetterRow, LaneRow, LedgerDetail, LedgerFilter, LedgerRow};
 use crate::proxy::Proxy;
 use crate::types::{Refusal, ShardId, SqlState};
 
@@ -12,6 +12,10 @@ pub const LEDGER_COLUMNS: &[&str] =
 
 /// The columns of `SHOW DEAD LETTERS`.
 pub const DEAD_LETTER_COLUMNS: &[&str] = &["txid", "home", "target", "sqlstate", "error", "keys", "parked", "died_at"];
+
+/// The columns of `SHOW COMPENSATIONS`.
+pub const COMPENSATION_COLUMNS: &[&str] =
+    &["txid", "home", "state", "compensated_by", "attempts", "sqlstate", "error", "actor", "reason", "updated_at"];
 
 /// The columns of `SHOW LANES`.
 pub const LANE_COLUMNS: &[&str] =
@@ -45,6 +49,13 @@ pub struct LedgerChange<'a> {
     pub actor: &'a str,
 }
 
+/// What takes a transaction back.
+#[derive(Debug, Serialize)]
+pub struct CompensatedView {
+    /// The transaction that does; its targets follow.
+    pub compensated_by: i64,
+}
+
 /// What came of a change.
 #[derive(Debug, Serialize)]
 pub struct ChangeView {
@@ -69,6 +80,21 @@ pub async fn ledger_entry(proxy: &Proxy, txid: i64) -> Result<LedgerDetail, Refu
 /// Lists what waits for an operator's decision.
 pub async fn dead_letters(proxy: &Proxy) -> Vec<DeadLetterRow> {
     proxy.outbox.dead_letters().await
+}
+
+/// Lists what was taken back, or could not be yet, the newest first.
+pub async fn compensations(proxy: &Proxy, limit: u32) -> Vec<CompensationRow> {
+    proxy.outbox.compensations(i64::from(limit)).await
+}
+
+/// Takes a transaction back by what its tables declare.
+///
+/// # Errors
+/// `22023` where nothing was declared, without a reason, or if it is taken back already; else what home answers.
+pub async fn compensate(proxy: &Proxy, txid: i64, reason: &str, actor: &str) -> Result<CompensatedView, Refusal> {
+    let by = proxy.next_txid()?;
+    let compensated_by = proxy.outbox.compensate(txid, by, reason, actor).await.map_err(|error| error.refusal())?;
+    Ok(CompensatedView { compensated_by })
 }
 
 /// Lists lanes with their backlog.

@@ -57,7 +57,7 @@ pub(in crate::plan) fn rules() -> RuleSet {
         ("tickets", Distribution::Single { shard: ShardId(1) }, id("ticket_id", "ticket", 5)),
     ];
     let rule = |(name, distribution, id): (&str, Distribution, Option<IdRule>)| {
-        (name.to_owned(), TableRule { name: name.to_owned(), distribution, id, split: None })
+        (name.to_owned(), TableRule { name: name.to_owned(), distribution, id, split: None, undo: None })
     };
     let tags = ["order", "item", "event", "account", "ticket"];
     let tags: BTreeMap<String, u16> = tags.iter().zip(1..).map(|(name, code)| ((*name).to_owned(), code)).collect();

@@ -20,6 +20,7 @@ mod slots;
 mod split;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 pub(in crate::plan) use effect::{reference_mode, target_table};
 pub use key::{KeyColumn, type_named};

@@ -11,7 +11,7 @@ use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statemen
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
-use crate::types::{KeyType, Refusal, ShardId, SqlState, type_modifier};
+use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 
 use super::effect::{Judge, target_table};
 use super::given::RowKeys;
@@ -408,12 +408,21 @@ impl PreparedInsert {
         }
         let part = |((shard, slot), rows): &Share| {
             let statement = self.physical(rendering.part(rows), *slot, rendering)?;
-            Ok(Part { shard: *shard, statement, rows: rows.clone() })
+            Ok(Part { rows: rows.clone(), ..Part::new(*shard, statement) })
         };
-        let parts = parts.iter().map(part).collect::<Result<Vec<Part>, Refusal>>()?;
-        let effect = judge.effect()?;
+        let mut parts = parts.iter().map(part).collect::<Result<Vec<Part>, Refusal>>()?;
+        let mut effect = judge.effect()?;
         let returning = if self.facts.returning.is_some() { ReturningOrder::ByRow } else { ReturningOrder::None };
-        let defers_when_down = judge.defers_when_down(&effect);
+        let mut defers_when_down = judge.defers_when_down(&effect);
+        if effect.deferrable || defers_when_down {
+            let undone = judge.add_undo(&mut parts, rendering);
+            // What could not be taken back, though the rules want it, is not left to a target that may refuse it.
+            effect.deferrable &= undone;
+            defers_when_down &= undone;
+            if !undone && effect.mode == WriteMode::Eventual {
+                effect.mode = WriteMode::Eager;
+            }
+        }
         let in_turn = self.facts.conflict.is_some();
         Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false, defers_when_down, in_turn }))
     }

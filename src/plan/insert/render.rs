@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::plan::{ParameterSource, Statement};
-use crate::sql::insert::{InsertFacts, Row, Source};
+use crate::sql::insert::{CellValue, InsertFacts, Row, Source};
 use crate::sql::{Shift, splice};
 
 use super::make::IdValue;
@@ -62,6 +62,18 @@ impl Rendering<'_> {
         let used = self.renumber(rows, &keeps, &mut edits);
         let parameters = self.id_edits(|row| keeps[row], used, &mut edits);
         Statement::Rewritten { sql: splice(self.text, &self.shift.edits(&edits)), parameters }
+    }
+
+    /// Returns what a row has for a column, as SQL with the client's parameters; `None` if the INSERT gives it none.
+    pub fn value(&self, row: usize, column: &str) -> Option<String> {
+        let position = self.layout.columns.as_ref()?.iter().position(|known| known == column)?;
+        let mut made = self.layout.slots.iter().zip(self.ids);
+        if let Some((_, id)) = made.find(|(slot, _)| slot.row == row && slot.column == position) {
+            return Some(id.literal());
+        }
+        let Source::Values(rows) = &self.facts.source else { return None };
+        let cell = rows.get(row)?.cells.get(position)?;
+        (cell.value != CellValue::Default).then(|| self.text[self.shift.span(&cell.span)].to_owned())
     }
 
     /// Writes the ids of the rows that stay; returns the list of parameters, `used` of the client's first.
