@@ -112,8 +112,7 @@ fn check_unique(name: &str, rule: &TableRule, holders: &[&ShardTables], report: 
             .push(finding(&shard.name, format!("table \"{name}\" has no column \"{key}\", its sharding key")));
     }
     for unique in &table.unique {
-        let lacking = keys.iter().find(|key| !unique.contains(key));
-        if let Some(key) = lacking.filter(|_| generated.is_none_or(|id| !unique.contains(id))) {
+        if let Some(key) = rule.lacks_for_unique(unique) {
             let columns = unique.join(", ");
             report
                 .notices

@@ -131,7 +131,7 @@ impl Link {
         if self.reads_other_than_it_writes(&rows.fields) {
             return Err(unclear_style().into());
         }
-        let text = plan.form_text(&call.text, rows)?;
+        let text = plan.form_text(plan.within.as_deref().unwrap_or(&call.text), rows)?;
         let (text, used) = if call.arguments.is_some() { renumbered(&text) } else { (text, Vec::new()) };
         let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
         let second = with_text(call, text, &used, formats);

@@ -60,6 +60,7 @@ mod steering;
 mod stream;
 mod transaction;
 mod understand;
+mod unique_keys;
 mod worker;
 mod write;
 

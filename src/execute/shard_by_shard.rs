@@ -45,6 +45,7 @@ impl Link {
         for notice in &last.notices {
             self.client.output().extend_from_slice(notice);
         }
+        self.warn_of_unique_keys(call);
         let tag = if last.tag.is_empty() { tag_of(&call.text) } else { last.tag };
         backend::write_command_complete(self.client.output(), &tag);
         Ok(())

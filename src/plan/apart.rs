@@ -51,6 +51,7 @@ pub(super) fn plan(
         form: CarryForm::Query { brought, refusal },
         checked_on,
         checked: None,
+        within: None,
         table: modify.target().to_string(),
     })))
 }

@@ -22,6 +22,8 @@ pub struct Carry {
     pub checked_on: Option<ShardId>,
     /// What is checked in the place of the client's text, where that names tables that no server has.
     pub checked: Option<String>,
+    /// The text that the places of the form are in, if that is not the client's.
+    pub within: Option<String>,
     /// The table written, as the rules have it.
     pub table: String,
 }

@@ -41,6 +41,7 @@ mod steer;
 mod tests;
 mod utility;
 mod view;
+mod with;
 
 pub use carry::{Brought, Carried, Carry, CarryForm, KeyOperator, renumbered};
 pub use catalog::Catalog;

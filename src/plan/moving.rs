@@ -51,7 +51,15 @@ pub(super) fn moving(
     let shards = context.rules.shards_of_group(group);
     let checked_on = shards.iter().next();
     let (source, columns, form) = texts(text, &clauses, table, (key, key_type));
-    Ok(Plan::Carry(Box::new(Carry { source, columns, form, checked_on, checked: None, table: name.into_owned() })))
+    Ok(Plan::Carry(Box::new(Carry {
+        source,
+        columns,
+        form,
+        checked_on,
+        checked: None,
+        within: None,
+        table: name.into_owned(),
+    })))
 }
 
 /// Returns who would see that a row was deleted and inserted rather than updated.

@@ -9,7 +9,7 @@ use super::merging::Merging;
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
-use super::{copy, gather, modify, nested, read, utility, view};
+use super::{copy, gather, modify, nested, read, utility, view, with};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -115,7 +115,11 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
                 return Ok(Prepared { text: text.to_owned(), body: Body::Expanded(expanded), splits });
             }
             let located = locate(&facts, called, context)?;
-            read::check(&facts, &located, context)?;
+            match read::check(&facts, &located, context) {
+                // Without WITH it is another statement.
+                Err(_) if with::is_candidate(text) => {}
+                checked => checked?,
+            }
             splits = Splits::of(text, &facts, &located, context)?.map(Box::new);
             Body::Read(Box::new(located), Box::new(facts))
         }
@@ -171,9 +175,9 @@ impl Prepared {
     fn logical(&self, context: &Context<'_>, values: &Values<'_>, ids: &mut MakeIds<'_>) -> Result<Plan, Refusal> {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
-            Body::Read(located, facts) if read::writes_inside(facts, located) => {
-                nested::plan(facts, located, context, values)
-            }
+            Body::Read(located, facts) if read::writes_inside(facts, located) => read::check(facts, located, context)
+                .and_then(|()| nested::plan(facts, located, context, values))
+                .or_else(|refusal| with::plan(context, values, ids, refusal)),
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
                 Ok(Some(plan)) => Ok(plan),
                 Ok(None) if self.text != values.text => self.again(context, values, ids),

@@ -89,6 +89,17 @@ pub struct TableRule {
     pub undo: Option<Undo>,
 }
 
+impl TableRule {
+    /// Returns the column that a unique key of a sharded table lacks to hold over all shards; an id that the rules make is
+    /// unique by itself.
+    pub fn lacks_for_unique(&self, unique: &[String]) -> Option<&str> {
+        let Distribution::Sharded { key, more, .. } = &self.distribution else { return None };
+        let made = self.id.as_ref().is_some_and(|id| unique.contains(&id.column));
+        let mut keys = std::iter::once(key).chain(more);
+        keys.find(|key| !unique.contains(key)).filter(|_| !made).map(String::as_str)
+    }
+}
+
 /// `tables.NAME.undo`: statements that take back what a statement of this table did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undo {

@@ -42,6 +42,7 @@ mod splice;
 mod split;
 #[cfg(test)]
 mod tests;
+mod unique;
 mod update;
 mod utility;
 #[cfg(test)]
@@ -78,5 +79,6 @@ pub use set::transaction_defaults;
 pub use shift::Shift;
 pub use splice::splice;
 pub use split::split;
+pub use unique::unique_keys;
 pub use update::{UpdateClauses, update_clauses};
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

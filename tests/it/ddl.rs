@@ -137,3 +137,25 @@ async fn two_clients_do_not_run_the_same_statement_at_once() {
     assert_eq!(running.join().expect("it ends").tags(), ["CREATE INDEX"]);
     assert_eq!(valid(&mut second), vec![Some("t".to_owned()); 3]);
 }
+
+/// Goal: who makes a unique key that each shard checks by itself is told so; one that all shards agree on is nothing to tell.
+#[tokio::test]
+async fn a_unique_key_without_the_sharding_key_is_told() {
+    let (_database, proxy, _both) = both("ddl_unique", options()).await;
+    let mut client = proxy.raw();
+    for (sql, columns) in [
+        ("CREATE UNIQUE INDEX ON customers (name)", "(name)"),
+        ("CREATE UNIQUE INDEX ON customers (lower(name))", "(…)"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY ON customers (name DESC)", "(name)"),
+        ("ALTER TABLE customers ADD COLUMN mail text UNIQUE", "(mail)"),
+    ] {
+        let reply = client.simple(sql);
+        let said = notices(&reply);
+        assert_eq!(reply.error(), None, "{sql}");
+        assert!(said.contains("WARNING") && said.contains(columns) && said.contains("customer_id"), "{sql}: {said}");
+    }
+    for sql in ["CREATE UNIQUE INDEX ON customers (name, customer_id)", "CREATE INDEX ON customers (name)"] {
+        let reply = client.simple(sql);
+        assert_eq!((reply.error(), notices(&reply).as_str()), (None, ""), "{sql}");
+    }
+}

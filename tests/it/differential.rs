@@ -8,6 +8,7 @@ mod blocks;
 mod compare;
 mod extended;
 mod generated;
+mod matrix;
 mod passes;
 mod random;
 mod split;
@@ -16,7 +17,8 @@ use passes::{Pass, run};
 
 /// Declares one test per statement file.
 macro_rules! statement_files {
-    ($($name:ident)*) => {$(
+    ($($name:ident)*) => {
+        $(
         #[tokio::test]
         async fn $name() {
             let text = include_str!(concat!("differential/", stringify!($name), ".sql"));
@@ -24,7 +26,13 @@ macro_rules! statement_files {
                 run(stringify!($name), text, pass).await;
             }
         }
-    )*};
+        )*
+
+        #[test]
+        fn the_published_matrix_is_current() {
+            matrix::is_current(&[$((stringify!($name), include_str!(concat!("differential/", stringify!($name), ".sql")))),*]);
+        }
+    };
 }
 
 statement_files! {

@@ -114,7 +114,15 @@ impl PreparedInsert {
     ) -> Result<Plan, Refusal> {
         let table = target_table(rules.table(&self.name), &self.name);
         let (checked_on, checked) = (self.checked_on(rules), self.parsed_text(text)?);
-        Ok(Plan::Carry(Box::new(Carry { source, columns, form, checked_on: Some(checked_on), checked, table })))
+        Ok(Plan::Carry(Box::new(Carry {
+            source,
+            columns,
+            form,
+            checked_on: Some(checked_on),
+            checked,
+            within: None,
+            table,
+        })))
     }
 
     /// Returns a shard that has the table and, where one can, what the query reads.

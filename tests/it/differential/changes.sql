@@ -38,7 +38,6 @@ UPDATE customers c SET age = o.order_id FROM orders o WHERE o.customer_id = c.cu
 
 UPDATE customers c SET name = r.name FROM regions r WHERE r.region_id = c.region AND c.customer_id = 7
 
---: refused 0A000
 UPDATE customers c SET name = o.note FROM orders o WHERE o.order_id = c.customer_id AND c.customer_id = 7
 
 UPDATE customers SET customer_id = 1 WHERE customer_id = 1
@@ -102,10 +101,8 @@ UPDATE counters SET label = 'x' WHERE EXISTS (SELECT 1 FROM products)
 
 UPDATE counters SET label = 'x' WHERE id IN (SELECT product_id FROM products)
 
---: refused 0A000
 UPDATE counters SET label = 'y' WHERE id IN (SELECT max(id) FROM counters)
 
---: refused 0A000
 UPDATE counters SET hits = (SELECT sum(hits) FROM counters)
 
 SELECT * FROM counters ORDER BY id
@@ -136,7 +133,6 @@ DELETE FROM customers WHERE customer_id = 9 RETURNING name
 
 DELETE FROM customers AS c WHERE c.customer_id = 10
 
---: refused 22023
 DELETE FROM customers WHERE customer_id IN (SELECT customer_id FROM orders)
 
 DELETE FROM nowhere

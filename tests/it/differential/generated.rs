@@ -15,9 +15,9 @@ use crate::support::{Differential, Proxy, RawClient, Reply, TestDatabase};
 
 use super::blocks::{Expectation, blocks};
 use super::compare::{difference, error_of};
-use super::extended;
 use super::passes::{RULES, SCHEMA, patient, wait_until_writable};
 use super::random::{Random, is_refusal};
+use super::{extended, matrix};
 use merged::merged;
 use queries::{Question, question};
 
@@ -66,6 +66,7 @@ async fn generated_questions_are_answered_right_or_refused() {
         let (reasons, failures) = (&counts.reasons, &counts.failures);
         println!("{} equal, {} refused, {} failed alike", counts.equal, counts.refused, counts.failed);
         println!("{reasons:#?}\n{failures:#?}");
+        counts.publish("generated reads", chosen.as_deref().unwrap_or_default());
     }
     assert!(
         counts.different.is_empty(),
@@ -85,6 +86,24 @@ fn seeds(text: &str) -> std::ops::Range<u64> {
 }
 
 impl Counts {
+    /// Writes what was found into the document, if that is wanted.
+    fn publish(&self, name: &str, seeds: &str) {
+        let Self { equal, refused, failed, different, reasons, .. } = self;
+        let all = equal + refused + failed + different.len();
+        let mut lines = vec![
+            format!(
+                "{name}, seeds {seeds}: {all} statements, {equal} equal, {failed} failed alike, {refused} refused, {} different.",
+                different.len()
+            ),
+            String::new(),
+        ];
+        let row = |(reason, (count, sql)): (&String, &(usize, String))| {
+            format!("| {reason}… | {count} | `{}` |", sql.replace('|', "\\|"))
+        };
+        lines.extend(matrix::table("refused because | times | such as", reasons.iter().map(row).collect()));
+        matrix::publish(name, &lines);
+    }
+
     fn check(&mut self, sides: &mut Differential, question: &Question, in_extended: bool) -> Option<String> {
         let sql = question.sql.as_str();
         let call = |client: &mut RawClient| {

@@ -59,7 +59,6 @@ SELECT c.customer_id, l.what FROM customers c JOIN loose l ON l.id = c.customer_
 
 SELECT c.customer_id, s.value FROM customers c, settings s
 
---: refused 0A000
 UPDATE loose SET what = (SELECT max(name) FROM customers)
 
 UPDATE loose SET what = (SELECT max(name) FROM regions) WHERE id = 1

@@ -150,3 +150,32 @@ UPDATE customers SET age = 1 WHERE age = (SELECT max(age) FROM customers)
 SELECT * FROM customers ORDER BY customer_id
 
 SELECT * FROM products ORDER BY product_id
+
+-- WITH before it
+
+WITH w AS (SELECT order_id, max(note) AS note FROM orders GROUP BY order_id) UPDATE counters SET label = w.note FROM w WHERE w.order_id = hits RETURNING id, label
+
+WITH w AS (SELECT customer_id FROM orders WHERE amount > 5), v AS (SELECT count(*) AS n FROM w) UPDATE counters SET hits = v.n FROM v WHERE id > 20 RETURNING id, hits
+
+WITH w AS (SELECT 21 AS k UNION ALL SELECT 22) DELETE FROM counters USING w WHERE id = w.k RETURNING id
+
+WITH w AS (SELECT max(id) AS k FROM counters) DELETE FROM counters WHERE id = (SELECT k FROM w) RETURNING id
+
+WITH w AS (SELECT max(id) AS k FROM counters) UPDATE counters c SET label = 'last' WHERE EXISTS (SELECT FROM w WHERE w.k = c.id) RETURNING id, label
+
+WITH w AS (SELECT avg(amount) AS a FROM orders) UPDATE products SET price = w.a FROM w RETURNING product_id, round(price, 2)
+
+WITH w AS (SELECT customer_id + 20 AS k, name FROM customers -- the names
+) UPDATE counters SET label = name FROM w WHERE id = k AND w.name IS NOT NULL RETURNING id, label
+
+WITH unused AS (SELECT 1 / 0) UPDATE counters SET label = 'u' WHERE id = 23 RETURNING label
+
+WITH w AS (SELECT nothing FROM orders) DELETE FROM counters USING w
+
+--: refused 0A000
+WITH w AS (SELECT customer_id FROM customers FOR UPDATE) UPDATE counters SET label = 'x' FROM w WHERE id = w.customer_id
+
+--: refused 0A000
+WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM w WHERE n < 3) DELETE FROM counters USING w WHERE hits = n
+
+SELECT * FROM counters ORDER BY id

@@ -86,5 +86,5 @@ WITH d AS (DELETE FROM customers WHERE customer_id = 1) INSERT INTO tickets (cus
 --: refused 0A000
 WITH d AS (UPDATE customers SET customer_id = 1000 WHERE customer_id = 1 RETURNING *) SELECT * FROM d
 
---: refused 0A000
+--: refused 22023
 WITH v AS (SELECT 5 AS k) DELETE FROM orders USING v WHERE customer_id = v.k

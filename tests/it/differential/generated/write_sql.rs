@@ -345,7 +345,9 @@ fn with_writes(random: &mut Random) -> String {
             "WITH i AS (INSERT INTO customers (customer_id, name) VALUES ({b}, 'with') RETURNING customer_id) \
              SELECT * FROM i"
         ),
-        _ => format!("WITH v AS (SELECT {a} AS k) DELETE FROM orders USING v WHERE customer_id = v.k"),
+        _ => {
+            format!("WITH v AS (SELECT {a} AS k) DELETE FROM orders USING v WHERE customer_id = v.k RETURNING order_id")
+        }
     }
 }
 

@@ -59,6 +59,7 @@ async fn generated_writes_are_done_right_or_refused() {
     if chosen.is_some() {
         println!("{} equal, {} refused, {} failed alike", counts.equal, counts.refused, counts.failed);
         println!("{:#?}\n{:#?}", counts.reasons, counts.failures);
+        counts.publish("generated writes", chosen.as_deref().unwrap_or_default());
     }
     let differences = counts.different.join("\n\n");
     assert!(counts.different.is_empty(), "{} differences:\n\n{differences}", counts.different.len());

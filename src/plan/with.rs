@@ -1,0 +1,202 @@
+//! `WITH v AS (SELECT …) UPDATE …`: each query that only reads takes the place of its name, and what is left is planned as
+//! an UPDATE or DELETE without WITH.
+//!
+//! Only where that says the same: the queries lock and write nothing, call nothing whose value may differ from call to
+//! call, and no name means one thing here and another there.
+
+use std::ops::Range;
+
+use super::alias::has_alias;
+use super::context::{Context, Values};
+use super::insert::{MakeIds, quoted};
+use super::plan_types::{ParameterSource, Plan, Statement};
+use super::prepare::{PrepareError, prepare};
+use super::{read, view};
+use crate::sql::{self, Scanner, StatementKind, TableName, Token, identifier, literals, splice};
+use crate::types::Refusal;
+
+/// The longest text that queries may make of a statement, in bytes.
+const TEXT_MAX: usize = 1024 * 1024;
+
+/// Plans it without WITH; returns `refusal` if that cannot be.
+pub(super) fn plan(
+    context: &Context<'_>,
+    values: &Values<'_>,
+    ids: &mut MakeIds<'_>,
+    refusal: Refusal,
+) -> Result<Plan, Refusal> {
+    let Some(text) = inlined(values.text) else { return Err(refusal) };
+    let prepared = match prepare(&text, context) {
+        Ok(prepared) => prepared,
+        Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => return Err(refusal),
+    };
+    // The places of physical tables are looked for in the text at hand.
+    if prepared.is_split() {
+        return Err(refusal);
+    }
+    let inside = Values { text: &text, literals: &literals(&text), parameters: values.parameters };
+    let mut plan = prepared.plan(context, &inside, ids)?;
+    let parameters: Vec<ParameterSource> = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
+    let replace = |statement: &mut Statement| {
+        if *statement == Statement::Original {
+            *statement = Statement::Rewritten { sql: text.clone(), parameters: parameters.clone() };
+        }
+    };
+    match &mut plan {
+        Plan::Direct(direct) => replace(&mut direct.statement),
+        Plan::MultiWrite(write) => write.parts.iter_mut().for_each(|part| replace(&mut part.statement)),
+        Plan::Carry(carry) => carry.within = Some(text),
+        Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
+            return Err(refusal);
+        }
+    }
+    Ok(plan)
+}
+
+/// Tells whether it begins as a statement that [`plan`] may take.
+pub(super) fn is_candidate(text: &str) -> bool {
+    inlined(text).is_some()
+}
+
+/// Returns the statement with its queries in the place of their names.
+fn inlined(text: &str) -> Option<String> {
+    let (mut queries, mut main) = parts(text)?;
+    for at in 0..queries.len() {
+        let (name, query) = queries[at].clone();
+        let later: Vec<&str> = queries[at..].iter().map(|(name, _)| name.as_str()).collect();
+        // There, a name from further on means a table.
+        if !only_reads(&query) || names(&query).any(|found| later.contains(&found.as_str())) {
+            return None;
+        }
+        for (_, other) in &mut queries[at + 1..] {
+            *other = replaced(other, &name, &query);
+        }
+        main = replaced(&main, &name, &query);
+        if main.len() > TEXT_MAX || queries.iter().any(|(_, query)| query.len() > TEXT_MAX) {
+            return None;
+        }
+    }
+    let facts = sql::read(&main).ok()?;
+    let left = |table: &TableName| table.schema.is_none() && queries.iter().any(|(name, _)| *name == table.name);
+    let is_left = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(left);
+    let writes = matches!(facts.kind, StatementKind::Update | StatementKind::Delete) && !facts.nested_write;
+    let writes_table = facts.relations.iter().any(|relation| relation.target && relation.table.is_some());
+    (writes && writes_table && !is_left).then_some(main)
+}
+
+/// Takes `WITH name AS (query), … main` apart; `None` for RECURSIVE, lists of columns, and what writes nothing.
+fn parts(text: &str) -> Option<(Vec<(String, String)>, String)> {
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(text, word));
+    let mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
+    if !is(0, "with") || is(1, "recursive") {
+        return None;
+    }
+    let (mut at, mut queries) = (1, Vec::new());
+    loop {
+        let name = identifier(text, *tokens.get(at)?)?;
+        if !is(at + 1, "as") {
+            return None;
+        }
+        at += 2;
+        at += usize::from(is(at, "not"));
+        at += usize::from(is(at, "materialized"));
+        let (query, next) = parenthesized(text, &tokens, at)?;
+        queries.push((name, text[query].to_owned()));
+        at = next;
+        if !mark(at, ",") {
+            break;
+        }
+        at += 1;
+    }
+    let main = text[tokens.get(at)?.start..].to_owned();
+    // A WITH further in would have names of its own.
+    let nested = Scanner::new(&main).any(|token| token.is_word(&main, "with"));
+    ((is(at, "update") || is(at, "delete")) && !nested).then_some((queries, main))
+}
+
+/// Returns what stands in the parentheses that open at a token, and the token behind them.
+fn parenthesized(text: &str, tokens: &[Token], at: usize) -> Option<(Range<usize>, usize)> {
+    let start = tokens.get(at).filter(|token| token.is_mark(text, "("))?.end;
+    let mut depth = 0usize;
+    for (number, token) in tokens.iter().enumerate().skip(at) {
+        if token.is_mark(text, "(") {
+            depth += 1;
+        } else if token.is_mark(text, ")") {
+            depth -= 1;
+            if depth == 0 {
+                return Some((start..token.start, number + 1));
+            }
+        }
+    }
+    None
+}
+
+/// Tells whether a query gives the same wherever and however often it stands.
+fn only_reads(query: &str) -> bool {
+    let with = Scanner::new(query).any(|token| token.is_word(query, "with"));
+    !with
+        && sql::read(query).is_ok_and(|facts| {
+            facts.kind == StatementKind::Select
+                && !facts.locks
+                && !facts.nested_write
+                && read::is_known(&facts.functions)
+        })
+}
+
+fn names(text: &str) -> impl Iterator<Item = String> {
+    Scanner::new(text).filter_map(move |token| identifier(text, token))
+}
+
+/// Puts a query in the place of its name wherever FROM, USING or JOIN has it.
+fn replaced(text: &str, name: &str, query: &str) -> String {
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let named = [TableName::bare(name)];
+    let edits: Vec<_> = (0..tokens.len())
+        .filter_map(|at| {
+            let (_, first) = view::reference(text, &tokens, at, &named)?;
+            let alias = match has_alias(text, tokens.get(at + 1).copied()) {
+                true => String::new(),
+                false => format!(" AS {}", quoted(name)),
+            };
+            // On a line of its own: the query may end in a comment.
+            (first == at).then(|| (tokens[at].span(), format!("({query}\n){alias}")))
+        })
+        .collect();
+    splice(text, &edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_take_the_place_of_their_names() {
+        let text = "WITH a AS (SELECT 1 AS k), b AS MATERIALIZED (SELECT k + 1 AS n FROM a) \
+                    DELETE FROM t USING b x, a WHERE t.k = x.n AND a.k = 1";
+        assert_eq!(
+            inlined(text).as_deref(),
+            Some(
+                "DELETE FROM t USING (SELECT k + 1 AS n FROM (SELECT 1 AS k\n) AS \"a\"\n) x, (SELECT 1 AS k\n) AS \"a\" \
+                 WHERE t.k = x.n AND a.k = 1"
+            )
+        );
+    }
+
+    #[test]
+    fn what_would_say_something_else_stays() {
+        for text in [
+            "WITH RECURSIVE a AS (SELECT 1) DELETE FROM t USING a",
+            "WITH a (k) AS (SELECT 1) DELETE FROM t USING a",
+            "WITH a AS (DELETE FROM u RETURNING *) DELETE FROM t USING a",
+            "WITH a AS (SELECT k FROM u FOR UPDATE) DELETE FROM t USING a",
+            "WITH a AS (SELECT random() AS k) DELETE FROM t USING a",
+            "WITH a AS (SELECT k FROM b), b AS (SELECT 1 AS k) DELETE FROM t USING a, b",
+            "WITH a AS (SELECT 1 AS k) SELECT * FROM a",
+            "WITH a AS (SELECT 1 AS k) DELETE FROM a",
+            "DELETE FROM t",
+        ] {
+            assert_eq!(inlined(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The unique keys that a statement makes, as far as its text says them.
+
+use sqlparser::ast::{AlterTableOperation, ColumnDef, ColumnOption, Expr, IndexColumn, Statement, TableConstraint};
+
+use super::read::{self, fold};
+
+/// Returns the columns of each unique key that a CREATE TABLE, ALTER TABLE or CREATE INDEX makes; an expression stands as an
+/// empty name. None for what cannot be read: then nobody knows.
+pub fn unique_keys(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    match read::statement(text) {
+        Ok(Statement::CreateTable(table)) => {
+            found.extend(table.columns.iter().filter_map(of_column));
+            found.extend(table.constraints.iter().filter_map(of_constraint));
+        }
+        Ok(Statement::AlterTable(alter)) => {
+            found.extend(alter.operations.iter().filter_map(|operation| match operation {
+                AlterTableOperation::AddConstraint { constraint, .. } => of_constraint(constraint),
+                AlterTableOperation::AddColumn { column_def, .. } => of_column(column_def),
+                _ => None,
+            }))
+        }
+        Ok(Statement::CreateIndex(index)) if index.unique => found.push(names(&index.columns)),
+        Ok(_) | Err(_) => {}
+    }
+    found
+}
+
+fn of_column(column: &ColumnDef) -> Option<Vec<String>> {
+    let mut options = column.options.iter().map(|option| &option.option);
+    let unique = options.any(|option| matches!(option, ColumnOption::Unique(_) | ColumnOption::PrimaryKey(_)));
+    unique.then(|| vec![fold(&column.name)])
+}
+
+fn of_constraint(constraint: &TableConstraint) -> Option<Vec<String>> {
+    match constraint {
+        TableConstraint::Unique(unique) => Some(names(&unique.columns)),
+        TableConstraint::PrimaryKey(key) => Some(names(&key.columns)),
+        _ => None,
+    }
+}
+
+fn names(columns: &[IndexColumn]) -> Vec<String> {
+    let name = |column: &IndexColumn| match &column.column.expr {
+        Expr::Identifier(name) => fold(name),
+        _ => String::new(),
+    };
+    columns.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_where_they_are_made() {
+        let keys = |text| unique_keys(text).iter().map(|key| key.join(",")).collect::<Vec<_>>();
+        assert_eq!(
+            keys(
+                "CREATE TABLE t (a bigint PRIMARY KEY, \"B\" text UNIQUE, c int, CONSTRAINT k UNIQUE (c, \"B\"), CHECK (c > 0))"
+            ),
+            ["a", "B", "c,B"]
+        );
+        assert_eq!(keys("ALTER TABLE t ADD COLUMN d int UNIQUE, ADD CONSTRAINT p PRIMARY KEY (a, d)"), ["d", "a,d"]);
+        assert_eq!(
+            keys("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t USING btree (a, lower(b) DESC)"),
+            ["a,"]
+        );
+        assert_eq!(keys("CREATE INDEX i ON t (a)"), Vec::<String>::new());
+        assert_eq!(keys("ALTER TABLE t DROP COLUMN a"), Vec::<String>::new());
+    }
+}
