@@ -25,6 +25,10 @@ use queries::{Question, question};
 const STATEMENTS: usize = 25;
 /// The seeds of every run.
 const SEEDS: std::ops::Range<u64> = 1..31;
+/// How much of a reason tells it from others.
+const REASON_MAX: usize = 36;
+/// How much of a refused statement the document shows.
+const SUCH_AS_MAX: usize = 160;
 /// How many differences are shown.
 const SHOWN_MAX: usize = 12;
 
@@ -79,6 +83,13 @@ async fn generated_questions_are_answered_right_or_refused() {
     assert!(equal > 3 * other, "{equal} equal, {other} refused or failed");
 }
 
+/// Puts dots in the place of names, and cuts what is left.
+fn without_names(reason: &str) -> String {
+    let parts = reason.split('"').enumerate();
+    let masked: String = parts.map(|(at, part)| if at % 2 == 0 { part } else { "\"…\"" }).collect();
+    masked.chars().take(REASON_MAX).collect::<String>().trim_end().to_owned()
+}
+
 /// Reads `from..to`.
 fn seeds(text: &str) -> std::ops::Range<u64> {
     let (from, to) = text.split_once("..").expect("GENERATED=from..to");
@@ -97,10 +108,16 @@ impl Counts {
             ),
             String::new(),
         ];
-        let row = |(reason, (count, sql)): (&String, &(usize, String))| {
-            format!("| {reason}… | {count} | `{}` |", sql.replace('|', "\\|"))
+        let mut grouped: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+        for (reason, (count, sql)) in reasons {
+            grouped.entry(without_names(reason)).or_insert((0, sql)).0 += count;
+        }
+        let row = |(reason, (count, sql)): (&String, &(usize, &str))| {
+            let such: String = sql.chars().take(SUCH_AS_MAX).collect();
+            let more = if such.len() < sql.len() { " …" } else { "" };
+            format!("| {reason}… | {count} | `{}{more}` |", such.replace('|', "\\|"))
         };
-        lines.extend(matrix::table("refused because | times | such as", reasons.iter().map(row).collect()));
+        lines.extend(matrix::table("refused because | times | such as", grouped.iter().map(row).collect()));
         matrix::publish(name, &lines);
     }
 

@@ -217,7 +217,7 @@ fn update(random: &mut Random) -> String {
                 "(VALUES (1), (2)) v(id) WHERE v.id = c.customer_id",
             ]);
             let returning = random.one(&["", " RETURNING c.customer_id, c.age"]);
-            format!("UPDATE customers c SET age = coalesce(c.age, 0) + 1 FROM {from} AND {condition}{returning}")
+            format!("UPDATE customers c SET age = coalesce(c.age, 0) + 1 FROM {from} AND ({condition}){returning}")
         }
         3 => {
             let set = random.one(&["title = title || '!'", "title = DEFAULT", "title = «t:set»"]);
@@ -251,7 +251,7 @@ fn delete(random: &mut Random) -> String {
         1 => {
             let condition = condition(random, "c.customer_id").replace("age >", "c.age >");
             format!(
-                "DELETE FROM orders o USING customers c WHERE c.customer_id = o.customer_id AND {condition} RETURNING o.*, c.name"
+                "DELETE FROM orders o USING customers c WHERE c.customer_id = o.customer_id AND ({condition}) RETURNING o.*, c.name"
             )
         }
         2 => format!("DELETE FROM counters WHERE hits > «8:{}» RETURNING id", random.below(20)),
