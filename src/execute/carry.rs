@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::plan::{Carried, Carry, CarryForm, Direct, Plan, Statement, renumbered};
+use crate::plan::{BroughtTable, Carried, Carry, CarryForm, Direct, Plan, Statement, renumbered};
 use crate::sql;
 use crate::sql::insert::ROWS_MAX;
-use crate::types::{Refusal, SqlState};
+use crate::types::{Refusal, SqlState, USER_TYPES};
 use crate::wire::backend::{self, DataRow, Field};
 use crate::wire::frame::HEADER_BYTES;
 
@@ -41,9 +41,9 @@ impl Link {
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
         let untyped = lacks_types(call);
         // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
-        let described = match untyped || !matches!(plan.form, CarryForm::Rows { .. }) {
-            // Where no shard has all that a query reads, its parts are asked one by one as they run.
-            true if plan.checked_on.is_none() && !untyped => None,
+        let rows_alone = matches!(plan.form, CarryForm::Rows { .. });
+        // Where no shard has all that a query reads, its parts are asked one by one as they run.
+        let described = match untyped || !rows_alone && plan.checked_on.is_some() {
             true => Some(self.check_carried(call, plan, position.clone()).await?),
             false => None,
         };
@@ -51,8 +51,7 @@ impl Link {
         let call = typed.as_ref().unwrap_or(call);
         if !matches!(plan.form, CarryForm::Move { .. }) {
             let rows = self.first(call, plan).await?;
-            let rows_given = matches!(plan.form, CarryForm::Rows { .. });
-            if described.is_none() && rows_given && !is_plain(&rows.fields, &plan.columns) {
+            if described.is_none() && rows_alone && !is_plain(&rows.fields, &plan.columns) {
                 self.check_carried(call, plan, position).await?;
             }
             return self.second(call, plan, &rows).await;
@@ -99,6 +98,11 @@ impl Link {
 
     /// Runs the first statement and keeps its rows.
     async fn first(&mut self, call: &Call, plan: &Carry) -> Result<Rows, Failure> {
+        if let CarryForm::Query { brought, .. } = &plan.form
+            && let Some(table) = &brought.table
+        {
+            self.check_table(plan, table).await?;
+        }
         let (text, used) = renumbered(&plan.source);
         let call = Call { describe: true, ..with_text(call, text, &used, &[]) };
         let understood = read_issued(&call.text, &self.snapshot)?;
@@ -124,6 +128,27 @@ impl Link {
         }
         let bound = self.worker.limits().gather_rows.min(ROWS_MAX);
         if rows.rows.len() > bound { Err(too_much(plan).into()) } else { Ok(rows) }
+    }
+
+    /// Asks a shard whether a table is as the plan has it: other columns than those would be lost, or found elsewhere.
+    async fn check_table(&mut self, plan: &Carry, table: &BroughtTable) -> Result<(), Failure> {
+        let Some(shard) = plan.checked_on else { return Err(no_types(plan).into()) };
+        let described = self.describe_on(shard, &format!("SELECT * FROM {}", table.name), &[], 0).await?;
+        let row = frames(&described).find(|frame| frame[0] == b'T').unwrap_or_default();
+        let fields = backend::row_description(row.get(HEADER_BYTES..).unwrap_or_default()).map_err(misread)?;
+        // Types of one's own have other numbers on other shards.
+        let same = |(field, (name, oid)): (&Field, &(String, u32))| {
+            field.name == *name && (field.type_oid == *oid || field.type_oid >= USER_TYPES && *oid >= USER_TYPES)
+        };
+        if fields.len() == table.columns.len() && fields.iter().zip(&table.columns).all(same) {
+            return Ok(());
+        }
+        Err(Refusal::unsupported(
+            format!("the columns of table {} have changed", table.name),
+            "Try again after the change is committed and the proxy has read the catalogs again (RELOAD on the console).",
+        )
+        .with_reason("changed_columns")
+        .into())
     }
 
     /// Runs the second statement.
@@ -183,7 +208,11 @@ impl Link {
             self.settings.get("datestyle").is_some_and(|style| !style.to_ascii_lowercase().contains("iso"));
         let digits = self.settings.get("extra_float_digits");
         let fewer_digits = digits.is_some_and(|digits| digits.trim().parse::<i32>().map_or(true, |digits| digits < 1));
-        of(&DATES) && (other_style || said("datestyle")) || of(&FLOATS) && (fewer_digits || said("extra_float_digits"))
+        let nulls = self.settings.get("array_nulls");
+        let words_for_null = nulls.is_some_and(|nulls| !["on", "true", "yes", "1"].contains(&nulls.trim()));
+        words_for_null
+            || of(&DATES) && (other_style || said("datestyle"))
+            || of(&FLOATS) && (fewer_digits || said("extra_float_digits"))
     }
 }
 
@@ -425,8 +454,8 @@ fn too_much(plan: &Carry) -> Refusal {
 
 fn unclear_style() -> Refusal {
     Refusal::unsupported(
-        "values cannot be carried from shard to shard while DateStyle or extra_float_digits change how they read",
-        "RESET datestyle and extra_float_digits.",
+        "values cannot be carried from shard to shard while DateStyle, extra_float_digits or array_nulls change how they read",
+        "RESET datestyle, extra_float_digits and array_nulls.",
     )
     .with_reason("carried_type")
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use postgres_protocol::escape::escape_identifier;
 
 use crate::plan::{Brought, KeyOperator};
+use crate::types::USER_TYPES;
 use crate::wire::backend::{DataRow, Field};
 
 use super::carry_values::{Unclear, type_name};
@@ -63,10 +64,7 @@ fn key_array(operator: KeyOperator, fields: &[Field], rows: &[DataRow<'_>]) -> O
     for row in rows {
         elements.push(match row.clone().next()? {
             None => "NULL".to_owned(),
-            Some(value) => {
-                let value = std::str::from_utf8(value).ok()?.replace('\\', "\\\\").replace('"', "\\\"");
-                format!("\"{}\"", value.replace('\'', "''"))
-            }
+            Some(value) => format!("'{}'", std::str::from_utf8(value).ok()?.replace('\'', "''")),
         });
     }
     match (operator, elements.len()) {
@@ -74,18 +72,19 @@ fn key_array(operator: KeyOperator, fields: &[Field], rows: &[DataRow<'_>]) -> O
         (KeyOperator::Equal, 2..) => return None,
         (KeyOperator::Equal | KeyOperator::In, _) => {}
     }
-    Some(format!("'{{{}}}'::{name}[]", elements.join(",")))
+    // Not as the text of an array, in which array_nulls would say what NULL means.
+    Some(format!("ARRAY[{}]::{name}[]", elements.join(", ")))
 }
 
 /// Returns the rows as a query in parentheses. The first row has the types; the others follow it.
 fn derived(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<String, Unclear> {
-    let types: Vec<Cow<'_, str>> = match brought.types.as_slice() {
-        [] => fields.iter().map(|field| modified(field).ok_or(Unclear)).collect::<Result<_, _>>()?,
-        known => known.iter().map(Cow::from).collect(),
+    let known = |at: usize| brought.table.as_ref().and_then(|table| table.types.get(at)).map(Cow::from);
+    // Of types of one's own only the catalog has the name.
+    let of = |(at, field): (usize, &Field)| {
+        let named = || known(at).filter(|_| field.type_oid >= USER_TYPES);
+        modified(field).or_else(named).ok_or(Unclear)
     };
-    if types.len() != fields.len() {
-        return Err(Unclear);
-    }
+    let types: Vec<Cow<'_, str>> = fields.iter().enumerate().map(of).collect::<Result<_, _>>()?;
     let names: Vec<String> = fields.iter().map(|field| escape_identifier(&field.name)).collect();
     if rows.is_empty() {
         let nulls = types.iter().zip(&names).map(|(kind, name)| format!("NULL::{kind} AS {name}"));

@@ -137,7 +137,7 @@ impl Link {
         let flight = self.decide(home, &entry, flight).await?;
         self.note_committed(txid);
         self.finish_targets(home, flight, "COMMIT".to_owned()).await;
-        self.wait_after_commit(txid, home).await
+        self.wait_after_commit(txid, home, !entry.home_undo.is_empty()).await
     }
 
     /// Two-phase: every target prepares, home commits with the ledger row, the targets commit what they prepared.
@@ -168,7 +168,7 @@ impl Link {
         self.note_committed(txid);
         let sql = self.worker.proxy.outbox.commit_prepared(txid, home);
         self.finish_targets(home, flight, sql).await;
-        self.wait_after_commit(txid, home).await
+        self.wait_after_commit(txid, home, false).await
     }
 
     /// Rolls back what the targets prepared, unless nobody knows whether home committed: recovery decides then.

@@ -58,7 +58,7 @@ impl Link {
     /// Waits, after home has decided `txid`, for what the session asks COMMIT to wait for.
     ///
     /// What runs out is a warning and no error: an error would be taken for a rollback.
-    pub(super) async fn wait_after_commit(&mut self, txid: i64, home: ShardId) -> Result<(), Failure> {
+    pub(super) async fn wait_after_commit(&mut self, txid: i64, home: ShardId, has_undo: bool) -> Result<(), Failure> {
         let (time, warns) = match self.settings.steering.commit_wait() {
             CommitWait::None => return Ok(()),
             CommitWait::BestEffort(time) => (time, false),
@@ -70,6 +70,14 @@ impl Link {
             missing = outbox.wait_all(txid, home, Instant::now() + time) => missing,
             () = poll_fn(|context| client.poll_gone(context)) => return Err(Failure::Client(ClientError::Gone)),
         };
+        // Only what a target has refused is ever taken back.
+        let taken_back = missing.is_empty() && has_undo && self.worker.proxy.outbox.is_taken_back(txid, home).await;
+        if taken_back {
+            let message =
+                format!("transaction {txid} was committed and has been taken back: a target refused its part");
+            let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', "01000"), (b'M', message.as_str())];
+            backend::write_error_fields(self.client.output(), b'N', &fields);
+        }
         if warns && !missing.is_empty() {
             let message = format!("transaction {txid} is committed, but not everywhere yet: {}", missing.join(", "));
             let hint = format!("Do not repeat it; SELECT shardloom.wait_for({txid}, '10s') waits for the rest.");

@@ -11,6 +11,7 @@ use super::handle::Outbox;
 use super::images;
 use super::item::{self, BARRIER, Item, ORPHAN};
 use super::lane::LaneRun;
+use super::ledger::Compensates;
 use super::redo;
 use super::store::{execute_prepared, query_prepared};
 use crate::types::{ShardId, WriteMode};
@@ -144,9 +145,18 @@ impl Outbox {
 
     /// Tells whether a transaction that is to be taken back was applied here. One that was not never will be: its inbox row
     /// is there from now on.
-    async fn was_applied(&self, run: &LaneRun, transaction: &Transaction<'_>, txid: i64) -> Result<bool, Error> {
+    async fn was_applied(
+        &self,
+        run: &LaneRun,
+        transaction: &Transaction<'_>,
+        taken_back: Compensates,
+    ) -> Result<bool, Error> {
+        // The inbox forgets sooner than the ledger.
+        if taken_back.applied {
+            return Ok(true);
+        }
         let home = self.store.name(run.home);
-        let fenced = query_prepared(transaction, INBOX, &[&vec![txid], &home, &"command"])
+        let fenced = query_prepared(transaction, INBOX, &[&vec![taken_back.txid], &home, &"command"])
             .await
             .map_err(self.held(run.target, "the inbox row"))?;
         Ok(fenced.is_empty())
@@ -167,11 +177,11 @@ impl Outbox {
             self.apply_barrier(run, transaction, item.txid).await?;
             return Ok(Some(0));
         }
-        if let Some(txid) = item.compensates
-            && !self.was_applied(run, transaction, txid).await?
-        {
-            return Ok(None);
-        }
+        let commands = match item.compensates {
+            Some(taken_back) if !self.was_applied(run, transaction, taken_back).await? => return Ok(None),
+            Some(_) => &item.undo,
+            None => &item.commands,
+        };
         if item.commands.is_empty() && item.mode == WriteMode::TwoPhase.name() {
             return Err(Error::BadRecord(
                 "its prepared transaction is gone and nothing was recorded to redo".to_owned(),
@@ -179,7 +189,7 @@ impl Outbox {
         }
         let at = self.store.at(run.target);
         transaction.batch_execute(&redo::settings(&item.environment, &item.role)).await.map_err(&at)?;
-        let affected = redo::run(transaction, &item.commands, self.store.name(run.target)).await?;
+        let affected = redo::run(transaction, commands, self.store.name(run.target)).await?;
         transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
         Ok(Some(affected))
     }

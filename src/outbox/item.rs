@@ -10,7 +10,7 @@ use super::error::Error;
 use super::handle::Outbox;
 use super::images::{self, Captured};
 use super::lane::LaneRun;
-use super::ledger::{Environment, LedgerTarget, RedoCommand, on_dead_from};
+use super::ledger::{Compensates, Environment, LedgerTarget, RedoCommand, on_dead_from};
 use super::state::TargetState;
 use super::store::query_prepared;
 use crate::rules::OnDead;
@@ -29,8 +29,10 @@ pub(super) struct Item {
     /// Home's transaction id, as text; row images are found by it.
     pub xid: String,
     pub commands: Vec<RedoCommand>,
-    /// The transaction that the commands take back.
-    pub compensates: Option<i64>,
+    /// The transaction that is taken back.
+    pub compensates: Option<Compensates>,
+    /// What takes that back, in the order in which it runs.
+    pub undo: Vec<RedoCommand>,
     /// Whether the client path, or a redo, runs commands there: not so where it only gets row images.
     pub shared: bool,
     pub expected_commands: i64,
@@ -97,6 +99,7 @@ fn read(row: &Row) -> Result<Item, Error> {
         shared: share.is_some(),
         expected_commands: share.as_ref().map_or(0, |share| share.expected_rows),
         compensates: share.as_ref().and_then(|share| share.compensates),
+        undo: share.as_ref().map(|share| share.undo.clone()).unwrap_or_default(),
         commands: share.map(|share| share.commands).unwrap_or_default(),
         environment: environment.unwrap_or_default(),
         role: row.get(7),

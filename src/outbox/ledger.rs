@@ -59,9 +59,18 @@ pub struct LedgerTarget {
     /// What takes it back, in the order of what it takes back; empty where nothing was declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<RedoCommand>,
-    /// The transaction that the commands take back; they run only where that was applied.
+    /// The transaction that `undo` takes back here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compensates: Option<i64>,
+    pub compensates: Option<Compensates>,
+}
+
+/// A transaction that is to be taken back on one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compensates {
+    /// The transaction.
+    pub txid: i64,
+    /// Whether home knew that it was applied there; else the target's inbox tells.
+    pub applied: bool,
 }
 
 impl LedgerTarget {

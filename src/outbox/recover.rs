@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use deadpool_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
+use super::compensate::COMPENSATE;
 use super::error::Error;
 use super::fault::{self, FaultPoint};
 use super::handle::{Fence, Outbox, Resolution};
@@ -53,6 +54,11 @@ const OLD_COMPENSATIONS: &str = "DELETE FROM shardloom.compensation c WHERE upda
 /// Idempotency keys.
 const OLD_KEYS: &str = "WITH old AS (DELETE FROM shardloom.idempotency WHERE ctid IN (SELECT ctid FROM shardloom.idempotency \
      WHERE created_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2) RETURNING 1) SELECT count(*) FROM old";
+
+/// The oldest transaction whose inbox rows somebody may ask for: a redo, or what takes one back.
+const OLDEST_NEEDED: &str = "SELECT min(CASE WHEN l.kind = $1 THEN (SELECT min((e.value -> 'compensates' ->> 'txid')::bigint) \
+     FROM json_array_elements(l.payload) e (value)) ELSE l.txid END) FROM shardloom.ledger l \
+     WHERE l.state IN ('OPEN', 'ATTENTION')";
 
 /// Inbox rows of one home.
 const OLD_INBOX: &str = "WITH old AS (DELETE FROM shardloom.inbox WHERE ctid IN (SELECT ctid FROM shardloom.inbox \
@@ -172,10 +178,7 @@ impl Outbox {
         let old_barriers = "DELETE FROM shardloom.barrier WHERE measured_at < clock_timestamp() - interval '1 hour'";
         client.execute(old_barriers, &[]).await.map_err(&at)?;
         client.execute(OLD_COMPENSATIONS, &[&inbox.as_secs_f64()]).await.map_err(&at)?;
-        let row = client
-            .query_one("SELECT min(txid) FROM shardloom.ledger WHERE state IN ('OPEN', 'ATTENTION')", &[])
-            .await
-            .map_err(&at)?;
+        let row = client.query_one(OLDEST_NEEDED, &[&COMPENSATE]).await.map_err(&at)?;
         let oldest: i64 = row.get::<_, Option<i64>>(0).unwrap_or(i64::MAX);
         drop(client);
         for target in self.store.shards().filter(|target| *target != home) {

@@ -207,8 +207,13 @@ mod tests {
             Just(FailureClass::Refused),
             Just(FailureClass::Fenced),
         ];
-        let on_dead =
-            prop_oneof![Just(OnDead::ParkKey), Just(OnDead::StopLane), Just(OnDead::Skip), Just(OnDead::Resync)];
+        let on_dead = prop_oneof![
+            Just(OnDead::ParkKey),
+            Just(OnDead::StopLane),
+            Just(OnDead::Skip),
+            Just(OnDead::Resync),
+            Just(OnDead::Compensate),
+        ];
         prop_oneof![
             Just(Input::Published),
             Just(Input::Applied),

@@ -85,6 +85,11 @@ impl Outbox {
         }
     }
 
+    /// Tells whether home says that a transaction was taken back.
+    pub async fn is_taken_back(&self, txid: i64, home: ShardId) -> bool {
+        self.query(home, TAKEN_BACK, &[&txid]).await.is_ok_and(|rows| !rows.is_empty())
+    }
+
     /// Tells whether what home has committed was taken back; in doubt where home does not say.
     async fn committed(&self, txid: i64, home: ShardId) -> TxnStatus {
         match self.query(home, TAKEN_BACK, &[&txid]).await {
@@ -101,7 +106,10 @@ impl Outbox {
         let mut pause = PAUSE_MIN;
         loop {
             match self.find_home(txid).await {
-                Found::Committed(home) => return Some(self.wait_all(txid, home, deadline).await.is_empty()),
+                Found::Committed(home) => {
+                    let is_there = self.wait_all(txid, home, deadline).await.is_empty();
+                    return Some(is_there && !self.is_taken_back(txid, home).await);
+                }
                 Found::Fenced => return Some(false),
                 Found::Nowhere if !self.flights.is_open(txid) => {
                     return self.fence(txid, age?).await.map(|status| status == TxnStatus::Committed);

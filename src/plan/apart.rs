@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::alias::has_alias;
-use super::carry::{Brought, Carry, CarryForm, KeyOperator};
+use super::carry::{Brought, BroughtTable, Carry, CarryForm, KeyOperator};
 use super::colocate::{Place, place};
 use super::context::{Context, Values};
 use super::gather;
@@ -16,7 +16,7 @@ use super::parsing;
 use super::plan_types::Plan;
 use super::view;
 use crate::sql::{
-    self, Facts, NamedColumn, Scanner, StatementKind, TableName, Token, identifier, query_names, subqueries,
+    self, Facts, QueryNames, Scanner, StatementKind, TableName, Token, identifier, query_names, subqueries,
 };
 use crate::types::Refusal;
 
@@ -66,11 +66,13 @@ impl Search<'_> {
     /// Returns what is to be read first, and where it stands.
     fn find(&self, unbound: bool) -> Option<(String, Brought)> {
         let query = self.query(0..self.text.len(), unbound).map(|span| {
-            let source = self.text[span.start + 1..span.end - 1].to_owned();
+            let inner = &self.text[span.start + 1..span.end - 1];
+            // A comment before it would say a shard, of a statement by itself.
+            let source = inner[Scanner::new(inner).next().map_or(0, |token| token.start)..].to_owned();
             let key = self.key_operator(&span);
             let start = key.as_ref().map_or(span.start, |(_, start)| *start);
             let key = key.map(|(operator, _)| operator);
-            (source, Brought { span: start..span.end, key, alias: None, types: Vec::new() })
+            (source, Brought { span: start..span.end, key, alias: None, table: None })
         });
         query.or_else(|| if unbound { None } else { self.table() }).filter(|(_, brought)| self.reads_the_same(brought))
     }
@@ -90,35 +92,13 @@ impl Search<'_> {
     /// Tells whether a query reads tables of which not every shard has all rows, and names no column from around it.
     fn stands_alone(&self, query: &str) -> bool {
         let (Ok(facts), Some(names)) = (sql::read(query), query_names(query)) else { return false };
-        if facts.kind != StatementKind::Select || facts.locks || facts.nested_write {
-            return false;
-        }
-        let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
-        let known: Vec<_> = tables.iter().filter_map(|table| self.context.catalog.table(&table.rule_key())).collect();
-        // Nobody knows what a column of another table is.
-        if !tables.iter().any(|table| self.is_placed(table)) || known.len() < tables.len() && !names.columns.is_empty()
-        {
-            return false;
-        }
-        let catalog = self.context.catalog;
-        let inside = |column: &NamedColumn| {
-            let named = |name: &String| facts.relations.iter().any(|relation| relation.alias == *name);
-            let mut seen = names.tables_seen(column.scope).filter_map(|table| catalog.table(&table.rule_key()));
-            match &column.qualifier {
-                Some(qualifier) => named(qualifier),
-                None => {
-                    seen.any(|table| table.column(&column.name).is_some())
-                        || names.aliases.contains(&column.name)
-                        || named(&column.name)
-                }
-            }
-        };
-        // A constant has the default collation.
-        let sorted = |column: &NamedColumn| {
-            known.iter().filter_map(|table| table.column(&column.name)).all(|column| column.collation_is_default)
-        };
-        let collates = Scanner::new(query).any(|token| token.is_word(query, "collate"));
-        names.columns.iter().all(|column| inside(column) && sorted(column)) && !collates
+        let mut tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+        facts.kind == StatementKind::Select
+            && !facts.locks
+            && !facts.nested_write
+            && tables.any(|table| self.is_placed(table))
+            && names_its_own(&facts, &names, self.context)
+            && is_sorted_by_default(query, &facts, &names, self.context)
     }
 
     fn is_placed(&self, table: &TableName) -> bool {
@@ -174,9 +154,21 @@ impl Search<'_> {
             let span = tokens[first].start..tokens[at].end;
             let source = format!("SELECT {} FROM {}", list.join(", "), &self.text[span.clone()]);
             let alias = (!has_alias(self.text, tokens.get(at + 1).copied())).then(|| quoted(&table.name));
+            let all = known.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect();
             let types = columns.iter().map(|column| column.type_name.clone()).collect();
-            Some((source, Brought { span, key: None, alias, types }))
+            let table = BroughtTable { name: self.known_to_servers(table), columns: all, types };
+            Some((source, Brought { span, key: None, alias, table: Some(table) }))
         })
+    }
+
+    /// Returns the name by which a server knows a table: of one that the rules split, that of its first part.
+    fn known_to_servers(&self, table: &TableName) -> String {
+        let split = self.context.rules.split_of(&table.rule_key());
+        let name = quoted(split.and_then(|split| split.names.first()).unwrap_or(&table.name));
+        match &table.schema {
+            Some(schema) => format!("{}.{name}", quoted(schema)),
+            None => name,
+        }
     }
 
     /// Returns the tables that keep the statement from where its rows are.
@@ -213,4 +205,30 @@ impl Search<'_> {
         let part = &self.text[within];
         Scanner::new(part).any(|token| token.is_word(part, word))
     }
+}
+
+/// Tells whether a query's columns are those of its own tables, so that they mean the same wherever it stands.
+pub(super) fn names_its_own(facts: &Facts, names: &QueryNames, context: &Context<'_>) -> bool {
+    let named = |name: &String| facts.relations.iter().any(|relation| relation.alias == *name);
+    names.columns.iter().all(|column| match &column.qualifier {
+        Some(qualifier) => named(qualifier),
+        None => {
+            let mut seen = names.tables_seen(column.scope).filter_map(|table| context.catalog.table(&table.rule_key()));
+            seen.any(|table| table.column(&column.name).is_some())
+                || names.aliases.contains(&column.name)
+                || named(&column.name)
+        }
+    })
+}
+
+/// Tells whether what a query gives is compared under the database's collation, as constants are.
+fn is_sorted_by_default(query: &str, facts: &Facts, names: &QueryNames, context: &Context<'_>) -> bool {
+    let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
+    let known: Vec<_> = tables.iter().filter_map(|table| context.catalog.table(&table.rule_key())).collect();
+    // Nobody knows what a column of another table is.
+    let unknown = known.len() < tables.len() && (names.all || !names.columns.is_empty());
+    let named = |name: &String| names.all || names.columns.iter().any(|column| column.name == *name);
+    let mut columns = known.iter().flat_map(|table| &table.columns).filter(|column| named(&column.name));
+    let collates = Scanner::new(query).any(|token| token.is_word(query, "collate"));
+    !unknown && !collates && columns.all(|column| column.collation_is_default)
 }

@@ -81,7 +81,18 @@ pub struct Brought {
     pub key: Option<KeyOperator>,
     /// The name that the rows need in its place, quoted; none where the text goes on with one, or needs none.
     pub alias: Option<String>,
-    /// The types of its columns; empty where only the answer tells.
+    /// What is known of it, if it is a table.
+    pub table: Option<BroughtTable>,
+}
+
+/// A table as the catalog had it when the statement was planned: it must still be like that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BroughtTable {
+    /// Its name as servers know it.
+    pub name: String,
+    /// All its columns with the oids of their types.
+    pub columns: Vec<(String, u32)>,
+    /// The types of those that are brought.
     pub types: Vec<String>,
 }
 

@@ -43,7 +43,7 @@ mod utility;
 mod view;
 mod with;
 
-pub use carry::{Brought, Carried, Carry, CarryForm, KeyOperator, renumbered};
+pub use carry::{Brought, BroughtTable, Carried, Carry, CarryForm, KeyOperator, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};

@@ -16,8 +16,7 @@ impl Prepared {
         Ok(match &self.body {
             Body::Explain(_) => None,
             Body::Steered(steered) => steered.inner.parsing_shard(rules)?,
-            // The views are there.
-            Body::Expanded(_) => Some(rules.home),
+            Body::Expanded(expanded) => expanded.parsing_shard(rules)?,
             Body::Fixed(plan) => match &**plan {
                 Plan::Direct(direct) => Some(direct.shard),
                 Plan::Scatter(_)

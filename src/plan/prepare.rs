@@ -78,6 +78,14 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     if Scanner::new(text).any(|token| token.kind == TokenKind::UnicodeIdentifier) {
         return unreadable(text, context, &Unreadable::Statement);
     }
+    if let Some(reworded) = sql::without_table_commands(text) {
+        let inner = plain(&reworded, context)?;
+        // Where all is on one shard, or nothing can be read, the client's text goes as it is.
+        if !matches!(inner.body, Body::Fixed(_)) && !inner.is_split() {
+            let body = Body::Expanded(view::Expanded::reworded(reworded, inner));
+            return Ok(Prepared { text: text.to_owned(), body, splits: None });
+        }
+    }
     match sql::utility(text) {
         Some(Utility::Copy(head)) => {
             let called = hidden::called(text, context)?;
@@ -117,7 +125,7 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
             let located = locate(&facts, called, context)?;
             match read::check(&facts, &located, context) {
                 // Without WITH it is another statement.
-                Err(_) if with::is_candidate(text) => {}
+                Err(_) if with::is_candidate(text, context) => {}
                 checked => checked?,
             }
             splits = Splits::of(text, &facts, &located, context)?.map(Box::new);

@@ -17,6 +17,8 @@ mod values;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub(in crate::plan) use gathered::catalog;
+
 use super::*;
 use crate::merge::{Combine, MergeSpec, Output};
 use crate::rules::{

@@ -10,8 +10,9 @@ use super::hidden;
 use super::insert::MakeIds;
 use super::plan_types::{ParameterSource, Plan, Statement};
 use super::prepare::{PrepareError, Prepared, prepare};
+use crate::rules::RuleSet;
 use crate::sql::{self, Facts, Scanner, TableName, Token, identifier, literals, splice};
-use crate::types::Refusal;
+use crate::types::{Refusal, ShardId};
 
 /// The deepest nesting of views in views; PostgreSQL's own have no cycles.
 const NESTING_MAX: usize = 16;
@@ -23,6 +24,8 @@ const TEXT_MAX: usize = 1024 * 1024;
 pub(super) struct Expanded {
     text: String,
     inner: Box<Prepared>,
+    /// Whether the client's text names views: they are on home.
+    views: bool,
 }
 
 /// Reads a SELECT whose views have to be replaced; `None` if there are none.
@@ -43,7 +46,7 @@ pub(super) fn read(text: &str, facts: &Facts, context: &Context<'_>) -> Result<O
         current = expanded.ok_or_else(|| refusal(&views[0], context))?;
     }
     match prepare(&current.0, context) {
-        Ok(inner) => Ok(Some(Expanded { text: current.0, inner: Box::new(inner) })),
+        Ok(inner) => Ok(Some(Expanded { text: current.0, inner: Box::new(inner), views: true })),
         Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => Err(refusal.into()),
     }
 }
@@ -177,6 +180,19 @@ fn keeps_aliases(facts: &Facts, views: &[TableName], again: &Facts) -> bool {
 }
 
 impl Expanded {
+    /// Makes one of a query that says the same in other words.
+    pub(super) fn reworded(text: String, inner: Prepared) -> Self {
+        Self { text, inner: Box::new(inner), views: false }
+    }
+
+    /// Returns the shard that must be asked to parse the client's text.
+    ///
+    /// # Errors
+    /// Refuses tables of which no shard knows all.
+    pub(super) fn parsing_shard(&self, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
+        if self.views { Ok(Some(rules.home)) } else { self.inner.parsing_shard(rules) }
+    }
+
     /// Returns the plan, in which the replaced text takes the place of the client's.
     pub(super) fn plan(
         &self,

@@ -11,8 +11,8 @@ use super::context::{Context, Values};
 use super::insert::{MakeIds, quoted};
 use super::plan_types::{ParameterSource, Plan, Statement};
 use super::prepare::{PrepareError, prepare};
-use super::{read, view};
-use crate::sql::{self, Scanner, StatementKind, TableName, Token, identifier, literals, splice};
+use super::{apart, read, view};
+use crate::sql::{self, Facts, Scanner, StatementKind, TableName, Token, identifier, literals, query_names, splice};
 use crate::types::Refusal;
 
 /// The longest text that queries may make of a statement, in bytes.
@@ -25,7 +25,7 @@ pub(super) fn plan(
     ids: &mut MakeIds<'_>,
     refusal: Refusal,
 ) -> Result<Plan, Refusal> {
-    let Some(text) = inlined(values.text) else { return Err(refusal) };
+    let Some(text) = inlined(values.text, context) else { return Err(refusal) };
     let prepared = match prepare(&text, context) {
         Ok(prepared) => prepared,
         Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => return Err(refusal),
@@ -54,18 +54,18 @@ pub(super) fn plan(
 }
 
 /// Tells whether it begins as a statement that [`plan`] may take.
-pub(super) fn is_candidate(text: &str) -> bool {
-    inlined(text).is_some()
+pub(super) fn is_candidate(text: &str, context: &Context<'_>) -> bool {
+    inlined(text, context).is_some()
 }
 
 /// Returns the statement with its queries in the place of their names.
-fn inlined(text: &str) -> Option<String> {
+fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
     let (mut queries, mut main) = parts(text)?;
     for at in 0..queries.len() {
         let (name, query) = queries[at].clone();
         let later: Vec<&str> = queries[at..].iter().map(|(name, _)| name.as_str()).collect();
         // There, a name from further on means a table.
-        if !only_reads(&query) || names(&query).any(|found| later.contains(&found.as_str())) {
+        if !only_reads(&query, context) || names(&query).any(|found| later.contains(&found.as_str())) {
             return None;
         }
         for (_, other) in &mut queries[at + 1..] {
@@ -132,15 +132,18 @@ fn parenthesized(text: &str, tokens: &[Token], at: usize) -> Option<(Range<usize
     None
 }
 
-/// Tells whether a query gives the same wherever and however often it stands.
-fn only_reads(query: &str) -> bool {
+/// Tells whether a query gives the same wherever and however often it stands: also where its names could be those of
+/// tables around it.
+fn only_reads(query: &str, context: &Context<'_>) -> bool {
     let with = Scanner::new(query).any(|token| token.is_word(query, "with"));
+    let own = |facts: &Facts| query_names(query).is_some_and(|names| apart::names_its_own(facts, &names, context));
     !with
         && sql::read(query).is_ok_and(|facts| {
             facts.kind == StatementKind::Select
                 && !facts.locks
                 && !facts.nested_write
                 && read::is_known(&facts.functions)
+                && own(&facts)
         })
 }
 
@@ -169,13 +172,20 @@ fn replaced(text: &str, name: &str, query: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Catalog;
+    use crate::plan::tests::{catalog, rules};
+
+    fn inlined_here(text: &str) -> Option<String> {
+        let (rules, catalog): (_, Catalog) = (rules(), catalog());
+        inlined(text, &Context { rules: &rules, catalog: &catalog })
+    }
 
     #[test]
     fn queries_take_the_place_of_their_names() {
         let text = "WITH a AS (SELECT 1 AS k), b AS MATERIALIZED (SELECT k + 1 AS n FROM a) \
                     DELETE FROM t USING b x, a WHERE t.k = x.n AND a.k = 1";
         assert_eq!(
-            inlined(text).as_deref(),
+            inlined_here(text).as_deref(),
             Some(
                 "DELETE FROM t USING (SELECT k + 1 AS n FROM (SELECT 1 AS k\n) AS \"a\"\n) x, (SELECT 1 AS k\n) AS \"a\" \
                  WHERE t.k = x.n AND a.k = 1"
@@ -189,14 +199,16 @@ mod tests {
             "WITH RECURSIVE a AS (SELECT 1) DELETE FROM t USING a",
             "WITH a (k) AS (SELECT 1) DELETE FROM t USING a",
             "WITH a AS (DELETE FROM u RETURNING *) DELETE FROM t USING a",
-            "WITH a AS (SELECT k FROM u FOR UPDATE) DELETE FROM t USING a",
+            "WITH a AS (SELECT age FROM people FOR UPDATE) DELETE FROM t USING a",
+            // Inside of what is around its place, the name would be found.
+            "WITH a AS (SELECT total FROM people) DELETE FROM orders WHERE total IN (SELECT total FROM a)",
             "WITH a AS (SELECT random() AS k) DELETE FROM t USING a",
             "WITH a AS (SELECT k FROM b), b AS (SELECT 1 AS k) DELETE FROM t USING a, b",
             "WITH a AS (SELECT 1 AS k) SELECT * FROM a",
             "WITH a AS (SELECT 1 AS k) DELETE FROM a",
             "DELETE FROM t",
         ] {
-            assert_eq!(inlined(text), None, "{text}");
+            assert_eq!(inlined_here(text), None, "{text}");
         }
     }
 }

@@ -18,8 +18,17 @@ pub fn read(node: &Node, is_split: bool, findings: &mut Findings) -> Option<Undo
     if !VERBS.iter().any(|verb| first.eq_ignore_ascii_case(verb)) {
         findings.report(&statement.place, format!("undo is a DELETE, UPDATE or INSERT, found {first:?}"));
     }
-    if !insert.contains(':') {
+    if !names_column(insert) {
         findings.report(&statement.place, "undo names no column of the row: write column = :column");
     }
     Some(Undo { insert: insert.to_owned() })
+}
+
+/// Tells whether a single colon stands before a name.
+fn names_column(text: &str) -> bool {
+    let begins_name = |next: char| next.is_alphabetic() || next == '_' || next == '"';
+    text.match_indices(':').any(|(at, _)| {
+        let behind = text[at + 1..].chars().next();
+        !text[..at].ends_with(':') && behind.is_some_and(begins_name)
+    })
 }

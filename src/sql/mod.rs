@@ -40,6 +40,7 @@ mod set;
 mod shift;
 mod splice;
 mod split;
+mod table_command;
 #[cfg(test)]
 mod tests;
 mod unique;
@@ -79,6 +80,7 @@ pub use set::transaction_defaults;
 pub use shift::Shift;
 pub use splice::splice;
 pub use split::split;
+pub use table_command::without_table_commands;
 pub use unique::unique_keys;
 pub use update::{UpdateClauses, update_clauses};
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

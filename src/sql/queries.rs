@@ -19,6 +19,8 @@ pub struct QueryNames {
     pub columns: Vec<NamedColumn>,
     /// The aliases of columns, wherever they are.
     pub aliases: Vec<String>,
+    /// Whether `*` stands for columns somewhere.
+    pub all: bool,
     tables: Vec<(TableName, usize)>,
     /// The scope around each, and whether that sees what the inner one gives: it stands in FROM or WITH.
     parents: Vec<(usize, bool)>,
@@ -118,6 +120,9 @@ impl Names {
                     _ => None,
                 };
                 self.found.aliases.extend(select.projection.iter().filter_map(alias));
+                let stands_for_all =
+                    |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+                self.found.all |= select.projection.iter().any(stands_for_all);
             }
             SetExpr::SetOperation { left, right, .. } => {
                 self.outputs(left);

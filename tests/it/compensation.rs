@@ -129,6 +129,7 @@ async fn what_one_shard_refuses_is_taken_back_on_the_others() {
     let shown = format!("{shown:?}");
     assert!(shown.contains(&txid) && shown.contains("DONE") && shown.contains("relay"), "{shown}");
     // Nobody brings it back, or takes it back twice.
+    assert_eq!(client.simple(&format!("SELECT shardloom.wait_for({txid})")).rows(), [[Some("f".to_owned())]]);
     let (code, said) = shop.verb(&["ledger", "retry", &txid, "--reason", "again"]);
     assert!(code == Some(0) && said.contains(": 0"), "{said}");
     let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", "again"]);
@@ -144,8 +145,14 @@ async fn what_one_shard_refuses_is_taken_back_on_the_others() {
     );
     let (code, said) = shop.verb(&["ledger", "compensations"]);
     assert!(code == Some(0) && said.contains("on_dead: compensate"), "{said}");
+    // Who waits for all of it is told.
+    ok(&client.simple("SET shardloom.commit_wait = 'all 20s'"));
+    ok(&client.simple(&format!("INSERT INTO orders VALUES ({b}, 9, 'old')")));
+    let [a, b, c] = shop.keys;
+    let reply = client.simple(&format!("INSERT INTO orders VALUES ({a}, 9, 'x'), ({b}, 9, 'x'), ({c}, 9, 'x')"));
+    assert!(format!("{:?}", reply.events).contains("has been taken back"), "{reply:?}");
     let (_, metrics) = shop.proxy.http("/metrics").expect("metrics");
-    assert!(metrics.contains("shardloom_outbox_compensated_total 1"), "{metrics}");
+    assert!(metrics.contains("shardloom_outbox_compensated_total 2"), "{metrics}");
 }
 
 /// Goal: a target that is away when another refuses gets the transaction and its compensation, in this order; of two that
@@ -252,6 +259,28 @@ async fn an_operator_takes_back_what_is_done() {
     assert!(code == Some(1) && said.contains("declared no undo"), "{said}");
     let (code, said) = shop.verb(&["ledger", "compensate", "12345", "--reason", "no"]);
     assert!(code == Some(1) && said.contains("no home knows"), "{said}");
+}
+
+/// Goal: what was applied long ago is taken back too, when the inboxes have forgotten it; a row that is gone is said so.
+#[tokio::test]
+async fn what_the_inboxes_have_forgotten_is_taken_back() {
+    let shop = Shop::open("compensate_old").await;
+    let mut client = shop.proxy.raw();
+    let [a, b, c] = shop.keys;
+    ok(&client.simple(&format!("INSERT INTO notes VALUES ({a}, 'a'), ({b}, 'b'), ({c}, 'c')")));
+    let txid = last_txn(&mut client);
+    shop.is_settled().await;
+    for shard in 0..3 {
+        shop.inspector.shard(shard).execute("DELETE FROM shardloom.inbox", &[]).await.unwrap();
+    }
+    ok(&client.simple(&format!("DELETE FROM notes WHERE id = {a}")));
+    let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", "old"]);
+    assert_eq!(code, Some(0), "{said}");
+    shop.is_settled().await;
+    let left = client.simple("SELECT text FROM notes ORDER BY text").rows();
+    assert_eq!(left, ["b", "c"].map(|text| [Some(format!("taken back from {text}"))]));
+    let (_, said) = shop.verb(&["ledger", "compensations"]);
+    assert!(said.contains("0 rows were undone where 1 are expected"), "{said}");
 }
 
 /// Goal: where a row lacks what its undo names, nothing is left to the relay: the client sees the refusal.

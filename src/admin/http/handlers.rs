@@ -40,6 +40,7 @@ const INDEX: &str = "Shardloom
 /api/v1/ledger               transactions over several shards: ?state=open|attention|done|aborted&limit=N
 /api/v1/ledger/TXID          one of them with its targets
 POST /api/v1/ledger/TXID/retry or /skip    {\"reason\": \"...\", \"target\": \"s1\"}
+POST /api/v1/ledger/TXID/compensate        {\"reason\": \"...\"}
 POST /api/v1/reload          reads the rule files again
 /api/v1/ids/TAG?n=10         makes ids
 

@@ -59,7 +59,7 @@ impl Explaining {
 
 /// The second statement's text is made of what the first one returns.
 fn in_two_steps(carry: &Carry) -> Refusal {
-    let message = format!("EXPLAIN of a statement that brings rows into table \"{}\" from elsewhere", carry.table);
+    let message = format!("EXPLAIN of a statement that brings rows to table \"{}\" from elsewhere", carry.table);
     Refusal::unsupported(message, "Use EXPLAIN (ROUTE), or EXPLAIN its query alone.").with_reason("explain_carry")
 }
 

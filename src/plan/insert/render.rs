@@ -67,9 +67,8 @@ impl Rendering<'_> {
     /// Returns what a row has for a column, as SQL with the client's parameters; `None` if the INSERT gives it none.
     pub fn value(&self, row: usize, column: &str) -> Option<String> {
         let position = self.layout.columns.as_ref()?.iter().position(|known| known == column)?;
-        let mut made = self.layout.slots.iter().zip(self.ids);
-        if let Some((_, id)) = made.find(|(slot, _)| slot.row == row && slot.column == position) {
-            return Some(id.literal());
+        if let Some(slot) = self.layout.slot(row, position) {
+            return self.ids.get(slot).map(IdValue::literal);
         }
         let Source::Values(rows) = &self.facts.source else { return None };
         let cell = rows.get(row)?.cells.get(position)?;

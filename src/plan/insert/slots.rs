@@ -43,7 +43,12 @@ pub struct Layout {
 impl Layout {
     /// Tells whether the proxy makes the value of that column in that row.
     pub fn makes(&self, row: usize, column: usize) -> bool {
-        self.slots.binary_search_by_key(&(row, column), |slot| (slot.row, slot.column)).is_ok()
+        self.slot(row, column).is_some()
+    }
+
+    /// Returns the slot of that column in that row.
+    pub fn slot(&self, row: usize, column: usize) -> Option<usize> {
+        self.slots.binary_search_by_key(&(row, column), |slot| (slot.row, slot.column)).ok()
     }
 
     /// Tells whether ids are made for calls inside of expressions.

@@ -158,8 +158,8 @@ fn other_tables_have_one_place() {
         select * from pg_class => direct s0
         select * from information_schema.tables => direct s0
         select * from other.orders => direct s0
-        table orders => unreadable
-        table nowhere => direct s0 write
+        table orders => scatter s0+s1+s2: SELECT * FROM orders
+        table nowhere => direct s0
         select * from only orders => scatter s0+s1+s2: =
         select * from only (orders) => unreadable
         select * from settings, regions => direct s1 ref
@@ -413,8 +413,8 @@ fn unusual_grammar_is_read_right_or_refused() {
         select * from orders tablesample bernoulli (10) where user_id = {b} => direct s2
         select * from orders natural join order_items where user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
         select * from orders, only order_items => refused not_colocated
-        select * from orders where user_id = {b} and exists (table order_items) => unreadable
-        select * from orders where user_id = {b} union all table order_items => unreadable
+        select * from orders where user_id = {b} and exists (table order_items) => gather s0 order_items() s0+s1+s2 orders() s2: select * from orders where user_id = {b} and exists (SELECT * FROM order_items)
+        select * from orders where user_id = {b} union all table order_items => gather s0 order_items() s0+s1+s2 orders() s2: select * from orders where user_id = {b} union all SELECT * FROM order_items
         select * from orders o join (values ({a}), ({c})) v(k) on v.k = o.user_id => scatter s0+s1+s2: =
         select * from ((select * from orders where user_id = {b})) x => direct s2
         (select * from orders where user_id = {b}) => direct s2

@@ -31,7 +31,7 @@ fn table(columns: &[(&str, u32)]) -> Table {
     }
 }
 
-pub(super) fn catalog() -> Catalog {
+pub(in crate::plan) fn catalog() -> Catalog {
     let mut catalog = Catalog::empty();
     for (name, columns) in [
         ("orders", &[("user_id", 20), ("total", 20), ("region", 20), ("note", 25), ("own", 99_999)][..]),

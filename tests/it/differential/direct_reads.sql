@@ -308,7 +308,6 @@ SELECT
 
 VALUES (1, 'a'), (2, 'b')
 
---: refused 0A000
 TABLE regions
 
 SELECT current_database() = current_database(), version() = version()

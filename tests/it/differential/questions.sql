@@ -308,3 +308,27 @@ SELECT customer_id FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o
 SELECT customer_id FROM customers c WHERE EXISTS (SELECT * FROM regions INTERSECT SELECT c.region, 'south') ORDER BY 1
 
 SELECT customer_id FROM customers c WHERE NOT EXISTS (SELECT * FROM (SELECT customer_id, product FROM orders) o EXCEPT SELECT c.customer_id, p.product_id FROM products p) ORDER BY 1
+
+TABLE counters ORDER BY id
+
+TABLE products
+
+TABLE customers ORDER BY age DESC NULLS LAST, customer_id LIMIT 3
+
+(TABLE counters UNION ALL TABLE counters) ORDER BY id
+
+WITH w AS (TABLE orders) SELECT count(*) FROM w
+
+SELECT * FROM customers WHERE customer_id IN (SELECT id FROM (TABLE counters) x) ORDER BY 1
+
+TABLE settings
+
+TABLE nowhere
+
+TABLE orders FOR UPDATE
+
+BEGIN
+
+TABLE counters ORDER BY id FOR UPDATE
+
+ROLLBACK

@@ -170,6 +170,8 @@ WITH w AS (SELECT customer_id + 20 AS k, name FROM customers -- the names
 
 WITH unused AS (SELECT 1 / 0) UPDATE counters SET label = 'u' WHERE id = 23 RETURNING label
 
+--: simple
+--: refused 0A000
 WITH w AS (SELECT nothing FROM orders) DELETE FROM counters USING w
 
 --: refused 0A000
@@ -179,3 +181,46 @@ WITH w AS (SELECT customer_id FROM customers FOR UPDATE) UPDATE counters SET lab
 WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM w WHERE n < 3) DELETE FROM counters USING w WHERE hits = n
 
 SELECT * FROM counters ORDER BY id
+
+-- a table that has changed since
+
+CREATE TABLE later (id bigint PRIMARY KEY, short varchar(3))
+
+INSERT INTO later VALUES (1, 'abc'), (2, 'de'), (3, NULL), (4, 'x')
+
+UPDATE counters SET label = l.short FROM later l WHERE l.id + 21 = counters.id RETURNING counters.id, label
+
+BEGIN
+
+ALTER TABLE later ALTER short TYPE varchar(20)
+
+INSERT INTO later VALUES (6, 'a longer one')
+
+UPDATE counters SET label = l.short FROM later l WHERE l.id + 21 = counters.id RETURNING counters.id, label
+
+ROLLBACK
+
+--: simple
+BEGIN; ALTER TABLE later ADD hits int DEFAULT 7; SELECT count(*) FROM later
+
+--: simple
+--: refused 0A000
+UPDATE counters SET label = 'w' WHERE EXISTS (SELECT FROM later WHERE later.id = counters.id AND hits = 7)
+
+--: simple
+ROLLBACK
+
+-- what a setting or a comment would say of the query by itself
+
+SET array_nulls = off
+
+--: refused 0A000
+DELETE FROM documents WHERE NOT tenant IN (SELECT name FROM customers)
+
+RESET array_nulls
+
+DELETE FROM counters WHERE id IN (/* shardloom: shard=s1 */ SELECT customer_id FROM orders) RETURNING id
+
+--: simple
+--: refused 0A000
+WITH a AS (SELECT hits FROM regions) DELETE FROM counters WHERE hits IN (SELECT hits FROM a)
