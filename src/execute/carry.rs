@@ -136,9 +136,9 @@ impl Link {
         let described = self.describe_on(shard, &format!("SELECT * FROM {}", table.name), &[], 0).await?;
         let row = frames(&described).find(|frame| frame[0] == b'T').unwrap_or_default();
         let fields = backend::row_description(row.get(HEADER_BYTES..).unwrap_or_default()).map_err(misread)?;
-        // Types of one's own have other numbers on other shards.
+        // Types of one's own have other numbers on other shards, and a domain is described as what is below it.
         let same = |(field, (name, oid)): (&Field, &(String, u32))| {
-            field.name == *name && (field.type_oid == *oid || field.type_oid >= USER_TYPES && *oid >= USER_TYPES)
+            field.name == *name && (field.type_oid == *oid || *oid >= USER_TYPES)
         };
         if fields.len() == table.columns.len() && fields.iter().zip(&table.columns).all(same) {
             return Ok(());

@@ -80,8 +80,8 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     }
     if let Some(reworded) = sql::without_table_commands(text) {
         let inner = plain(&reworded, context)?;
-        // Where all is on one shard, or nothing can be read, the client's text goes as it is.
-        if !matches!(inner.body, Body::Fixed(_)) && !inner.is_split() {
+        // Where nothing can be read, the client's text goes as it is.
+        if !matches!(inner.body, Body::Fixed(_)) {
             let body = Body::Expanded(view::Expanded::reworded(reworded, inner));
             return Ok(Prepared { text: text.to_owned(), body, splits: None });
         }
@@ -159,9 +159,8 @@ impl Prepared {
             Body::Explain(explain) => explain.is_split(),
             Body::Insert(insert) => insert.is_split(),
             Body::Steered(steered) => steered.inner.is_split(),
-            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_) | Body::Expanded(_) => {
-                self.splits.is_some()
-            }
+            Body::Expanded(expanded) => expanded.is_split(),
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_) => self.splits.is_some(),
         }
     }
 
@@ -175,7 +174,8 @@ impl Prepared {
             (None, Body::Explain(explain)) => explain.parsed_text(text),
             (None, Body::Insert(insert)) => insert.parsed_text(text),
             (None, Body::Steered(steered)) => steered.inner.parsed_text(text),
-            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_) | Body::Expanded(_)) => Ok(None),
+            (None, Body::Expanded(expanded)) => expanded.parsed_text(),
+            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_)) => Ok(None),
         }
     }
 

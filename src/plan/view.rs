@@ -185,6 +185,19 @@ impl Expanded {
         Self { text, inner: Box::new(inner), views: false }
     }
 
+    /// Tells whether the rules split a table that it names.
+    pub(super) fn is_split(&self) -> bool {
+        !self.views && self.inner.is_split()
+    }
+
+    /// Returns a text that any server can parse in the place of the client's, where the rules split its tables.
+    ///
+    /// # Errors
+    /// Refuses what cannot be said of physical tables.
+    pub(super) fn parsed_text(&self) -> Result<Option<String>, Refusal> {
+        if self.views { Ok(None) } else { self.inner.parsed_text(&self.text) }
+    }
+
     /// Returns the shard that must be asked to parse the client's text.
     ///
     /// # Errors

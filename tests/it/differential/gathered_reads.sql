@@ -83,10 +83,8 @@ SELECT x, y FROM orders AS o (x, y) WHERE y = (SELECT max(order_id) FROM orders)
 
 SELECT * FROM customers NATURAL JOIN (SELECT customer_id, max(amount) AS most FROM orders GROUP BY customer_id) best ORDER BY customer_id
 
---: refused 0A000
 SELECT count(*) FROM (TABLE customers EXCEPT TABLE customers) none
 
---: refused 0A000
 SELECT * FROM (TABLE orders) o ORDER BY o.customer_id, o.order_id LIMIT 3
 
 SELECT DISTINCT ON (region) * FROM customers ORDER BY region, customer_id DESC

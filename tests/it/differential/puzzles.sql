@@ -185,7 +185,6 @@ SELECT c.customer_id FROM customers c JOIN orders o ON o.product = c.region WHER
 SELECT c.customer_id + $1::int FROM customers c JOIN orders o ON o.product = c.region WHERE c.age = $2 GROUP BY c.customer_id HAVING count(*) > 0 ORDER BY 1
 
 -- What TABLE names is read, too: the parser crate does not say enough of it.
---: refused 0A000
 WITH c AS (SELECT customer_id, name FROM customers) SELECT * FROM c WHERE customer_id = 5 UNION ALL TABLE c
 
 -- A derived table that is not LATERAL does not see what stands beside it, but what is further out.

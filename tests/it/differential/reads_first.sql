@@ -210,6 +210,19 @@ UPDATE counters SET label = 'w' WHERE EXISTS (SELECT FROM later WHERE later.id =
 --: simple
 ROLLBACK
 
+CREATE TYPE mood AS ENUM ('sad', 'happy')
+
+CREATE DOMAIN word AS varchar(9)
+
+ALTER TABLE later ADD said word DEFAULT 'so', ADD felt mood DEFAULT 'happy'
+
+UPDATE counters SET label = l.said || l.felt FROM later l WHERE l.id + 21 = counters.id RETURNING counters.id, label, l.said, l.felt
+
+UPDATE later SET felt = 'sad', said = 'no' WHERE id IN (SELECT order_id FROM orders) AND felt = 'happy' RETURNING id, said, felt
+
+--: refused 0A000
+UPDATE later SET felt = (SELECT max(felt) FROM later)
+
 -- what a setting or a comment would say of the query by itself
 
 SET array_nulls = off
