@@ -160,17 +160,23 @@ impl Link {
         let (text, used) = if call.arguments.is_some() { renumbered(&text) } else { (text, Vec::new()) };
         let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
         let second = with_text(call, text, &used, formats);
-        if rows.rows.is_empty() && !matches!(plan.form, CarryForm::Query { .. }) {
+        let of_query = matches!(plan.form, CarryForm::Query { .. });
+        if rows.rows.is_empty() && !of_query {
             return self.nothing(&second, plan).await;
         }
         let understood = read_issued(&second.text, &self.snapshot)?;
+        // A MERGE without rows of its source does nothing.
+        if rows.rows.is_empty() && matches!(&plan.form, CarryForm::Query { brought, .. } if brought.listed) {
+            let (text, _) = understood.described_text(&second.text);
+            return self.nothing(&Call { text: text.into(), ..second }, plan).await;
+        }
         let mut next = self.plan(&second, &understood);
         if is_awaited(&next) {
             next = Box::pin(asked_again(&self.worker.proxy, || self.plan(&second, &understood))).await;
         }
         let next = next?;
         // Of a query each step leaves fewer to be read.
-        if matches!(next, Plan::Carry(_)) && !matches!(plan.form, CarryForm::Query { .. }) {
+        if matches!(next, Plan::Carry(_)) && !of_query {
             return Err(no_constant(plan).into());
         }
         Box::pin(self.run_plan(&second, &understood, &next)).await
@@ -188,7 +194,7 @@ impl Link {
         Ok(described)
     }
 
-    /// An INSERT of no rows: any shard that has the table answers as one server would.
+    /// An INSERT or MERGE of no rows: any shard that has the table answers as one server would.
     async fn nothing(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let direct = Direct {
             shard: plan.checked_on.unwrap_or(self.snapshot.rules.home),

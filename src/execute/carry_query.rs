@@ -38,6 +38,9 @@ const KEY_TYPES: [u32; 6] = [20, 21, 23, 25, 1043, 2950];
 
 /// Returns SQL that gives the same rows, of the same types and names.
 pub(super) fn query(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<String, Unclear> {
+    if brought.listed {
+        return listed(brought, fields, rows);
+    }
     let Some(operator) = brought.key else {
         let rows = derived(brought, fields, rows)?;
         return Ok(match &brought.alias {
@@ -76,29 +79,61 @@ fn key_array(operator: KeyOperator, fields: &[Field], rows: &[DataRow<'_>]) -> O
     Some(format!("ARRAY[{}]::{name}[]", elements.join(", ")))
 }
 
-/// Returns the rows as a query in parentheses. The first row has the types; the others follow it.
+/// Returns the rows as the source of a MERGE, each value with its type: so constants are read.
+fn listed(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<String, Unclear> {
+    let (types, names) = (types(brought, fields)?, names(fields));
+    let alias = brought.alias.as_deref().unwrap_or("carried");
+    let source =
+        if rows.is_empty() { none(&types, &names) } else { format!("({})", values(rows, &types, |_, _| true)?) };
+    Ok(format!(" {source} AS {alias} ({}) ", names.join(", ")))
+}
+
+/// Returns the rows as a query in parentheses. The first row has the types; the others follow it, but for the modifier of a
+/// type, which is kept where all rows have it.
 fn derived(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<String, Unclear> {
-    let known = |at: usize| brought.table.as_ref().and_then(|table| table.types.get(at)).map(Cow::from);
-    // Of types of one's own only the catalog has the name.
-    let of = |(at, field): (usize, &Field)| {
-        let named = || known(at).filter(|_| field.type_oid >= USER_TYPES);
-        modified(field).or_else(named).ok_or(Unclear)
-    };
-    let types: Vec<Cow<'_, str>> = fields.iter().enumerate().map(of).collect::<Result<_, _>>()?;
-    let names: Vec<String> = fields.iter().map(|field| escape_identifier(&field.name)).collect();
+    let (types, names) = (types(brought, fields)?, names(fields));
     if rows.is_empty() {
-        let nulls = types.iter().zip(&names).map(|(kind, name)| format!("NULL::{kind} AS {name}"));
-        return Ok(format!("(SELECT {} WHERE false)", nulls.collect::<Vec<_>>().join(", ")));
+        return Ok(none(&types, &names));
     }
     // EXISTS may be asked of rows without columns.
     if fields.is_empty() {
         let ones = vec!["(1)"; rows.len()].join(", ");
         return Ok(format!("(SELECT FROM (VALUES {ones}) AS carried (c))"));
     }
-    let mut text = "(SELECT * FROM (VALUES ".to_owned();
+    let values = values(rows, &types, |number, kind| number == 0 || kind.contains('('))?;
+    Ok(format!("(SELECT * FROM ({values}) AS carried ({}))", names.join(", ")))
+}
+
+fn names(fields: &[Field]) -> Vec<String> {
+    fields.iter().map(|field| escape_identifier(&field.name)).collect()
+}
+
+fn types<'a>(brought: &'a Brought, fields: &[Field]) -> Result<Vec<Cow<'a, str>>, Unclear> {
+    let known = |at: usize| brought.table.as_ref().and_then(|table| table.types.get(at)).map(Cow::from);
+    // Of types of one's own only the catalog has the name.
+    let of = |(at, field): (usize, &Field)| {
+        let named = || known(at).filter(|_| field.type_oid >= USER_TYPES);
+        modified(field).or_else(named).ok_or(Unclear)
+    };
+    fields.iter().enumerate().map(of).collect()
+}
+
+/// Returns a query of these columns that gives nothing.
+fn none(types: &[Cow<'_, str>], names: &[String]) -> String {
+    let nulls = types.iter().zip(names).map(|(kind, name)| format!("NULL::{kind} AS {name}"));
+    format!("(SELECT {} WHERE false)", nulls.collect::<Vec<_>>().join(", "))
+}
+
+/// Returns `VALUES` with all rows; `typed` tells by row and type which values say their type.
+fn values(
+    rows: &[DataRow<'_>],
+    types: &[Cow<'_, str>],
+    typed: impl Fn(usize, &str) -> bool,
+) -> Result<String, Unclear> {
+    let mut text = "VALUES ".to_owned();
     for (number, row) in rows.iter().enumerate() {
         text.push_str(if number == 0 { "(" } else { ", (" });
-        for (at, (value, kind)) in row.clone().zip(&types).enumerate() {
+        for (at, (value, kind)) in row.clone().zip(types).enumerate() {
             text.push_str(if at == 0 { "" } else { ", " });
             match value {
                 None => text.push_str("NULL"),
@@ -109,17 +144,13 @@ fn derived(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<
                     text.push('\'');
                 }
             }
-            // A type's modifier is kept where all rows have it.
-            if number == 0 || kind.contains('(') {
+            if typed(number, kind) {
                 text.push_str("::");
                 text.push_str(kind);
             }
         }
         text.push(')');
     }
-    text.push_str(") AS carried (");
-    text.push_str(&names.join(", "));
-    text.push_str("))");
     Ok(text)
 }
 

@@ -40,12 +40,42 @@ pub(super) fn plan(
     }
     let found = Search { text: values.text, modify, context }.find(unbound);
     let Some((source, brought)) = found else { return Err(refusal) };
+    Ok(carried(modify, context, source, brought, refusal))
+}
+
+/// Plans a MERGE that `refusal` would refuse: its source is read first, and stands in it as a list of constants.
+pub(super) fn merge(
+    (modify, alias): (&Modify, &str),
+    context: &Context<'_>,
+    values: &Values<'_>,
+    refusal: Refusal,
+) -> Result<Plan, Refusal> {
+    let text = values.text;
+    let Some(span) = sql::merge_source(text).filter(|_| modify.located().called.acts.is_none()) else {
+        return Err(refusal);
+    };
+    let source = format!("SELECT * FROM{}", &text[span.clone()]);
+    let (Ok(facts), Some(names)) = (sql::read(&source), query_names(&source)) else { return Err(refusal) };
+    let rows_alone = !facts.locks && !facts.nested_write && is_sorted_by_default(&source, &facts, &names, context);
+    let system = SYSTEM_COLUMNS.iter().any(|column| Scanner::new(text).any(|token| token.is_word(text, column)));
+    if !rows_alone || system || facts.relations.iter().all(|relation| relation.table.is_none()) {
+        return Err(refusal);
+    }
+    let brought = Brought { span, key: None, alias: Some(quoted(alias)), table: None, listed: true };
+    Ok(carried(modify, context, source, brought, refusal))
+}
+
+/// What rows that stand in a statement have not.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"];
+
+/// Makes the plan in two steps.
+fn carried(modify: &Modify, context: &Context<'_>, source: String, brought: Brought, refusal: Refusal) -> Plan {
     let checked_on = match parsing::single(modify.facts(), context.rules) {
         Ok(Some(shard)) => Some(shard).filter(|shard| modify.shards(context.rules).contains(*shard)),
         Ok(None) => modify.shards(context.rules).iter().next(),
         Err(_) => None,
     };
-    Ok(Plan::Carry(Box::new(Carry {
+    Plan::Carry(Box::new(Carry {
         source,
         columns: Vec::new(),
         form: CarryForm::Query { brought, refusal },
@@ -53,7 +83,7 @@ pub(super) fn plan(
         checked: None,
         within: None,
         table: modify.target().to_string(),
-    })))
+    }))
 }
 
 struct Search<'a> {
@@ -72,7 +102,7 @@ impl Search<'_> {
             let key = self.key_operator(&span);
             let start = key.as_ref().map_or(span.start, |(_, start)| *start);
             let key = key.map(|(operator, _)| operator);
-            (source, Brought { span: start..span.end, key, alias: None, table: None })
+            (source, Brought { span: start..span.end, key, alias: None, table: None, listed: false })
         });
         query.or_else(|| if unbound { None } else { self.table() }).filter(|(_, brought)| self.reads_the_same(brought))
     }
@@ -157,7 +187,7 @@ impl Search<'_> {
             let all = known.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect();
             let types = columns.iter().map(|column| column.type_name.clone()).collect();
             let table = BroughtTable { name: self.known_to_servers(table), columns: all, types };
-            Some((source, Brought { span, key: None, alias, table: Some(table) }))
+            Some((source, Brought { span, key: None, alias, table: Some(table), listed: false }))
         })
     }
 

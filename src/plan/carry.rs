@@ -83,6 +83,8 @@ pub struct Brought {
     pub alias: Option<String>,
     /// What is known of it, if it is a table.
     pub table: Option<BroughtTable>,
+    /// Whether it is the source of a MERGE, which is read as a list of constants.
+    pub listed: bool,
 }
 
 /// A table as the catalog had it when the statement was planned: it must still be like that.

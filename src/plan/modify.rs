@@ -167,7 +167,7 @@ impl Modify {
             }
         }
         read::check_home(&self.facts, shard, context)?;
-        Ok(self.direct(shard, self.effect(values)))
+        Ok(self.direct(shard, Statement::Original, self.effect(values)))
     }
 
     /// The refusal of a table that is not where the target is.
@@ -187,7 +187,7 @@ impl Modify {
             let own = target.shards(context.rules, values).unwrap_or_default();
             self.check_key(target, own.only(), context, values)?;
             read::check_home(&self.facts, shard, context)?;
-            return Ok(self.direct(shard, self.effect(values)));
+            return Ok(self.direct(shard, Statement::Original, self.effect(values)));
         }
         if let Some((table, shard)) = self.located.fixed.first() {
             return Err(self.apart(table, *shard, context));
@@ -214,7 +214,9 @@ impl Modify {
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<Plan, Refusal> {
-        if context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {
+        // Several parts may be physical tables of one shard.
+        let several = parts.iter().any(|part| part.shard != parts[0].shard);
+        if several && context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {
             return Err(Refusal::unsupported(
                 format!("the rules reject writes of table \"{}\" over several shards", target.table),
                 format!("Bind the sharding key \"{}\" to one value.", target.key_names()),
@@ -274,10 +276,10 @@ impl Modify {
     }
 
     /// Makes a write on one shard.
-    pub(super) fn direct(&self, shard: ShardId, effect: WriteEffect) -> Plan {
+    pub(super) fn direct(&self, shard: ShardId, statement: Statement, effect: WriteEffect) -> Plan {
         Plan::Direct(Direct {
             shard,
-            statement: Statement::Original,
+            statement,
             effect: Some(effect),
             anywhere: false,
             reads_reference: self.located.references.iter().any(|table| *table != self.target.to_string()),

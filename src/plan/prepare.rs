@@ -82,8 +82,7 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
         let inner = plain(&reworded, context)?;
         // Where nothing can be read, the client's text goes as it is.
         if !matches!(inner.body, Body::Fixed(_)) {
-            let body = Body::Expanded(view::Expanded::reworded(reworded, inner));
-            return Ok(Prepared { text: text.to_owned(), body, splits: None });
+            return Ok(said_as(text, reworded, inner));
         }
     }
     match sql::utility(text) {
@@ -108,7 +107,13 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
     }
     let facts = match sql::read(text) {
         Ok(facts) => facts,
-        Err(error) => return unreadable(text, context, &error),
+        // The parser crate reads no MERGE behind WITH.
+        Err(error) => {
+            return match with::inlined(text, context) {
+                Some(without) => plain(&without, context).map(|inner| said_as(text, without, inner)),
+                None => unreadable(text, context, &error),
+            };
+        }
     };
     let mut splits = None;
     let body = match facts.kind {
@@ -160,7 +165,8 @@ impl Prepared {
             Body::Insert(insert) => insert.is_split(),
             Body::Steered(steered) => steered.inner.is_split(),
             Body::Expanded(expanded) => expanded.is_split(),
-            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_) => self.splits.is_some(),
+            Body::Merge(merging) => merging.splits().is_some(),
+            Body::Fixed(_) | Body::Read(..) | Body::Modify(_) => self.splits.is_some(),
         }
     }
 
@@ -175,7 +181,8 @@ impl Prepared {
             (None, Body::Insert(insert)) => insert.parsed_text(text),
             (None, Body::Steered(steered)) => steered.inner.parsed_text(text),
             (None, Body::Expanded(expanded)) => expanded.parsed_text(),
-            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_) | Body::Merge(_)) => Ok(None),
+            (None, Body::Merge(merging)) => merging.splits().map(|splits| splits.parsed(text)).transpose(),
+            (None, Body::Fixed(_) | Body::Read(..) | Body::Modify(_)) => Ok(None),
         }
     }
 
@@ -237,6 +244,12 @@ impl Prepared {
             | Body::Expanded(_) => None,
         }
     }
+}
+
+/// A statement that is read as another one, which says the same.
+fn said_as(text: &str, reworded: String, inner: Prepared) -> Prepared {
+    let body = Body::Expanded(view::Expanded::reworded(reworded, inner));
+    Prepared { text: text.to_owned(), body, splits: None }
 }
 
 fn fixed(text: &str, plan: Plan) -> Prepared {

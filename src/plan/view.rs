@@ -216,23 +216,25 @@ impl Expanded {
         let text = self.text.as_str();
         let inside = Values { text, literals: &literals(text), parameters: values.parameters };
         let mut plan = self.inner.plan(context, &inside, ids)?;
-        let statement = match &mut plan {
-            Plan::Direct(direct) => &mut direct.statement,
-            Plan::Scatter(scatter) => &mut scatter.statement,
-            Plan::Gather(gather) => {
-                if let Some(partial) = &mut gather.partial {
-                    let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
-                    partial.whole = Statement::Rewritten { sql: text.to_owned(), parameters };
-                }
-                &mut gather.statement
-            }
-            Plan::MultiWrite(_) | Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
-                return Ok(plan);
+        let parameters: Vec<ParameterSource> =
+            (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
+        let replace = |statement: &mut Statement| {
+            if *statement == Statement::Original {
+                *statement = Statement::Rewritten { sql: text.to_owned(), parameters: parameters.clone() };
             }
         };
-        if *statement == Statement::Original {
-            let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
-            *statement = Statement::Rewritten { sql: text.to_owned(), parameters };
+        match &mut plan {
+            Plan::Direct(direct) => replace(&mut direct.statement),
+            Plan::Scatter(scatter) => replace(&mut scatter.statement),
+            Plan::Gather(gather) => {
+                if let Some(partial) = &mut gather.partial {
+                    replace(&mut partial.whole);
+                }
+                replace(&mut gather.statement);
+            }
+            Plan::MultiWrite(write) => write.parts.iter_mut().for_each(|part| replace(&mut part.statement)),
+            Plan::Carry(carry) if carry.within.is_none() => carry.within = Some(text.to_owned()),
+            Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {}
         }
         Ok(plan)
     }

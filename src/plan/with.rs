@@ -1,5 +1,5 @@
 //! `WITH v AS (SELECT …) UPDATE …`: each query that only reads takes the place of its name, and what is left is planned as
-//! an UPDATE or DELETE without WITH.
+//! an UPDATE, DELETE or MERGE without WITH.
 //!
 //! Only where that says the same: the queries lock and write nothing, call nothing whose value may differ from call to
 //! call, and no name means one thing here and another there.
@@ -9,14 +9,23 @@ use std::ops::Range;
 use super::alias::has_alias;
 use super::context::{Context, Values};
 use super::insert::{MakeIds, quoted};
-use super::plan_types::{ParameterSource, Plan, Statement};
+use super::plan_types::Plan;
 use super::prepare::{PrepareError, prepare};
 use super::{apart, read, view};
-use crate::sql::{self, Facts, Scanner, StatementKind, TableName, Token, identifier, literals, query_names, splice};
+use crate::sql::{self, Facts, Scanner, StatementKind, TableName, Token, identifier, query_names, splice};
 use crate::types::Refusal;
 
 /// The longest text that queries may make of a statement, in bytes.
 const TEXT_MAX: usize = 1024 * 1024;
+
+/// `name [(columns)] AS (text)`
+#[derive(Clone)]
+struct Query {
+    name: String,
+    /// What stands between the parentheses behind the name.
+    columns: Option<String>,
+    text: String,
+}
 
 /// Plans it without WITH; returns `refusal` if that cannot be.
 pub(super) fn plan(
@@ -30,27 +39,7 @@ pub(super) fn plan(
         Ok(prepared) => prepared,
         Err(PrepareError::Refused(refusal) | PrepareError::Unreadable(refusal)) => return Err(refusal),
     };
-    // The places of physical tables are looked for in the text at hand.
-    if prepared.is_split() {
-        return Err(refusal);
-    }
-    let inside = Values { text: &text, literals: &literals(&text), parameters: values.parameters };
-    let mut plan = prepared.plan(context, &inside, ids)?;
-    let parameters: Vec<ParameterSource> = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
-    let replace = |statement: &mut Statement| {
-        if *statement == Statement::Original {
-            *statement = Statement::Rewritten { sql: text.clone(), parameters: parameters.clone() };
-        }
-    };
-    match &mut plan {
-        Plan::Direct(direct) => replace(&mut direct.statement),
-        Plan::MultiWrite(write) => write.parts.iter_mut().for_each(|part| replace(&mut part.statement)),
-        Plan::Carry(carry) => carry.within = Some(text),
-        Plan::Scatter(_) | Plan::Gather(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => {
-            return Err(refusal);
-        }
-    }
-    Ok(plan)
+    view::Expanded::reworded(text, prepared).plan(context, values, ids)
 }
 
 /// Tells whether it begins as a statement that [`plan`] may take.
@@ -59,33 +48,34 @@ pub(super) fn is_candidate(text: &str, context: &Context<'_>) -> bool {
 }
 
 /// Returns the statement with its queries in the place of their names.
-fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
+pub(super) fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
     let (mut queries, mut main) = parts(text)?;
     for at in 0..queries.len() {
-        let (name, query) = queries[at].clone();
-        let later: Vec<&str> = queries[at..].iter().map(|(name, _)| name.as_str()).collect();
+        let query = queries[at].clone();
+        let later: Vec<&str> = queries[at..].iter().map(|later| later.name.as_str()).collect();
         // There, a name from further on means a table.
-        if !only_reads(&query, context) || names(&query).any(|found| later.contains(&found.as_str())) {
+        if !only_reads(&query.text, context) || names(&query.text).any(|found| later.contains(&found.as_str())) {
             return None;
         }
-        for (_, other) in &mut queries[at + 1..] {
-            *other = replaced(other, &name, &query);
+        for other in &mut queries[at + 1..] {
+            other.text = replaced(&other.text, &query);
         }
-        main = replaced(&main, &name, &query);
-        if main.len() > TEXT_MAX || queries.iter().any(|(_, query)| query.len() > TEXT_MAX) {
+        main = replaced(&main, &query);
+        if main.len() > TEXT_MAX || queries.iter().any(|query| query.text.len() > TEXT_MAX) {
             return None;
         }
     }
-    let facts = sql::read(&main).ok()?;
-    let left = |table: &TableName| table.schema.is_none() && queries.iter().any(|(name, _)| *name == table.name);
+    let facts = sql::merge(&main).map(|merge| merge.facts).or_else(|_| sql::read(&main)).ok()?;
+    let left = |table: &TableName| table.schema.is_none() && queries.iter().any(|query| query.name == table.name);
     let is_left = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(left);
-    let writes = matches!(facts.kind, StatementKind::Update | StatementKind::Delete) && !facts.nested_write;
+    let kinds = [StatementKind::Update, StatementKind::Delete, StatementKind::Merge];
+    let writes = kinds.contains(&facts.kind) && !facts.nested_write;
     let writes_table = facts.relations.iter().any(|relation| relation.target && relation.table.is_some());
     (writes && writes_table && !is_left).then_some(main)
 }
 
-/// Takes `WITH name AS (query), … main` apart; `None` for RECURSIVE, lists of columns, and what writes nothing.
-fn parts(text: &str) -> Option<(Vec<(String, String)>, String)> {
+/// Takes `WITH name AS (query), … main` apart; `None` for RECURSIVE, and what writes nothing.
+fn parts(text: &str) -> Option<(Vec<Query>, String)> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(text, word));
     let mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
@@ -95,14 +85,19 @@ fn parts(text: &str) -> Option<(Vec<(String, String)>, String)> {
     let (mut at, mut queries) = (1, Vec::new());
     loop {
         let name = identifier(text, *tokens.get(at)?)?;
-        if !is(at + 1, "as") {
+        at += 1;
+        let columns = parenthesized(text, &tokens, at).map(|(columns, next)| {
+            at = next;
+            text[columns].to_owned()
+        });
+        if !is(at, "as") {
             return None;
         }
-        at += 2;
+        at += 1;
         at += usize::from(is(at, "not"));
         at += usize::from(is(at, "materialized"));
         let (query, next) = parenthesized(text, &tokens, at)?;
-        queries.push((name, text[query].to_owned()));
+        queries.push(Query { name, columns, text: text[query].to_owned() });
         at = next;
         if !mark(at, ",") {
             break;
@@ -112,7 +107,8 @@ fn parts(text: &str) -> Option<(Vec<(String, String)>, String)> {
     let main = text[tokens.get(at)?.start..].to_owned();
     // A WITH further in would have names of its own.
     let nested = Scanner::new(&main).any(|token| token.is_word(&main, "with"));
-    ((is(at, "update") || is(at, "delete")) && !nested).then_some((queries, main))
+    let writes = ["update", "delete", "merge"].iter().any(|word| is(at, word));
+    (writes && !nested).then_some((queries, main))
 }
 
 /// Returns what stands in the parentheses that open at a token, and the token behind them.
@@ -152,18 +148,23 @@ fn names(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// Puts a query in the place of its name wherever FROM, USING or JOIN has it.
-fn replaced(text: &str, name: &str, query: &str) -> String {
+fn replaced(text: &str, query: &Query) -> String {
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    let named = [TableName::bare(name)];
+    let named = [TableName::bare(&query.name)];
+    let name = quoted(&query.name);
+    // On a line of its own: the query may end in a comment.
+    let derived = match &query.columns {
+        Some(columns) => format!("(SELECT * FROM ({}\n) AS {name} ({columns}\n))", query.text),
+        None => format!("({}\n)", query.text),
+    };
     let edits: Vec<_> = (0..tokens.len())
         .filter_map(|at| {
             let (_, first) = view::reference(text, &tokens, at, &named)?;
             let alias = match has_alias(text, tokens.get(at + 1).copied()) {
                 true => String::new(),
-                false => format!(" AS {}", quoted(name)),
+                false => format!(" AS {name}"),
             };
-            // On a line of its own: the query may end in a comment.
-            (first == at).then(|| (tokens[at].span(), format!("({query}\n){alias}")))
+            (first == at).then(|| (tokens[at].span(), format!("{derived}{alias}")))
         })
         .collect();
     splice(text, &edits)
@@ -194,10 +195,22 @@ mod tests {
     }
 
     #[test]
+    fn names_of_columns_are_kept() {
+        let text =
+            "WITH a (k, \"N\" /* n */) AS (SELECT 1, 2) MERGE INTO t USING a ON t.k = a.k WHEN MATCHED THEN DELETE";
+        assert_eq!(
+            inlined_here(text).as_deref(),
+            Some(
+                "MERGE INTO t USING (SELECT * FROM (SELECT 1, 2\n) AS \"a\" (k, \"N\" /* n */\n)) AS \"a\" \
+                 ON t.k = a.k WHEN MATCHED THEN DELETE"
+            )
+        );
+    }
+
+    #[test]
     fn what_would_say_something_else_stays() {
         for text in [
             "WITH RECURSIVE a AS (SELECT 1) DELETE FROM t USING a",
-            "WITH a (k) AS (SELECT 1) DELETE FROM t USING a",
             "WITH a AS (DELETE FROM u RETURNING *) DELETE FROM t USING a",
             "WITH a AS (SELECT age FROM people FOR UPDATE) DELETE FROM t USING a",
             // Inside of what is around its place, the name would be found.

@@ -3,6 +3,7 @@
 //! PostgreSQL pulls such a UNION ALL of plain SELECTs up, so that conditions and indexes work in each of the tables. A
 //! table that is written has one statement per slot.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::places::{Named, Place, places};
@@ -18,7 +19,7 @@ use crate::plan::plan_types::{
 use crate::plan::read;
 use crate::rules::{RuleSet, Split};
 use crate::sql::insert::InsertFacts;
-use crate::sql::{self, Facts, Relation, Slot, StatementKind, TableName, splice};
+use crate::sql::{self, Facts, MergeFacts, Relation, Slot, StatementKind, TableName, splice};
 use crate::types::{Refusal, SqlState};
 
 /// The longest text that physical tables may make of a statement, in bytes.
@@ -33,6 +34,8 @@ pub(in crate::plan) struct Splits {
     locks: bool,
     /// The table that an UPDATE or DELETE writes, if it is split.
     target: Option<Target>,
+    /// The table that a MERGE writes, if it is split: its plan says into which slots.
+    merged: Option<String>,
 }
 
 /// A split table that is updated or deleted from.
@@ -70,9 +73,35 @@ impl Splits {
         }
         let uses = slot_uses(facts, context);
         let target = target(facts, located, &tables, &uses);
-        let splits = Self { tables, uses, locks: facts.locks, target };
+        let splits = Self { tables, uses, locks: facts.locks, target, merged: None };
         splits.check(text, facts)?;
         Ok(Some(splits))
+    }
+
+    /// Finds the split tables of a MERGE; `None` if there are none.
+    ///
+    /// # Errors
+    /// Refuses what cannot be said of physical tables.
+    pub(in crate::plan) fn of_merge(
+        text: &str,
+        merge: &MergeFacts,
+        context: &Context<'_>,
+    ) -> Result<Option<Self>, Refusal> {
+        if context.rules.physical.is_empty() {
+            return Ok(None);
+        }
+        let facts = &merge.facts;
+        let tables = split_tables(facts.relations.iter().filter_map(|relation| relation.table.as_ref()), context.rules);
+        if tables.is_empty() {
+            return Ok(None);
+        }
+        let written = facts.relations.iter().find(|relation| relation.target);
+        let key = written.and_then(|relation| relation.table.as_ref()).map(TableName::rule_key);
+        let merged = key.filter(|key| tables.iter().any(|table| table.key == **key)).map(Cow::into_owned);
+        let uses = slot_uses(facts, context);
+        let splits = Self { tables, uses, locks: facts.locks, target: None, merged };
+        let again = sql::merge(&splits.parsed(text)?).map_err(|_| unlike())?;
+        if again.facts.relations == splits.expected(facts) { Ok(Some(splits)) } else { Err(unlike()) }
     }
 
     /// Finds the split tables that an INSERT reads or writes; `None` if there are none.
@@ -91,7 +120,7 @@ impl Splits {
         if tables.is_empty() {
             return Ok(None);
         }
-        let splits = Self { tables, uses: Vec::new(), locks: false, target: None };
+        let splits = Self { tables, uses: Vec::new(), locks: false, target: None, merged: None };
         let again = sql::insert::read(&splits.parsed(text)?).map_err(|_| unlike())?;
         let renamed = |table: &TableName| splits.renamed(table);
         let same = again.table == renamed(&facts.table)
@@ -112,15 +141,16 @@ impl Splits {
     /// Checks that the places found are the relations that the parser found.
     fn check(&self, text: &str, facts: &Facts) -> Result<(), Refusal> {
         let again = sql::read(&self.parsed(text)?).map_err(|_| unlike())?;
-        let expected: Vec<Relation> = facts
-            .relations
-            .iter()
-            .map(|relation| Relation {
-                table: relation.table.as_ref().map(|table| self.renamed(table)),
-                ..relation.clone()
-            })
-            .collect();
-        if again.relations == expected { Ok(()) } else { Err(unlike()) }
+        if again.relations == self.expected(facts) { Ok(()) } else { Err(unlike()) }
+    }
+
+    /// The relations of [`Splits::parsed`].
+    fn expected(&self, facts: &Facts) -> Vec<Relation> {
+        let renamed = |relation: &Relation| Relation {
+            table: relation.table.as_ref().map(|table| self.renamed(table)),
+            ..relation.clone()
+        };
+        facts.relations.iter().map(renamed).collect()
     }
 
     /// The table's name as [`Splits::parsed`] has it.
@@ -233,6 +263,9 @@ impl Splits {
         if places.is_empty() {
             return Ok(statement.clone());
         }
+        if places.iter().any(|place| place.target) {
+            return Err(unlike());
+        }
         if self.locks {
             for table in &self.tables {
                 if slots(table, &self.uses, values).len() > 1 {
@@ -311,6 +344,31 @@ impl Splits {
             true => vec![slot],
             false => self.named(&place.key).map(|table| all(&table.split)).unwrap_or_default(),
         })
+    }
+
+    /// Returns how the table is split that a MERGE writes.
+    pub(in crate::plan) fn merged(&self) -> Option<&Split> {
+        Some(&self.named(self.merged.as_deref()?)?.split)
+    }
+
+    /// Tells whether a MERGE also reads the split table that it writes.
+    pub(in crate::plan) fn is_merged_read(&self) -> bool {
+        self.uses.iter().filter(|use_| Some(&use_.table) == self.merged.as_ref()).count() > 1
+    }
+
+    /// Returns the slots of that table that can have rows which matter, ascending, at least one.
+    pub(in crate::plan) fn merged_slots(&self, values: &Values<'_>) -> Option<Vec<usize>> {
+        Some(slots(self.named(self.merged.as_deref()?)?, &self.uses, values))
+    }
+
+    /// Returns the text of a MERGE into one slot; tables that it reads keep their logical names.
+    ///
+    /// # Errors
+    /// 54000 if it gets too long.
+    pub(in crate::plan) fn merged_into(&self, text: &str, slot: usize) -> Result<String, Refusal> {
+        let mut places = places(text, &self.tables)?;
+        places.retain(|place| place.target);
+        self.text(text, &places, |_| vec![slot])
     }
 
     fn text(&self, text: &str, places: &[Place], of: impl Fn(&Place) -> Vec<usize>) -> Result<String, Refusal> {

@@ -46,11 +46,11 @@ fn a_bound_target_goes_to_one_shard() {
         merge into people p using (values ('x')) s(n) on p.name = s.n when not matched then insert (name) values (s.n) => direct s1 write
         merge into docs d using (select '00000000-0000-0000-0000-000000000001'::uuid as u) s on d.id = s.u when not matched then insert (id) values (s.u) => direct s2 write
         merge into settings s using (select 1 as v) n on s.v = n.v when matched then delete => direct s1 write
-        merge into regions r using settings s on r.id = s.v when matched then delete => refused different_shards
+        merge into regions r using settings s on r.id = s.v when matched then delete => carry SELECT * FROM settings s
         merge into regions r using nowhere s on r.id = s.v when matched then delete => direct s0 copies
         merge into regions r using (values (1, 2)) s(id, tax) on r.id = s.id when not matched then insert values (s.id, s.tax) => direct s0 copies
         merge into nowhere o using regions r on o.a = r.a when matched then delete => direct s0 ref write
-        merge into nowhere o using orders r on o.a = r.a when matched then delete => refused different_shards
+        merge into nowhere o using orders r on o.a = r.a when matched then delete => carry SELECT * FROM orders r
         ",
     );
 }
@@ -89,23 +89,23 @@ fn a_source_that_is_sharded_alike_is_merged_shard_by_shard() {
         merge into loose l using (select k from loose where k > 5) s on l.k = s.k when matched then delete => writes s0+s1+s2 two_phase None
         merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
         merge into loose l using (select k, count(*) from loose group by k) s(a, b) on l.k = s.a when not matched then insert (k) values (s.a) => writes s0+s1+s2 two_phase None
-        merge into loose l using (select k from loose limit 5) s on l.k = s.k when not matched then insert (k) values (s.k) => refused not_colocated
-        merge into loose l using (select k from loose limit 5) s on l.k = s.k when matched then delete => refused not_colocated
-        merge into loose l using (select max(k) as k from loose) s on l.k = s.k when matched then delete => refused not_colocated
-        merge into loose l using (select a.k from loose a full join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => refused not_colocated
-        merge into loose l using (select b.k from regions a left join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => refused not_colocated
-        merge into loose l using loose s on l.k = s.id when not matched then insert (k) values (s.k) => refused not_colocated
-        merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (s.id) => refused merge
-        merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (5) => refused merge
+        merge into loose l using (select k from loose limit 5) s on l.k = s.k when not matched then insert (k) values (s.k) => carry SELECT * FROM (select k from loose limit 5) s
+        merge into loose l using (select k from loose limit 5) s on l.k = s.k when matched then delete => carry SELECT * FROM (select k from loose limit 5) s
+        merge into loose l using (select max(k) as k from loose) s on l.k = s.k when matched then delete => carry SELECT * FROM (select max(k) as k from loose) s
+        merge into loose l using (select a.k from loose a full join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => carry SELECT * FROM (select a.k from loose a full join loose b on a.k = b.k) s
+        merge into loose l using (select b.k from regions a left join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => carry SELECT * FROM (select b.k from regions a left join loose b on a.k = b.k) s
+        merge into loose l using loose s on l.k = s.id when not matched then insert (k) values (s.k) => carry SELECT * FROM loose s
+        merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (s.id) => carry SELECT * FROM loose s
+        merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (5) => carry SELECT * FROM loose s
         merge into loose l using regions r on l.id = r.id when matched then delete => writes s0+s1+s2 two_phase None
-        merge into loose l using regions r on l.k = r.id when not matched then insert (k) values (r.id) => refused merge
+        merge into loose l using regions r on l.k = r.id when not matched then insert (k) values (r.id) => carry SELECT * FROM regions r
         merge into loose l using regions r on l.k = r.id when not matched then do nothing => writes s0+s1+s2 two_phase None
         merge into loose l using loose s on l.k = s.k when not matched by source then delete => refused merge
-        merge into orders o using order_items i on i.buyer = o.user_id when matched then delete => refused missing_sharding_key
-        merge into orders o using order_items i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => refused missing_sharding_key
-        merge into orders o using (select * from order_items where buyer in ({a}, {b})) i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => refused not_colocated
+        merge into orders o using order_items i on i.buyer = o.user_id when matched then delete => carry SELECT * FROM order_items i
+        merge into orders o using order_items i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => carry SELECT * FROM order_items i
+        merge into orders o using (select * from order_items where buyer in ({a}, {b})) i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => carry SELECT * FROM (select * from order_items where buyer in ({a}, {b})) i
         merge into orders o using (select buyer from order_items where buyer in ({a}, {b})) i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => writes s1+s2 eager None
-        merge into orders o using (select k from loose where k = 1) s on s.k = o.user_id when not matched then insert (user_id) values (s.k) => refused not_colocated
+        merge into orders o using (select k from loose where k = 1) s on s.k = o.user_id when not matched then insert (user_id) values (s.k) => carry SELECT * FROM (select k from loose where k = 1) s
         ",
     );
 }
@@ -114,12 +114,12 @@ fn a_source_that_is_sharded_alike_is_merged_shard_by_shard() {
 fn rows_without_partner_are_inserted_only_where_all_their_parts_are() {
     check(
         "
-        merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when not matched then insert (k) values (s.ak) => refused merge
+        merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when not matched then insert (k) values (s.ak) => carry SELECT * FROM (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s
         merge into loose l using (select a.k as ak, b.k as bk from loose a join loose b on a.x = b.x) s on l.k = s.ak and l.k = s.bk when matched then delete => writes s0+s1+s2 two_phase None
         merge into loose l using (select a.k from loose a join loose b on a.k = b.k) s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
         merge into public.loose l using public.loose s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
         merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.k = s.k) then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
-        merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.id = s.id) then insert (k) values (s.k) => refused not_colocated
+        merge into loose l using loose s on l.k = s.k when not matched and exists (select 1 from loose z where z.id = s.id) then insert (k) values (s.k) => carry SELECT * FROM loose s
         merge into orders o using (values ({a}, {b}), ({b}, {a})) s(u, n) on o.user_id = s.u and o.user_id = s.n when not matched then insert (user_id) values (s.u) => refused merge
         merge into orders o using (values ({a}), ({b})) s(u) on o.user_id = s.u when not matched and exists (select 1 from order_items i where i.buyer = s.u) then insert (user_id) values (s.u) => refused merge
         ",
@@ -130,16 +130,15 @@ fn rows_without_partner_are_inserted_only_where_all_their_parts_are() {
 fn keys_that_an_outer_join_may_make_null_are_not_inserted() {
     check(
         "
-        merge into loose l using (select b.k from regions r left join (select k, c from loose) b on r.id = b.c) s on l.k = s.k when not matched then insert (k) values (s.k) => refused merge
-        merge into loose l using (select b.k from regions r left join (select k, c from loose where k = 1) b on r.id = b.c) s on l.k = s.k when not matched then insert (k) values (s.k) => refused merge
+        merge into loose l using (select b.k from regions r left join (select k, c from loose) b on r.id = b.c) s on l.k = s.k when not matched then insert (k) values (s.k) => carry SELECT * FROM (select b.k from regions r left join (select k, c from loose) b on r.id = b.c) s
+        merge into loose l using (select b.k from regions r left join (select k, c from loose where k = 1) b on r.id = b.c) s on l.k = s.k when not matched then insert (k) values (s.k) => carry SELECT * FROM (select b.k from regions r left join (select k, c from loose where k = 1) b on r.id = b.c) s
         merge into loose l using (select a.k from loose a left join regions r on r.id = a.id) s on l.k = s.k when not matched then insert (k) values (s.k) => writes s0+s1+s2 two_phase None
         ",
     );
     let mut catalog = catalog();
     let loose = catalog.tables.get_mut("loose").expect("loose");
     loose.columns[1].nullable = true;
-    let case =
-        "merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (s.k) => refused merge";
+    let case = "merge into loose l using loose s on l.k = s.k when not matched then insert (k) values (s.k) => carry SELECT * FROM loose s";
     check_beside(case, &catalog);
 }
 

@@ -145,8 +145,49 @@ fn a_write_has_one_statement_per_slot() {
 }
 
 #[test]
+fn a_merge_has_one_statement_per_slot() {
+    let on = "ON n.u = s.u WHEN NOT MATCHED THEN INSERT (u) VALUES (s.u)";
+    let into = |slot: usize, keys: &str| {
+        let own = format!("(SELECT * FROM (VALUES (1), (2), (9)) s(u)\nWHERE \"s\".\"u\" IN ({keys})) AS \"s\"");
+        format!("MERGE INTO notes_{slot} n USING {own} {on}")
+    };
+    let keys = sent(&format!("MERGE INTO notes n USING (VALUES (1), (2), (9)) s(u) {on}"));
+    assert_eq!(keys, [into(1, "1"), into(2, "2"), into(0, "9")], "each key on its shard, in its slot");
+    let inserts = sent("INSERT INTO notes (u) VALUES (1), (2), (9)");
+    let also =
+        [(1, 1), (2, 2), (0, 9)].map(|(slot, key)| format!("INSERT INTO notes_{slot} AS \"notes\" (u) VALUES ({key})"));
+    assert_eq!(inserts, also);
+    assert_eq!(
+        sent("MERGE INTO items USING regions r ON u = 1 AND o IN (1, 2) AND x = r.id WHEN MATCHED THEN DELETE"),
+        [1, 2].map(|slot| {
+            let on = "ON u = 1 AND o IN (1, 2) AND x = r.id WHEN MATCHED THEN DELETE";
+            format!("MERGE INTO items_0{slot} AS \"items\" USING regions r {on}")
+        })
+    );
+    let source = sent("MERGE INTO plain p USING items i ON p.u = i.u AND p.u = 1 WHEN MATCHED THEN DELETE");
+    assert!(source[0].contains("USING (SELECT * FROM items_00 UNION ALL SELECT * FROM items_01"), "{source:?}");
+    // Rows of the source may belong into other slots than those of the target that ON leaves.
+    let handed =
+        "MERGE INTO notes n USING notes s ON n.u = s.u AND n.x = 1 WHEN NOT MATCHED THEN INSERT (u) VALUES (s.u)";
+    assert_eq!(sent(handed), ["refused merge"], "nor is it read first: home does not know the table");
+}
+
+#[test]
 fn what_physical_tables_cannot_do_is_refused() {
     let cases = [
+        (
+            "MERGE INTO items i USING (SELECT 1 AS u) s ON i.u = s.u WHEN NOT MATCHED THEN INSERT (u, o) VALUES (1, 1)",
+            "split_merge",
+        ),
+        ("MERGE INTO notes n USING (SELECT 1 AS u) s ON n.u = s.u WHEN MATCHED THEN UPDATE SET u = 2", "split_merge"),
+        (
+            "MERGE INTO notes n USING (VALUES (1), (2)) s(u) ON n.u = s.u WHEN MATCHED AND n.u < (SELECT max(u) FROM notes) THEN DELETE",
+            "",
+        ),
+        (
+            "MERGE INTO items i USING (SELECT 1 AS u) s ON i.u = s.u WHEN MATCHED AND i.ctid IS NULL THEN DELETE",
+            "split_table",
+        ),
         ("SELECT * FROM items WHERE u = 1 FOR UPDATE", "split_lock"),
         ("SELECT * FROM items_01", "physical_table"),
         ("INSERT INTO public.items_01 (u, o) VALUES (1, 1)", ""),

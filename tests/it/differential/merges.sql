@@ -102,16 +102,14 @@ ROLLBACK
 
 SELECT customer_id, age FROM customers WHERE customer_id IN (4, 5, 77) ORDER BY 1
 
--- refused
+-- refused, or with its source read first
 
 --: refused 0A000
 MERGE INTO customers c USING (VALUES (1), (2)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET age = random()::int
 
---: refused 0A000
 MERGE INTO customers c USING products p ON c.customer_id = p.product_id WHEN NOT MATCHED THEN INSERT (customer_id) VALUES (p.product_id)
 
---: refused 22023
-MERGE INTO orders o USING customers c ON c.customer_id = o.customer_id WHEN MATCHED THEN DELETE
+MERGE INTO orders o USING customers c ON c.customer_id = o.customer_id WHEN MATCHED AND o.order_id = 3 THEN DELETE
 
 --: refused 22023
 MERGE INTO customers c USING products p ON c.age = p.product_id WHEN MATCHED THEN DELETE
@@ -128,10 +126,98 @@ MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id WHEN MATCH
 
 SELECT * FROM tickets
 
---: refused 0A000
-MERGE INTO customers c USING (SELECT * FROM orders ORDER BY amount LIMIT 1) o ON c.customer_id = o.customer_id WHEN MATCHED THEN DELETE
+MERGE INTO customers c USING (SELECT * FROM orders ORDER BY amount, customer_id, order_id LIMIT 1) o ON c.customer_id = o.customer_id WHEN MATCHED THEN DELETE
 
---: refused 0A000
 MERGE INTO customers c USING loose l ON c.customer_id = l.id AND c.customer_id IN (1, 2) WHEN MATCHED THEN DELETE
 
 EXPLAIN (COSTS OFF) MERGE INTO customers c USING (SELECT 1 AS id) s ON c.customer_id = s.id WHEN MATCHED THEN DELETE
+
+-- the source is read first
+
+MERGE INTO counters k USING (SELECT customer_id + 40 AS id, name, age FROM customers WHERE customer_id IN (1, 2, 4)) s ON k.id = s.id WHEN MATCHED THEN UPDATE SET label = s.name WHEN NOT MATCHED THEN INSERT (id, label, hits) VALUES (s.id, 'new', s.age)
+
+MERGE INTO counters k USING (SELECT customer_id + 40 AS id, name, age FROM customers WHERE customer_id IN (1, 2, 3)) s ON k.id = s.id WHEN MATCHED THEN UPDATE SET label = s.name WHEN NOT MATCHED THEN INSERT (id, label) VALUES (s.id, 'new')
+
+MERGE INTO counters USING products p (id, name, cost) ON counters.id = p.id WHEN MATCHED THEN UPDATE SET label = p.name WHEN NOT MATCHED THEN INSERT (id, label) VALUES (p.id, p.name)
+
+MERGE INTO counters k USING regions ON k.id = region_id + 0 WHEN MATCHED AND hits > 1 THEN DELETE WHEN MATCHED THEN UPDATE SET hits = hits + 5
+
+--: refused 0A000
+MERGE INTO counters k USING audit a ON k.id = a.id WHEN MATCHED THEN UPDATE SET label = a.what WHEN NOT MATCHED THEN INSERT (id, label) VALUES (a.id, a.what)
+
+MERGE INTO counters k USING (SELECT customer_id AS id, max(amount) AS most FROM orders GROUP BY customer_id) s ON s.id = k.id WHEN MATCHED AND s.most > 50 THEN UPDATE SET label = 'rich' WHEN NOT MATCHED AND s.most IS NULL THEN INSERT VALUES (s.id, 0, 'none') WHEN NOT MATCHED THEN DO NOTHING
+
+MERGE INTO counters k USING (SELECT customer_id AS id FROM orders WHERE amount > 1e9) s ON s.id = k.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)
+
+MERGE INTO counters k USING orders o ON o.customer_id = k.id WHEN NOT MATCHED THEN INSERT (id) VALUES (o.customer_id)
+
+MERGE INTO products p USING customers c ON p.product_id = c.customer_id WHEN MATCHED THEN UPDATE SET title = c.name || '!' WHEN NOT MATCHED AND c.age > 40 THEN INSERT (product_id, title) VALUES (c.customer_id, coalesce(c.name, '?'))
+
+MERGE INTO settings s USING customers c ON s.name = c.name WHEN NOT MATCHED AND c.age > 60 THEN INSERT VALUES (c.name, 'old')
+
+--: refused 0A000
+MERGE INTO counters k USING (SELECT NULL::int AS id) s ON s.id = k.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)
+
+--: refused 0A000
+MERGE INTO counters k USING orders o ON o.customer_id = k.id AND o.ctid IS NOT NULL WHEN MATCHED THEN DELETE
+
+SELECT * FROM counters ORDER BY id
+
+SELECT * FROM products ORDER BY product_id
+
+SELECT * FROM settings ORDER BY name
+
+-- all types of values, and where they go
+
+MERGE INTO facts f USING (SELECT id + 100 AS id, i2, i4, i8, n, f4, f8, b, t, v, d, ts, tz, tm, iv, u, by, j, a FROM facts WHERE id BETWEEN 1 AND 9 ORDER BY id LIMIT 9) s ON f.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.i2, s.i4, s.i8, s.n, s.f4, s.f8, s.b, s.t, s.v, s.d, s.ts, s.tz, s.tm, s.iv, s.u, s.by, s.j, s.a) WHEN MATCHED THEN DELETE
+
+SELECT id, i2, i4, i8, n, f4, f8, b, t, v, d, ts, tz, tm, iv, u, j, a FROM facts WHERE id > 100 ORDER BY id
+
+MERGE INTO facts USING (SELECT max(id) AS id, v FROM facts GROUP BY v) AS s ON facts.id = s.id AND facts.v = s.v WHEN MATCHED AND length(s.v) < 2 THEN DELETE WHEN MATCHED THEN UPDATE SET t = facts.t || s.v, i4 = coalesce(facts.i4, 0) / 2
+
+MERGE INTO public.facts AS "F" USING (SELECT o.customer_id + 100 AS "Id", sum(o.amount) AS n FROM orders o JOIN products p ON p.product_id = o.product GROUP BY 1) AS "S" ON "F".id = "S"."Id" WHEN MATCHED THEN UPDATE SET n = "S".n WHEN NOT MATCHED THEN INSERT (id, n, t) VALUES ("S"."Id", "S".n, 'it''s')
+
+SELECT id, i4, n, t, v FROM facts WHERE id > 100 ORDER BY id
+
+-- two rows of the source for one of the target
+
+MERGE INTO counters k USING (SELECT customer_id AS id FROM orders) s ON s.id = k.id WHEN MATCHED THEN UPDATE SET label = 'twice'
+
+MERGE INTO counters k USING (SELECT customer_id + 60 AS id FROM orders) s ON s.id = k.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)
+
+SELECT * FROM counters ORDER BY id
+
+-- values of the client in the source and beside it
+
+--: with 2 | mine
+MERGE INTO counters k USING (SELECT customer_id + $1 AS id FROM customers WHERE age > 40) s ON s.id = k.id WHEN MATCHED THEN UPDATE SET label = $2 WHEN NOT MATCHED THEN INSERT (id, label) VALUES (s.id, $2)
+
+SELECT * FROM counters ORDER BY id
+
+-- WITH
+
+WITH s AS (SELECT customer_id AS id, age FROM customers WHERE age < 30) MERGE INTO counters k USING s ON s.id = k.id WHEN MATCHED THEN UPDATE SET hits = s.age WHEN NOT MATCHED THEN INSERT (id, hits) VALUES (s.id, s.age)
+
+WITH s (id, a) AS (SELECT customer_id, age FROM customers WHERE customer_id = 6) MERGE INTO customers c USING s ON s.id = c.customer_id WHEN MATCHED THEN UPDATE SET age = s.a + 1
+
+SELECT * FROM counters ORDER BY id
+
+-- subqueries behind WHEN
+
+MERGE INTO counters k USING (SELECT customer_id AS id FROM customers WHERE age > 40) s ON s.id = k.id WHEN MATCHED AND EXISTS (SELECT FROM orders o WHERE o.customer_id = s.id) THEN UPDATE SET label = 'has orders' WHEN NOT MATCHED THEN DO NOTHING
+
+MERGE INTO counters k USING (SELECT customer_id AS id FROM customers WHERE age > 40) s ON s.id = k.id WHEN MATCHED THEN UPDATE SET label = (SELECT name FROM products p JOIN regions ON region_id = product_id WHERE product_id = 1)
+
+-- in a transaction
+
+BEGIN
+
+MERGE INTO customers c USING (SELECT id, hits FROM counters WHERE id < 7) s ON s.id = c.customer_id WHEN MATCHED THEN UPDATE SET balance = s.hits WHEN NOT MATCHED THEN INSERT (customer_id, balance) VALUES (s.id, s.hits)
+
+SELECT customer_id, balance FROM customers ORDER BY customer_id
+
+MERGE INTO customers c USING (SELECT id, 1 / (id - 3) AS n FROM counters WHERE id < 7) s ON s.id = c.customer_id WHEN MATCHED THEN UPDATE SET balance = s.n
+
+ROLLBACK
+
+SELECT customer_id, balance FROM customers ORDER BY customer_id

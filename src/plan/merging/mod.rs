@@ -4,25 +4,31 @@
 //! must have each row on the shard of its key: because it is sharded alike, or because its rows stand in the statement
 //! and each shard is given its own.
 
+mod keys;
+mod slots;
+
 use std::collections::BTreeMap;
 
-use postgres_protocol::escape::escape_literal;
-
-use super::catalog::Column;
+use super::apart;
 use super::classify::inexact;
 use super::colocate::{Keyed, Located, handed_key, is_as_ruled, locate};
 use super::context::{Context, Values};
 use super::hidden::Called;
 use super::key::{Decoded, decode};
 use super::modify::{Modify, is_cut, spread};
-use super::plan_types::{ParameterSource, Part, Plan, Statement};
+use super::plan_types::{Part, Plan, Statement};
+use super::split::Splits;
 use super::{insert, read};
 use crate::rules::TableRule;
-use crate::sql::{Facts, MergeCell, MergeFacts, MergeInsert, Slot, TableName, merge_source};
-use crate::types::{KeyType, KeyValue, Refusal, ShardId};
+use crate::sql::{Facts, MergeFacts, MergeInsert, Slot, merge_source};
+use crate::types::{KeyValue, Refusal, ShardId};
+use keys::{InsertedKey, literal};
 
 /// The reason of a refusal of a MERGE for how it would have to run over several shards.
 const REASON: &str = "merge";
+
+/// The refusals that end where the source's rows are constants.
+const MENDED: [&str; 4] = [REASON, "not_colocated", "different_shards", "missing_sharding_key"];
 
 /// A MERGE that was read.
 #[derive(Debug, Clone)]
@@ -33,19 +39,8 @@ pub(super) struct Merging {
     joined: Located,
     /// Where the key of each row comes from that it may insert.
     keys: Vec<InsertedKey>,
-}
-
-/// Where a sharding key comes from that is inserted.
-#[derive(Debug, Clone)]
-enum InsertedKey {
-    /// A column of constants of the source, by its index.
-    Rows(usize),
-    /// One constant.
-    Constant(Slot),
-    /// The sharding key of a table that the source reads, by its index among the sharded ones.
-    Handed(usize),
-    /// It cannot be told.
-    Unknown,
+    /// The split tables that it names, if there are any.
+    splits: Option<Splits>,
 }
 
 impl Merging {
@@ -53,8 +48,9 @@ impl Merging {
     pub(super) fn read(text: &str, merge: MergeFacts, called: Called, context: &Context<'_>) -> Result<Self, Refusal> {
         let joined = locate(&merge.joined, called.clone(), context)?;
         let modify = Modify::read(text, merge.facts.clone(), called, context)?;
-        let mut merging = Self { modify, merge, joined, keys: Vec::new() };
-        merging.check_split(context)?;
+        let splits = Splits::of_merge(text, &merge, context)?;
+        let mut merging = Self { modify, merge, joined, keys: Vec::new(), splits };
+        merging.check_split()?;
         if merging.target().is_some() {
             merging.check(context)?;
             merging.keys = merging.merge.inserts.iter().map(|insert| merging.key_of(insert, context)).collect();
@@ -75,8 +71,28 @@ impl Merging {
         self.modify.keyed()
     }
 
+    /// Returns the split tables that it names.
+    pub(super) fn splits(&self) -> Option<&Splits> {
+        self.splits.as_ref()
+    }
+
     /// Plans it for these values.
     pub(super) fn plan(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
+        let plan = self.where_it_is(context, values).or_else(|refusal| {
+            let mendable = MENDED.contains(&refusal.reason) && self.merge.constants.is_empty() && !self.merge.by_source;
+            match self.merge.facts.relations.get(self.merge.source).filter(|_| mendable) {
+                Some(source) => apart::merge((&self.modify, &source.alias), context, values, refusal),
+                None => Err(refusal),
+            }
+        })?;
+        match &self.splits {
+            Some(splits) => splits.plan(plan, context, values),
+            None => Ok(plan),
+        }
+    }
+
+    /// Plans it as it stands.
+    fn where_it_is(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
         let Some(target) = self.target() else { return self.modify.plan(context, values) };
         if self.merge.by_source {
             return Err(self.refused(
@@ -104,15 +120,14 @@ impl Merging {
         let Some(needed) = self.modify.needed(context, values).filter(|shards| shards.len() <= 1) else {
             return Ok(None);
         };
+        let [slot] = self.slots(values)[..] else { return Ok(None) };
         let shard = needed.only().unwrap_or_else(|| self.modify.located().spare(context.rules));
+        let belongs = |key: &Slot| self.place(key, target, context, values) == Some((shard, slot));
         let here = |key: &InsertedKey| match key {
-            InsertedKey::Rows(index) => {
-                let slots = &self.merge.constants[*index].slots;
-                slots.iter().all(|slot| self.place(slot, target, context, values) == Some(shard))
-            }
-            InsertedKey::Constant(slot) => self.place(slot, target, context, values) == Some(shard),
-            // All rows of that table that matter are there.
-            InsertedKey::Handed(_) => true,
+            InsertedKey::Rows(index) => self.merge.constants[*index].slots.iter().all(belongs),
+            InsertedKey::Constant(key) => belongs(key),
+            // All rows of that table that matter are on the shard.
+            InsertedKey::Handed(_) => slot.is_none(),
             InsertedKey::Unknown => false,
         };
         if !self.keys.iter().all(here) {
@@ -121,7 +136,8 @@ impl Merging {
         let own = target.shards(context.rules, values).unwrap_or_default();
         self.modify.check_key(target, own.only(), context, values)?;
         read::check_home(self.modify.facts(), shard, context)?;
-        Ok(Some(self.modify.direct(shard, self.modify.effect(values))))
+        let statement = self.in_slot(values.text, slot, values)?;
+        Ok(Some(self.modify.direct(shard, statement, self.modify.effect(values))))
     }
 
     /// Over several shards, everything else must have its rows where the target's are.
@@ -144,8 +160,14 @@ impl Merging {
     /// Each shard acts on its own rows.
     fn matched(&self, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
         let shards = spread(target, context, values)?;
-        let part = |shard| Part::new(shard, Statement::Original);
-        self.modify.parts(target, shards.iter().map(part).collect(), context, values)
+        let slots = self.slots(values);
+        let mut parts = Vec::new();
+        for shard in shards.iter() {
+            for slot in &slots {
+                parts.push(Part::new(shard, self.in_slot(values.text, *slot, values)?));
+            }
+        }
+        self.parts(target, parts, context, values)
     }
 
     /// Each shard also inserts rows of its own.
@@ -168,7 +190,7 @@ impl Merging {
                     return Err(self.not_by_key(target));
                 }
                 let parts = self.split(*index, target, context, values)?;
-                self.modify.parts(target, parts, context, values)
+                self.parts(target, parts, context, values)
             }
             Some(_) | None => Err(self.not_by_key(target)),
         }
@@ -188,7 +210,8 @@ impl Merging {
     ) -> Result<Plan, Refusal> {
         let source = &self.keyed()[source];
         // ON does not count: rows of the source that it joins with nothing are inserted.
-        if !self.keyed().iter().all(|keyed| keyed.follows.contains(&source.relation)) {
+        let follow = self.keyed().iter().all(|keyed| keyed.follows.contains(&source.relation));
+        if !follow || self.is_target_split() {
             return Err(self.not_by_key(target));
         }
         let shards = spread(source, context, values)?;
@@ -210,15 +233,15 @@ impl Merging {
         values: &Values<'_>,
     ) -> Result<Vec<Part>, Refusal> {
         let constant = &self.merge.constants[index];
-        let mut shares: BTreeMap<ShardId, Vec<String>> = BTreeMap::new();
+        let mut shares: BTreeMap<(ShardId, Option<usize>), Vec<String>> = BTreeMap::new();
         for slot in &constant.slots {
-            let (Some(shard), Some(value)) = (
+            let (Some(place), Some(value)) = (
                 self.place(slot, target, context, values),
                 self.value(slot, target, context, values).and_then(|value| literal(value, target.key_type)),
             ) else {
                 return Err(self.not_by_key(target));
             };
-            let share = shares.entry(shard).or_default();
+            let share = shares.entry(place).or_default();
             if !share.contains(&value) {
                 share.push(value);
             }
@@ -228,13 +251,12 @@ impl Merging {
         };
         let source = &values.text[span.clone()];
         let column = insert::quoted(&constant.name);
-        let part = |(shard, keys): (ShardId, Vec<String>)| {
+        let part = |((shard, slot), keys): ((ShardId, Option<usize>), Vec<String>)| {
             let own = format!(" (SELECT * FROM{source}\nWHERE {alias}.{column} IN ({})) AS {alias}", keys.join(", "));
-            let sql = crate::sql::splice(values.text, &[(span.clone(), own)]);
-            let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
-            Part::new(shard, Statement::Rewritten { sql, parameters })
+            let text = crate::sql::splice(values.text, &[(span.clone(), own)]);
+            Ok(Part::new(shard, self.in_slot(&text, slot, values)?))
         };
-        Ok(shares.into_iter().map(part).collect())
+        shares.into_iter().map(part).collect()
     }
 
     fn alias(&self) -> Option<String> {
@@ -254,53 +276,16 @@ impl Merging {
         }
     }
 
-    fn place(&self, slot: &Slot, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Option<ShardId> {
-        context.rules.shard_of(target.group, &self.value(slot, target, context, values)?)
-    }
-
-    /// Tells where an inserted row's key comes from.
-    fn key_of(&self, insert: &MergeInsert, context: &Context<'_>) -> InsertedKey {
-        let Some(target) = self.target().filter(|target| target.more.is_empty()) else { return InsertedKey::Unknown };
-        match self.cell(insert, &target.key, context) {
-            Some(MergeCell::Constant(slot)) => InsertedKey::Constant(slot.clone()),
-            Some(MergeCell::Column(name)) => self.column(name, target, context),
-            Some(MergeCell::Default | MergeCell::Computed) | None => InsertedKey::Unknown,
-        }
-    }
-
-    /// A column of the source.
-    fn column(&self, name: &str, target: &Keyed, context: &Context<'_>) -> InsertedKey {
-        if let Some(index) = self.merge.constants.iter().position(|constant| constant.name == name) {
-            return InsertedKey::Rows(index);
-        }
-        let located = self.modify.located();
-        let column = crate::sql::Column { relation: Some(self.merge.source), scope: 0, name: name.to_owned() };
-        let Some(found) = handed_key(&self.merge.facts, located, &column) else { return InsertedKey::Unknown };
-        let keyed = &located.keyed[found];
-        let Some(own) = self.key_column(target, context) else { return InsertedKey::Unknown };
-        let same = || self.key_column(keyed, context).is_some_and(|other| other.type_name == own.type_name);
-        // A NULL of a rollup must be the server's error.
-        match keyed.group == target.group && (target.key_type.is_integer() || same()) && !own.nullable {
-            true => InsertedKey::Handed(found),
-            false => InsertedKey::Unknown,
-        }
-    }
-
-    fn key_column<'a>(&self, keyed: &Keyed, context: &Context<'a>) -> Option<&'a Column> {
-        let table = self.merge.facts.relations[keyed.relation].table.as_ref()?;
-        context.catalog.table(&table.rule_key())?.column(&keyed.key)
-    }
-
-    /// Returns what is inserted into a column.
-    fn cell<'a>(&self, insert: &'a MergeInsert, column: &str, context: &Context<'_>) -> Option<&'a MergeCell> {
-        let position = match insert.columns.is_empty() {
-            false => insert.columns.iter().position(|name| name == column),
-            true => {
-                let table = context.catalog.table(&self.modify.target().rule_key())?;
-                table.columns.iter().position(|known| known.name == column)
-            }
-        };
-        insert.cells.get(position?).filter(|cell| **cell != MergeCell::Default)
+    /// Returns the shard and slot of the rows with a key.
+    fn place(
+        &self,
+        slot: &Slot,
+        target: &Keyed,
+        context: &Context<'_>,
+        values: &Values<'_>,
+    ) -> Option<(ShardId, Option<usize>)> {
+        let key = self.value(slot, target, context, values)?;
+        Some((context.rules.shard_of(target.group, &key)?, self.slot_of(&key)))
     }
 
     /// Rows that are inserted need values where the proxy or a sequence would number them.
@@ -343,17 +328,6 @@ impl Merging {
         Some(format!("a column default: {reason}"))
     }
 
-    fn check_split(&self, context: &Context<'_>) -> Result<(), Refusal> {
-        let tables = self.merge.facts.relations.iter().filter_map(|relation| relation.table.as_ref());
-        match tables.into_iter().find(|table: &&TableName| context.rules.split_of(&table.rule_key()).is_some()) {
-            Some(table) => Err(self.refused(
-                &format!("names table \"{table}\", which is split into physical tables"),
-                "Use INSERT … ON CONFLICT, or UPDATE and INSERT.",
-            )),
-            None => Ok(()),
-        }
-    }
-
     fn not_by_key(&self, target: &Keyed) -> Refusal {
         self.refused(
             &format!("may insert rows of which the shard cannot be told by the sharding key \"{}\"", target.key),
@@ -363,20 +337,5 @@ impl Merging {
 
     fn refused(&self, what: &str, hint: &str) -> Refusal {
         Refusal::unsupported(format!("MERGE into table \"{}\" {what}", self.modify.target()), hint).with_reason(REASON)
-    }
-}
-
-/// Returns a key as a constant that a column of constants compares with as it is; `None` for times, which depend on
-/// the session.
-fn literal(value: KeyValue, key_type: KeyType) -> Option<String> {
-    match value {
-        KeyValue::Int(_) if key_type.is_time() => None,
-        KeyValue::Int(value) => Some(value.to_string()),
-        KeyValue::Parts(_) => None,
-        KeyValue::Text(text) => Some(escape_literal(&text)),
-        KeyValue::Uuid(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            Some(format!("'{hex}'::uuid"))
-        }
     }
 }
