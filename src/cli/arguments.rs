@@ -54,6 +54,16 @@ pub enum Command {
     /// Lists the lanes home to target with their backlog.
     #[command(after_help = "Example: shardloom lanes --json")]
     Lanes(AdminTarget),
+    /// Lets the replay to a shard stand still, and go on.
+    #[command(after_help = "Example: shardloom targets pause s1 --reason 'its disk is changed'")]
+    Targets {
+        /// Which proxy.
+        #[command(flatten)]
+        target: AdminTarget,
+        /// What to do.
+        #[command(subcommand)]
+        command: TargetsCommand,
+    },
     /// Lists statements that run shard by shard, and how far each shard is.
     #[command(after_help = "Example: shardloom ddl --json")]
     Ddl(AdminTarget),
@@ -222,6 +232,30 @@ pub enum LedgerCommand {
     /// Lists transactions whose outcome is still to be found out.
     #[command(after_help = "Example: shardloom ledger in-doubt")]
     InDoubt,
+}
+
+/// `targets …`
+#[derive(Debug, Subcommand)]
+pub enum TargetsCommand {
+    /// Lists the lanes that stand still, since when and why.
+    #[command(after_help = "Example: shardloom targets ls --json")]
+    Ls,
+    /// Lets nothing more be replayed to a shard: changes wait on their homes, in order.
+    #[command(after_help = "Example: shardloom targets pause s1 --reason 'its disk is changed'")]
+    Pause(TargetChange),
+    /// Lets the replay to a shard go on.
+    #[command(after_help = "Example: shardloom targets resume s1 --reason 'the new disk is in'")]
+    Resume(TargetChange),
+}
+
+/// A shard, and why.
+#[derive(Debug, Args)]
+pub struct TargetChange {
+    /// The shard.
+    pub shard: String,
+    /// Why; it is written to the audit table.
+    #[arg(long)]
+    pub reason: String,
 }
 
 /// `ledger verify`

@@ -1,12 +1,13 @@
-//! `ledger ls|show|retry|skip|compensate|compensations|audit|in-doubt`, `dead-letters`, `lanes`, `ddl` and `routes`, all asked from a running proxy.
+//! `ledger ls|show|retry|skip|compensate|compensations|audit|in-doubt`, `dead-letters`, `lanes`, `targets`, `ddl` and
+//! `routes`, all asked from a running proxy.
 
 use serde_json::{Value, json};
 use shardloom::admin::views::{
-    AUDIT_COLUMNS, COMPENSATION_COLUMNS, DDL_COLUMNS, DEAD_LETTER_COLUMNS, DOUBT_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS,
-    ROUTE_COLUMNS,
+    AUDIT_COLUMNS, COMPENSATION_COLUMNS, DDL_COLUMNS, DEAD_LETTER_COLUMNS, DOUBT_COLUMNS, LANE_CHANGE_COLUMNS,
+    LANE_COLUMNS, LEDGER_COLUMNS, PAUSED_COLUMNS, ROUTE_COLUMNS,
 };
 
-use super::arguments::{AdminTarget, LedgerChange, LedgerCommand};
+use super::arguments::{AdminTarget, LedgerChange, LedgerCommand, TargetChange, TargetsCommand};
 use super::failure::Failure;
 use super::output;
 use super::remote::{Remote, escape};
@@ -55,6 +56,19 @@ pub fn dead_letters(target: &AdminTarget, as_json: bool) -> Result<(), Failure> 
 pub fn lanes(target: &AdminTarget, as_json: bool) -> Result<(), Failure> {
     print_rows(&Remote::new(target).get("/lanes")?, LANE_COLUMNS, "no lanes", as_json);
     Ok(())
+}
+
+/// Runs `targets …`.
+pub fn targets(target: &AdminTarget, command: &TargetsCommand, as_json: bool) -> Result<(), Failure> {
+    let remote = Remote::new(target);
+    match command {
+        TargetsCommand::Ls => {
+            print_rows(&remote.get("/targets")?, PAUSED_COLUMNS, "nothing stands still", as_json);
+            Ok(())
+        }
+        TargetsCommand::Pause(change) => pause(&remote, "pause", change, as_json),
+        TargetsCommand::Resume(change) => pause(&remote, "resume", change, as_json),
+    }
 }
 
 /// Runs `ddl`.
@@ -121,6 +135,25 @@ fn compensate(remote: &Remote, txid: i64, reason: &str, as_json: bool) -> Result
         output::line(format!("{txid} is taken back by transaction {by}; its targets follow"));
     }
     Ok(())
+}
+
+/// Changes a shard's lanes; a home that could not be told exits with 1.
+fn pause(remote: &Remote, verb: &str, change: &TargetChange, as_json: bool) -> Result<(), Failure> {
+    if change.reason.trim().is_empty() {
+        return Err(Failure::Usage(NO_REASON.to_owned()));
+    }
+    let path = format!("/targets/{}/{verb}", escape(&change.shard));
+    let lanes = remote.post(&path, &json!({"reason": change.reason}))?;
+    print_rows(&lanes, LANE_CHANGE_COLUMNS, "no other shard replays to it", as_json);
+    let away = lanes.as_array().into_iter().flatten().filter(|lane| lane["state"] == "away");
+    let away: Vec<&str> = away.filter_map(|lane| lane["home"].as_str()).collect();
+    match away.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Problem(format!(
+            "{} could not be told; type it again when the shards answer: what was told already stays",
+            away.join(", ")
+        ))),
+    }
 }
 
 fn print_rows(rows: &Value, columns: &[&str], empty: &str, as_json: bool) {

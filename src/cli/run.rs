@@ -30,6 +30,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Some(Command::Ledger { target, command }) => ledger::run(target, command, json),
         Some(Command::DeadLetters(target)) => ledger::dead_letters(target, json),
         Some(Command::Lanes(target)) => ledger::lanes(target, json),
+        Some(Command::Targets { target, command }) => ledger::targets(target, command, json),
         Some(Command::Ddl(target)) => ledger::ddl(target, json),
         Some(Command::Routes(target)) => ledger::routes(target, json),
         Some(Command::Status(target)) => status::run(target, json),

@@ -29,6 +29,7 @@ mod lost;
 mod marks;
 mod metrics;
 mod operate;
+mod pause;
 mod recover;
 mod redo;
 mod relay;
@@ -58,6 +59,7 @@ pub use ledger::{
 };
 pub use look::{AuditRow, DoubtRow};
 pub use metrics::OutboxMetrics;
+pub use pause::{LaneChange, PausedRow};
 pub use report::{DeadLetterRow, LaneRow, LedgerDetail, LedgerFilter, LedgerRow, TargetRow};
 pub use resync::{KEYS_MAX, Resynced};
 pub use settings::{OutboxBounds, OutboxSettings, ShardEndpoint};

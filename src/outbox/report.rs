@@ -232,6 +232,7 @@ impl Outbox {
     /// Returns every lane, home by home.
     pub async fn lanes(&self) -> Vec<LaneRow> {
         let mut lanes = Vec::new();
+        let paused = self.paused_targets().await;
         for home in self.store.shards() {
             let facts = self.query(home, LANES, &[]).await;
             let relay = "SELECT last_value, (SELECT owner FROM shardloom.lease WHERE name = 'relay' \
@@ -253,6 +254,9 @@ impl Outbox {
                 let name = self.store.name(target);
                 if let Some(row) = facts.iter().flatten().find(|row| row.get::<_, String>(0) == name) {
                     fill(&mut lane, row);
+                }
+                if paused.iter().any(|paused| paused.home == lane.home && paused.target == lane.target) {
+                    "paused".clone_into(&mut lane.state);
                 }
                 lanes.push(lane);
             }

@@ -132,6 +132,12 @@ CREATE TABLE IF NOT EXISTS shardloom.compensation (
     next_attempt_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
+-- Shards to which this home replays nothing, at an operator's word.
+CREATE TABLE IF NOT EXISTS shardloom.paused_target (
+    target text PRIMARY KEY,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor text NOT NULL,
+    reason text NOT NULL CHECK (reason <> ''));
 -- Statements that run shard by shard, each shard by itself: written before the first one is touched.
 CREATE TABLE IF NOT EXISTS shardloom.ddl (
     id bigint NOT NULL,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::chaos_invariants::Inspector;
 use crate::ledger::{ok, refused};
-use crate::support::{Proxy, ProxyOptions, RawClient, Shards, TestDatabase, shardloom};
+use crate::support::{Proxy, ProxyOptions, RawClient, Shards, TestDatabase};
 
 const RULES: &str = "kind: TableGroup
 name: orders
@@ -91,14 +91,6 @@ impl Shop {
         }
     }
 
-    /// Runs a verb of the command line; returns its exit code and all that it says.
-    fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let port = self.proxy.admin_port().to_string();
-        let output = shardloom(&[arguments, &["--admin-port", port.as_str()]].concat());
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.code(), said)
-    }
-
     /// Nothing is open, dead or different from what was expected.
     async fn is_settled(&self) {
         self.inspector.settled().await;
@@ -130,9 +122,9 @@ async fn what_one_shard_refuses_is_taken_back_on_the_others() {
     assert!(shown.contains(&txid) && shown.contains("DONE") && shown.contains("relay"), "{shown}");
     // Nobody brings it back, or takes it back twice.
     assert_eq!(client.simple(&format!("SELECT shardloom.wait_for({txid})")).rows(), [[Some("f".to_owned())]]);
-    let (code, said) = shop.verb(&["ledger", "retry", &txid, "--reason", "again"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "retry", &txid, "--reason", "again"]);
     assert!(code == Some(0) && said.contains(": 0"), "{said}");
-    let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", "again"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", &txid, "--reason", "again"]);
     assert!(code == Some(1) && said.contains("compensated already"), "{said}");
     assert_eq!(client.simple("SELECT count(*) FROM orders").rows(), [[Some("1".to_owned())]]);
     // What is right stays.
@@ -143,7 +135,7 @@ async fn what_one_shard_refuses_is_taken_back_on_the_others() {
         client.simple(&format!("SELECT note FROM orders WHERE customer = {a}")).rows(),
         [[Some("new".to_owned())]]
     );
-    let (code, said) = shop.verb(&["ledger", "compensations"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensations"]);
     assert!(code == Some(0) && said.contains("on_dead: compensate"), "{said}");
     // Who waits for all of it is told.
     ok(&client.simple("SET shardloom.commit_wait = 'all 20s'"));
@@ -206,7 +198,7 @@ async fn a_compensation_that_fails_undoes_nothing_until_it_can() {
     ok(&client.simple("COMMIT"));
     let began = Instant::now();
     let failed = loop {
-        let (_, said) = shop.verb(&["ledger", "compensations", "--json"]);
+        let (_, said) = shop.proxy.verb(&["ledger", "compensations", "--json"]);
         if said.contains("FAILED") {
             break said;
         }
@@ -216,7 +208,7 @@ async fn a_compensation_that_fails_undoes_nothing_until_it_can() {
     assert!(failed.contains("23503") && failed.contains("lines"), "{failed}");
     assert_eq!(other.simple("SELECT count(*) FROM orders").rows(), [[Some("3".to_owned())]], "nothing is undone");
     shop.status(&mut other, &txid, "committed").await;
-    let (_, letters) = shop.verb(&["dead-letters"]);
+    let (_, letters) = shop.proxy.verb(&["dead-letters"]);
     assert!(letters.contains(&txid), "{letters}");
     ok(&other.simple(&format!("DELETE FROM lines WHERE customer = {a}")));
     shop.status(&mut other, &txid, "compensated").await;
@@ -238,9 +230,9 @@ async fn an_operator_takes_back_what_is_done() {
     ok(&client.simple(&rows("notes")));
     let txid = last_txn(&mut client);
     shop.is_settled().await;
-    let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", ""]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", &txid, "--reason", ""]);
     assert!(code == Some(2) && said.contains("--reason"), "{said}");
-    let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", "sent twice"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", &txid, "--reason", "sent twice"]);
     assert!(code == Some(0) && said.contains("is taken back by transaction"), "{said}");
     shop.is_settled().await;
     assert_eq!(
@@ -248,16 +240,16 @@ async fn an_operator_takes_back_what_is_done() {
         ["a", "b", "c", "d", "e", "f"].map(|text| [Some(format!("taken back from {text}"))])
     );
     shop.status(&mut client, &txid, "compensated").await;
-    let (_, audit) = shop.verb(&["ledger", "audit"]);
+    let (_, audit) = shop.proxy.verb(&["ledger", "audit"]);
     assert!(audit.contains("compensate") && audit.contains("sent twice"), "{audit}");
     let by = shop.inspector.sum("SELECT coalesce(sum(compensated_by), 0)::bigint FROM shardloom.compensation").await;
-    let (code, said) = shop.verb(&["ledger", "compensate", &by.to_string(), "--reason", "no"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", &by.to_string(), "--reason", "no"]);
     assert!(code == Some(1) && said.contains("nothing to take back"), "{said}");
     ok(&client.simple(&rows("plain")));
     let txid = last_txn(&mut client);
-    let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", "no"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", &txid, "--reason", "no"]);
     assert!(code == Some(1) && said.contains("declared no undo"), "{said}");
-    let (code, said) = shop.verb(&["ledger", "compensate", "12345", "--reason", "no"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", "12345", "--reason", "no"]);
     assert!(code == Some(1) && said.contains("no home knows"), "{said}");
 }
 
@@ -274,12 +266,12 @@ async fn what_the_inboxes_have_forgotten_is_taken_back() {
         shop.inspector.shard(shard).execute("DELETE FROM shardloom.inbox", &[]).await.unwrap();
     }
     ok(&client.simple(&format!("DELETE FROM notes WHERE id = {a}")));
-    let (code, said) = shop.verb(&["ledger", "compensate", &txid, "--reason", "old"]);
+    let (code, said) = shop.proxy.verb(&["ledger", "compensate", &txid, "--reason", "old"]);
     assert_eq!(code, Some(0), "{said}");
     shop.is_settled().await;
     let left = client.simple("SELECT text FROM notes ORDER BY text").rows();
     assert_eq!(left, ["b", "c"].map(|text| [Some(format!("taken back from {text}"))]));
-    let (_, said) = shop.verb(&["ledger", "compensations"]);
+    let (_, said) = shop.proxy.verb(&["ledger", "compensations"]);
     assert!(said.contains("0 rows were undone where 1 are expected"), "{said}");
 }
 

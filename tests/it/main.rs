@@ -48,6 +48,7 @@ mod lost_servers;
 mod newest;
 mod partial;
 mod parts;
+mod paused;
 mod pgbench;
 mod pipelines;
 mod pooling;

@@ -36,7 +36,7 @@ const INDEX: &str = "Shardloom
 /readyz                      200 when traffic should come here, else 503; the reasons either way
 /metrics                     OpenMetrics
 /api/v1/status               everything on one page
-/api/v1/shards  /pools  /clients  /routes  /rules  /config  /version  /ids  /lanes  /dead-letters  /compensations  /ddl
+/api/v1/shards  /pools  /clients  /routes  /rules  /config  /version  /ids  /lanes  /targets  /dead-letters  /compensations  /ddl
 /api/v1/ledger               transactions over several shards: ?state=open|attention|done|aborted&limit=N
 /api/v1/ledger/TXID          one of them with its targets
 POST /api/v1/ledger/TXID/retry or /skip    {\"reason\": \"...\", \"target\": \"s1\"}

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::handlers::Handle;
 use crate::admin::views::{self, ChangeView, CompensatedView, LedgerChange, LedgerVerb};
-use crate::outbox::{CompensationRow, DdlRow, DeadLetterRow, LaneRow, LedgerDetail, LedgerRow};
+use crate::outbox::{CompensationRow, DdlRow, DeadLetterRow, LaneChange, LaneRow, LedgerDetail, LedgerRow, PausedRow};
 use crate::proxy::Proxy;
 use crate::types::{Refusal, SqlState};
 
@@ -33,6 +33,13 @@ pub struct Wanted {
 pub struct Change {
     reason: String,
     target: Option<String>,
+}
+
+/// Why a shard gets nothing replayed, or does again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    reason: String,
 }
 
 /// Lists transactions, newest first.
@@ -96,6 +103,29 @@ pub async fn ddl(State(proxy): Handle) -> Result<Json<Vec<DdlRow>>, ApiError> {
 /// Lists lanes with their backlog.
 pub async fn lanes(State(proxy): Handle) -> Json<Vec<LaneRow>> {
     Json(views::lanes(&proxy).await)
+}
+
+/// Lists lanes that stand still.
+pub async fn paused(State(proxy): Handle) -> Json<Vec<PausedRow>> {
+    Json(views::paused(&proxy).await)
+}
+
+/// Lets the replay to a shard stand still.
+pub async fn pause(
+    State(proxy): Handle,
+    Path(target): Path<String>,
+    Json(change): Json<Stop>,
+) -> Result<Json<Vec<LaneChange>>, ApiError> {
+    Ok(Json(views::pause(&proxy, &target, true, &change.reason, ACTOR).await?))
+}
+
+/// Lets the replay to a shard go on.
+pub async fn resume(
+    State(proxy): Handle,
+    Path(target): Path<String>,
+    Json(change): Json<Stop>,
+) -> Result<Json<Vec<LaneChange>>, ApiError> {
+    Ok(Json(views::pause(&proxy, &target, false, &change.reason, ACTOR).await?))
 }
 
 async fn apply(proxy: &Proxy, txid: i64, verb: LedgerVerb, change: &Change) -> Result<Json<ChangeView>, ApiError> {

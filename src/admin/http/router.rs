@@ -40,7 +40,10 @@ pub fn router(proxy: Arc<Proxy>, guard: Guard) -> Router {
         .route("/in-doubt", get(tables::in_doubt))
         .route("/dead-letters", get(ledger::dead_letters))
         .route("/ddl", get(ledger::ddl))
-        .route("/lanes", get(ledger::lanes));
+        .route("/lanes", get(ledger::lanes))
+        .route("/targets", get(ledger::paused))
+        .route("/targets/{shard}/pause", post(ledger::pause))
+        .route("/targets/{shard}/resume", post(ledger::resume));
     Router::new()
         .route("/", get(handlers::index))
         .route("/healthz", get(handlers::healthz))

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::outbox::{CompensationRow, DeadLetterRow, LaneRow, LedgerDetail, LedgerFilter, LedgerRow};
+use crate::outbox::{
+    CompensationRow, DeadLetterRow, LaneChange, LaneRow, LedgerDetail, LedgerFilter, LedgerRow, PausedRow,
+};
 use crate::proxy::Proxy;
 use crate::types::{Refusal, ShardId, SqlState};
 
@@ -20,6 +22,12 @@ pub const COMPENSATION_COLUMNS: &[&str] =
 /// The columns of `SHOW LANES`.
 pub const LANE_COLUMNS: &[&str] =
     &["home", "target", "state", "pending", "oldest_ms", "dead", "parked", "last_commit_seq", "gate_open", "owner"];
+
+/// The columns of `targets ls`.
+pub const PAUSED_COLUMNS: &[&str] = &["target", "home", "since", "actor", "reason"];
+
+/// The columns of what `targets pause` and `targets resume` say.
+pub const LANE_CHANGE_COLUMNS: &[&str] = &["home", "state", "error"];
 
 /// The states that a transaction may be asked for by.
 const STATES: [&str; 4] = ["OPEN", "ATTENTION", "DONE", "ABORTED"];
@@ -100,6 +108,30 @@ pub async fn compensate(proxy: &Proxy, txid: i64, reason: &str, actor: &str) -> 
 /// Lists lanes with their backlog.
 pub async fn lanes(proxy: &Proxy) -> Vec<LaneRow> {
     proxy.outbox.lanes().await
+}
+
+/// Lists lanes that stand still.
+pub async fn paused(proxy: &Proxy) -> Vec<PausedRow> {
+    proxy.outbox.paused_targets().await
+}
+
+/// Lets the replay to a shard stand still, or go on.
+///
+/// # Errors
+/// `22023` for a shard that does not exist, or without a reason.
+pub async fn pause(
+    proxy: &Proxy,
+    target: &str,
+    pause: bool,
+    reason: &str,
+    actor: &str,
+) -> Result<Vec<LaneChange>, Refusal> {
+    let target = shard(proxy, target)?;
+    let changed = match pause {
+        true => proxy.outbox.pause_target(target, reason, actor).await,
+        false => proxy.outbox.resume_target(target, reason, actor).await,
+    };
+    changed.map_err(|error| error.refusal())
 }
 
 /// Changes targets of one transaction.

@@ -26,8 +26,9 @@ pub use databases::{DATABASE_COLUMNS, DatabaseView, ListView, USER_COLUMNS, User
 pub use ddl::{DDL_COLUMNS, ddl, forget_ddl};
 pub use ids::{ID_COLUMNS, IdTagView, ids};
 pub use ledger::{
-    COMPENSATION_COLUMNS, ChangeView, CompensatedView, DEAD_LETTER_COLUMNS, LANE_COLUMNS, LEDGER_COLUMNS, LedgerChange,
-    LedgerVerb, change, compensate, compensations, dead_letters, lanes, ledger, ledger_entry,
+    COMPENSATION_COLUMNS, ChangeView, CompensatedView, DEAD_LETTER_COLUMNS, LANE_CHANGE_COLUMNS, LANE_COLUMNS,
+    LEDGER_COLUMNS, LedgerChange, LedgerVerb, PAUSED_COLUMNS, change, compensate, compensations, dead_letters, lanes,
+    ledger, ledger_entry, pause, paused,
 };
 pub use memory::{MemoryView, memory};
 pub use pools::{POOL_COLUMNS, PoolView, pools};

@@ -83,6 +83,13 @@ fn next_steps(
     for lane in lanes.iter().filter(|lane| lane.state == "blocked") {
         steps.push(format!("lane {} to {} is blocked: compare the tables with check --live", lane.home, lane.target));
     }
+    for lane in lanes.iter().filter(|lane| lane.state == "paused") {
+        let (home, target) = (&lane.home, &lane.target);
+        steps.push(format!(
+            "lane {home} to {target} is paused, with {} waiting: shardloom targets ls says why, targets resume {target}",
+            lane.pending
+        ));
+    }
     if dead_letters > 0 {
         steps.push(format!("look at {dead_letters} dead letters: shardloom dead-letters, then ledger retry or skip"));
     }
@@ -106,6 +113,21 @@ fn next_steps(
 mod tests {
     use super::*;
 
+    fn lane() -> LaneRow {
+        LaneRow {
+            home: "s0".to_owned(),
+            target: "s1".to_owned(),
+            pending: 3,
+            oldest_ms: 0,
+            last_commit_seq: 0,
+            dead: 0,
+            parked: 0,
+            state: "ok".to_owned(),
+            gate_open: true,
+            owner: None,
+        }
+    }
+
     #[test]
     fn nothing_to_do_when_all_is_well_and_the_most_urgent_comes_first_otherwise() {
         let mut readiness = ReadyView { ready: true, reasons: vec![], shards_down: vec![], last_reload_error: None };
@@ -114,6 +136,8 @@ mod tests {
         readiness.last_reload_error = Some("x.yaml:1:1: no".to_owned());
         let steps = next_steps(&readiness, 1, &[], 2, &[(7, vec!["s1", "s2"])]);
         assert_eq!(steps.len(), 5);
+        let paused = LaneRow { state: "paused".to_owned(), ..lane() };
+        assert!(next_steps(&readiness, 0, &[paused], 0, &[])[1].contains("s0 to s1 is paused, with 3 waiting"));
         assert!(steps[0].contains("s1") && steps[1].contains("2 dead letters") && steps[4].contains("x.yaml:1:1"));
         assert!(steps[2].contains("differ in 1 places") && steps[3].contains("statement 7 is not done on s1, s2"));
     }

@@ -250,6 +250,14 @@ impl Proxy {
         Ok((status, reply.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())))
     }
 
+    /// Runs a verb of the command line against this proxy; returns its exit code and all that it says.
+    pub fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let port = self.admin_port().to_string();
+        let output = shardloom(&[arguments, &["--admin-port", port.as_str()]].concat());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), said)
+    }
+
     /// Waits until the proxy is ready and writes may pass to every shard, which on a busy machine takes longer than
     /// `limits.wait_timeout`.
     pub async fn gates_open(&self) {
