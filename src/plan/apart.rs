@@ -5,16 +5,16 @@
 
 use std::ops::Range;
 
-use super::alias::has_alias;
 use super::carry::{Brought, BroughtTable, Carry, CarryForm, KeyOperator};
 use super::colocate::{Place, place};
 use super::context::{Context, Values};
 use super::gather;
 use super::insert::quoted;
+use super::mention::mentions;
 use super::modify::Modify;
 use super::parsing;
 use super::plan_types::Plan;
-use super::view;
+use super::system_columns::is_system_column;
 use crate::sql::{
     self, Facts, QueryNames, Scanner, StatementKind, TableName, Token, identifier, query_names, subqueries,
 };
@@ -57,16 +57,15 @@ pub(super) fn merge(
     let source = format!("SELECT * FROM{}", &text[span.clone()]);
     let (Ok(facts), Some(names)) = (sql::read(&source), query_names(&source)) else { return Err(refusal) };
     let rows_alone = !facts.locks && !facts.nested_write && is_sorted_by_default(&source, &facts, &names, context);
-    let system = SYSTEM_COLUMNS.iter().any(|column| Scanner::new(text).any(|token| token.is_word(text, column)));
-    if !rows_alone || system || facts.relations.iter().all(|relation| relation.table.is_none()) {
+    let system = Scanner::new(text).any(|token| identifier(text, token).is_some_and(|name| is_system_column(&name)));
+    // Nor have they the columns behind a schema's name.
+    let schemas = query_names(text).is_none();
+    if !rows_alone || system || schemas || facts.relations.iter().all(|relation| relation.table.is_none()) {
         return Err(refusal);
     }
     let brought = Brought { span, key: None, alias: Some(quoted(alias)), table: None, listed: true };
     Ok(carried(modify, context, source, brought, refusal))
 }
-
-/// What rows that stand in a statement have not.
-const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"];
 
 /// Makes the plan in two steps.
 fn carried(modify: &Modify, context: &Context<'_>, source: String, brought: Brought, refusal: Refusal) -> Plan {
@@ -167,23 +166,27 @@ impl Search<'_> {
         // None where a column stands behind a schema's name, which rows have not.
         query_names(self.text)?;
         let facts = self.modify.facts();
-        let tokens: Vec<Token> = Scanner::new(self.text).collect();
-        let named: Vec<TableName> = self.elsewhere(facts).cloned().collect();
-        let deletes = tokens.iter().position(|token| token.is_word(self.text, "delete")).map(|at| at + 1);
-        (0..tokens.len()).find_map(|at| {
-            let (table, first) = view::reference(self.text, &tokens, at, &named)?;
-            if first.checked_sub(1) == deletes {
-                return None;
-            }
+        let named: Vec<&TableName> = self.elsewhere(facts).collect();
+        let keys: Vec<_> = named.iter().map(|table| table.rule_key()).collect();
+        let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        let found = mentions(self.text, &keys);
+        // A column of that name is no use of the table.
+        let all_found = |key: &str| {
+            let tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+            tables.filter(|table| table.rule_key() == key).count()
+                == found.iter().filter(|mention| keys[mention.known] == key).count()
+        };
+        found.iter().filter(|mention| !mention.target && all_found(keys[mention.known])).find_map(|mention| {
+            let table = named[mention.known];
             let known = self.context.catalog.table(&table.rule_key())?;
             let columns = gather::columns_read(self.text, facts, table, known)?;
             if !columns.iter().all(|column| column.collation_is_default) {
                 return None;
             }
             let list: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
-            let span = tokens[first].start..tokens[at].end;
+            let span = mention.span.clone();
             let source = format!("SELECT {} FROM {}", list.join(", "), &self.text[span.clone()]);
-            let alias = (!has_alias(self.text, tokens.get(at + 1).copied())).then(|| quoted(&table.name));
+            let alias = mention.alias.as_deref().map(quoted);
             let all = known.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect();
             let types = columns.iter().map(|column| column.type_name.clone()).collect();
             let table = BroughtTable { name: self.known_to_servers(table), columns: all, types };

@@ -22,6 +22,7 @@ mod hidden;
 pub mod insert;
 mod key;
 mod limit;
+mod mention;
 mod merging;
 mod modify;
 mod moving;
@@ -37,6 +38,7 @@ mod route_json;
 mod scatter;
 mod split;
 mod steer;
+mod system_columns;
 #[cfg(test)]
 mod tests;
 mod utility;

@@ -214,6 +214,11 @@ impl Modify {
         context: &Context<'_>,
         values: &Values<'_>,
     ) -> Result<Plan, Refusal> {
+        if parts.is_empty() {
+            // One shard must say that nothing matches, or that the statement is wrong.
+            let spare = self.located.spare(context.rules);
+            return Ok(self.direct(spare, Statement::Original, self.effect(values)));
+        }
         // Several parts may be physical tables of one shard.
         let several = parts.iter().any(|part| part.shard != parts[0].shard);
         if several && context.rules.group(target.group).multi_shard.mode == RuleMode::Reject {

@@ -3,11 +3,11 @@
 //! The text is spliced and read again: what is read must be what the two texts say by themselves. Views are written
 //! through by nobody, and materialized ones hold what they hold; both are refused elsewhere.
 
-use super::alias::has_alias;
 use super::catalog::TableKind;
 use super::context::{Context, Values};
 use super::hidden;
-use super::insert::MakeIds;
+use super::insert::{MakeIds, quoted};
+use super::mention::mentions;
 use super::plan_types::{ParameterSource, Plan, Statement};
 use super::prepare::{PrepareError, Prepared, prepare};
 use crate::rules::RuleSet;
@@ -74,17 +74,13 @@ fn expand(text: &str, facts: &Facts, views: &[TableName], context: &Context<'_>)
     if facts.locks || facts.nested_write || views.iter().any(|view| is_read_whole(text, facts, view)) {
         return None;
     }
-    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let keys: Vec<_> = views.iter().map(TableName::rule_key).collect();
+    let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let mut edits = Vec::new();
-    for at in 0..tokens.len() {
-        let Some((view, start)) = reference(text, &tokens, at, views) else { continue };
-        let definition = definition(view, context)?;
-        let alias = if has_alias(text, tokens.get(at + 1).copied()) {
-            String::new()
-        } else {
-            format!(" AS \"{}\"", view.name.replace('"', "\"\""))
-        };
-        edits.push((tokens[start].start..tokens[at].end, format!("({definition}){alias}")));
+    for mention in mentions(text, &keys) {
+        let definition = definition(&views[mention.known], context)?;
+        let alias = mention.alias.map(|alias| format!(" AS {}", quoted(&alias))).unwrap_or_default();
+        edits.push((mention.span, format!("({definition}){alias}")));
     }
     let added: usize = edits.iter().map(|(_, new): &(_, String)| new.len()).sum();
     if edits.len() != views.len() || text.len() + added > TEXT_MAX {
@@ -99,28 +95,6 @@ fn expand(text: &str, facts: &Facts, views: &[TableName], context: &Context<'_>)
 fn definition<'a>(view: &TableName, context: &Context<'a>) -> Option<&'a str> {
     let definition = context.catalog.table(&view.rule_key())?.definition.as_deref()?;
     Some(definition.trim().trim_end_matches(';'))
-}
-
-/// Returns the view that is read at a token, and the first token of its name.
-pub(super) fn reference<'v>(
-    text: &str,
-    tokens: &[Token],
-    at: usize,
-    views: &'v [TableName],
-) -> Option<(&'v TableName, usize)> {
-    let name = identifier(text, tokens[at])?;
-    let is_mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
-    if is_mark(at + 1, ".") || is_mark(at + 1, "(") {
-        return None;
-    }
-    let qualified = at >= 2 && is_mark(at - 1, ".");
-    let schema = if qualified { Some(identifier(text, tokens[at - 2])?) } else { None };
-    let start = if qualified { at - 2 } else { at };
-    let before = tokens.get(start.checked_sub(1)?)?;
-    let in_from = ["from", "join", "lateral", "using"].iter().any(|word| before.is_word(text, word))
-        || [",", "("].iter().any(|mark| before.is_mark(text, mark));
-    let named = TableName { schema, name };
-    views.iter().find(|view| in_from && view.rule_key() == named.rule_key()).map(|view| (view, start))
 }
 
 /// Tells whether the view's name or alias may stand for a whole row, whose type would be another, or behind a schema.

@@ -1,14 +1,14 @@
 //! `WITH v AS (SELECT …) UPDATE …`: each query that only reads takes the place of its name, and what is left is planned as
 //! an UPDATE, DELETE or MERGE without WITH.
 //!
-//! Only where that says the same: the queries lock and write nothing, call nothing whose value may differ from call to
-//! call, and no name means one thing here and another there.
+//! Only where that says the same: the queries are read, lock and write nothing, call nothing whose value may differ from
+//! call to call, and no name means one thing here and another there.
 
 use std::ops::Range;
 
-use super::alias::has_alias;
 use super::context::{Context, Values};
 use super::insert::{MakeIds, quoted};
+use super::mention::{Mention, mentions};
 use super::plan_types::Plan;
 use super::prepare::{PrepareError, prepare};
 use super::{apart, read, view};
@@ -24,6 +24,8 @@ struct Query {
     name: String,
     /// What stands between the parentheses behind the name.
     columns: Option<String>,
+    /// Whether nothing from around it may be moved into it.
+    materialized: bool,
     text: String,
 }
 
@@ -57,17 +59,23 @@ pub(super) fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
         if !only_reads(&query.text, context) || names(&query.text).any(|found| later.contains(&found.as_str())) {
             return None;
         }
+        let mut uses = 0;
         for other in &mut queries[at + 1..] {
-            other.text = replaced(&other.text, &query);
+            let facts = sql::read(&other.text).ok()?;
+            uses += replace(&mut other.text, &facts, &query)?;
         }
-        main = replaced(&main, &query);
+        let facts = facts(&main)?;
+        uses += replace(&mut main, &facts, &query)?;
+        // Nobody would look at what is not read: its errors, and the types of its parameters.
+        if uses == 0 {
+            return None;
+        }
         if main.len() > TEXT_MAX || queries.iter().any(|query| query.text.len() > TEXT_MAX) {
             return None;
         }
     }
-    let facts = sql::merge(&main).map(|merge| merge.facts).or_else(|_| sql::read(&main)).ok()?;
-    let left = |table: &TableName| table.schema.is_none() && queries.iter().any(|query| query.name == table.name);
-    let is_left = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(left);
+    let facts = facts(&main)?;
+    let is_left = queries.iter().any(|query| named(&facts, query) > 0);
     let kinds = [StatementKind::Update, StatementKind::Delete, StatementKind::Merge];
     let writes = kinds.contains(&facts.kind) && !facts.nested_write;
     let writes_table = facts.relations.iter().any(|relation| relation.target && relation.table.is_some());
@@ -94,10 +102,12 @@ fn parts(text: &str) -> Option<(Vec<Query>, String)> {
             return None;
         }
         at += 1;
-        at += usize::from(is(at, "not"));
+        let not = is(at, "not");
+        at += usize::from(not);
+        let materialized = is(at, "materialized") && !not;
         at += usize::from(is(at, "materialized"));
         let (query, next) = parenthesized(text, &tokens, at)?;
-        queries.push(Query { name, columns, text: text[query].to_owned() });
+        queries.push(Query { name, columns, materialized, text: text[query].to_owned() });
         at = next;
         if !mark(at, ",") {
             break;
@@ -105,10 +115,8 @@ fn parts(text: &str) -> Option<(Vec<Query>, String)> {
         at += 1;
     }
     let main = text[tokens.get(at)?.start..].to_owned();
-    // A WITH further in would have names of its own.
-    let nested = Scanner::new(&main).any(|token| token.is_word(&main, "with"));
     let writes = ["update", "delete", "merge"].iter().any(|word| is(at, word));
-    (writes && !nested).then_some((queries, main))
+    (writes && !has_queries(&main)).then_some((queries, main))
 }
 
 /// Returns what stands in the parentheses that open at a token, and the token behind them.
@@ -131,9 +139,8 @@ fn parenthesized(text: &str, tokens: &[Token], at: usize) -> Option<(Range<usize
 /// Tells whether a query gives the same wherever and however often it stands: also where its names could be those of
 /// tables around it.
 fn only_reads(query: &str, context: &Context<'_>) -> bool {
-    let with = Scanner::new(query).any(|token| token.is_word(query, "with"));
     let own = |facts: &Facts| query_names(query).is_some_and(|names| apart::names_its_own(facts, &names, context));
-    !with
+    !has_queries(query)
         && sql::read(query).is_ok_and(|facts| {
             facts.kind == StatementKind::Select
                 && !facts.locks
@@ -147,27 +154,53 @@ fn names(text: &str) -> impl Iterator<Item = String> {
     Scanner::new(text).filter_map(move |token| identifier(text, token))
 }
 
-/// Puts a query in the place of its name wherever FROM, USING or JOIN has it.
-fn replaced(text: &str, query: &Query) -> String {
+/// Tells whether a text has a WITH of its own: its names would mean other things.
+fn has_queries(text: &str) -> bool {
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    let named = [TableName::bare(&query.name)];
+    // `timestamp with time zone`, WITH ORDINALITY, WITH TIES.
+    let else_than = ["time", "ordinality", "ties"];
+    let begins =
+        |at: usize| tokens.get(at + 1).is_none_or(|next| !else_than.iter().any(|word| next.is_word(text, word)));
+    (0..tokens.len()).any(|at| tokens[at].is_word(text, "with") && begins(at))
+}
+
+fn facts(main: &str) -> Option<Facts> {
+    sql::merge(main).map(|merge| merge.facts).or_else(|_| sql::read(main)).ok()
+}
+
+/// Returns how often a query is read by its name.
+fn named(facts: &Facts, query: &Query) -> usize {
+    let is_it = |table: &TableName| table.schema.is_none() && table.name == query.name;
+    facts.relations.iter().filter_map(|relation| relation.table.as_ref()).filter(|table| is_it(table)).count()
+}
+
+/// Puts a query in the place of its name wherever it is read; returns how often that is. `None` where the words of the
+/// text do not tell its uses from columns of that name.
+fn replace(text: &mut String, facts: &Facts, query: &Query) -> Option<usize> {
     let name = quoted(&query.name);
+    let found: Vec<Mention> =
+        mentions(text, &[&query.name]).into_iter().filter(|mention| mention.schema.is_empty()).collect();
+    if found.len() != named(facts, query) || found.iter().any(|mention| mention.target || mention.children) {
+        return None;
+    }
     // On a line of its own: the query may end in a comment.
-    let derived = match &query.columns {
-        Some(columns) => format!("(SELECT * FROM ({}\n) AS {name} ({columns}\n))", query.text),
-        None => format!("({}\n)", query.text),
+    let inner = format!("({}\n)", query.text);
+    let columns = query.columns.as_ref().map(|columns| format!(" ({columns}\n)")).unwrap_or_default();
+    // What is behind OFFSET stays there.
+    let fence = if query.materialized { " OFFSET 0" } else { "" };
+    let plain = columns.is_empty() && fence.is_empty();
+    let edit = |mention: Mention| {
+        let new = match mention.alias {
+            Some(_) if fence.is_empty() => format!("{inner} AS {name}{columns}"),
+            Some(_) => format!("(SELECT * FROM {inner} AS {name}{columns}{fence}) AS {name}"),
+            None if plain => inner.clone(),
+            None => format!("(SELECT * FROM {inner} AS {name}{columns}{fence})"),
+        };
+        (mention.span, new)
     };
-    let edits: Vec<_> = (0..tokens.len())
-        .filter_map(|at| {
-            let (_, first) = view::reference(text, &tokens, at, &named)?;
-            let alias = match has_alias(text, tokens.get(at + 1).copied()) {
-                true => String::new(),
-                false => format!(" AS {name}"),
-            };
-            (first == at).then(|| (tokens[at].span(), format!("{derived}{alias}")))
-        })
-        .collect();
-    splice(text, &edits)
+    let uses = found.len();
+    *text = splice(text, &found.into_iter().map(edit).collect::<Vec<_>>());
+    Some(uses)
 }
 
 #[cfg(test)]
@@ -183,7 +216,7 @@ mod tests {
 
     #[test]
     fn queries_take_the_place_of_their_names() {
-        let text = "WITH a AS (SELECT 1 AS k), b AS MATERIALIZED (SELECT k + 1 AS n FROM a) \
+        let text = "WITH a AS (SELECT 1 AS k), b AS NOT MATERIALIZED (SELECT k + 1 AS n FROM a) \
                     DELETE FROM t USING b x, a WHERE t.k = x.n AND a.k = 1";
         assert_eq!(
             inlined_here(text).as_deref(),
@@ -195,14 +228,36 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_the_same_name_stay() {
+        for main in [
+            "DELETE FROM t USING a, (SELECT x, a FROM u WHERE 3 IS DISTINCT FROM a) s WHERE (a IS NULL)",
+            "UPDATE t SET k = coalesce(x, a) FROM a WHERE t.k IN (b, a) RETURNING t.k, a AS z, a",
+            "MERGE INTO t USING a ON t.k = a.k WHEN MATCHED AND (a BETWEEN 1 AND 2) THEN UPDATE SET k = f(1, a)",
+        ] {
+            let found = inlined_here(&format!("WITH a AS (SELECT 1 AS k) {main}"));
+            let expected = [("USING a", "USING "), ("FROM a WHERE", "FROM ")].iter().find_map(|(table, before)| {
+                let at = main.find(table)? + before.len();
+                Some(format!("{}(SELECT 1 AS k\n) AS \"a\"{}", &main[..at], &main[at + 1..]))
+            });
+            assert_eq!(found, expected, "{main}");
+        }
+    }
+
+    #[test]
     fn names_of_columns_are_kept() {
         let text =
             "WITH a (k, \"N\" /* n */) AS (SELECT 1, 2) MERGE INTO t USING a ON t.k = a.k WHEN MATCHED THEN DELETE";
         assert_eq!(
             inlined_here(text).as_deref(),
             Some(
-                "MERGE INTO t USING (SELECT * FROM (SELECT 1, 2\n) AS \"a\" (k, \"N\" /* n */\n)) AS \"a\" \
-                 ON t.k = a.k WHEN MATCHED THEN DELETE"
+                "MERGE INTO t USING (SELECT 1, 2\n) AS \"a\" (k, \"N\" /* n */\n) ON t.k = a.k WHEN MATCHED THEN DELETE"
+            )
+        );
+        assert_eq!(
+            inlined_here("WITH a (k) AS MATERIALIZED (SELECT 1) DELETE FROM t USING a x, a WHERE t.k = x.k").as_deref(),
+            Some(
+                "DELETE FROM t USING (SELECT * FROM (SELECT 1\n) AS \"a\" (k\n) OFFSET 0) x, \
+                 (SELECT * FROM (SELECT 1\n) AS \"a\" (k\n) OFFSET 0) AS \"a\" WHERE t.k = x.k"
             )
         );
     }
@@ -217,6 +272,10 @@ mod tests {
             "WITH a AS (SELECT total FROM people) DELETE FROM orders WHERE total IN (SELECT total FROM a)",
             "WITH a AS (SELECT random() AS k) DELETE FROM t USING a",
             "WITH a AS (SELECT k FROM b), b AS (SELECT 1 AS k) DELETE FROM t USING a, b",
+            // Nobody would look at the one that is not read.
+            "WITH a AS (SELECT 1 AS k), b AS (SELECT 'x'::int) DELETE FROM t USING a",
+            "WITH a AS (SELECT 1 AS k), a AS (SELECT 2 AS k) DELETE FROM t USING a",
+            "WITH a AS (SELECT 1 AS k), b AS (WITH c AS (SELECT 1) SELECT * FROM c) DELETE FROM t USING a, b",
             "WITH a AS (SELECT 1 AS k) SELECT * FROM a",
             "WITH a AS (SELECT 1 AS k) DELETE FROM a",
             "DELETE FROM t",

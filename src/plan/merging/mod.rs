@@ -7,7 +7,7 @@
 mod keys;
 mod slots;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::apart;
 use super::classify::inexact;
@@ -120,7 +120,12 @@ impl Merging {
         let Some(needed) = self.modify.needed(context, values).filter(|shards| shards.len() <= 1) else {
             return Ok(None);
         };
-        let [slot] = self.slots(values)[..] else { return Ok(None) };
+        let slot = match self.slots(values)[..] {
+            [slot] => slot,
+            // No row can match: any slot says so.
+            [slot, ..] if needed.is_empty() => slot,
+            _ => return Ok(None),
+        };
         let shard = needed.only().unwrap_or_else(|| self.modify.located().spare(context.rules));
         let belongs = |key: &Slot| self.place(key, target, context, values) == Some((shard, slot));
         let here = |key: &InsertedKey| match key {
@@ -160,9 +165,15 @@ impl Merging {
     /// Each shard acts on its own rows.
     fn matched(&self, target: &Keyed, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
         let shards = spread(target, context, values)?;
-        let slots = self.slots(values);
+        let mut slots = self.slots(values);
+        let mut shards: Vec<ShardId> = shards.iter().collect();
+        if shards.is_empty() {
+            // One of them must say that nothing matches, or that the statement is wrong.
+            shards.push(self.modify.located().spare(context.rules));
+            slots.truncate(1);
+        }
         let mut parts = Vec::new();
-        for shard in shards.iter() {
+        for shard in shards {
             for slot in &slots {
                 parts.push(Part::new(shard, self.in_slot(values.text, *slot, values)?));
             }
@@ -233,7 +244,7 @@ impl Merging {
         values: &Values<'_>,
     ) -> Result<Vec<Part>, Refusal> {
         let constant = &self.merge.constants[index];
-        let mut shares: BTreeMap<(ShardId, Option<usize>), Vec<String>> = BTreeMap::new();
+        let mut shares: BTreeMap<(ShardId, Option<usize>), BTreeSet<String>> = BTreeMap::new();
         for slot in &constant.slots {
             let (Some(place), Some(value)) = (
                 self.place(slot, target, context, values),
@@ -241,17 +252,15 @@ impl Merging {
             ) else {
                 return Err(self.not_by_key(target));
             };
-            let share = shares.entry(place).or_default();
-            if !share.contains(&value) {
-                share.push(value);
-            }
+            shares.entry(place).or_default().insert(value);
         }
         let (Some(span), Some(alias)) = (merge_source(values.text), self.alias()) else {
             return Err(self.not_by_key(target));
         };
         let source = &values.text[span.clone()];
         let column = insert::quoted(&constant.name);
-        let part = |((shard, slot), keys): ((ShardId, Option<usize>), Vec<String>)| {
+        let part = |((shard, slot), keys): ((ShardId, Option<usize>), BTreeSet<String>)| {
+            let keys: Vec<String> = keys.into_iter().collect();
             let own = format!(" (SELECT * FROM{source}\nWHERE {alias}.{column} IN ({})) AS {alias}", keys.join(", "));
             let text = crate::sql::splice(values.text, &[(span.clone(), own)]);
             Ok(Part::new(shard, self.in_slot(&text, slot, values)?))

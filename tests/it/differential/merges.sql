@@ -221,3 +221,65 @@ MERGE INTO customers c USING (SELECT id, 1 / (id - 3) AS n FROM counters WHERE i
 ROLLBACK
 
 SELECT customer_id, balance FROM customers ORDER BY customer_id
+
+-- names of WITH queries that are columns, too
+
+BEGIN
+
+WITH age AS (SELECT 99 AS k) MERGE INTO counters USING (SELECT customer_id AS id, age AS x FROM customers) s ON counters.id = s.id WHEN MATCHED THEN UPDATE SET hits = coalesce(s.x, 0) WHEN NOT MATCHED AND s.x > (SELECT k FROM age) THEN INSERT (id) VALUES (s.id)
+
+WITH age AS (SELECT 5 AS k), s AS (SELECT customer_id AS id, name, age AS a FROM customers) MERGE INTO counters c USING s ON c.id = s.id AND c.id <> (SELECT k FROM age) WHEN MATCHED THEN UPDATE SET hits = coalesce(a, 0)
+
+WITH label AS (SELECT 4 AS k) MERGE INTO counters c USING label ON c.id = label.k WHEN MATCHED AND (label IS NULL) THEN DELETE WHEN MATCHED THEN UPDATE SET hits = 77
+
+WITH hits AS (SELECT 5 AS k) MERGE INTO counters c USING (SELECT id AS x FROM counters, hits h WHERE 3 IS DISTINCT FROM hits AND id < h.k) s ON c.id = s.x WHEN MATCHED THEN UPDATE SET label = 'x'
+
+WITH age AS (SELECT 99 AS k) MERGE INTO counters k USING (SELECT customer_id AS id FROM customers, age q WHERE (age BETWEEN 30 AND q.k)) s ON s.id = k.id WHEN MATCHED THEN UPDATE SET label = 'y'
+
+WITH label (k) AS (SELECT 4) MERGE INTO counters c USING label ON c.id = label.k WHEN MATCHED THEN UPDATE SET label = coalesce(c.label, 'none')
+
+WITH hits AS (SELECT 1 AS k) DELETE FROM counters c USING (SELECT id, hits h FROM counters) s, hits WHERE c.id = s.id AND s.h > 3 AND c.id > hits.k
+
+WITH age AS (SELECT 99 AS k) UPDATE customers c SET name = 'x' FROM age WHERE c.customer_id IN (1, 2) RETURNING c.name, c.age AS a, age.k
+
+WITH a (k) AS (SELECT 1) UPDATE counters c SET hits = 9 FROM a WHERE c.id = 1 RETURNING c.id, a
+
+SELECT * FROM counters ORDER BY id
+
+ROLLBACK
+
+-- WITH queries that nobody reads, or of one name
+
+WITH a AS (SELECT 1 AS k), a AS (SELECT 2 AS k) MERGE INTO counters c USING a ON c.id = a.k WHEN MATCHED THEN DELETE
+
+WITH a AS (SELECT 'x'::int AS q), b AS (SELECT 1 AS k) MERGE INTO counters c USING b ON c.id = b.k WHEN MATCHED THEN DELETE
+
+WITH s AS MATERIALIZED (SELECT id, 10 / hits AS n FROM counters WHERE hits::text::int::text::int <> 0) MERGE INTO counters k USING s ON k.id = s.id AND s.n = 5 WHEN MATCHED THEN UPDATE SET label = 'five'
+
+WITH s (id, l) AS (SELECT 50, 'n') MERGE INTO counters k USING s ON k.id = s.id WHEN NOT MATCHED THEN INSERT (id, label) VALUES (s.id, s.l)
+
+WITH s AS (SELECT customer_id AS id, '2020-01-01'::timestamp with time zone AS t FROM customers) MERGE INTO counters k USING s ON k.id = s.id WHEN MATCHED AND s.t < now() THEN UPDATE SET label = 'then'
+
+-- nothing can match
+
+MERGE INTO documents d USING (VALUES (NULL::text)) s(t) ON d.tenant = s.t WHEN MATCHED THEN DELETE
+
+MERGE INTO orders o USING (VALUES (1.5), (2.5)) s (t) ON o.customer_id = s.t WHEN MATCHED THEN UPDATE SET note = 'n'
+
+--: extended
+--: with NULL
+MERGE INTO orders o USING (SELECT $1::bigint AS t) s ON o.customer_id = s.t WHEN MATCHED THEN UPDATE SET note = 'n'
+
+MERGE INTO orders o USING (SELECT NULLIF(id, id)::bigint AS t FROM counters) s ON o.customer_id = s.t WHEN MATCHED THEN DELETE
+
+MERGE INTO documents d USING (VALUES (NULL::text)) s(t) ON d.tenant = s.t WHEN MATCHED THEN UPDATE SET nosuch = 1
+
+-- what constants have not
+
+--: refused 0A000
+MERGE INTO counters k USING public.customers ON k.id = public.customers.customer_id WHEN MATCHED THEN UPDATE SET label = public.customers.name
+
+--: refused 0A000
+MERGE INTO counters k USING customers s ON k.id = s.customer_id AND s."ctid" IS NOT NULL WHEN MATCHED THEN DELETE
+
+SELECT * FROM counters ORDER BY id

@@ -42,7 +42,7 @@ split_files! {
     known_wrong_answers 0
     inserts 2 [Binary]
     changes 6 [Binary]
-    merges 9
+    merges 12
     with_writes 20
     schema_changes 4
     transactions 2
