@@ -83,6 +83,10 @@ const GRAMMAR: [&str; 65] = [
 const BARE: [&str; 7] =
     ["current_time", "localtime", "current_user", "session_user", "current_role", "current_catalog", "current_schema"];
 
+/// Functions of which some are stable for no other reason than the time zone or an encoding's name: the one travels with
+/// a frozen command, the other is an argument.
+const OF_TIME_ZONE: [&str; 6] = ["date_part", "date_trunc", "extract", "length", "make_timestamptz", "timezone"];
+
 /// Returns whether and how `text`, as it is sent to a server, may be redone.
 pub fn redo(text: &str, catalog: &Catalog) -> Redo {
     redo_with(&redo_of_shape(text, catalog), text, &literals(text))
@@ -227,6 +231,7 @@ fn call(text: &str, tokens: &[Token], at: usize, name: &str, catalog: &Catalog) 
     }
     match catalog.volatility(name) {
         Volatility::Immutable => Finding::Nothing,
+        Volatility::Stable if OF_TIME_ZONE.contains(&name) => Finding::Nothing,
         Volatility::Stable => Finding::Never(format!("function {name} depends on the session or on the time")),
         Volatility::Volatile => Finding::Never(format!("function {name} is volatile or not known")),
     }
@@ -307,6 +312,11 @@ mod tests {
         catalog.functions.insert("to_char".into(), Volatility::Stable);
         assert_eq!(redo("update t set a = own(1)", &catalog), Redo::Exact);
         assert!(matches!(redo("update t set a = to_char(1, '9')", &catalog), Redo::Never(_)));
+        catalog.functions.insert("date_trunc".into(), Volatility::Stable);
+        assert_eq!(redo("update t set a = date_trunc('day', b)", &catalog), Redo::Exact);
+        // A function of one's own has the name, too.
+        catalog.functions.insert("date_trunc".into(), Volatility::Volatile);
+        assert!(matches!(redo("update t set a = date_trunc('day', b)", &catalog), Redo::Never(_)));
         assert_eq!(inexact("own(1)", &catalog), None);
         assert!(inexact("now()", &catalog).is_some());
     }

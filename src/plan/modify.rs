@@ -228,7 +228,7 @@ impl Modify {
             )
             .with_reason("multi_shard_rejected"));
         }
-        if !read::is_known(&self.facts.functions) || self.located.called.acts.is_some() {
+        if !read::act_alike(values.text, &self.facts.functions, context) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
                 format!("Bind the sharding key \"{}\" to one value.", target.key_names()),

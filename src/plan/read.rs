@@ -1,12 +1,13 @@
 //! Reads: one shard answers where that is right, else several whose rows merge, else a refusal.
 
+use super::catalog::Volatility;
 use super::colocate::Located;
 use super::context::{Context, Values};
 use super::plan_types::{Direct, Partial, Plan, Scatter, Statement, WriteEffect};
 use super::scatter;
 use super::{hidden, nested};
 use crate::rules::OnMissingKey;
-use crate::sql::Facts;
+use crate::sql::{Facts, Scanner};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 /// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
@@ -240,6 +241,29 @@ const KNOWN_FUNCTIONS: [&str; 222] = [
 /// Tells whether all functions are known to be harmless on any shard.
 pub(super) fn is_known(functions: &[String]) -> bool {
     functions.iter().all(|function| KNOWN_FUNCTIONS.contains(&function.as_str()))
+}
+
+/// What is the same on all shards for a whole transaction; the time is, as each of them gets home's.
+const OF_TRANSACTION: [&str; 5] = ["current_role", "current_user", "session_user", "transaction_timestamp", "user"];
+
+/// What has another value for each row, on one shard as on many.
+const OF_ROW: [&str; 4] = ["clock_timestamp", "gen_random_uuid", "random", "uuid_generate_v4"];
+
+/// Tells whether all functions of a write do with a row on its shard what they would do with it among all others.
+pub(super) fn act_alike(text: &str, functions: &[String], context: &Context<'_>) -> bool {
+    functions.iter().all(|function| {
+        is_known(std::slice::from_ref(function))
+            || OF_TRANSACTION.contains(&function.as_str())
+            || OF_ROW.contains(&function.as_str()) && is_by_row(text)
+            || context.catalog.volatility(function) == Volatility::Immutable
+    })
+}
+
+/// Tells whether all of an UPDATE or DELETE is evaluated for each row: a query of its own gives one value for all.
+fn is_by_row(text: &str) -> bool {
+    let count = |word: &str| Scanner::new(text).filter(|token| token.is_word(text, word)).count();
+    let queries = ["select", "values", "table", "with", "lateral", "using", "merge", "insert"];
+    queries.iter().all(|word| count(word) == 0) && count("from") <= count("delete")
 }
 
 /// Refuses functions whose state lives on home where the statement runs on another shard.

@@ -59,6 +59,7 @@ mod portions;
 mod prepared;
 mod prepared_sharded;
 mod protocol;
+mod redone;
 mod routes;
 mod schemas;
 mod sessions;

@@ -72,7 +72,7 @@ impl Splits {
             return Ok(None);
         }
         let uses = slot_uses(facts, context);
-        let target = target(facts, located, &tables, &uses);
+        let target = target(text, facts, located, &tables, &uses, context);
         let splits = Self { tables, uses, locks: facts.locks, target, merged: None };
         splits.check(text, facts)?;
         Ok(Some(splits))
@@ -428,7 +428,14 @@ fn split_tables<'a>(named: impl Iterator<Item = &'a TableName>, rules: &RuleSet)
     tables
 }
 
-fn target(facts: &Facts, located: &Located, tables: &[Named], uses: &[SlotUse]) -> Option<Target> {
+fn target(
+    text: &str,
+    facts: &Facts,
+    located: &Located,
+    tables: &[Named],
+    uses: &[SlotUse],
+    context: &Context<'_>,
+) -> Option<Target> {
     let relation = facts.relations.iter().position(|relation| relation.target)?;
     let key = facts.relations[relation].table.as_ref()?.rule_key().into_owned();
     let table = tables.iter().find(|table| table.key == key)?;
@@ -438,7 +445,7 @@ fn target(facts: &Facts, located: &Located, tables: &[Named], uses: &[SlotUse]) 
         read: uses.iter().filter(|other| other.table == key).count() > 1,
         assigned: assigned.map(|(_, slot)| slot.clone()).collect(),
         returning: facts.returning,
-        harmless: read::is_known(&facts.functions) && located.called.acts.is_none(),
+        harmless: read::act_alike(text, &facts.functions, context) && located.called.acts.is_none(),
         key,
         relation,
     })

@@ -267,7 +267,13 @@ fn writes_go_where_their_rows_are() {
         update orders set total = nextval('s') where user_id = {b} => refused home_function
         delete from orders where user_id = any('{{a},{b}}') => writes s1+s2 eager None
         update loose set x = 1 => writes s0+s1+s2 two_phase None
-        update loose set x = random() => refused unknown_function
+        update loose set x = random(), y = gen_random_uuid(), z = current_user => writes s0+s1+s2 two_phase None
+        delete from loose where random() < 0.5 => writes s0+s1+s2 two_phase None
+        update loose set x = (select random()) => refused unknown_function
+        update loose set x = v.r from (values (random())) v(r) => refused unknown_function
+        update loose set x = r.x from random() r(x) => refused unknown_function
+        delete from loose using random() r(x) where loose.x < r.x => refused unknown_function
+        update loose set x = statement_timestamp() => refused unknown_function
         update strict set x = 1 where k in ({a}, {b}) => refused multi_shard_rejected
         update orders set user_id = {b} where user_id = {b} => direct s2 write
         update orders set user_id = {c} where user_id = {a} => direct s1 write

@@ -200,7 +200,7 @@ fn what_physical_tables_cannot_do_is_refused() {
         ("UPDATE items SET o = 2 WHERE u = 1 AND o = 1", "split_column_update"),
         ("UPDATE items SET o = o + 4 WHERE u = 1 AND o = 1", "split_column_update"),
         ("DELETE FROM items WHERE u = 1 AND x < (SELECT avg(x) FROM items WHERE u = 1)", "split_self_read"),
-        ("UPDATE items SET x = random() WHERE u = 1", "unknown_function"),
+        ("UPDATE items SET x = (SELECT random()) WHERE u = 1", "unknown_function"),
         ("INSERT INTO items (u, o) SELECT u, o FROM orders WHERE u = 1 RETURNING (SELECT 1)", "split_insert_select"),
         ("INSERT INTO items (u) VALUES (1)", ""),
         ("INSERT INTO items (u, o) VALUES (1, NULL)", ""),

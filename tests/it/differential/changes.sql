@@ -72,7 +72,7 @@ UPDATE customers SET age = 1 WHERE customer_id = 1 OR customer_id = 2
 UPDATE customers SET joined = current_date WHERE customer_id IN (1, 2) RETURNING joined = current_date
 
 --: refused 0A000
-UPDATE customers SET age = random()::int WHERE customer_id IN (1, 2)
+UPDATE customers SET age = (SELECT random())::int WHERE customer_id IN (1, 2)
 
 WITH w AS (SELECT 1 AS x) UPDATE customers SET age = w.x FROM w WHERE customer_id = 1
 
