@@ -344,3 +344,7 @@ insert into carts (user_id) values (1
 insert into carts (user_id[1]) values (1)
 
 insert into a.b.c (user_id) values (1)
+
+insert into orders (user_id, created) values (1, default), (2, '2024-01-01'), (2, default)
+
+insert into orders values (1, 1), (2, 2)

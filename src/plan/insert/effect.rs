@@ -7,6 +7,7 @@ use crate::sql::insert::{Cell, CellValue, InsertFacts, Source};
 use crate::types::{Refusal, WriteMode};
 
 use super::key::{KeyColumn, type_named};
+use super::moment::Moments;
 use super::parameters::Parameters;
 use super::prepared::Moved;
 use super::refuse;
@@ -112,16 +113,21 @@ impl Judge<'_> {
             && !table.columns.iter().any(|column| column.generated)
     }
 
-    /// Returns how a text of this shape can be redone: it must say it all, and so must the defaults of columns left out.
-    pub fn redo_of_shape(&self) -> Redo {
-        let redo = classify::redo_of_shape(self.moved.text, self.catalog);
+    /// Returns how a text of this shape can be redone: it must say it all, and so must the defaults of columns left out,
+    /// but for those that `moments` puts into the text.
+    pub(super) fn redo_of_shape(&self, moments: &Moments) -> Redo {
+        let redo = match classify::redo_of_shape(self.moved.text, self.catalog) {
+            Redo::Exact if !moments.cells.is_empty() => Redo::AfterFreeze,
+            redo => redo,
+        };
         if matches!(redo, Redo::Never(_)) {
             return redo;
         }
         let Some(table) = self.catalog.table(self.table) else {
             return Redo::Never(format!("the column defaults of table \"{}\" are not known", self.table));
         };
-        match table.columns.iter().find_map(|column| self.inexact_default(column)) {
+        let open = table.columns.iter().filter(|column| !moments.columns.contains(&column.name));
+        match open.into_iter().find_map(|column| self.inexact_default(column)) {
             Some(reason) => Redo::Never(reason),
             None => redo,
         }

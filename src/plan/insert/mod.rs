@@ -10,6 +10,7 @@ pub(in crate::plan) mod fixture;
 mod given;
 mod key;
 mod make;
+mod moment;
 mod parameters;
 mod placing;
 mod prepared;

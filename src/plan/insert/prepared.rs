@@ -17,6 +17,7 @@ use super::effect::{Judge, target_table};
 use super::given::RowKeys;
 use super::key::KeyColumn;
 use super::make::{IdValue, MakeIds};
+use super::moment::Moments;
 use super::parameters::Parameters;
 use super::placing::Placing;
 use super::refuse;
@@ -38,6 +39,9 @@ pub struct PreparedInsert {
     splits: Option<Box<SplitInsert>>,
     /// How a text of this shape can be redone; its constants may forbid it.
     redo: Redo,
+    /// What the parts of rows of several shards say of the present time, and how those can be redone.
+    moments: Moments,
+    redo_of_parts: Redo,
     /// The text that was read, and its constants.
     text: Box<str>,
     literals: Box<[Literal]>,
@@ -123,6 +127,8 @@ impl PreparedInsert {
             lacks_ids: false,
             splits,
             redo: Redo::Exact,
+            moments: Moments::default(),
+            redo_of_parts: Redo::Exact,
             text: text.into(),
             literals: constants,
         };
@@ -133,7 +139,10 @@ impl PreparedInsert {
         prepared.lacks_ids = prepared.lacks_ids(rule);
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
-        prepared.redo = prepared.judge(rules, catalog, &none, prepared.itself()).redo_of_shape();
+        prepared.moments = Moments::of(&prepared.facts, &prepared.layout, table, catalog);
+        let judge = prepared.judge(rules, catalog, &none, prepared.itself());
+        (prepared.redo, prepared.redo_of_parts) =
+            (judge.redo_of_shape(&Moments::default()), judge.redo_of_shape(&prepared.moments));
         Ok(prepared)
     }
 
@@ -208,6 +217,7 @@ impl PreparedInsert {
             shift: moved.shift,
             facts: &self.facts,
             layout: &self.layout,
+            moments: &self.moments,
             ids: &made,
             form,
             parameters: count,
@@ -225,7 +235,7 @@ impl PreparedInsert {
                 debug_assert!(parts.len() > 1, "one shard takes the whole statement");
                 self.carry_cells(rules, catalog, (parameters, moved), refusal)
             }
-            parts => self.split(parts, &rendering, &judge),
+            parts => self.split(parts, &rendering, &Judge { redo: &self.redo_of_parts, ..judge }),
         }
     }
 
@@ -290,8 +300,16 @@ impl PreparedInsert {
         let parameters = self.facts.parameters.iter().map(|used| used.index + 1).max().unwrap_or(0);
         let ids = vec![IdValue::Bigint(0); self.layout.slots.len()];
         let form = IdForm::Parameter;
-        let rendering =
-            Rendering { text, shift, facts: &self.facts, layout: &self.layout, ids: &ids, form, parameters };
+        let rendering = Rendering {
+            text,
+            shift,
+            facts: &self.facts,
+            layout: &self.layout,
+            moments: &self.moments,
+            ids: &ids,
+            form,
+            parameters,
+        };
         Some(match rendering.whole() {
             Statement::Original => Describe { sql: text.to_owned(), injected: 0 },
             Statement::Rewritten { sql, .. } => Describe { sql, injected: ids.len() },

@@ -7,6 +7,7 @@ use crate::sql::insert::{CellValue, InsertFacts, Row, Source};
 use crate::sql::{Shift, splice};
 
 use super::make::IdValue;
+use super::moment::Moments;
 use super::slots::Layout;
 
 type Edits = Vec<(Range<usize>, String)>;
@@ -30,6 +31,8 @@ pub struct Rendering<'a> {
     pub facts: &'a InsertFacts,
     /// Where ids go.
     pub layout: &'a Layout,
+    /// What parts say of the present time.
+    pub(super) moments: &'a Moments,
     /// One id per slot.
     pub ids: &'a [IdValue],
     /// How they are written.
@@ -57,10 +60,13 @@ impl Rendering<'_> {
         for row in kept {
             keeps[*row as usize] = true;
         }
-        let mut edits: Edits = self.layout.list.iter().cloned().collect();
+        let mut edits: Edits = self.moments.list.as_ref().or(self.layout.list.as_ref()).into_iter().cloned().collect();
         remove_rows(rows, &keeps, &mut edits);
         let used = self.renumber(rows, &keeps, &mut edits);
         let parameters = self.id_edits(|row| keeps[row], used, &mut edits);
+        // Behind the ids, as in the list of columns.
+        let kept = self.moments.cells.iter().filter(|cell| keeps[cell.row]);
+        edits.extend(kept.map(|cell| (cell.span.clone(), cell.text.clone())));
         Statement::Rewritten { sql: splice(self.text, &self.shift.edits(&edits)), parameters }
     }
 

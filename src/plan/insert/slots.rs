@@ -127,7 +127,7 @@ fn of_rows(
         Some(column) => default_slots(rows, column, id, &mut slots),
         None => {
             appended_slots(rows, names.len(), id, &mut slots);
-            list = Some(list_with(facts, names, &id.column));
+            list = Some(list_with(facts, names, &[&id.column]));
             names.push(id.column.clone());
         }
     }
@@ -218,15 +218,15 @@ fn appended_slots(rows: &[Row], column: usize, id: &IdRule, slots: &mut Vec<Slot
     }
 }
 
-/// The column list with the id column at its end, in place of the old one or where it would stand.
-fn list_with(facts: &InsertFacts, names: &[String], id: &str) -> (Range<usize>, String) {
+/// The column list with more columns at its end, in place of the old one or where it would stand.
+pub(super) fn list_with(facts: &InsertFacts, names: &[String], added: &[&str]) -> (Range<usize>, String) {
     match &facts.columns {
         Some(list) if !list.names.is_empty() => {
             let at = list.names_end;
-            (at..at, format!(", {}", quoted(id)))
+            (at..at, added.iter().map(|name| format!(", {}", quoted(name))).collect())
         }
         Some(_) | None => {
-            let all: Vec<String> = names.iter().map(String::as_str).chain([id]).map(quoted).collect();
+            let all: Vec<String> = names.iter().map(String::as_str).chain(added.iter().copied()).map(quoted).collect();
             (facts.columns_at..facts.columns_at, format!(" ({})", all.join(", ")))
         }
     }

@@ -77,7 +77,7 @@ fn show(plan: &Plan, text: &str) -> String {
                 let _ = writeln!(out, "s{} rows {:?}: {}", part.shard.0, part.rows, statement(&part.statement));
             }
             let _ = writeln!(out, "returning {:?}", multi.returning);
-            out += &effect(&multi.effect, &Statement::Original, text);
+            out += &effect(&multi.effect, &multi.parts[0].statement, text);
         }
         Plan::Carry(carry) => {
             let _ = writeln!(out, "carry {}: {}", carry.source, carry.checked_on.map_or(0, |shard| shard.0));
