@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::types::ShardId;
+use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::backend;
 use crate::yaml::{duration, duration_text};
 
@@ -75,14 +75,12 @@ impl Link {
         if taken_back {
             let message =
                 format!("transaction {txid} was committed and has been taken back: a target refused its part");
-            let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', "01000"), (b'M', message.as_str())];
-            backend::write_error_fields(self.client.output(), b'N', &fields);
+            backend::write_warning(self.client.output(), &Refusal::new(SqlState::WARNING, message));
         }
         if warns && !missing.is_empty() {
             let message = format!("transaction {txid} is committed, but not everywhere yet: {}", missing.join(", "));
             let hint = format!("Do not repeat it; SELECT shardloom.wait_for({txid}, '10s') waits for the rest.");
-            let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', "01000"), (b'M', &message), (b'H', &hint)];
-            backend::write_error_fields(self.client.output(), b'N', &fields);
+            backend::write_warning(self.client.output(), &Refusal::new(SqlState::WARNING, message).with_hint(hint));
         }
         Ok(())
     }

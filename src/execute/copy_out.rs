@@ -72,11 +72,13 @@ async fn pass(client: &mut Client, streams: &mut [Stream<'_>], call: &Call, plan
     }
     client.output().extend_from_slice(&begun.unwrap_or_default());
     let mut rows = 0;
+    // Drivers expect the header of binary data in one message with the first row, as PostgreSQL sends it.
+    let mut head = &copy_binary::HEADER[..usize::from(plan.format == CopyFormat::Binary) * copy_binary::HEADER.len()];
     for (index, stream) in streams.iter_mut().enumerate() {
-        rows += rows_of(client, stream, plan, index == 0).await?;
+        rows += rows_of(client, stream, plan, index == 0, &mut head).await?;
     }
     if plan.format == CopyFormat::Binary {
-        write_data(client.output(), &copy_binary::TRAILER);
+        write_data(client.output(), head, &copy_binary::TRAILER);
     }
     frontend::write_copy_done(client.output());
     Ok(rows)
@@ -94,7 +96,14 @@ async fn beginning(client: &mut Client, stream: &mut Stream<'_>) -> Result<Bytes
 }
 
 /// Passes a shard's rows up to its command tag; returns how many the tag says. `first`: with what comes ahead of them.
-async fn rows_of(client: &mut Client, stream: &mut Stream<'_>, plan: &CopyOut, first: bool) -> Result<u64, Failure> {
+/// `head` goes ahead of the first of them.
+async fn rows_of(
+    client: &mut Client,
+    stream: &mut Stream<'_>,
+    plan: &CopyOut,
+    first: bool,
+    head: &mut &[u8],
+) -> Result<u64, Failure> {
     let mut heads = usize::from(plan.header || plan.format == CopyFormat::Binary);
     loop {
         let (kind, mut frame) = stream.next(client).await?;
@@ -103,12 +112,12 @@ async fn rows_of(client: &mut Client, stream: &mut Stream<'_>, plan: &CopyOut, f
                 frame.advance(HEADER_BYTES);
                 let is_head = std::mem::take(&mut heads) > 0;
                 let data = match plan.format {
-                    CopyFormat::Binary => without_frame(frame, is_head, first),
+                    CopyFormat::Binary => without_frame(frame, is_head),
                     CopyFormat::Text | CopyFormat::Csv if is_head && !first => continue,
                     CopyFormat::Text | CopyFormat::Csv => frame,
                 };
                 if !data.is_empty() {
-                    write_data(client.output(), &data);
+                    write_data(client.output(), std::mem::take(head), &data);
                     client.flush_if_large().await?;
                 }
             }
@@ -119,21 +128,20 @@ async fn rows_of(client: &mut Client, stream: &mut Stream<'_>, plan: &CopyOut, f
     }
 }
 
-/// Takes the trailer from binary data, and the header, which stands ahead of the first row, except of the `first` shard.
-fn without_frame(mut data: Bytes, is_head: bool, first: bool) -> Bytes {
+/// Takes the trailer from binary data, and the header, which stands ahead of the first row.
+fn without_frame(mut data: Bytes, is_head: bool) -> Bytes {
     let header = if is_head { copy_binary::HEADER.len().min(data.len()) } else { 0 };
     if data[header..] == copy_binary::TRAILER {
         data.truncate(header);
     }
-    if !first {
-        data.advance(header);
-    }
+    data.advance(header);
     data
 }
 
-fn write_data(out: &mut BytesMut, data: &[u8]) {
+fn write_data(out: &mut BytesMut, head: &[u8], data: &[u8]) {
     out.extend_from_slice(b"d");
-    out.extend_from_slice(&(data.len() as u32 + 4).to_be_bytes());
+    out.extend_from_slice(&((head.len() + data.len()) as u32 + 4).to_be_bytes());
+    out.extend_from_slice(head);
     out.extend_from_slice(data);
 }
 
@@ -156,12 +164,13 @@ mod tests {
     fn signature_and_trailer_are_said_once() {
         let row = Bytes::from_static(&[0, 1, 0, 0, 0, 1, b'x']);
         let head = |rest: &[u8]| Bytes::from([&copy_binary::HEADER[..], rest].concat());
-        assert_eq!(without_frame(head(&row), true, true), head(&row));
-        assert_eq!(without_frame(head(&row), true, false), row);
-        assert_eq!(without_frame(head(&copy_binary::TRAILER), true, true), head(&[]));
-        assert_eq!(without_frame(head(&copy_binary::TRAILER), true, false), Bytes::new());
-        assert_eq!(without_frame(row.clone(), false, false), row);
-        assert_eq!(without_frame(Bytes::from_static(&copy_binary::TRAILER), false, false), Bytes::new());
-        assert_eq!(without_frame(Bytes::from_static(&[1]), true, false), Bytes::new(), "shorter than any header");
+        assert_eq!(without_frame(head(&row), true), row);
+        assert_eq!(without_frame(head(&copy_binary::TRAILER), true), Bytes::new());
+        assert_eq!(without_frame(row.clone(), false), row);
+        assert_eq!(without_frame(Bytes::from_static(&copy_binary::TRAILER), false), Bytes::new());
+        assert_eq!(without_frame(Bytes::from_static(&[1]), true), Bytes::new(), "shorter than any header");
+        let mut out = BytesMut::new();
+        write_data(&mut out, &copy_binary::HEADER, &row);
+        assert_eq!(out[1..5], 30u32.to_be_bytes(), "one message");
     }
 }

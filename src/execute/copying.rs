@@ -19,6 +19,8 @@ pub struct Copying {
     rest: BytesMut,
     /// Which columns are to be quoted.
     forced: Vec<bool>,
+    /// Whether no row has come yet.
+    empty: bool,
     /// Whether the client has asked what a row looks like, which a COPY answers with nothing.
     described: bool,
     refusal: Option<Refusal>,
@@ -28,7 +30,7 @@ impl Copying {
     /// Makes one; `described`: the client has asked for a description of the portal.
     pub fn new(layout: Layout, described: bool) -> Self {
         let (ahead, rest) = (BytesMut::new(), BytesMut::new());
-        Self { layout, ahead, rest, forced: Vec::new(), described, refusal: None }
+        Self { layout, ahead, rest, forced: Vec::new(), empty: true, described, refusal: None }
     }
 
     /// Keeps what goes out first.
@@ -76,9 +78,9 @@ impl Copying {
                 backend::write_copy_out_response(out, self.layout.format(), names.len());
                 self.layout.write_head(out, &names);
             }
-            b'D' => self.layout.write_row(out, body, &self.forced)?,
+            b'D' => self.layout.write_row(out, body, &self.forced, std::mem::take(&mut self.empty))?,
             b'C' => {
-                self.layout.write_end(out);
+                self.layout.write_end(out, self.empty);
                 backend::write_command_complete(out, &format!("COPY {}", rows_of_tag(backend::command_tag(body)?)));
             }
             _ => out.extend_from_slice(frame),

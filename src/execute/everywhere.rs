@@ -127,7 +127,7 @@ impl Link {
         for notice in &first.notices {
             self.client.output().extend_from_slice(notice);
         }
-        self.warn_of_unique_keys(call);
+        self.warn_of_keys(call);
         let tag = total_tag(&first.tag, replies.iter().map(Collected::affected).sum());
         crate::wire::backend::write_command_complete(self.client.output(), &tag);
         Ok(())

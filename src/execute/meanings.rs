@@ -88,6 +88,7 @@ fn is_seen_by_texts(object: DdlObject) -> bool {
         | DdlObject::Type
         | DdlObject::Function
         | DdlObject::OnTable
+        | DdlObject::Rule
         | DdlObject::Extension
         | DdlObject::Other => true,
     }

@@ -33,6 +33,7 @@ mod harmless;
 mod home_merge;
 mod id_wait;
 mod idempotent;
+mod key_warnings;
 mod link;
 mod lock_wait;
 mod made;
@@ -60,7 +61,6 @@ mod steering;
 mod stream;
 mod transaction;
 mod understand;
-mod unique_keys;
 mod worker;
 mod write;
 

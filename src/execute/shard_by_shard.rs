@@ -45,7 +45,7 @@ impl Link {
         for notice in &last.notices {
             self.client.output().extend_from_slice(notice);
         }
-        self.warn_of_unique_keys(call);
+        self.warn_of_keys(call);
         let tag = if last.tag.is_empty() { tag_of(&call.text) } else { last.tag };
         backend::write_command_complete(self.client.output(), &tag);
         Ok(())
@@ -154,9 +154,7 @@ impl Link {
             format!(" Invalid there is {}; it is dropped first.", left.join(", "))
         };
         let hint = format!("Mend the cause and run the same statement again: it goes on where it stopped.{indexes}");
-        let fields =
-            [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', "01000"), (b'M', message.as_str()), (b'H', hint.as_str())];
-        backend::write_error_fields(self.client.output(), b'N', &fields);
+        backend::write_warning(self.client.output(), &Refusal::new(SqlState::WARNING, message).with_hint(hint));
     }
 
     /// Lists the invalid indexes of the tables that a concurrent statement concerns.

@@ -81,6 +81,9 @@ fn whereabouts(tables: &[TableName], context: &Context<'_>) -> Result<Whereabout
         }
     }
     match (shared, fixed) {
+        (Some(shared), Some((fixed, _))) if context.rules.table(&fixed.rule_key()).is_none() => {
+            Err(unlisted(shared, fixed))
+        }
         (Some(shared), Some((fixed, _))) => Err(mixed(shared, fixed)),
         (None, Some((_, shard))) => Ok(Whereabouts::On(shard)),
         (Some(_) | None, None) => Ok(Whereabouts::Everywhere),
@@ -91,6 +94,14 @@ fn mixed(first: &TableName, second: &TableName) -> Refusal {
     Refusal::unsupported(
         format!("tables \"{first}\" and \"{second}\" do not live on the same shards"),
         "Write one statement for each.",
+    )
+    .with_reason("different_shards")
+}
+
+fn unlisted(shared: &TableName, table: &TableName) -> Refusal {
+    Refusal::unsupported(
+        format!("table \"{shared}\" is on all shards, and table \"{table}\", which no rule names, is on home alone"),
+        format!("Name \"{table}\" in the shard rules first, or write one statement for each table."),
     )
     .with_reason("different_shards")
 }
@@ -125,10 +136,21 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
         return Ok(everywhere(rules, effect));
     }
     match (whereabouts(&ddl.tables, context)?, ddl.object) {
+        (Whereabouts::Everywhere, DdlObject::Rule) if ddl.verb == DdlVerb::Create => Err(rewrites(ddl)),
         (_, DdlObject::Database | DdlObject::Cluster) => Ok(at(rules.home, None)),
         (Whereabouts::Everywhere, _) => Ok(everywhere(rules, effect)),
         (Whereabouts::On(shard), _) => Ok(at(shard, effect)),
     }
+}
+
+/// A rule makes other statements of those that the proxy has routed.
+fn rewrites(ddl: &Ddl) -> Refusal {
+    let table = ddl.tables.first().map(TableName::to_string).unwrap_or_default();
+    Refusal::unsupported(
+        format!("a rule on table \"{table}\" would rewrite statements on each shard behind the proxy's back"),
+        "Use a trigger, or do it in the application.",
+    )
+    .with_reason("table_rule")
 }
 
 /// A temporary object of a listed table's name would hide it on home alone.
@@ -204,6 +226,7 @@ fn in_transaction(ddl: &Ddl) -> bool {
         | DdlObject::Type
         | DdlObject::Function
         | DdlObject::OnTable
+        | DdlObject::Rule
         | DdlObject::Extension
         | DdlObject::Role
         | DdlObject::Other => true,

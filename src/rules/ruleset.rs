@@ -98,6 +98,23 @@ impl TableRule {
         let mut keys = std::iter::once(key).chain(more);
         keys.find(|key| !unique.contains(key)).filter(|_| !made).map(String::as_str)
     }
+
+    /// Tells whether the rows that a foreign key of this table refers to may be on other shards than its own; `referred` is
+    /// empty for the primary key of the `other` table.
+    pub fn refers_apart(&self, columns: &[String], other: &Self, referred: &[String]) -> bool {
+        let Distribution::Sharded { group, key, more } = &self.distribution else {
+            return matches!(other.distribution, Distribution::Sharded { .. });
+        };
+        let Distribution::Sharded { group: others, key: other_key, more: other_more } = &other.distribution else {
+            return false;
+        };
+        let mut pairs = std::iter::once((key, other_key)).chain(more.iter().zip(other_more));
+        let is_tied = |(own, other): (&String, &String)| {
+            let position = columns.iter().position(|column| column == own);
+            position.is_some_and(|at| referred.is_empty() || referred.get(at) == Some(other))
+        };
+        group != others || !pairs.all(is_tied)
+    }
 }
 
 /// `tables.NAME.undo`: statements that take back what a statement of this table did.

@@ -145,8 +145,7 @@ impl Session {
     }
 
     pub(super) fn warn(&mut self, state: SqlState, message: &str) {
-        let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', state.code()), (b'M', message)];
-        backend::write_error_fields(self.link.client.output(), b'N', &fields);
+        backend::write_warning(self.link.client.output(), &Refusal::new(state, message));
     }
 
     /// Runs the statement as it stands on home.

@@ -71,7 +71,7 @@ fn object(cursor: &mut Cursor<'_>) -> DdlObject {
         (&["constraint", "trigger"], DdlObject::OnTable),
         (&["event", "trigger"], DdlObject::Other),
         (&["trigger"], DdlObject::OnTable),
-        (&["rule"], DdlObject::OnTable),
+        (&["rule"], DdlObject::Rule),
         (&["policy"], DdlObject::OnTable),
         (&["constraint"], DdlObject::OnTable),
         (&["statistics"], DdlObject::Other),
@@ -107,6 +107,14 @@ fn create(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
         }
         DdlObject::Index | DdlObject::OnTable => {
             ddl.tables.extend(table_after_on(cursor));
+            Some(())
+        }
+        DdlObject::Rule => {
+            // `AS ON event TO table`
+            while !cursor.at_end() && !cursor.word("to") {
+                cursor.next();
+            }
+            ddl.tables.extend(cursor.table());
             Some(())
         }
         DdlObject::Sequence => {
@@ -201,7 +209,7 @@ fn alter(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
                 }
             }
         }
-        DdlObject::OnTable => ddl.tables.extend(table_after_on(cursor)),
+        DdlObject::OnTable | DdlObject::Rule => ddl.tables.extend(table_after_on(cursor)),
         DdlObject::Schema
         | DdlObject::Type
         | DdlObject::Function
@@ -222,7 +230,7 @@ fn drop_object(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
         DdlObject::Table | DdlObject::View | DdlObject::Sequence | DdlObject::Index => {
             ddl.tables = super::utility::tables(cursor)?;
         }
-        DdlObject::OnTable => ddl.tables.extend(table_after_on(cursor)),
+        DdlObject::OnTable | DdlObject::Rule => ddl.tables.extend(table_after_on(cursor)),
         DdlObject::Schema
         | DdlObject::Type
         | DdlObject::Function
@@ -246,7 +254,7 @@ fn comment(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
         DdlObject::Table | DdlObject::View | DdlObject::Sequence | DdlObject::Index => {
             ddl.tables.push(cursor.table()?);
         }
-        DdlObject::OnTable => ddl.tables.extend(table_after_on(cursor)),
+        DdlObject::OnTable | DdlObject::Rule => ddl.tables.extend(table_after_on(cursor)),
         DdlObject::Schema
         | DdlObject::Type
         | DdlObject::Function
@@ -307,6 +315,7 @@ fn reindex(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
         | DdlObject::View
         | DdlObject::Sequence
         | DdlObject::OnTable
+        | DdlObject::Rule
         | DdlObject::Schema
         | DdlObject::Type
         | DdlObject::Function

@@ -20,6 +20,7 @@ mod fingerprint;
 mod from;
 mod hint;
 pub mod insert;
+mod keys_made;
 mod ledger_call;
 mod mask;
 mod merge;
@@ -43,7 +44,6 @@ mod split;
 mod table_command;
 #[cfg(test)]
 mod tests;
-mod unique;
 mod update;
 mod utility;
 #[cfg(test)]
@@ -64,6 +64,7 @@ pub use facts::{
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;
 pub use hint::{Hint, Keyed, hint_comment, hint_of, hints, keyed};
+pub use keys_made::{ForeignKey, foreign_keys, unique_keys};
 pub use ledger_call::{LedgerCall, LedgerFunction};
 pub use mask::{Literal, LiteralKind, Skeleton, literal_value, literals, mask};
 pub use merge::{ConstantColumn, MergeCell, MergeFacts, MergeInsert, merge, merge_source};
@@ -81,6 +82,5 @@ pub use shift::Shift;
 pub use splice::splice;
 pub use split::split;
 pub use table_command::without_table_commands;
-pub use unique::unique_keys;
 pub use update::{UpdateClauses, update_clauses};
 pub use utility::{Ddl, DdlObject, DdlVerb, Utility, utility};

@@ -103,8 +103,10 @@ pub enum DdlObject {
     Type,
     /// A function, procedure or aggregate.
     Function,
-    /// A trigger, rule or policy on a table.
+    /// A trigger or policy on a table.
     OnTable,
+    /// A rule on a table.
+    Rule,
     /// An extension.
     Extension,
     /// A database.

@@ -118,7 +118,7 @@ fn copy_is_read_in_both_syntaxes() {
 
 #[test]
 fn ddl_names_every_relation_it_concerns() {
-    use DdlObject::{Index, OnTable, Schema, Sequence, Table, View};
+    use DdlObject::{Index, OnTable, Rule, Schema, Sequence, Table, View};
     let cases = [
         ("create table if not exists public.T (a int references r, b int)", Table, "public.t,r"),
         ("create unlogged table t (like u)", Table, "t,u"),
@@ -129,6 +129,9 @@ fn ddl_names_every_relation_it_concerns() {
         ("alter table p attach partition p1 default", Table, "p,p1"),
         ("drop table if exists a, b.c cascade", Table, "a,b.c"),
         ("create trigger x before insert on t for each row execute function f()", OnTable, "t"),
+        ("create or replace rule x as on delete to s.t where old.a > 1 do instead nothing", Rule, "s.t"),
+        ("drop rule if exists x on t", Rule, "t"),
+        ("alter rule x on t rename to y", Rule, "t"),
         ("create schema s", Schema, ""),
         ("create sequence s", Sequence, "s"),
         ("comment on column t.a is 'x'", Table, "t"),

@@ -56,10 +56,9 @@ impl Layout {
         u8::from(*self == Self::Binary)
     }
 
-    /// Appends what stands ahead of the first row, as one CopyData; nothing where there is no header.
+    /// Appends the header line, as one CopyData; nothing where there is none. That of binary data goes with the first row.
     pub fn write_head(&self, out: &mut BytesMut, names: &[String]) {
         match self {
-            Self::Binary => write_data(out, |out| out.put_slice(&copy_binary::HEADER)),
             Self::Text(text) if text.header => write_data(out, |out| {
                 line(out, text, names.iter(), |out, name| escape(out, name.as_bytes(), text.delimiter));
             }),
@@ -67,19 +66,23 @@ impl Layout {
                 let alone = names.len() == 1;
                 line(out, &csv.text, names.iter(), |out, name| csv.value(out, name.as_bytes(), false, alone));
             }),
-            Self::Text(_) | Self::Csv(_) => {}
+            Self::Binary | Self::Text(_) | Self::Csv(_) => {}
         }
     }
 
-    /// Appends a row, as one CopyData; `row` is a DataRow's body, `forced` the columns that are to be quoted.
+    /// Appends a row, as one CopyData; `row` is a DataRow's body, `forced` the columns that are to be quoted. `first` of all
+    /// rows has the header of binary data with it: so PostgreSQL sends it, and drivers expect it.
     ///
     /// # Errors
     /// The body is none of a DataRow.
-    pub fn write_row(&self, out: &mut BytesMut, row: &[u8], forced: &[bool]) -> Result<(), FrameError> {
+    pub fn write_row(&self, out: &mut BytesMut, row: &[u8], forced: &[bool], first: bool) -> Result<(), FrameError> {
         let values = DataRow::read(row)?;
         write_data(out, |out| match self {
             // The body is what a row of that format is.
-            Self::Binary => out.put_slice(row),
+            Self::Binary => {
+                out.put_slice(if first { &copy_binary::HEADER } else { &[] });
+                out.put_slice(row);
+            }
             Self::Text(text) => line(out, text, values, |out, value| match value {
                 Some(value) => escape(out, value, text.delimiter),
                 None => out.put_slice(text.null.as_bytes()),
@@ -99,10 +102,13 @@ impl Layout {
         Ok(())
     }
 
-    /// Appends what stands behind the last row.
-    pub fn write_end(&self, out: &mut BytesMut) {
+    /// Appends what stands behind the last row; `empty`: there was none.
+    pub fn write_end(&self, out: &mut BytesMut, empty: bool) {
         if *self == Self::Binary {
-            write_data(out, |out| out.put_slice(&copy_binary::TRAILER));
+            write_data(out, |out| {
+                out.put_slice(if empty { &copy_binary::HEADER } else { &[] });
+                out.put_slice(&copy_binary::TRAILER);
+            });
         }
         frontend::write_copy_done(out);
     }
@@ -203,13 +209,13 @@ mod tests {
         let forced = layout.forced(&names).unwrap();
         let mut out = BytesMut::new();
         layout.write_head(&mut out, &names);
-        for row in rows {
+        for (number, row) in rows.iter().enumerate() {
             let values: Vec<Option<&[u8]>> = row.iter().map(|value| value.map(str::as_bytes)).collect();
             let mut frame = BytesMut::new();
             backend::write_data_row(&mut frame, &values);
-            layout.write_row(&mut out, &frame[frame::HEADER_BYTES..], &forced).unwrap();
+            layout.write_row(&mut out, &frame[frame::HEADER_BYTES..], &forced, number == 0).unwrap();
         }
-        layout.write_end(&mut out);
+        layout.write_end(&mut out, rows.is_empty());
         let mut data = Vec::new();
         while let Some(header) = frame::header(&out, 1 << 20).unwrap() {
             let whole = out.split_to(header.length);
@@ -259,6 +265,9 @@ mod tests {
         let expected = [&copy_binary::HEADER[..], &[0, 2, 0, 0, 0, 1, b'x', 255, 255, 255, 255], &copy_binary::TRAILER];
         assert_eq!(copied(&Layout::Binary, &[row]), expected.concat());
         assert_eq!(copied(&Layout::Binary, &[]), [&copy_binary::HEADER[..], &copy_binary::TRAILER].concat());
-        assert!(Layout::Binary.write_row(&mut BytesMut::new(), &[0, 1], &[]).is_err());
+        assert!(Layout::Binary.write_row(&mut BytesMut::new(), &[0, 1], &[], false).is_err());
+        let mut out = BytesMut::new();
+        Layout::Binary.write_row(&mut out, &[0, 0], &[], true).unwrap();
+        assert_eq!(out[1..5], 25u32.to_be_bytes(), "one message");
     }
 }

@@ -159,3 +159,24 @@ async fn a_unique_key_without_the_sharding_key_is_told() {
         assert_eq!((reply.error(), notices(&reply).as_str()), (None, ""), "{sql}");
     }
 }
+
+/// Goal: who makes a foreign key to rows that may be on other shards is told so; rules that rewrite statements are refused.
+#[tokio::test]
+async fn a_foreign_key_that_leaves_the_shard_is_told() {
+    let (_database, proxy, _both) = both("ddl_foreign", options()).await;
+    let mut client = proxy.raw();
+    let sql = "ALTER TABLE customers ADD COLUMN parent bigint REFERENCES customers";
+    let reply = client.simple(sql);
+    let said = notices(&reply);
+    assert_eq!(reply.error(), None);
+    assert!(said.contains("WARNING") && said.contains("(parent)") && said.contains("23503"), "{said}");
+    for sql in [
+        "ALTER TABLE customers ADD FOREIGN KEY (customer_id) REFERENCES customers (customer_id)",
+        "ALTER TABLE customers ADD FOREIGN KEY (customer_id) REFERENCES customers",
+    ] {
+        let reply = client.simple(sql);
+        assert_eq!((reply.error(), notices(&reply).as_str()), (None, ""), "{sql}");
+    }
+    let (state, message) = client.simple("CREATE RULE r AS ON DELETE TO customers DO INSTEAD NOTHING").error().unwrap();
+    assert!(state == "0A000" && message.contains("rule"), "{message}");
+}

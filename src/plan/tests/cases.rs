@@ -348,6 +348,11 @@ fn utility_statements_follow_their_tables() {
         create index on settings (v) => direct s1 write
         alter table regions add column x int => everywhere s0+s1+s2 write
         drop table orders, settings => refused different_shards
+        create table pieces partition of orders for values in (1) => refused different_shards
+        create rule r as on delete to orders do instead nothing => refused table_rule
+        create rule r as on insert to regions do also select 1 => refused table_rule
+        drop rule r on orders => everywhere s0+s1+s2 write
+        create rule r as on delete to settings do instead nothing => direct s1 write
         create schema audit => everywhere s0+s1+s2 write
         create extension pgcrypto => everywhere s0+s1+s2 write
         create type t as enum ('a') => everywhere s0+s1+s2 write

@@ -18,5 +18,5 @@ pub use write::{
     write_backend_key, write_bind_complete, write_close_complete, write_command_complete, write_copy_in_response,
     write_copy_out_response, write_data_row, write_empty_query, write_error, write_error_fields, write_no_data,
     write_notice, write_parameter_description, write_parameter_status, write_parse_complete, write_portal_suspended,
-    write_ready, write_row_description,
+    write_ready, write_row_description, write_warning,
 };

@@ -16,6 +16,11 @@ pub fn write_notice(out: &mut BytesMut, refusal: &Refusal) {
     write_refusal(out, b'N', "NOTICE", refusal);
 }
 
+/// Appends NoticeResponse of severity `WARNING`.
+pub fn write_warning(out: &mut BytesMut, warning: &Refusal) {
+    write_refusal(out, b'N', "WARNING", warning);
+}
+
 fn write_refusal(out: &mut BytesMut, kind: u8, severity: &str, refusal: &Refusal) {
     let state = refusal.state;
     let always = [(b'S', severity), (b'V', severity), (b'C', state.code()), (b'M', refusal.message.as_str())];

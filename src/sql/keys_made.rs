@@ -1,0 +1,134 @@
+//! The unique and foreign keys that a statement makes, as far as its text says them.
+
+use sqlparser::ast::{
+    AlterTableOperation, ColumnDef, ColumnOption, Expr, ForeignKeyConstraint, IndexColumn, Statement, TableConstraint,
+};
+
+use super::TableName;
+use super::read::{self, fold};
+
+/// Returns the columns of each unique key that a CREATE TABLE, ALTER TABLE or CREATE INDEX makes; an expression stands as an
+/// empty name. None for what cannot be read: then nobody knows.
+pub fn unique_keys(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    match read::statement(text) {
+        Ok(Statement::CreateTable(table)) => {
+            found.extend(table.columns.iter().filter_map(of_column));
+            found.extend(table.constraints.iter().filter_map(of_constraint));
+        }
+        Ok(Statement::AlterTable(alter)) => {
+            found.extend(alter.operations.iter().filter_map(|operation| match operation {
+                AlterTableOperation::AddConstraint { constraint, .. } => of_constraint(constraint),
+                AlterTableOperation::AddColumn { column_def, .. } => of_column(column_def),
+                _ => None,
+            }))
+        }
+        Ok(Statement::CreateIndex(index)) if index.unique => found.push(names(&index.columns)),
+        Ok(_) | Err(_) => {}
+    }
+    found
+}
+
+/// A foreign key as a statement says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The table it refers to.
+    pub table: TableName,
+    /// That table's columns; empty for its primary key.
+    pub referred: Vec<String>,
+}
+
+/// Returns the foreign keys that a CREATE TABLE or ALTER TABLE makes; none for what cannot be read.
+pub fn foreign_keys(text: &str) -> Vec<ForeignKey> {
+    let of_constraint = |constraint: &TableConstraint| match constraint {
+        TableConstraint::ForeignKey(key) => foreign(key, key.columns.iter().map(fold).collect()),
+        _ => None,
+    };
+    let of_column = |column: &ColumnDef| {
+        column.options.iter().find_map(|option| match &option.option {
+            ColumnOption::ForeignKey(key) => foreign(key, vec![fold(&column.name)]),
+            _ => None,
+        })
+    };
+    match read::statement(text) {
+        Ok(Statement::CreateTable(table)) => {
+            let columns = table.columns.iter().filter_map(of_column);
+            columns.chain(table.constraints.iter().filter_map(of_constraint)).collect()
+        }
+        Ok(Statement::AlterTable(alter)) => {
+            let of_operation = |operation: &AlterTableOperation| match operation {
+                AlterTableOperation::AddConstraint { constraint, .. } => of_constraint(constraint),
+                AlterTableOperation::AddColumn { column_def, .. } => of_column(column_def),
+                _ => None,
+            };
+            alter.operations.iter().filter_map(of_operation).collect()
+        }
+        Ok(_) | Err(_) => Vec::new(),
+    }
+}
+
+fn foreign(key: &ForeignKeyConstraint, columns: Vec<String>) -> Option<ForeignKey> {
+    let table = read::table_name(&key.foreign_table)?;
+    Some(ForeignKey { columns, table, referred: key.referred_columns.iter().map(fold).collect() })
+}
+
+fn of_column(column: &ColumnDef) -> Option<Vec<String>> {
+    let mut options = column.options.iter().map(|option| &option.option);
+    let unique = options.any(|option| matches!(option, ColumnOption::Unique(_) | ColumnOption::PrimaryKey(_)));
+    unique.then(|| vec![fold(&column.name)])
+}
+
+fn of_constraint(constraint: &TableConstraint) -> Option<Vec<String>> {
+    match constraint {
+        TableConstraint::Unique(unique) => Some(names(&unique.columns)),
+        TableConstraint::PrimaryKey(key) => Some(names(&key.columns)),
+        _ => None,
+    }
+}
+
+fn names(columns: &[IndexColumn]) -> Vec<String> {
+    let name = |column: &IndexColumn| match &column.column.expr {
+        Expr::Identifier(name) => fold(name),
+        _ => String::new(),
+    };
+    columns.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_where_they_are_made() {
+        let keys = |text| unique_keys(text).iter().map(|key| key.join(",")).collect::<Vec<_>>();
+        assert_eq!(
+            keys(
+                "CREATE TABLE t (a bigint PRIMARY KEY, \"B\" text UNIQUE, c int, CONSTRAINT k UNIQUE (c, \"B\"), CHECK (c > 0))"
+            ),
+            ["a", "B", "c,B"]
+        );
+        assert_eq!(keys("ALTER TABLE t ADD COLUMN d int UNIQUE, ADD CONSTRAINT p PRIMARY KEY (a, d)"), ["d", "a,d"]);
+        assert_eq!(
+            keys("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t USING btree (a, lower(b) DESC)"),
+            ["a,"]
+        );
+        assert_eq!(keys("CREATE INDEX i ON t (a)"), Vec::<String>::new());
+        let foreign = |text| {
+            let keys = foreign_keys(text).into_iter();
+            keys.map(|key| format!("{}>{}({})", key.columns.join(","), key.table, key.referred.join(",")))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            foreign(
+                "CREATE TABLE t (a bigint REFERENCES s.u, \"B\" int REFERENCES v (c) ON DELETE CASCADE, \
+                 FOREIGN KEY (a, \"B\") REFERENCES w (x, y))"
+            ),
+            ["a>s.u()", "B>v(c)", "a,B>w(x,y)"]
+        );
+        assert_eq!(foreign("ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES t (q) NOT VALID"), ["p>t(q)"]);
+        assert_eq!(foreign("ALTER TABLE t ADD COLUMN d int REFERENCES u"), ["d>u()"]);
+        assert_eq!(keys("ALTER TABLE t DROP COLUMN a"), Vec::<String>::new());
+    }
+}
