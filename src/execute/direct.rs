@@ -185,7 +185,10 @@ impl Link {
         let now = self.transaction_time().await?;
         // The spans of the effect are those of the client's text; a rewritten one has its own.
         let spans = classify::freezes(call.sql(statement), &self.snapshot.catalog);
-        self.client.position = Position::Unknown;
+        // Positions are of another text; names of physical tables are still to be mapped back.
+        if !matches!(self.client.position, Position::Physical(_)) {
+            self.client.position = Position::Unknown;
+        }
         let sql = splice_time(call.sql(statement), &spans, &now);
         Ok(Some(match statement {
             Statement::Original => (Call { text: sql.into(), ..call.clone() }, Statement::Original),

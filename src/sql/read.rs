@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, FromTable, ObjectName, ObjectNamePart, Statement, TableFactor, TableWithJoins,
+    Assignment, AssignmentTarget, Expr, FromTable, ObjectName, ObjectNamePart, Statement, TableFactor, TableWithJoins,
     UpdateTableFromKind, Visit, Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
@@ -195,6 +195,7 @@ pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], s
     for assignment in assignments {
         reader.expression(&assignment.value, scope);
         match &assignment.target {
+            AssignmentTarget::ColumnName(name) if keeps(reader, name, &assignment.value) => {}
             AssignmentTarget::ColumnName(name) => {
                 let slot = reader.slot(&assignment.value);
                 reader.facts.assignments.extend(column_name(name).map(|name| (name, slot)));
@@ -203,6 +204,22 @@ pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], s
                 reader.facts.assignments.extend(names.iter().filter_map(column_name).map(|name| (name, None)));
             }
         }
+    }
+}
+
+/// Tells whether a column is set to what it is: `SET a = a`, `SET a = t.a`.
+fn keeps(reader: &Reader<'_>, column: &ObjectName, value: &Expr) -> bool {
+    let Some(column) = table_name(column).filter(|name| name.schema.is_none()) else { return false };
+    match value {
+        Expr::Identifier(own) => fold(own) == column.name,
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [table, own] => {
+                let target = reader.facts.relations.iter().find(|relation| relation.target);
+                fold(own) == column.name && target.is_some_and(|target| target.alias == fold(table))
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

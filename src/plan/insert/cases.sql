@@ -348,3 +348,7 @@ insert into a.b.c (user_id) values (1)
 insert into orders (user_id, created) values (1, default), (2, '2024-01-01'), (2, default)
 
 insert into orders values (1, 1), (2, 2)
+
+insert into carts (user_id, item) values (1, 'x'), (2, 'y') on conflict (user_id) do update set user_id = excluded.user_id, item = excluded.item
+
+insert into carts (user_id, item) values (1, 'x') on conflict (item, user_id) do update set user_id = excluded.item

@@ -277,6 +277,10 @@ fn writes_go_where_their_rows_are() {
         update strict set x = 1 where k in ({a}, {b}) => refused multi_shard_rejected
         update orders set user_id = {b} where user_id = {b} => direct s2 write
         update orders set user_id = {c} where user_id = {a} => direct s1 write
+        update orders set user_id = user_id, total = 1 where user_id = {b} => direct s2 write
+        update orders o set user_id = o.user_id, total = 1 where user_id in ({a}, {b}) => writes s1+s2 eager None
+        update orders o set user_id = i.user_id from order_items i where i.buyer = o.user_id and o.user_id = {b} => refused sharding_key_update
+        update orders set \"USER_ID\" = user_id where user_id = {b} => direct s2 write
         update orders set user_id = {a} where user_id = {b} => refused sharding_key_update
         update orders set user_id = user_id + 1 where user_id = {b} => refused sharding_key_update
         update orders set (user_id, total) = ({b}, 1) where user_id = {b} => refused sharding_key_update

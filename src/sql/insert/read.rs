@@ -252,7 +252,12 @@ fn conflict(cursor: &mut Cursor<'_>) -> Result<Option<Conflict>, ReadError> {
     while cursor.peek().is_some() && !cursor.sees("returning") && !cursor.sees("where") {
         step(cursor)?;
     }
-    let update = set_columns(cursor.text, &cursor.tokens[start..cursor.at])?;
+    let mut update = set_columns(cursor.text, &cursor.tokens[start..cursor.at])?;
+    if let ConflictTarget::Columns(equal) = &target {
+        // The row that is there has that value: it is the reason of the conflict.
+        let kept = kept_columns(cursor.text, &cursor.tokens[start..cursor.at]);
+        update.retain(|column| !(equal.contains(column) && kept.contains(column)));
+    }
     while cursor.peek().is_some() && !cursor.sees("returning") {
         step(cursor)?;
     }
@@ -289,6 +294,19 @@ fn skip_until(cursor: &mut Cursor<'_>, word: &str) -> Result<(), ReadError> {
         step(cursor)?;
     }
     Err(syntax(cursor))
+}
+
+/// The columns that are set as `a = excluded.a`.
+fn kept_columns(text: &str, tokens: &[Token]) -> Vec<String> {
+    let kept = |part: &[Token]| match part {
+        [column, equals, excluded, dot, same]
+            if equals.text(text) == "=" && excluded.is_word(text, "excluded") && dot.is_mark(text, ".") =>
+        {
+            identifier(text, *column).filter(|column| identifier(text, *same).as_ref() == Some(column))
+        }
+        _ => None,
+    };
+    split_commas(text, tokens).into_iter().filter_map(kept).collect()
 }
 
 /// The columns left of `=` in `a = 1, (b, c) = (2, 3)`.

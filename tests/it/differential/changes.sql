@@ -42,7 +42,6 @@ UPDATE customers c SET name = o.note FROM orders o WHERE o.order_id = c.customer
 
 UPDATE customers SET customer_id = 1 WHERE customer_id = 1
 
---: refused 0A000
 UPDATE customers SET customer_id = customer_id WHERE customer_id = 1
 
 --: refused 0A000

@@ -55,6 +55,8 @@ INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT ON CONSTRAINT
 --: refused 0A000
 INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT (name) DO NOTHING
 
+INSERT INTO customers (customer_id, age) VALUES (1, 36), (2, 25) ON CONFLICT (customer_id) DO UPDATE SET customer_id = excluded.customer_id, age = excluded.age
+
 --: refused 0A000
 INSERT INTO customers (customer_id, age) VALUES (1, 1) ON CONFLICT (customer_id) DO UPDATE SET customer_id = 99
 
