@@ -17,6 +17,7 @@ use super::id_wait::{asked_again, is_awaited};
 use super::link::Link;
 use super::position::Position;
 use super::understand::read_issued;
+use super::worker::Worker;
 
 /// The most bytes of rows that are carried; they are written into one statement's text.
 const CARRIED_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -84,7 +85,7 @@ impl Link {
         let (reply, overflow) = self.client.release(held);
         told(done, &reply)?;
         if overflow {
-            return Err(too_much(plan).into());
+            return Err(too_much(plan, rows_max(&self.worker)).into());
         }
         let mut out = bytes::BytesMut::with_capacity(reply.len());
         for frame in frames(&reply) {
@@ -115,7 +116,7 @@ impl Link {
         let (reply, overflow) = self.client.release(held);
         told(done, &reply).map_err(|failure| not_by_itself(failure, plan))?;
         if overflow {
-            return Err(too_much(plan).into());
+            return Err(too_much(plan, rows_max(&self.worker)).into());
         }
         let mut rows = Rows { fields: Vec::new(), rows: Vec::new() };
         for frame in frames(&reply) {
@@ -126,8 +127,8 @@ impl Link {
                 _ => {}
             }
         }
-        let bound = self.worker.limits().gather_rows.min(ROWS_MAX);
-        if rows.rows.len() > bound { Err(too_much(plan).into()) } else { Ok(rows) }
+        let most = rows_max(&self.worker);
+        if rows.rows.len() > most { Err(too_much(plan, most).into()) } else { Ok(rows) }
     }
 
     /// Asks a shard whether a table is as the plan has it: other columns than those would be lost, or found elsewhere.
@@ -452,10 +453,20 @@ fn no_constant(plan: &Carry) -> Refusal {
         .with_reason("computed_sharding_key")
 }
 
-fn too_much(plan: &Carry) -> Refusal {
-    let message = format!("the statement brings more rows to table \"{}\" than may be carried", plan.table);
-    Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
-        .with_hint("Write fewer rows in one statement, raise limits.gather_rows, or use COPY.")
+/// Returns how many rows one statement may bring.
+fn rows_max(worker: &Worker) -> usize {
+    worker.limits().gather_rows.min(ROWS_MAX)
+}
+
+fn too_much(plan: &Carry, rows: usize) -> Refusal {
+    let megabytes = CARRIED_BYTES_MAX / (1024 * 1024);
+    let message = format!(
+        "the statement brings more rows to table \"{}\" than may be carried: {rows} rows and {megabytes} MiB",
+        plan.table
+    );
+    let raise = if rows < ROWS_MAX { "raise limits.gather_rows, " } else { "" };
+    let hint = format!("Write fewer rows in one statement, {raise}or use COPY.");
+    Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint(hint)
 }
 
 fn unclear_style() -> Refusal {

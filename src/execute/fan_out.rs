@@ -4,8 +4,10 @@
 //! ([`super::copy_out`]).
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::backend::Server;
 use crate::plan::Statement;
@@ -17,6 +19,9 @@ use super::failure::Failure;
 use super::forward;
 use super::link::{Link, Role};
 use super::worker::Worker;
+
+/// How long the other shards have to end by themselves when one has failed, before they are cancelled.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// What several shards run, each the same text.
 pub(super) struct Task<'a> {
@@ -143,12 +148,23 @@ where
         return done;
     }
     if done.is_err() && streams.iter().any(|stream| !stream.ended && !stream.ready) {
-        canceller.worker.proxy.cancels.cancel_process(canceller.process).await;
+        // A statement that is wrong fails everywhere at once. Who is cancelled nevertheless loses the connection: the
+        // cancel may come late.
+        match timeout(LAST_WORDS, drain(client, &mut streams)).await {
+            Ok(drained) => return drained.and(done),
+            Err(_) => _ = canceller.worker.proxy.cancels.cancel_process(canceller.process).await,
+        }
     }
-    for stream in &mut streams {
+    drain(client, &mut streams).await?;
+    done
+}
+
+/// Brings all servers to rest. Cancel-safe.
+async fn drain(client: &mut Client, streams: &mut [Stream<'_>]) -> Result<(), Failure> {
+    for stream in streams {
         stream.drain(client).await?;
     }
-    done
+    Ok(())
 }
 
 impl Stream<'_> {

@@ -175,7 +175,7 @@ fn effect(effect: &WriteEffect) -> Vec<String> {
     let mut lines = vec![format!("  Writes: {}", effect.tables.join(", "))];
     let mode = if effect.deferrable { "eventual" } else { effect.mode.name() };
     lines.push(match &effect.redo {
-        Redo::Never(reason) => format!("  Over several shards: two_phase ({reason} cannot be redone)"),
+        Redo::Never(reason) => format!("  Over several shards: two_phase (cannot be redone: {reason})"),
         Redo::Exact | Redo::AfterFreeze => format!("  Over several shards: {mode}"),
     });
     if effect.reference {

@@ -4,17 +4,51 @@ use super::scan::{Scanner, Token, TokenKind};
 
 /// What may stand before the ONLY that keeps a table's children out.
 const BEFORE_ONLY: [&str; 4] = ["from", "join", "update", "using"];
+/// Types whose constants the parser crate does not read as `TYPE 'text'`.
+const TYPES: [&str; 30] = [
+    "box",
+    "bpchar",
+    "cidr",
+    "circle",
+    "daterange",
+    "inet",
+    "int4range",
+    "int8range",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
+    "money",
+    "name",
+    "numrange",
+    "oid",
+    "path",
+    "pg_lsn",
+    "point",
+    "polygon",
+    "regclass",
+    "regtype",
+    "tsquery",
+    "tsrange",
+    "tstzrange",
+    "tsvector",
+    "varbit",
+    "xid8",
+    "xml",
+];
 /// What ends the list of SET.
 const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
 
 /// Returns the text with blanks in the place of ONLY before tables, of subscripts of the columns that SET changes, and of
-/// what makes FOR UPDATE and FOR SHARE weaker; `None` if there are none.
+/// what makes FOR UPDATE and FOR SHARE weaker, and with an operator in the place of the type of `TYPE 'text'` where the
+/// parser crate knows it not: what it is compared with is no constant then, and binds nothing. `None` if there are none.
 ///
 /// Servers get the text as it is. A part of a column is the column's, all row locks are the same to routing, and children
 /// of a table live where it does: none of it says where rows are.
 pub(super) fn plainer(text: &str) -> Option<String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    let mut blanks = Vec::new();
+    let (mut blanks, mut typed) = (Vec::new(), Vec::new());
     let mut sets = false;
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).map(|before| &tokens[before]);
@@ -29,6 +63,9 @@ pub(super) fn plainer(text: &str) -> Option<String> {
         } else if token.is_word(text, "for") && next(1, "key") && next(2, "share") {
             blanks.push(tokens[at + 1].span());
         }
+        if is_type_of_constant(text, &tokens[..=at], tokens.get(at + 1)) {
+            typed.push(token.span());
+        }
         sets = (sets || token.is_word(text, "set")) && !AFTER_SET.iter().any(|word| token.is_word(text, word));
         if sets
             && (separated || follows("set"))
@@ -37,14 +74,28 @@ pub(super) fn plainer(text: &str) -> Option<String> {
             blanks.push(token.end..end);
         }
     }
-    if blanks.is_empty() {
+    if blanks.is_empty() && typed.is_empty() {
         return None;
     }
     let mut plain = text.as_bytes().to_vec();
+    for word in typed {
+        plain[word.clone()].fill(b' ');
+        plain[word.start] = b'~';
+    }
     for blank in blanks {
         plain[blank].fill(b' ');
     }
     String::from_utf8(plain).ok()
+}
+
+/// Tells whether the last of `tokens` is the type of the constant that is `next`.
+fn is_type_of_constant(text: &str, tokens: &[Token], next: Option<&Token>) -> bool {
+    let Some((word, before)) = tokens.split_last() else { return false };
+    let kinds = [TokenKind::Text, TokenKind::EscapeText, TokenKind::DollarText];
+    word.kind == TokenKind::Word
+        && next.is_some_and(|next| kinds.contains(&next.kind))
+        && TYPES.iter().any(|name| word.is_word(text, name))
+        && before.last().is_none_or(|before| !before.is_mark(text, ".") && before.kind != TokenKind::Cast)
 }
 
 /// Returns where the subscripts of the name at the front end, if it has such and `=` follows.
@@ -81,6 +132,8 @@ mod tests {
             ("SELECT * FROM t FOR NO KEY UPDATE OF t NOWAIT", "SELECT * FROM t FOR        UPDATE OF t NOWAIT"),
             ("SELECT * FROM t for key share; ", "SELECT * FROM t for     share; "),
             ("UPDATE t SET a[1] = b[2], c['é'][$1:d] = 3", "UPDATE t SET a    = b[2], c             = 3"),
+            ("SELECT a <<= inet '10.0.0.0/8' FROM t", "SELECT a <<= ~    '10.0.0.0/8' FROM t"),
+            ("SELECT oid '5', Money E'1', box $$x$$", "SELECT ~   '5', ~     E'1', ~   $$x$$"),
             (
                 "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b[1] = 2",
                 "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b    = 2",
@@ -103,6 +156,8 @@ mod tests {
             "UPDATE t SET a[1]] = 2",
             "UPDATE t SET a[1] + 2",
             "SELECT \"only\" FROM t",
+            "SELECT date '2024-01-01', t.name, name FROM t",
+            "SELECT \"inet\" '10.0.0.0/8'",
             "SELECT a FROM t FOR UPDATE",
         ] {
             assert_eq!(plainer(text), None, "{text}");

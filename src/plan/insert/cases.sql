@@ -352,3 +352,5 @@ insert into orders values (1, 1), (2, 2)
 insert into carts (user_id, item) values (1, 'x'), (2, 'y') on conflict (user_id) do update set user_id = excluded.user_id, item = excluded.item
 
 insert into carts (user_id, item) values (1, 'x') on conflict (item, user_id) do update set user_id = excluded.item
+
+insert into orders (user_id, note) values (1, 'a'), (2, 'b') on conflict (order_id) do update set created = default

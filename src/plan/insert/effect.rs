@@ -126,7 +126,10 @@ impl Judge<'_> {
         let Some(table) = self.catalog.table(self.table) else {
             return Redo::Never(format!("the column defaults of table \"{}\" are not known", self.table));
         };
-        let open = table.columns.iter().filter(|column| !moments.columns.contains(&column.name));
+        // DO UPDATE may say DEFAULT, too.
+        let updated = self.facts.conflict.as_ref().and_then(|conflict| conflict.update.as_deref()).unwrap_or_default();
+        let said = |name: &String| moments.columns.contains(name) && !updated.contains(name);
+        let open = table.columns.iter().filter(|column| !said(&column.name));
         match open.into_iter().find_map(|column| self.inexact_default(column)) {
             Some(reason) => Redo::Never(reason),
             None => redo,

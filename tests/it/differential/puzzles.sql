@@ -191,3 +191,11 @@ WITH c AS (SELECT customer_id, name FROM customers) SELECT * FROM c WHERE custom
 SELECT t.customer_id, t.order_id FROM orders t WHERE EXISTS (SELECT 1 FROM customers t, (SELECT 1 FROM orders i WHERE i.customer_id = t.customer_id) d WHERE t.customer_id = 5) ORDER BY 1, 2
 
 SELECT a.customer_id, a.order_id FROM orders a WHERE EXISTS (SELECT 1 FROM customers a, orders u JOIN customers v ON v.customer_id = a.customer_id AND u.customer_id = 5 WHERE a.customer_id = 5) ORDER BY 1, 2
+
+-- constants of types whose names the parser crate does not read
+
+SELECT count(*) FROM customers WHERE inet '10.0.0.1' <<= inet '10.0.0.0/8' AND int4range '[1,5)' @> age % 7
+
+SELECT customer_id FROM customers WHERE customer_id = oid '5' OR region < money '3' / money '1' ORDER BY 1
+
+UPDATE counters SET label = label WHERE id = oid '5' AND id IN (5, 6)
