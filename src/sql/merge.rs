@@ -177,7 +177,8 @@ impl<'a> Read<'a> {
                 if update.update_predicate.is_some() || update.delete_predicate.is_some() {
                     return None;
                 }
-                super::read::assignments(&mut self.reader, assignments, 0);
+                // The target is what is read first.
+                super::read::assignments(&mut self.reader, assignments, 0, 0);
             }
             MergeAction::Insert(insert) => {
                 let insert = self.insert(insert)?;

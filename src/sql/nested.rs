@@ -75,7 +75,7 @@ impl Reader<'_> {
                 let relation = self.facts.relations.len();
                 self.modify(&[&update.table], from, update.selection.as_ref(), scope);
                 let outer = mem::take(&mut self.facts.assignments);
-                assignments(self, &update.assignments, scope);
+                assignments(self, &update.assignments, relation, scope);
                 let sets = mem::replace(&mut self.facts.assignments, outer);
                 let sets = sets.into_iter().map(|(name, _)| name).collect();
                 self.facts.writes.push(Write { relation, sets, insert: None });
@@ -120,7 +120,7 @@ impl Reader<'_> {
         self.facts.relations[relation].target = true;
         let mut sets = Vec::new();
         let conflict = match &insert.on {
-            Some(OnInsert::OnConflict(conflict)) => Some(self.conflict(conflict, &mut sets, scope)),
+            Some(OnInsert::OnConflict(conflict)) => Some(self.conflict(conflict, relation, &mut sets, scope)),
             Some(_) => {
                 self.misread = true;
                 None
@@ -132,10 +132,16 @@ impl Reader<'_> {
         self.returned(insert.returning.as_deref(), scope)
     }
 
-    fn conflict(&mut self, conflict: &OnConflict, sets: &mut Vec<String>, scope: usize) -> Vec<String> {
+    fn conflict(
+        &mut self,
+        conflict: &OnConflict,
+        relation: RelationIndex,
+        sets: &mut Vec<String>,
+        scope: usize,
+    ) -> Vec<String> {
         if let OnConflictAction::DoUpdate(update) = &conflict.action {
             let outer = mem::take(&mut self.facts.assignments);
-            assignments(self, &update.assignments, scope);
+            assignments(self, &update.assignments, relation, scope);
             sets.extend(mem::replace(&mut self.facts.assignments, outer).into_iter().map(|(name, _)| name));
             update.selection.iter().for_each(|selection| self.expression(selection, scope));
         }

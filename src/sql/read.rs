@@ -10,7 +10,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 
 use super::block;
-use super::facts::{Facts, StatementKind};
+use super::facts::{Facts, RelationIndex, StatementKind};
 use super::filter::Filters;
 use super::name::TableName;
 use super::plainer::plainer;
@@ -79,7 +79,8 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
                 None => &[],
             };
             reader.modify(&[&update.table], from, update.selection.as_ref(), 0);
-            assignments(&mut reader, &update.assignments, 0);
+            // The table is what is read first.
+            assignments(&mut reader, &update.assignments, 0, 0);
             reader.facts.returning = update.returning.is_some();
             reader.items(update.returning.as_deref().unwrap_or(&[]), 0);
         }
@@ -191,11 +192,11 @@ fn parse(text: &str, nesting: usize) -> Result<Statement, Unreadable> {
 }
 
 /// Notes which columns SET gives a value.
-pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], scope: usize) {
+pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], target: RelationIndex, scope: usize) {
     for assignment in assignments {
         reader.expression(&assignment.value, scope);
         match &assignment.target {
-            AssignmentTarget::ColumnName(name) if keeps(reader, name, &assignment.value) => {}
+            AssignmentTarget::ColumnName(name) if keeps(reader, target, name, &assignment.value) => {}
             AssignmentTarget::ColumnName(name) => {
                 let slot = reader.slot(&assignment.value);
                 reader.facts.assignments.extend(column_name(name).map(|name| (name, slot)));
@@ -207,14 +208,14 @@ pub(super) fn assignments(reader: &mut Reader<'_>, assignments: &[Assignment], s
     }
 }
 
-/// Tells whether a column is set to what it is: `SET a = a`, `SET a = t.a`.
-fn keeps(reader: &Reader<'_>, column: &ObjectName, value: &Expr) -> bool {
+/// Tells whether a column of `target` is set to what it is: `SET a = a`, `SET a = t.a`.
+fn keeps(reader: &Reader<'_>, target: RelationIndex, column: &ObjectName, value: &Expr) -> bool {
     let Some(column) = table_name(column).filter(|name| name.schema.is_none()) else { return false };
     match value {
         Expr::Identifier(own) => fold(own) == column.name,
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
             [table, own] => {
-                let target = reader.facts.relations.iter().find(|relation| relation.target);
+                let target = reader.facts.relations.get(target);
                 fold(own) == column.name && target.is_some_and(|target| target.alias == fold(table))
             }
             _ => false,

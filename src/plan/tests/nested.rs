@@ -54,6 +54,8 @@ fn parts_that_may_reach_other_shards_are_refused() {
         "with d as (delete from orders where user_id = {a} returning *) select * from d, orders o where o.order_id = d.order_id",
         "with d as (delete from orders where user_id = {a} returning *) select * from d where d.user_id = {b} and exists (select 1 from orders)",
         "with d as (delete from orders returning *) select * from d where user_id = {a}",
+        // The key of the one table is no key of the other.
+        "with d as (update orders set note = 'x' where user_id = {a}) update audit.log l set user_id = orders.user_id from orders where l.user_id = {a} and orders.user_id = {a}",
         "with d as (delete from orders where order_id = 1 returning *) insert into audit.log select * from d",
         "with d as (delete from orders where user_id = {a} returning *) update audit.log set note = 'x' where user_id = {b}",
         "with d as (delete from orders where user_id = {a} returning *) insert into audit.log (user_id) values ({b})",
