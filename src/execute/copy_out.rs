@@ -73,7 +73,7 @@ async fn pass(client: &mut Client, streams: &mut [Stream<'_>], call: &Call, plan
     client.output().extend_from_slice(&begun.unwrap_or_default());
     let mut rows = 0;
     // Drivers expect the header of binary data in one message with the first row, as PostgreSQL sends it.
-    let mut head = &copy_binary::HEADER[..usize::from(plan.format == CopyFormat::Binary) * copy_binary::HEADER.len()];
+    let mut head: &[u8] = if plan.format == CopyFormat::Binary { &copy_binary::HEADER } else { &[] };
     for (index, stream) in streams.iter_mut().enumerate() {
         rows += rows_of(client, stream, plan, index == 0, &mut head).await?;
     }

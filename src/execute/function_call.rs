@@ -25,7 +25,7 @@ impl Link {
             }
             let effect = effect();
             self.note_write(position, &effect);
-            self.transaction.never_redo.get_or_insert_with(|| "a function call cannot be redone".to_owned());
+            self.transaction.never_redo.get_or_insert_with(|| "a function call of the protocol".to_owned());
             return Ok(());
         }
         self.wait_for_gate(home).await?;
@@ -43,7 +43,7 @@ fn effect() -> WriteEffect {
         tables: Vec::new(),
         reference: false,
         mode: WriteMode::Eager,
-        redo: Redo::Never("a function call cannot be redone".to_owned()),
+        redo: Redo::Never("a function call of the protocol".to_owned()),
         deferrable: false,
     }
 }

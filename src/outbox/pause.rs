@@ -45,22 +45,6 @@ const PAUSED: &str = "SELECT target, to_char(since, 'YYYY-MM-DD\"T\"HH24:MI:SS.M
      FROM shardloom.paused_target ORDER BY target";
 
 impl Outbox {
-    /// Lets nothing more be replayed to `target`; a batch under way is finished.
-    ///
-    /// # Errors
-    /// [`Error::BadRecord`] without a reason. A home that is away stands in the answer.
-    pub async fn pause_target(&self, target: ShardId, reason: &str, actor: &str) -> Result<Vec<LaneChange>, Error> {
-        self.change_lanes(target, true, reason, actor).await
-    }
-
-    /// Lets the replay to `target` go on.
-    ///
-    /// # Errors
-    /// As [`Self::pause_target`].
-    pub async fn resume_target(&self, target: ShardId, reason: &str, actor: &str) -> Result<Vec<LaneChange>, Error> {
-        self.change_lanes(target, false, reason, actor).await
-    }
-
     /// Returns the lanes that stand still, of all homes that can be reached.
     pub async fn paused_targets(&self) -> Vec<PausedRow> {
         let mut rows = Vec::new();
@@ -79,7 +63,11 @@ impl Outbox {
         rows
     }
 
-    async fn change_lanes(
+    /// Lets nothing more be replayed to `target` (`pause`), after a batch under way is finished, or lets it go on.
+    ///
+    /// # Errors
+    /// [`Error::BadRecord`] without a reason. A home that is away stands in the answer.
+    pub async fn change_lanes(
         &self,
         target: ShardId,
         pause: bool,
@@ -97,7 +85,8 @@ impl Outbox {
                 Ok(false) => ("unchanged", None),
                 Err(error) => ("away", Some(error.to_string())),
             };
-            tracing::warn!(home = self.store.name(home), target = self.store.name(target), state, actor, "replay");
+            let (from, to) = (self.store.name(home), self.store.name(target));
+            tracing::warn!(home = from, target = to, state, actor, "an operator changes a lane");
             changes.push(LaneChange { home: self.store.name(home).to_owned(), state, error });
             self.flights.nudge(home);
         }

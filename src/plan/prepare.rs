@@ -130,7 +130,7 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
             let located = locate(&facts, called, context)?;
             match read::check(&facts, &located, context) {
                 // Without WITH it is another statement.
-                Err(_) if with::is_candidate(text, context) => {}
+                Err(_) if with::inlined(text, context).is_some() => {}
                 checked => checked?,
             }
             splits = Splits::of(text, &facts, &located, context)?.map(Box::new);

@@ -44,11 +44,6 @@ pub(super) fn plan(
     view::Expanded::reworded(text, prepared).plan(context, values, ids)
 }
 
-/// Tells whether it begins as a statement that [`plan`] may take.
-pub(super) fn is_candidate(text: &str, context: &Context<'_>) -> bool {
-    inlined(text, context).is_some()
-}
-
 /// Returns the statement with its queries in the place of their names.
 pub(super) fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
     let (mut queries, mut main) = parts(text)?;

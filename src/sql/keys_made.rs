@@ -1,8 +1,6 @@
 //! The unique and foreign keys that a statement makes, as far as its text says them.
 
-use sqlparser::ast::{
-    AlterTableOperation, ColumnDef, ColumnOption, Expr, ForeignKeyConstraint, IndexColumn, Statement, TableConstraint,
-};
+use sqlparser::ast::{AlterTableOperation, ColumnDef, ColumnOption, Expr, IndexColumn, Statement, TableConstraint};
 
 use super::TableName;
 use super::read::{self, fold};
@@ -10,23 +8,11 @@ use super::read::{self, fold};
 /// Returns the columns of each unique key that a CREATE TABLE, ALTER TABLE or CREATE INDEX makes; an expression stands as an
 /// empty name. None for what cannot be read: then nobody knows.
 pub fn unique_keys(text: &str) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
     match read::statement(text) {
-        Ok(Statement::CreateTable(table)) => {
-            found.extend(table.columns.iter().filter_map(of_column));
-            found.extend(table.constraints.iter().filter_map(of_constraint));
-        }
-        Ok(Statement::AlterTable(alter)) => {
-            found.extend(alter.operations.iter().filter_map(|operation| match operation {
-                AlterTableOperation::AddConstraint { constraint, .. } => of_constraint(constraint),
-                AlterTableOperation::AddColumn { column_def, .. } => of_column(column_def),
-                _ => None,
-            }))
-        }
-        Ok(Statement::CreateIndex(index)) if index.unique => found.push(names(&index.columns)),
-        Ok(_) | Err(_) => {}
+        Ok(Statement::CreateIndex(index)) if index.unique => vec![names(&index.columns)],
+        Ok(statement) => made(&statement).filter_map(unique).collect(),
+        Err(_) => Vec::new(),
     }
-    found
 }
 
 /// A foreign key as a statement says it.
@@ -42,49 +28,59 @@ pub struct ForeignKey {
 
 /// Returns the foreign keys that a CREATE TABLE or ALTER TABLE makes; none for what cannot be read.
 pub fn foreign_keys(text: &str) -> Vec<ForeignKey> {
-    let of_constraint = |constraint: &TableConstraint| match constraint {
-        TableConstraint::ForeignKey(key) => foreign(key, key.columns.iter().map(fold).collect()),
+    read::statement(text).map_or_else(|_| Vec::new(), |statement| made(&statement).filter_map(foreign).collect())
+}
+
+/// A column or constraint that a statement adds to a table.
+enum Made<'a> {
+    Column(&'a ColumnDef),
+    Constraint(&'a TableConstraint),
+}
+
+fn made(statement: &Statement) -> impl Iterator<Item = Made<'_>> {
+    let (columns, constraints, operations) = match statement {
+        Statement::CreateTable(table) => (table.columns.as_slice(), table.constraints.as_slice(), [].as_slice()),
+        Statement::AlterTable(alter) => ([].as_slice(), [].as_slice(), alter.operations.as_slice()),
+        _ => ([].as_slice(), [].as_slice(), [].as_slice()),
+    };
+    let created = columns.iter().map(Made::Column).chain(constraints.iter().map(Made::Constraint));
+    created.chain(operations.iter().filter_map(added))
+}
+
+fn added(operation: &AlterTableOperation) -> Option<Made<'_>> {
+    match operation {
+        AlterTableOperation::AddConstraint { constraint, .. } => Some(Made::Constraint(constraint)),
+        AlterTableOperation::AddColumn { column_def, .. } => Some(Made::Column(column_def)),
         _ => None,
-    };
-    let of_column = |column: &ColumnDef| {
-        column.options.iter().find_map(|option| match &option.option {
-            ColumnOption::ForeignKey(key) => foreign(key, vec![fold(&column.name)]),
-            _ => None,
-        })
-    };
-    match read::statement(text) {
-        Ok(Statement::CreateTable(table)) => {
-            let columns = table.columns.iter().filter_map(of_column);
-            columns.chain(table.constraints.iter().filter_map(of_constraint)).collect()
-        }
-        Ok(Statement::AlterTable(alter)) => {
-            let of_operation = |operation: &AlterTableOperation| match operation {
-                AlterTableOperation::AddConstraint { constraint, .. } => of_constraint(constraint),
-                AlterTableOperation::AddColumn { column_def, .. } => of_column(column_def),
-                _ => None,
-            };
-            alter.operations.iter().filter_map(of_operation).collect()
-        }
-        Ok(_) | Err(_) => Vec::new(),
     }
 }
 
-fn foreign(key: &ForeignKeyConstraint, columns: Vec<String>) -> Option<ForeignKey> {
+fn foreign(made: Made<'_>) -> Option<ForeignKey> {
+    let (key, columns) = match made {
+        Made::Column(column) => {
+            let key = column.options.iter().find_map(|option| match &option.option {
+                ColumnOption::ForeignKey(key) => Some(key),
+                _ => None,
+            });
+            (key?, vec![fold(&column.name)])
+        }
+        Made::Constraint(TableConstraint::ForeignKey(key)) => (key, key.columns.iter().map(fold).collect()),
+        Made::Constraint(_) => return None,
+    };
     let table = read::table_name(&key.foreign_table)?;
     Some(ForeignKey { columns, table, referred: key.referred_columns.iter().map(fold).collect() })
 }
 
-fn of_column(column: &ColumnDef) -> Option<Vec<String>> {
-    let mut options = column.options.iter().map(|option| &option.option);
-    let unique = options.any(|option| matches!(option, ColumnOption::Unique(_) | ColumnOption::PrimaryKey(_)));
-    unique.then(|| vec![fold(&column.name)])
-}
-
-fn of_constraint(constraint: &TableConstraint) -> Option<Vec<String>> {
-    match constraint {
-        TableConstraint::Unique(unique) => Some(names(&unique.columns)),
-        TableConstraint::PrimaryKey(key) => Some(names(&key.columns)),
-        _ => None,
+fn unique(made: Made<'_>) -> Option<Vec<String>> {
+    match made {
+        Made::Column(column) => {
+            let mut options = column.options.iter().map(|option| &option.option);
+            let unique = options.any(|option| matches!(option, ColumnOption::Unique(_) | ColumnOption::PrimaryKey(_)));
+            unique.then(|| vec![fold(&column.name)])
+        }
+        Made::Constraint(TableConstraint::Unique(unique)) => Some(names(&unique.columns)),
+        Made::Constraint(TableConstraint::PrimaryKey(key)) => Some(names(&key.columns)),
+        Made::Constraint(_) => None,
     }
 }
 

@@ -127,11 +127,7 @@ pub async fn pause(
     actor: &str,
 ) -> Result<Vec<LaneChange>, Refusal> {
     let target = shard(proxy, target)?;
-    let changed = match pause {
-        true => proxy.outbox.pause_target(target, reason, actor).await,
-        false => proxy.outbox.resume_target(target, reason, actor).await,
-    };
-    changed.map_err(|error| error.refusal())
+    proxy.outbox.change_lanes(target, pause, reason, actor).await.map_err(|error| error.refusal())
 }
 
 /// Changes targets of one transaction.

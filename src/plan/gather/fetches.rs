@@ -7,7 +7,7 @@ use super::super::colocate::Located;
 use super::super::context::{Context, Values};
 use super::super::plan_types::Fetch;
 use super::super::read;
-use super::plan::NOT_OF_COPIES;
+use super::plan::says_more_than_copies;
 use super::words::Words;
 use crate::rules::{Distribution, OnMissingKey};
 use crate::sql::{Facts, TableName};
@@ -107,7 +107,7 @@ pub(in crate::plan) fn columns_read<'c>(
     table: &'c Table,
 ) -> Option<Vec<&'c Column>> {
     let words = Words::of(text);
-    if NOT_OF_COPIES.iter().any(|word| words.has(word)) || is_read_whole(&name.name, facts, &words) {
+    if says_more_than_copies(&words) || is_read_whole(&name.name, facts, &words) {
         return None;
     }
     needed(table, &name.name, facts, &words).iter().map(|column| table.column(column)).collect()

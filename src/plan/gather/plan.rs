@@ -5,6 +5,7 @@ use super::super::colocate::Located;
 use super::super::context::{Context, Values};
 use super::super::plan_types::{Fetch, Gather, ParameterSource, Plan, Statement, Use};
 use super::super::read;
+use super::super::system_columns::SYSTEM_COLUMNS;
 use super::fetches::{fetches, narrow};
 use super::uses;
 use super::words::Words;
@@ -25,14 +26,9 @@ const MENDED: [&str; 10] = [
     "merge_order",
 ];
 
-/// Words in whose company a temporary copy is not what the table itself is: system columns, sampling, inheritance, oids.
-pub(super) const NOT_OF_COPIES: [&str; 16] = [
-    "ctid",
-    "tableoid",
-    "xmin",
-    "xmax",
-    "cmin",
-    "cmax",
+/// Words in whose company a temporary copy is not what the table itself is: sampling, inheritance, oids; and beside them
+/// system columns.
+const NOT_OF_COPIES: [&str; 10] = [
     "only",
     "tablesample",
     "pg_temp",
@@ -44,6 +40,11 @@ pub(super) const NOT_OF_COPIES: [&str; 16] = [
     "regproc",
     "regprocedure",
 ];
+
+/// Tells whether a text says something that a temporary copy of a table does not have, or not alike.
+pub(super) fn says_more_than_copies(words: &Words<'_>) -> bool {
+    NOT_OF_COPIES.iter().chain(&SYSTEM_COLUMNS).any(|word| words.has(word))
+}
 
 /// PostgreSQL's functions beyond the immutable ones that look at no table and at nothing that a shard has of its own.
 const BESIDES_IMMUTABLE: [&str; 17] = [
@@ -93,7 +94,7 @@ pub(in crate::plan) fn plan(
     let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
     let words = Words::of(values.text);
     // The catalogs would list the copies, too.
-    if catalogs || NOT_OF_COPIES.iter().any(|word| words.has(word)) {
+    if catalogs || says_more_than_copies(&words) {
         return Err(refusal);
     }
     let Some(mut fetches) = fetches(facts, &words, context) else { return Err(refusal) };

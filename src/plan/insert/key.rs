@@ -1,5 +1,7 @@
 //! A sharding key's value from a cell, typed as the column would coerce it. What only a server can evaluate is refused.
 
+use crate::plan::binary_fits;
+use crate::plan::catalog::Table;
 use crate::plan::key::{binary_days, time};
 use crate::sql::insert::{Cell, CellValue};
 use crate::types::{KeyType, KeyValue, Refusal, stored};
@@ -7,6 +9,7 @@ use crate::types::{KeyType, KeyValue, Refusal, stored};
 use super::make::IdValue;
 use super::parameters::{Parameter, Parameters};
 use super::refuse;
+use super::slots::Layout;
 
 /// The column that a value is meant for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,30 @@ pub struct KeyColumn {
     pub key_type: KeyType,
     /// The `n` of `varchar(n)` and `timestamp(n)`.
     pub length: Option<usize>,
+}
+
+/// Dates and times are read as the rules say; a column of another type would take another value.
+pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
+    let column = table.and_then(|table| table.column(&key.name));
+    match column.filter(|column| key.key_type.is_time() && !binary_fits(key.key_type, column.type_oid)) {
+        Some(column) => Err(Refusal::unsupported(
+            format!(
+                "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",
+                key.name,
+                key.table,
+                column.type_name,
+                key.key_type.name()
+            ),
+            "Give the column or the rules the other's type.",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Returns the key's position among the columns.
+pub(super) fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {
+    let columns = layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&key.table))?;
+    columns.iter().position(|column| *column == key.name).ok_or_else(|| refuse::missing_key(&key.table, &key.name))
 }
 
 /// A value on its way to the column's type.

@@ -35,6 +35,10 @@ impl Moments {
         let (Source::Values(rows), Some(names), Some(table)) = (&facts.source, &layout.columns, table) else {
             return Self::default();
         };
+        // One row goes to one shard, with the text as it is.
+        if rows.len() < 2 {
+            return Self::default();
+        }
         let mut moments = Self::default();
         let mut added: Vec<&str> = Vec::new();
         for (column, default) in table.columns.iter().filter_map(|column| Some((column, of_column(column, catalog)?))) {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::plan::binary_fits;
 use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::Values;
 use crate::plan::split;
@@ -15,7 +14,7 @@ use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier
 
 use super::effect::{Judge, target_table};
 use super::given::RowKeys;
-use super::key::KeyColumn;
+use super::key::{KeyColumn, check_type, key_position};
 use super::make::{IdValue, MakeIds};
 use super::moment::Moments;
 use super::parameters::Parameters;
@@ -471,24 +470,6 @@ impl Moved<'_> {
     }
 }
 
-/// Dates and times are read as the rules say; a column of another type would take another value.
-pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
-    let column = table.and_then(|table| table.column(&key.name));
-    match column.filter(|column| key.key_type.is_time() && !binary_fits(key.key_type, column.type_oid)) {
-        Some(column) => Err(Refusal::unsupported(
-            format!(
-                "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",
-                key.name,
-                key.table,
-                column.type_name,
-                key.key_type.name()
-            ),
-            "Give the column or the rules the other's type.",
-        )),
-        None => Ok(()),
-    }
-}
-
 /// Tells whether the key of a query's rows is a generated id.
 fn is_made(facts: &InsertFacts, rule: Option<&TableRule>, key: &KeyColumn) -> bool {
     let id = rule.and_then(|rule| rule.id.as_ref());
@@ -501,11 +482,6 @@ fn unknown_column(facts: &InsertFacts, name: &str, table: Option<&Table>) -> Opt
     let unknown = columns.names.iter().find(|column| table.column(column).is_none())?;
     let message = format!("column \"{unknown}\" of relation \"{name}\" does not exist");
     Some(Refusal::new(SqlState::UNDEFINED_COLUMN, message))
-}
-
-fn key_position(layout: &Layout, key: &KeyColumn) -> Result<usize, Refusal> {
-    let columns = layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&key.table))?;
-    columns.iter().position(|column| *column == key.name).ok_or_else(|| refuse::missing_key(&key.table, &key.name))
 }
 
 /// Returns where a table lives that no rule names.

@@ -9,10 +9,10 @@ use crate::rules::{RuleSet, Split, TableRule};
 use crate::sql::insert::{Conflict, ConflictTarget, InsertFacts, Row};
 use crate::types::{Refusal, type_modifier};
 
-use super::key::KeyColumn;
+use super::key::{KeyColumn, check_type};
 use super::make::IdValue;
 use super::parameters::Parameters;
-use super::prepared::{Moved, check_type};
+use super::prepared::Moved;
 use super::refuse;
 use super::slots::Layout;
 

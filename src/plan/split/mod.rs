@@ -4,6 +4,7 @@
 //! which slots each of them needs, `physical` puts the physical tables' names in, `schema` does so for DDL.
 
 mod copy;
+mod merged;
 mod object;
 mod physical;
 mod places;

@@ -3,23 +3,23 @@
 //! PostgreSQL pulls such a UNION ALL of plain SELECTs up, so that conditions and indexes work in each of the tables. A
 //! table that is written has one statement per slot.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::places::{Named, Place, places};
+use super::places::{Named, places};
 use super::uses::{all, slots};
 use crate::plan::CarryForm;
 use crate::plan::colocate::{Located, SlotUse, slot_uses};
 use crate::plan::context::{Context, Values};
 use crate::plan::insert::quoted;
 use crate::plan::key::{Decoded, decode};
+use crate::plan::mention::Mention;
 use crate::plan::plan_types::{
     Direct, MultiWrite, ParameterSource, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect,
 };
 use crate::plan::read;
 use crate::rules::{RuleSet, Split};
 use crate::sql::insert::InsertFacts;
-use crate::sql::{self, Facts, MergeFacts, Relation, Slot, StatementKind, TableName, splice};
+use crate::sql::{self, Facts, Relation, Slot, StatementKind, TableName, splice};
 use crate::types::{Refusal, SqlState};
 
 /// The longest text that physical tables may make of a statement, in bytes.
@@ -28,19 +28,19 @@ const TEXT_MAX: usize = 16 * 1024 * 1024;
 /// The split tables of one statement.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct Splits {
-    tables: Vec<Named>,
-    uses: Vec<SlotUse>,
+    pub(super) tables: Vec<Named>,
+    pub(super) uses: Vec<SlotUse>,
     /// Whether rows are locked.
-    locks: bool,
+    pub(super) locks: bool,
     /// The table that an UPDATE or DELETE writes, if it is split.
-    target: Option<Target>,
+    pub(super) target: Option<Target>,
     /// The table that a MERGE writes, if it is split: its plan says into which slots.
-    merged: Option<String>,
+    pub(super) merged: Option<String>,
 }
 
 /// A split table that is updated or deleted from.
 #[derive(Debug, Clone)]
-struct Target {
+pub(super) struct Target {
     key: String,
     relation: usize,
     /// Whether the statement also reads it.
@@ -76,32 +76,6 @@ impl Splits {
         let splits = Self { tables, uses, locks: facts.locks, target, merged: None };
         splits.check(text, facts)?;
         Ok(Some(splits))
-    }
-
-    /// Finds the split tables of a MERGE; `None` if there are none.
-    ///
-    /// # Errors
-    /// Refuses what cannot be said of physical tables.
-    pub(in crate::plan) fn of_merge(
-        text: &str,
-        merge: &MergeFacts,
-        context: &Context<'_>,
-    ) -> Result<Option<Self>, Refusal> {
-        if context.rules.physical.is_empty() {
-            return Ok(None);
-        }
-        let facts = &merge.facts;
-        let tables = split_tables(facts.relations.iter().filter_map(|relation| relation.table.as_ref()), context.rules);
-        if tables.is_empty() {
-            return Ok(None);
-        }
-        let written = facts.relations.iter().find(|relation| relation.target);
-        let key = written.and_then(|relation| relation.table.as_ref()).map(TableName::rule_key);
-        let merged = key.filter(|key| tables.iter().any(|table| table.key == **key)).map(Cow::into_owned);
-        let uses = slot_uses(facts, context);
-        let splits = Self { tables, uses, locks: facts.locks, target: None, merged };
-        let again = sql::merge(&splits.parsed(text)?).map_err(|_| unlike())?;
-        if again.facts.relations == splits.expected(facts) { Ok(Some(splits)) } else { Err(unlike()) }
     }
 
     /// Finds the split tables that an INSERT reads or writes; `None` if there are none.
@@ -145,7 +119,7 @@ impl Splits {
     }
 
     /// The relations of [`Splits::parsed`].
-    fn expected(&self, facts: &Facts) -> Vec<Relation> {
+    pub(super) fn expected(&self, facts: &Facts) -> Vec<Relation> {
         let renamed = |relation: &Relation| Relation {
             table: relation.table.as_ref().map(|table| self.renamed(table)),
             ..relation.clone()
@@ -162,7 +136,7 @@ impl Splits {
         }
     }
 
-    fn named(&self, key: &str) -> Option<&Named> {
+    pub(super) fn named(&self, key: &str) -> Option<&Named> {
         self.tables.iter().find(|known| known.key == key)
     }
 
@@ -273,7 +247,7 @@ impl Splits {
                 }
             }
         }
-        let sql = self.text(text, &places, |place| self.slots(&place.key, values))?;
+        let sql = self.text(text, &places, |place| slots(&self.tables[place.known], &self.uses, values))?;
         self.check_alike(context, values)?;
         Ok(Statement::Rewritten { sql, parameters })
     }
@@ -321,12 +295,12 @@ impl Splits {
         let places = places(text, &self.tables)?;
         let own = self.named(&target.key);
         self.text(text, &places, |place| {
-            let Some(table) = self.named(&place.key) else { return Vec::new() };
-            if place.key == target.key {
+            let table = &self.tables[place.known];
+            if table.key == target.key {
                 return vec![slot];
             }
             let like = own.is_some_and(|own| own.split.is_like(&table.split));
-            let mut uses = self.uses.iter().filter(|other| other.table == place.key);
+            let mut uses = self.uses.iter().filter(|other| other.table == table.key);
             if like && uses.all(|other| other.follows.contains(&target.relation)) {
                 return vec![slot];
             }
@@ -342,41 +316,20 @@ impl Splits {
         let places = places(text, &self.tables)?;
         self.text(text, &places, |place| match place.target {
             true => vec![slot],
-            false => self.named(&place.key).map(|table| all(&table.split)).unwrap_or_default(),
+            false => all(&self.tables[place.known].split),
         })
     }
 
-    /// Returns how the table is split that a MERGE writes.
-    pub(in crate::plan) fn merged(&self) -> Option<&Split> {
-        Some(&self.named(self.merged.as_deref()?)?.split)
-    }
-
-    /// Tells whether a MERGE also reads the split table that it writes.
-    pub(in crate::plan) fn is_merged_read(&self) -> bool {
-        self.uses.iter().filter(|use_| Some(&use_.table) == self.merged.as_ref()).count() > 1
-    }
-
-    /// Returns the slots of that table that can have rows which matter, ascending, at least one.
-    pub(in crate::plan) fn merged_slots(&self, values: &Values<'_>) -> Option<Vec<usize>> {
-        Some(slots(self.named(self.merged.as_deref()?)?, &self.uses, values))
-    }
-
-    /// Returns the text of a MERGE into one slot; tables that it reads keep their logical names.
-    ///
-    /// # Errors
-    /// 54000 if it gets too long.
-    pub(in crate::plan) fn merged_into(&self, text: &str, slot: usize) -> Result<String, Refusal> {
-        let mut places = places(text, &self.tables)?;
-        places.retain(|place| place.target);
-        self.text(text, &places, |_| vec![slot])
-    }
-
-    fn text(&self, text: &str, places: &[Place], of: impl Fn(&Place) -> Vec<usize>) -> Result<String, Refusal> {
+    pub(super) fn text(
+        &self,
+        text: &str,
+        places: &[Mention],
+        of: impl Fn(&Mention) -> Vec<usize>,
+    ) -> Result<String, Refusal> {
         let mut edits = Vec::with_capacity(places.len());
         let mut length = text.len();
         for place in places {
-            let Some(table) = self.named(&place.key) else { continue };
-            let new = in_place(text, place, &table.split, &of(place));
+            let new = in_place(text, place, &self.tables[place.known].split, &of(place));
             length += new.len();
             edits.push((place.span.clone(), new));
         }
@@ -416,7 +369,7 @@ impl Splits {
 }
 
 /// Returns the split tables among these, each once.
-fn split_tables<'a>(named: impl Iterator<Item = &'a TableName>, rules: &RuleSet) -> Vec<Named> {
+pub(super) fn split_tables<'a>(named: impl Iterator<Item = &'a TableName>, rules: &RuleSet) -> Vec<Named> {
     let mut tables: Vec<Named> = Vec::new();
     for table in named {
         let key = table.rule_key();
@@ -473,7 +426,7 @@ fn check_assigned(target: &Target, split: &Split, slots: &[usize], values: &Valu
 }
 
 /// What stands for a table.
-fn in_place(text: &str, place: &Place, split: &Split, slots: &[usize]) -> String {
+fn in_place(text: &str, place: &Mention, split: &Split, slots: &[usize]) -> String {
     let schema = &text[place.schema.clone()];
     let alias = place.alias.as_ref().map(|alias| format!(" AS {}", quoted(alias))).unwrap_or_default();
     match slots {
@@ -498,7 +451,7 @@ fn locks(table: &Named) -> Refusal {
     .with_reason("split_lock")
 }
 
-fn unlike() -> Refusal {
+pub(super) fn unlike() -> Refusal {
     Refusal::unsupported(
         "a table that is split into physical tables stands where its name cannot be replaced",
         "Give the table an alias, and name no column or WITH query like it.",

@@ -2,7 +2,6 @@
 //!
 //! Whether all of them were found, and nothing else, is checked against what the parser says, once per statement.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::plan::mention::{Mention, mentions};
@@ -18,21 +17,6 @@ pub(in crate::plan) struct Named {
     pub(in crate::plan) key: String,
     /// Its physical tables.
     pub(in crate::plan) split: Arc<Split>,
-}
-
-/// One place where a split table is read or written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    /// The table, as the rules name it.
-    pub(super) key: String,
-    /// Its name, with the schema if that is said.
-    pub(super) span: Range<usize>,
-    /// The schema, with its dot.
-    pub(super) schema: Range<usize>,
-    /// The name by which columns refer to the table.
-    pub(super) alias: Option<String>,
-    /// Whether rows are written here.
-    pub(super) target: bool,
 }
 
 /// Refuses a physical table: statements name the logical one.
@@ -60,11 +44,11 @@ pub(in crate::plan) fn physical_tables(text: &str, rules: &RuleSet) -> Vec<Strin
     found
 }
 
-/// Finds the places of these tables, in the order of the text.
+/// Finds the places of these tables, in the order of the text; [`Mention::known`] counts in `tables`.
 ///
 /// # Errors
 /// Refuses what a physical table cannot stand in for: ONLY, TABLESAMPLE, system columns, columns behind a schema's name.
-pub(super) fn places(text: &str, tables: &[Named]) -> Result<Vec<Place>, Refusal> {
+pub(super) fn places(text: &str, tables: &[Named]) -> Result<Vec<Mention>, Refusal> {
     let keys: Vec<&str> = tables.iter().map(|table| table.key.as_str()).collect();
     let found = mentions(text, &keys);
     for mention in &found {
@@ -79,14 +63,7 @@ pub(super) fn places(text: &str, tables: &[Named]) -> Result<Vec<Place>, Refusal
     if let Some(first) = found.first() {
         check_columns(text, keys[first.known], &keys)?;
     }
-    let place = |mention: Mention| Place {
-        key: keys[mention.known].to_owned(),
-        span: mention.span,
-        schema: mention.schema,
-        alias: mention.alias,
-        target: mention.target,
-    };
-    Ok(found.into_iter().map(place).collect())
+    Ok(found)
 }
 
 /// Refuses columns that are qualified by a schema, and system columns.
