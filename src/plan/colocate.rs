@@ -149,16 +149,22 @@ fn columns_at<'a>(order: &[Ruled<'a>], position: usize) -> HashMap<RelationIndex
 /// Finds the sharded table whose key a column is, itself or through subqueries that hand it out and let conditions in,
 /// and that no outer join fills with NULL on the way.
 pub(super) fn handed_key(facts: &Facts, located: &Located, column: &Column) -> Option<usize> {
+    // One column of a composite key says nothing of the shard.
+    let (found, _) = key_column(facts, located, column)?;
+    located.keyed[found].more.is_empty().then_some(found)
+}
+
+/// Like [`handed_key`]; for composite keys, too, with the place of the column among those of the key.
+pub(super) fn key_column(facts: &Facts, located: &Located, column: &Column) -> Option<(usize, usize)> {
     let keys = located.keyed.iter().map(|keyed| (keyed.relation, (keyed.group, keyed.key.as_str()))).collect();
     let graph = Graph { facts, keys };
-    let mut node = graph.node(column)?;
+    let mut node = located.bare_key(facts, column).or_else(|| graph.node(column))?;
     for _ in 0..NESTING_MAX {
         if facts.relations[node.0].nullable {
             return None;
         }
-        if let Some(found) = located.keyed.iter().position(|keyed| keyed.relation == node.0 && keyed.key == node.1) {
-            // One column of a composite key says nothing of the shard.
-            return located.keyed[found].more.is_empty().then_some(found);
+        if let Some(found) = located.part(&node) {
+            return Some(found);
         }
         let into = |edge: &Edge| !edge.handed && graph.node(&edge.source).as_ref() == Some(&node);
         let handed = |edge: &&Edge| edge.handed && graph.node(&edge.target).as_ref() == Some(&node);
@@ -248,6 +254,26 @@ impl Located {
         let lacks = |keyed: &&Keyed| !rules.shards_of_group(keyed.group).contains(rules.home);
         let elsewhere = self.keyed.iter().find(lacks);
         elsewhere.and_then(|keyed| rules.shards_of_group(keyed.group).iter().next()).unwrap_or(rules.home)
+    }
+
+    /// Finds the sharded table of a key column, and the column's place among those of the key.
+    fn part(&self, (relation, name): &Node) -> Option<(usize, usize)> {
+        let found = self.keyed.iter().position(|keyed| keyed.relation == *relation)?;
+        let keyed = &self.keyed[found];
+        let mut columns = std::iter::once(&keyed.key).chain(keyed.more.iter().map(|part| &part.key));
+        columns.position(|column| column == name).map(|part| (found, part))
+    }
+
+    /// Finds the table in the column's own scope among whose key columns a bare name is: PostgreSQL takes no name that two
+    /// tables have.
+    fn bare_key(&self, facts: &Facts, column: &Column) -> Option<Node> {
+        let is_seen = |keyed: &&Keyed| {
+            let relation = &facts.relations[keyed.relation];
+            relation.scope == column.scope && !relation.renamed
+        };
+        let node = |keyed: &Keyed| (keyed.relation, column.name.clone());
+        let mut nodes = self.keyed.iter().filter(is_seen).map(node).filter(|node| self.part(node).is_some());
+        column.relation.is_none().then(|| nodes.next())?
     }
 
     /// Adds what the functions need to the tables.

@@ -4,6 +4,7 @@ use super::apart;
 use super::classify::{inexact, redo, redo_of_shape, redo_with};
 use super::colocate::{Keyed, Located, Place, locate, place};
 use super::context::{Context, Values};
+use super::functions;
 use super::given_id;
 use super::hidden::Called;
 use super::key::{Decoded, decode};
@@ -228,7 +229,7 @@ impl Modify {
             )
             .with_reason("multi_shard_rejected"));
         }
-        if !read::act_alike(values.text, &self.facts.functions, context) || self.located.called.acts.is_some() {
+        if !functions::act_alike(values.text, &self.facts.functions, context) || self.located.called.acts.is_some() {
             return Err(Refusal::unsupported(
                 format!("a function in this write is not known to be the same on every shard of \"{}\"", target.table),
                 format!("Bind the sharding key \"{}\" to one value.", target.key_names()),

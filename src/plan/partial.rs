@@ -43,7 +43,12 @@ pub(super) fn plan(facts: &Facts, shards: ShardSet, reads_reference: bool, value
     let block = facts.block.as_ref()?;
     let text = values.text;
     let marked = |token: Token| identifier(text, token).is_some_and(|name| name.starts_with(MARK));
-    if block.unmergeable.is_some() || facts.locks || shards.is_empty() || Scanner::new(text).any(marked) {
+    if block.unmergeable.is_some()
+        || block.holds.is_some()
+        || facts.locks
+        || shards.is_empty()
+        || Scanner::new(text).any(marked)
+    {
         return None;
     }
     // An alias that ORDER BY names may stand in an expression there, too, where it would be a column of the parts.
@@ -365,7 +370,8 @@ impl<'a> Draft<'a> {
         let group = if by.is_empty() { String::new() } else { format!(" GROUP BY {}", by.join(", ")) };
         // A comment may reach to the end of its line.
         let end = if body.contains("--") { "\n" } else { "" };
-        Some(format!("SELECT {}{}{end}{group}", columns.join(", "), body.trim_end()))
+        let with = &self.text[..self.block.start];
+        Some(format!("{with}SELECT {}{}{end}{group}", columns.join(", "), body.trim_end()))
     }
 
     /// Gives the parts their places among all columns, now that it is known how many stand before them.

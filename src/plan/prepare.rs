@@ -9,7 +9,7 @@ use super::merging::Merging;
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
-use super::{copy, gather, modify, nested, read, utility, view, with};
+use super::{copy, functions, gather, modify, nested, read, utility, view, with};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -365,7 +365,10 @@ fn hinted(text: &str, hint: &Hint, context: &Context<'_>) -> Result<Prepared, Pr
         return Err(wrong(format!("no shard is named \"{name}\""), "unknown_shard").into());
     };
     let reads = sql::read(text).is_ok_and(|facts| {
-        facts.kind == StatementKind::Select && !facts.nested_write && !facts.locks && read::is_known(&facts.functions)
+        facts.kind == StatementKind::Select
+            && !facts.nested_write
+            && !facts.locks
+            && functions::are_known(&facts.functions)
     });
     let effect = (!reads).then(|| modify::hinted_effect(rules));
     Ok(fixed(text, pass(shard, effect)))

@@ -1,270 +1,14 @@
 //! Reads: one shard answers where that is right, else several whose rows merge, else a refusal.
 
-use super::catalog::Volatility;
 use super::colocate::Located;
 use super::context::{Context, Values};
 use super::plan_types::{Direct, Partial, Plan, Scatter, Statement, WriteEffect};
+use super::root::root;
 use super::scatter;
-use super::{hidden, nested};
+use super::{functions, hidden, nested};
 use crate::rules::OnMissingKey;
-use crate::sql::{Facts, Scanner};
+use crate::sql::Facts;
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
-
-/// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
-/// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
-/// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 222] = [
-    "abbrev",
-    "abs",
-    "acos",
-    "acosd",
-    "age",
-    "any",
-    "array",
-    "array_append",
-    "array_cat",
-    "array_dims",
-    "array_fill",
-    "array_length",
-    "array_lower",
-    "array_ndims",
-    "array_position",
-    "array_positions",
-    "array_prepend",
-    "array_remove",
-    "array_replace",
-    "array_to_json",
-    "array_to_string",
-    "array_upper",
-    "ascii",
-    "asin",
-    "asind",
-    "atan",
-    "atan2",
-    "atan2d",
-    "atand",
-    "avg",
-    "bit_count",
-    "bit_length",
-    "bool_and",
-    "bool_or",
-    "broadcast",
-    "btrim",
-    "cardinality",
-    "cbrt",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "character_length",
-    "chr",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "convert_from",
-    "convert_to",
-    "cos",
-    "cosd",
-    "cosh",
-    "cot",
-    "cotd",
-    "count",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "date_bin",
-    "date_part",
-    "date_trunc",
-    "daterange",
-    "decode",
-    "degrees",
-    "div",
-    "encode",
-    "every",
-    "exp",
-    "extract",
-    "factorial",
-    "family",
-    "floor",
-    "format",
-    "gcd",
-    "generate_series",
-    "get_bit",
-    "get_byte",
-    "greatest",
-    "host",
-    "initcap",
-    "int4range",
-    "int8range",
-    "isempty",
-    "isfinite",
-    "json_array_length",
-    "json_build_array",
-    "json_build_object",
-    "json_extract_path",
-    "json_extract_path_text",
-    "json_object",
-    "json_strip_nulls",
-    "json_typeof",
-    "jsonb_array_length",
-    "jsonb_build_array",
-    "jsonb_build_object",
-    "jsonb_extract_path",
-    "jsonb_extract_path_text",
-    "jsonb_insert",
-    "jsonb_object",
-    "jsonb_path_exists",
-    "jsonb_path_match",
-    "jsonb_path_query_array",
-    "jsonb_path_query_first",
-    "jsonb_pretty",
-    "jsonb_set",
-    "jsonb_strip_nulls",
-    "jsonb_typeof",
-    "justify_days",
-    "justify_hours",
-    "justify_interval",
-    "lcm",
-    "least",
-    "left",
-    "length",
-    "ln",
-    "localtimestamp",
-    "log",
-    "lower",
-    "lower_inc",
-    "lower_inf",
-    "lpad",
-    "ltrim",
-    "make_date",
-    "make_interval",
-    "make_time",
-    "make_timestamp",
-    "make_timestamptz",
-    "masklen",
-    "max",
-    "md5",
-    "merge_action",
-    "min",
-    "min_scale",
-    "mod",
-    "netmask",
-    "network",
-    "now",
-    "nullif",
-    "num_nonnulls",
-    "num_nulls",
-    "numnode",
-    "numrange",
-    "octet_length",
-    "overlay",
-    "parse_ident",
-    "pg_size_pretty",
-    "phraseto_tsquery",
-    "pi",
-    "plainto_tsquery",
-    "position",
-    "power",
-    "querytree",
-    "quote_ident",
-    "quote_literal",
-    "quote_nullable",
-    "radians",
-    "range_merge",
-    "regexp_count",
-    "regexp_instr",
-    "regexp_like",
-    "regexp_match",
-    "regexp_replace",
-    "regexp_split_to_array",
-    "regexp_substr",
-    "repeat",
-    "replace",
-    "reverse",
-    "right",
-    "round",
-    "row_to_json",
-    "rpad",
-    "rtrim",
-    "scale",
-    "set_bit",
-    "set_byte",
-    "setweight",
-    "sha224",
-    "sha256",
-    "sha384",
-    "sha512",
-    "sign",
-    "sin",
-    "sind",
-    "sinh",
-    "split_part",
-    "sqrt",
-    "starts_with",
-    "string_to_array",
-    "strip",
-    "strpos",
-    "substr",
-    "substring",
-    "sum",
-    "tan",
-    "tand",
-    "tanh",
-    "timezone",
-    "to_ascii",
-    "to_char",
-    "to_date",
-    "to_hex",
-    "to_json",
-    "to_jsonb",
-    "to_number",
-    "to_timestamp",
-    "to_tsquery",
-    "to_tsvector",
-    "translate",
-    "trim",
-    "trim_array",
-    "trim_scale",
-    "trunc",
-    "ts_headline",
-    "ts_rank",
-    "ts_rank_cd",
-    "tsrange",
-    "tstzrange",
-    "unistr",
-    "upper",
-    "upper_inc",
-    "upper_inf",
-    "websearch_to_tsquery",
-    "width_bucket",
-];
-
-/// Tells whether all functions are known to be harmless on any shard.
-pub(super) fn is_known(functions: &[String]) -> bool {
-    functions.iter().all(|function| KNOWN_FUNCTIONS.contains(&function.as_str()))
-}
-
-/// What is the same on all shards for a whole transaction; the time is, as each of them gets home's.
-const OF_TRANSACTION: [&str; 5] = ["current_role", "current_user", "session_user", "transaction_timestamp", "user"];
-
-/// What has another value for each row, on one shard as on many.
-const OF_ROW: [&str; 4] = ["clock_timestamp", "gen_random_uuid", "random", "uuid_generate_v4"];
-
-/// Tells whether all functions of a write do with a row on its shard what they would do with it among all others.
-pub(super) fn act_alike(text: &str, functions: &[String], context: &Context<'_>) -> bool {
-    functions.iter().all(|function| {
-        is_known(std::slice::from_ref(function))
-            || OF_TRANSACTION.contains(&function.as_str())
-            || OF_ROW.contains(&function.as_str()) && is_by_row(text)
-            || context.catalog.volatility(function) == Volatility::Immutable
-    })
-}
-
-/// Tells whether all of an UPDATE or DELETE is evaluated for each row: a query of its own gives one value for all.
-fn is_by_row(text: &str) -> bool {
-    let count = |word: &str| Scanner::new(text).filter(|token| token.is_word(text, word)).count();
-    let queries = ["select", "values", "table", "with", "lateral", "using", "merge", "insert"];
-    queries.iter().all(|word| count(word) == 0) && count("from") <= count("delete")
-}
 
 /// Refuses functions whose state lives on home where the statement runs on another shard.
 pub(super) fn check_home(facts: &Facts, shard: ShardId, context: &Context<'_>) -> Result<(), Refusal> {
@@ -324,7 +68,7 @@ pub(super) fn direct(
 
 /// Tells whether all functions are harmless on any shard: known, and not hidden by one of the user's that acts.
 fn calls_nothing_else(facts: &Facts, located: &Located) -> bool {
-    is_known(&facts.functions) && located.called.acts.is_none()
+    functions::are_known(&facts.functions) && located.called.acts.is_none()
 }
 
 /// What a read holds or writes: row locks, what functions do.
@@ -396,9 +140,7 @@ pub(super) fn scatter(
     if shards.is_empty() {
         shards.insert(located.spare(context.rules));
     }
-    if !calls_nothing_else(facts, located) {
-        let unknown = facts.functions.iter().find(|function| !is_known(std::slice::from_ref(*function)));
-        let name = unknown.or(located.called.acts.as_ref()).map_or("", String::as_str);
+    if let Some(name) = functions::unknown(facts, located, root).or(located.called.acts.as_deref()) {
         return Err(Refusal::unsupported(
             format!("function {name}() is not known to be the same on every shard of table \"{}\"", keyed.table),
             format!("Bind the sharding key \"{}\" to one value.", keyed.key_names()),
@@ -407,7 +149,7 @@ pub(super) fn scatter(
     }
     let (statement, merge) = match shards.len() {
         1 => return Ok(one(shards, located, facts, context)),
-        _ => scatter::merge(facts, keyed, values)?,
+        _ => scatter::merge(facts, located, root, values)?,
     };
     Ok(Plan::Scatter(Scatter {
         shards,
@@ -433,20 +175,6 @@ fn one(shards: ShardSet, located: &Located, facts: &Facts, context: &Context<'_>
         effect: effect(facts, located, context),
         anywhere: false,
         reads_reference: !located.references.is_empty(),
-    })
-}
-
-/// Finds the sharded table whose rows say which shard a result row comes from.
-fn root(located: &Located, facts: &Facts) -> Result<usize, Refusal> {
-    let stands = |relation: usize| facts.relations[relation].scope == 0 && !facts.relations[relation].nullable;
-    located.keyed.iter().position(|keyed| stands(keyed.relation)).ok_or_else(|| {
-        let keyed = located.keyed.first();
-        let (table, key) = keyed.map_or(("", ""), |keyed| (keyed.table.as_str(), keyed.key.as_str()));
-        Refusal::unsupported(
-            format!("table \"{table}\" stands in a subquery or on the optional side of an outer join"),
-            format!("Bind the sharding key \"{key}\" to one value there, so that one shard can answer."),
-        )
-        .with_reason("sharded_subquery")
     })
 }
 

@@ -1,10 +1,11 @@
 //! What each shard runs and how the rows merge, for a single query block over colocated tables.
 
-use super::colocate::Keyed;
+use super::colocate::{Keyed, Located};
 use super::context::Values;
 use super::grouped;
 use super::limit::{self, Limits};
 use super::plan_types::{ParameterSource, Statement};
+use super::root::{is_aggregated, is_held_by_key};
 use crate::merge::{MergeSpec, SortKey};
 use crate::sql::{self, Block, Facts, Item, OrderItem, Scanner, Shape, TokenKind, identifier, splice};
 use crate::types::{Refusal, SqlState};
@@ -19,24 +20,31 @@ pub(super) struct Draft {
 }
 
 /// Makes the shards' statement and the merge.
-pub(super) fn merge(facts: &Facts, keyed: &Keyed, values: &Values<'_>) -> Result<(Statement, MergeSpec), Refusal> {
+pub(super) fn merge(
+    facts: &Facts,
+    located: &Located,
+    root: usize,
+    values: &Values<'_>,
+) -> Result<(Statement, MergeSpec), Refusal> {
+    let keyed = &located.keyed[root];
     let Some(block) = &facts.block else {
-        return Err(refuse(keyed, "WITH, VALUES and set operations", "merge_shape"));
+        return Err(refuse(keyed, "VALUES and set operations", "merge_shape"));
     };
-    if let Some(what) = &block.unmergeable {
+    // No group and no window spans shards then.
+    let held = facts.scopes.first().is_some_and(|top| is_held_by_key(located, facts, root, top));
+    if let Some(what) = block.unmergeable.as_deref().or(block.holds.filter(|_| !held)) {
         return Err(refuse(keyed, what, "merge_shape"));
     }
     let limits = limit::read(block, values)?;
     let mut draft = Draft::default();
     let aggregated = is_aggregated(block);
-    if aggregated && !groups_by_key(block, facts, keyed) {
+    if aggregated && !held {
         grouped::draft(block, keyed, values.text, &mut draft)?;
         limit::withhold(block, &mut draft);
     } else {
-        if block.distinct && aggregated {
-            return Err(refuse(keyed, "DISTINCT with aggregates", "merge_shape"));
-        }
         plain(block, keyed, values.text, &mut draft)?;
+        // What is alike is on one shard, which has made it one row.
+        draft.spec.distinct = block.distinct && !held;
         limit::push(block, limits, &mut draft);
     }
     if facts.locks && (limits != Limits::default() || aggregated || block.distinct) {
@@ -56,39 +64,8 @@ pub(super) fn refuse(keyed: &Keyed, what: &str, reason: &'static str) -> Refusal
     .with_reason(reason)
 }
 
-fn is_aggregated(block: &Block) -> bool {
-    let aggregate = |item: &Item| matches!(item.shape, Shape::Aggregate { .. } | Shape::OverAggregate);
-    let ordered = block.order.iter().any(|key| aggregate(&key.item));
-    !block.group.is_empty() || block.having || ordered || block.items.iter().any(aggregate)
-}
-
-/// Tells whether the sharding key is among the group keys, a composite one with all its columns: then no group spans
-/// shards.
-fn groups_by_key(block: &Block, facts: &Facts, keyed: &Keyed) -> bool {
-    let mut columns = std::iter::once(&keyed.key).chain(keyed.more.iter().map(|part| &part.key));
-    columns.all(|column| groups_by(block, facts, keyed, column))
-}
-
-fn groups_by(block: &Block, facts: &Facts, keyed: &Keyed, key: &str) -> bool {
-    let is_key = |item: &Item| match &item.shape {
-        Shape::Column(column) => {
-            let own = column.relation.is_none_or(|relation| relation == keyed.relation);
-            own && column.name == key && !facts.relations[keyed.relation].renamed
-        }
-        Shape::Star | Shape::Position(_) | Shape::Aggregate { .. } | Shape::OverAggregate | Shape::Expression => false,
-    };
-    let starless = |position: usize| block.items.iter().take(position).all(|item| item.shape != Shape::Star);
-    block.group.iter().any(|group| match group.shape {
-        Shape::Position(position) if starless(position) => {
-            position.checked_sub(1).and_then(|at| block.items.get(at)).is_some_and(is_key)
-        }
-        _ => is_key(group),
-    })
-}
-
 /// Rows pass as they are: only the order is merged.
 fn plain(block: &Block, keyed: &Keyed, text: &str, draft: &mut Draft) -> Result<(), Refusal> {
-    draft.spec.distinct = block.distinct;
     let star = block.items.iter().any(|item| item.shape == Shape::Star);
     let mut columns = Vec::with_capacity(block.order.len());
     for key in &block.order {

@@ -12,6 +12,7 @@ mod hidden;
 mod merging;
 mod nested;
 mod partial;
+mod rooted;
 mod split;
 mod values;
 

@@ -78,6 +78,9 @@ fn expand(text: &str, facts: &Facts, views: &[TableName], context: &Context<'_>)
     let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let mut edits = Vec::new();
     for mention in mentions(text, &keys) {
+        if mention.children {
+            return None;
+        }
         let definition = definition(&views[mention.known], context)?;
         let alias = mention.alias.map(|alias| format!(" AS {}", quoted(&alias))).unwrap_or_default();
         edits.push((mention.span, format!("({definition}){alias}")));

@@ -11,7 +11,7 @@ use super::insert::{MakeIds, quoted};
 use super::mention::{Mention, mentions};
 use super::plan_types::Plan;
 use super::prepare::{PrepareError, prepare};
-use super::{apart, read, view};
+use super::{apart, functions, view};
 use crate::sql::{self, Facts, Scanner, StatementKind, TableName, Token, identifier, query_names, splice};
 use crate::types::Refusal;
 
@@ -140,7 +140,7 @@ fn only_reads(query: &str, context: &Context<'_>) -> bool {
             facts.kind == StatementKind::Select
                 && !facts.locks
                 && !facts.nested_write
-                && read::is_known(&facts.functions)
+                && functions::are_known(&facts.functions)
                 && own(&facts)
         })
 }

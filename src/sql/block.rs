@@ -68,11 +68,12 @@ const AGGREGATES: [&str; 47] = [
 /// Reads the block; `None` where the statement is no plain SELECT.
 pub(super) fn read(text: &str, query: &Query, reader: &Reader<'_>) -> Option<Block> {
     let SetExpr::Select(select) = &*query.body else { return None };
-    if query.with.is_some() {
+    if reader.facts.nested_write {
         return None;
     }
     let clauses = clauses::find(text)?;
-    let mut block = Block { unmergeable: unmergeable(query, select), ..Block::default() };
+    let (holds, unmergeable) = (holds(query, select), unmergeable(query, select));
+    let mut block = Block { start: clauses.start, holds, unmergeable, ..Block::default() };
     block.distinct = matches!(select.distinct, Some(Distinct::Distinct));
     block.having = select.having.is_some();
     block.having_span = match clauses.having.as_slice() {
@@ -87,13 +88,18 @@ pub(super) fn read(text: &str, query: &Query, reader: &Reader<'_>) -> Option<Blo
     Some(block)
 }
 
+/// Returns what holds rows of the query together beside groups, in words.
+fn holds(query: &Query, select: &Select) -> Option<&'static str> {
+    if matches!(select.distinct, Some(Distinct::On(_))) {
+        return Some("DISTINCT ON");
+    }
+    let windows = !select.named_window.is_empty() || has_window(&select.projection) || has_window(&query.order_by);
+    windows.then_some("window functions")
+}
+
 /// Returns what of the query no merge can do, in words.
 fn unmergeable(query: &Query, select: &Select) -> Option<String> {
-    let found = if matches!(select.distinct, Some(Distinct::On(_))) {
-        "DISTINCT ON"
-    } else if !select.named_window.is_empty() || has_window(&select.projection) || has_window(&query.order_by) {
-        "window functions"
-    } else if query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent) {
+    let found = if query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent) {
         "FETCH FIRST WITH TIES"
     } else if select.qualify.is_some() || !select.lateral_views.is_empty() || select.top.is_some() {
         "this syntax"

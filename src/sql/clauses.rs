@@ -7,6 +7,8 @@ use super::scan::{Scanner, Token};
 /// The byte ranges of a SELECT's clauses; lists are split at their commas.
 #[derive(Debug, Default)]
 pub(super) struct Clauses {
+    /// Where SELECT stands.
+    pub(super) start: usize,
     pub(super) items: Vec<Range<usize>>,
     pub(super) group: Vec<Range<usize>>,
     pub(super) order: Vec<Range<usize>>,
@@ -28,16 +30,24 @@ enum Clause {
     Other,
 }
 
-/// Finds the clauses of `text`, which is one SELECT without WITH and set operations.
+/// Finds the clauses of `text`, which is one SELECT without set operations, with or without WITH.
 pub(super) fn find(text: &str) -> Option<Clauses> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    if !tokens.first()?.is_word(text, "select") {
+    let select = match tokens.first()?.is_word(text, "with") {
+        true => outside(text, &tokens, 1, |token| token.is_word(text, "select"))?,
+        false => 0,
+    };
+    if !tokens.get(select)?.is_word(text, "select") {
         return None;
     }
-    let mut clauses = Clauses::default();
+    let mut clauses = Clauses { start: tokens[select].start, ..Clauses::default() };
     let mut clause = Clause::Items;
-    let mut from = 1;
-    if tokens.get(from).is_some_and(|token| token.is_word(text, "distinct") || token.is_word(text, "all")) {
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(text, word));
+    let mut from = select + 1;
+    if is(from, "distinct") && is(from + 1, "on") {
+        // The list in parentheses is not the first item's.
+        from = outside(text, &tokens, from + 3, |token| token.is_mark(text, ")"))? + 1;
+    } else if is(from, "distinct") || is(from, "all") {
         from += 1;
     }
     let (mut depth, mut at) = (0usize, from);
@@ -81,6 +91,22 @@ impl Clauses {
             Clause::Other => {}
         }
     }
+}
+
+/// Finds a token behind `from` that stands in no parentheses but those around it.
+fn outside(text: &str, tokens: &[Token], from: usize, found: impl Fn(&Token) -> bool) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, token) in tokens.iter().enumerate().skip(from) {
+        if depth == 0 && found(token) {
+            return Some(at);
+        }
+        if token.is_mark(text, "(") {
+            depth += 1;
+        } else if token.is_mark(text, ")") {
+            depth = depth.checked_sub(1)?;
+        }
+    }
+    None
 }
 
 /// Tells whether a clause starts at a token, and by how many words.

@@ -18,6 +18,8 @@ pub struct Facts {
     pub kind: StatementKind,
     /// Every relation of every scope, derived ones included.
     pub relations: Vec<Relation>,
+    /// The query blocks; 0 is the top one.
+    pub scopes: Vec<Scope>,
     /// `column = constant`, `column IN (constants)`, each restricting the relations of its scope.
     pub bindings: Vec<Binding>,
     /// `column < constant` and its like, each restricting the relations of its scope.
@@ -28,7 +30,7 @@ pub struct Facts {
     pub functions: Vec<String>,
     /// Whether rows are locked (`FOR UPDATE`, `FOR SHARE` …) anywhere.
     pub locks: bool,
-    /// The top query block, if the statement is a plain SELECT without WITH and set operations.
+    /// The top query block, if it is a plain SELECT: no set operation, nothing that writes behind WITH.
     pub block: Option<Block>,
     /// For UPDATE: the columns set, with the constant if it is one.
     pub assignments: Vec<(String, Option<Slot>)>,
@@ -72,6 +74,21 @@ pub struct Relation {
     pub nullable: bool,
     /// Whether the statement writes it.
     pub target: bool,
+}
+
+/// A query block, and which of its rows depend on each other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// The relation as which FROM reads it, if that is its one use.
+    pub read_as: Option<RelationIndex>,
+    /// The keys of GROUP BY, of each window's PARTITION BY and of DISTINCT, one list for each: rows that differ in one of a
+    /// list's columns have nothing to do with each other there. A list that is empty holds all rows together; without any
+    /// list each row stands for itself.
+    pub together: Vec<Vec<Column>>,
+    /// Whether all of its rows matter to what it returns in some other way: LIMIT, a set operation, a write.
+    pub whole: bool,
+    /// Whether its rows have an order.
+    pub ordered: bool,
 }
 
 /// A column as far as the text says: `relation` is known, or the name stood alone in `scope`.
@@ -174,6 +191,8 @@ pub enum SlotCast {
 /// The top query block of a plain SELECT: byte ranges and what stands in them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Block {
+    /// Where its SELECT stands, behind WITH.
+    pub start: usize,
     /// The select list.
     pub items: Vec<Item>,
     /// GROUP BY.
@@ -196,6 +215,8 @@ pub struct Block {
     pub limit_spans: Vec<Range<usize>>,
     /// Where hidden columns are spliced in: after the last item of the select list.
     pub items_end: usize,
+    /// What holds rows together beside groups, in words: it can be merged where no such rows are on several shards.
+    pub holds: Option<&'static str>,
     /// What of the block cannot be merged, in words; the first that was found.
     pub unmergeable: Option<String>,
 }

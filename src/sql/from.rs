@@ -131,6 +131,9 @@ impl Reader<'_> {
     /// Adds a derived relation whose columns equal the inner ones.
     fn derived(&mut self, alias: String, outputs: Outputs, scope: usize, renamed: bool) -> RelationIndex {
         let index = self.add(None, alias, scope, renamed);
+        if let Some(inner) = outputs.scope {
+            self.facts.scopes[inner].read_as = Some(index);
+        }
         if renamed {
             return index;
         }
@@ -139,7 +142,8 @@ impl Reader<'_> {
             let named = (!outputs.columns.is_empty()).then(|| Passed::Named(names()));
             self.facts.passed.extend(outputs.all.map(Passed::All).or(named).map(|passed| (index, passed)));
         }
-        for output in outputs.columns {
+        let behind_stars = self.behind_stars(&outputs);
+        for output in outputs.columns.into_iter().chain(outputs.beside).chain(behind_stars) {
             let outer = Column { relation: Some(index), scope, name: output.name.clone() };
             self.connect(outer, &output, vec![index], true);
         }

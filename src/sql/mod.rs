@@ -44,6 +44,7 @@ mod split;
 mod table_command;
 #[cfg(test)]
 mod tests;
+mod together;
 mod update;
 mod utility;
 #[cfg(test)]
@@ -58,8 +59,8 @@ pub use database_name::{deserted_database, redefined_defaults};
 pub use ddl::index_name;
 pub use explain::{ExplainFormat, explain_as_json};
 pub use facts::{
-    Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Shape, Slot, SlotCast,
-    SlotSource, StatementKind,
+    Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Scope, Shape, Slot,
+    SlotCast, SlotSource, StatementKind,
 };
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;

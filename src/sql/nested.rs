@@ -66,6 +66,7 @@ impl Reader<'_> {
     pub(super) fn nested(&mut self, statement: &Statement, scope: usize) -> Outputs {
         self.facts.nested_write = true;
         let scope = self.new_scope(scope);
+        self.facts.scopes[scope].whole = true;
         match statement {
             Statement::Update(update) => {
                 let from = match &update.from {
@@ -201,7 +202,7 @@ impl Reader<'_> {
         let items = items.unwrap_or(&[]);
         self.items(items, scope);
         if let [SelectItem::Wildcard(_)] = items {
-            return Outputs { columns: Vec::new(), all: self.alone(scope) };
+            return Outputs { all: self.alone(scope), ..Outputs::default() };
         }
         let unknown = || Column { relation: None, scope: usize::MAX, name: String::new() };
         let mut columns = Vec::new();
@@ -217,7 +218,7 @@ impl Reader<'_> {
             let name = alias.or_else(|| inner.as_ref().map(|inner| inner.name.clone())).unwrap_or_default();
             columns.push(Output { name, inner: inner.unwrap_or_else(unknown), pushable: false });
         }
-        Outputs { columns, all: None }
+        Outputs { columns, ..Outputs::default() }
     }
 }
 

@@ -1,20 +1,23 @@
 //! The walk over query blocks: relations, joins, subqueries and what each condition restricts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
-    TableWithJoins, Visit, Visitor,
+    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableWithJoins, Visit, Visitor,
 };
 
-use super::facts::{Column, Facts, Relation, RelationIndex, StatementKind};
+use super::facts::{Column, Facts, Relation, RelationIndex, Scope, StatementKind};
 use super::filter::Filters;
 use super::mask::{Literal, literals};
-use super::name::TableName;
+use super::name::{TableName, identifier};
 use super::place::Places;
 use super::read::{count_factors, fold, function_name, table_name};
 use super::scan::{Scanner, TokenKind};
+
+/// The most words of a text that are looked for behind `*`: each makes a column of each subquery that has one.
+const WORDS_MAX: usize = 400;
 
 /// A name that FROM may use for a query: a CTE.
 pub(super) struct Named {
@@ -25,9 +28,18 @@ pub(super) struct Named {
 /// The columns that a subquery gives out, as far as conditions may pass through.
 #[derive(Clone, Default)]
 pub(super) struct Outputs {
+    /// In their order; none where that is not known.
     pub(super) columns: Vec<Output>,
+    /// Those that have a name of their own beside `*`, whose places are not known.
+    pub(super) beside: Vec<Output>,
+    /// What `*` gives out: a column without its name each.
+    pub(super) stars: Vec<Column>,
+    /// Whether conditions from outside are kept outside, those on columns behind `*` among them.
+    pub(super) barred: bool,
     /// The relation all of whose columns are given out, and nothing else.
     pub(super) all: Option<RelationIndex>,
+    /// The subquery's scope, if its rows are read in one place only.
+    pub(super) scope: Option<usize>,
 }
 
 /// One column: the inner column, and whether conditions from outside may be moved inside.
@@ -36,6 +48,14 @@ pub(super) struct Output {
     pub(super) name: String,
     pub(super) inner: Column,
     pub(super) pushable: bool,
+}
+
+impl Outputs {
+    /// Keeps conditions outside.
+    fn bar(&mut self) {
+        self.columns.iter_mut().chain(&mut self.beside).for_each(|column| column.pushable = false);
+        self.barred = true;
+    }
 }
 
 /// Collects [`Facts`].
@@ -56,6 +76,8 @@ pub(super) struct Reader<'a> {
     pub(super) misread: bool,
     /// Relations that what is being read cannot see, though they stand in a scope around it.
     pub(super) unseen: Vec<RelationIndex>,
+    /// The words of the text that may be columns, once they are asked for.
+    words: Option<Vec<String>>,
 }
 
 impl<'a> Reader<'a> {
@@ -63,6 +85,7 @@ impl<'a> Reader<'a> {
         let facts = Facts {
             kind: StatementKind::Select,
             relations: Vec::new(),
+            scopes: vec![Scope::default()],
             bindings: Vec::new(),
             bounds: Vec::new(),
             edges: Vec::new(),
@@ -87,6 +110,7 @@ impl<'a> Reader<'a> {
             filters: None,
             misread: false,
             unseen: Vec::new(),
+            words: None,
         }
     }
 
@@ -136,6 +160,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn new_scope(&mut self, parent: usize) -> usize {
         self.parents.push(Some(parent));
+        self.facts.scopes.push(Scope::default());
         self.parents.len() - 1
     }
 
@@ -154,7 +179,8 @@ impl<'a> Reader<'a> {
     /// Reads a subquery that stands in `parent`.
     pub(super) fn subquery(&mut self, query: &Query, parent: usize) -> Outputs {
         let scope = self.new_scope(parent);
-        self.query_in(query, scope)
+        let outputs = self.query_in(query, scope);
+        Outputs { scope: Some(scope), ..outputs }
     }
 
     fn query_in(&mut self, query: &Query, scope: usize) -> Outputs {
@@ -165,9 +191,15 @@ impl<'a> Reader<'a> {
             }
         }
         let mut outputs = self.body(&query.body, scope);
-        if query.limit_clause.is_some() || query.fetch.is_some() || !query.locks.is_empty() {
-            outputs.columns.iter_mut().for_each(|column| column.pushable = false);
+        let limited = query.limit_clause.is_some() || query.fetch.is_some();
+        if limited || !query.locks.is_empty() {
+            outputs.bar();
         }
+        if let SetExpr::Select(select) = &*query.body {
+            self.windows(&query.order_by, select, scope);
+        }
+        self.facts.scopes[scope].whole |= limited;
+        self.facts.scopes[scope].ordered |= query.order_by.is_some();
         self.tail(query, scope);
         self.named.truncate(visible);
         outputs
@@ -206,7 +238,8 @@ impl<'a> Reader<'a> {
             rename(&mut outputs, cte.alias.columns.iter().map(|column| fold(&column.name)));
         }
         if references(user, &name) != 1 || recursive {
-            outputs.columns.iter_mut().for_each(|column| column.pushable = false);
+            outputs.bar();
+            outputs.scope = None;
         }
         self.named.push(Named { name, outputs });
     }
@@ -216,6 +249,7 @@ impl<'a> Reader<'a> {
             SetExpr::Select(select) => self.select(select, scope),
             SetExpr::Query(query) => self.query_in(query, scope),
             SetExpr::SetOperation { left, right, .. } => {
+                self.facts.scopes[scope].whole = true;
                 for arm in [left, right] {
                     let arm_scope = self.new_scope(scope);
                     self.body(arm, arm_scope);
@@ -249,41 +283,75 @@ impl<'a> Reader<'a> {
         if let Some(Distinct::On(keys)) = &select.distinct {
             keys.iter().for_each(|key| self.expression(key, scope));
         }
-        let mut groups: &[Expr] = &[];
         if let GroupByExpr::Expressions(keys, _) = &select.group_by {
             keys.iter().for_each(|key| self.expression(key, scope));
-            groups = keys;
         }
         select.having.iter().for_each(|having| self.expression(having, scope));
-        self.outputs(select, groups, scope)
+        self.windows(&select.projection, select, scope);
+        self.held_together(select, scope);
+        self.outputs(select, scope)
     }
 
     /// Returns the plain columns of a select list.
-    fn outputs(&self, select: &Select, groups: &[Expr], scope: usize) -> Outputs {
-        let windows = !select.named_window.is_empty() || has_window(select);
-        let barred = windows || matches!(select.distinct, Some(Distinct::On(_)));
-        let grouped = !groups.is_empty() || select.having.is_some() || super::block::has_aggregate(&select.projection);
-        let mut columns = Vec::new();
+    fn outputs(&self, select: &Select, scope: usize) -> Outputs {
+        let (mut outputs, mut placed) = (Outputs::default(), true);
         for item in &select.projection {
-            let (expr, alias) = match item {
-                SelectItem::UnnamedExpr(expr) => (expr, None),
-                SelectItem::ExprWithAlias { expr, alias } => (expr, Some(fold(alias))),
-                SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
-                    // The names of the columns are not known, and no position after it is.
-                    let all = matches!(select.projection[..], [SelectItem::Wildcard(_)]);
-                    return Outputs { columns: Vec::new(), all: self.alone(scope).filter(|_| all) };
+            match item {
+                SelectItem::UnnamedExpr(expr) => outputs.columns.push(self.output(expr, None, scope)),
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    outputs.columns.push(self.output(expr, Some(fold(alias)), scope));
                 }
-            };
-            let Some(inner) = self.column(expr, scope) else {
-                let inner = Column { relation: None, scope: usize::MAX, name: String::new() };
-                columns.push(Output { name: alias.unwrap_or_default(), inner, pushable: false });
-                continue;
-            };
-            let key = groups.iter().any(|group| self.column(group, scope).as_ref() == Some(&inner));
-            let name = alias.unwrap_or_else(|| inner.name.clone());
-            columns.push(Output { name, inner, pushable: !barred && (!grouped || key) });
+                SelectItem::Wildcard(_) => {
+                    outputs.stars.push(Column { relation: None, scope, name: String::new() });
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    let relation = table_name(name).and_then(|name| self.relation(&name.name, scope));
+                    let star = Column { relation, scope, name: String::new() };
+                    outputs.stars.extend(relation.is_some().then_some(star));
+                    placed = false;
+                }
+                SelectItem::QualifiedWildcard(..) | SelectItem::ExprWithAliases { .. } => placed = false,
+            }
         }
-        Outputs { columns, all: None }
+        if !placed || !outputs.stars.is_empty() {
+            outputs.beside = std::mem::take(&mut outputs.columns);
+            let all = matches!(select.projection[..], [SelectItem::Wildcard(_)]);
+            outputs.all = self.alone(scope).filter(|_| all);
+        }
+        outputs
+    }
+
+    /// Returns the columns with names of the text that `*` may give out. One that it has not would be no column outside
+    /// either; one that stands beside it, too, PostgreSQL takes for ambiguous.
+    pub(super) fn behind_stars(&mut self, outputs: &Outputs) -> Vec<Output> {
+        if outputs.stars.is_empty() {
+            return Vec::new();
+        }
+        let names = self.words.take().unwrap_or_else(|| words(self.text));
+        let column = |star: &Column, name: &String| Column { name: name.clone(), ..star.clone() };
+        let all = outputs.stars.iter().flat_map(|star| names.iter().map(move |name| column(star, name)));
+        let pushable = |inner: &Column| {
+            let is = |key: &Column| key.name == inner.name && (key.relation == inner.relation || self.is_alone(key));
+            !outputs.barred && self.facts.scopes[inner.scope].together.iter().all(|keys| keys.iter().any(is))
+        };
+        let found = all.map(|inner| Output { name: inner.name.clone(), pushable: pushable(&inner), inner }).collect();
+        self.words = Some(names);
+        found
+    }
+
+    /// Tells whether the column's scope has no relation but the column's.
+    fn is_alone(&self, column: &Column) -> bool {
+        self.alone(column.scope).is_some_and(|alone| column.relation.is_none_or(|relation| relation == alone))
+    }
+
+    fn output(&self, expr: &Expr, alias: Option<String>, scope: usize) -> Output {
+        let Some(inner) = self.column(expr, scope) else {
+            let inner = Column { relation: None, scope: usize::MAX, name: String::new() };
+            return Output { name: alias.unwrap_or_default(), inner, pushable: false };
+        };
+        let name = alias.unwrap_or_else(|| inner.name.clone());
+        let pushable = self.facts.scopes[scope].together.iter().all(|keys| keys.contains(&inner));
+        Output { name, inner, pushable }
     }
 
     /// Walks expressions of a select list.
@@ -376,6 +444,8 @@ impl Visitor for Walk<'_, '_> {
 
 pub(super) fn rename(outputs: &mut Outputs, names: impl Iterator<Item = String>) {
     outputs.all = None;
+    outputs.beside.clear();
+    outputs.stars.clear();
     for (column, name) in outputs.columns.iter_mut().zip(names) {
         column.name = name;
     }
@@ -396,18 +466,10 @@ fn references(query: &Query, name: &str) -> usize {
     uses.1
 }
 
-fn has_window(select: &Select) -> bool {
-    struct Windows(bool);
-    impl Visitor for Windows {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            self.0 |= matches!(expr, Expr::Function(function) if function.over.is_some());
-            ControlFlow::Continue(())
-        }
-    }
-    let mut windows = Windows(false);
-    let _ = select.projection.visit(&mut windows);
-    windows.0
+/// Returns the words of a text that may name columns, each once; none where there are more than is reasonable.
+fn words(text: &str) -> Vec<String> {
+    let words: BTreeSet<String> = Scanner::new(text).filter_map(|token| identifier(text, token)).collect();
+    if words.len() > WORDS_MAX { Vec::new() } else { words.into_iter().collect() }
 }
 
 /// Returns the numbers of the parameters that a text has more than once.

@@ -39,6 +39,7 @@ statement_files! {
     direct_reads
     merged_reads
     gathered_reads
+    rows_by_key
     questions
     puzzles
     known_wrong_answers

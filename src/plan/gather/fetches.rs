@@ -1,6 +1,6 @@
-//! What is copied: by name, every table of the rules in the text, and of it every column.
+//! What is copied: of every table that the statement reads the columns whose names stand in the text.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::super::catalog::{Column, Table};
 use super::super::colocate::Located;
@@ -16,13 +16,10 @@ use crate::types::{Refusal, ShardSet};
 /// Lists the tables whose rows home has not, or not all of; `None` if a table's name may mean another one.
 pub(super) fn fetches(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Option<Vec<Fetch>> {
     let mut fetches = Vec::new();
-    let mut listed: Vec<_> = context.rules.tables.iter().collect();
-    listed.sort_by_key(|(key, _)| key.as_str());
-    for (key, rule) in listed {
+    let named = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    let keys: BTreeSet<_> = named.map(TableName::rule_key).collect();
+    for (key, rule) in keys.iter().filter_map(|key| Some((key.as_ref(), context.rules.table(key)?))) {
         let name = key.rsplit('.').next().unwrap_or(key);
-        if !words.has(name) {
-            continue;
-        }
         let shards = match &rule.distribution {
             Distribution::Sharded { group, .. } => context.rules.shards_of_group(*group),
             Distribution::Reference { .. } => [context.rules.home].into_iter().collect(),

@@ -4,8 +4,8 @@ use super::super::catalog::Volatility;
 use super::super::colocate::Located;
 use super::super::context::{Context, Values};
 use super::super::plan_types::{Fetch, Gather, ParameterSource, Plan, Statement, Use};
-use super::super::read;
 use super::super::system_columns::SYSTEM_COLUMNS;
+use super::super::{functions, read};
 use super::fetches::{fetches, narrow};
 use super::uses;
 use super::words::Words;
@@ -127,7 +127,7 @@ pub(in crate::plan) fn plan(
 /// itself, and nothing it depends on lives elsewhere.
 fn runs_anywhere(facts: &Facts, context: &Context<'_>) -> bool {
     facts.functions.iter().all(|function| {
-        read::is_known(std::slice::from_ref(function))
+        functions::is_known(function)
             || BESIDES_IMMUTABLE.contains(&function.as_str())
             || context.catalog.volatility(function) == Volatility::Immutable
     })

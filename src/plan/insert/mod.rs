@@ -18,6 +18,7 @@ mod refuse;
 mod render;
 mod select;
 mod slots;
+mod source;
 mod split;
 #[cfg(test)]
 mod tests;

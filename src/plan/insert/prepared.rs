@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::plan::catalog::{Catalog, Table};
-use crate::plan::context::Values;
+use crate::plan::context::{Context, Values};
 use crate::plan::split;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
@@ -22,6 +22,7 @@ use super::placing::Placing;
 use super::refuse;
 use super::render::{IdForm, Rendering};
 use super::slots::{Layout, layout};
+use super::source::RowsByKey;
 use super::split::{SplitInsert, insert_select};
 
 /// An INSERT whose text was understood.
@@ -34,6 +35,8 @@ pub struct PreparedInsert {
     pub(super) target: Target,
     /// Whether it is an INSERT of a query for whose rows ids have to be made.
     pub(super) lacks_ids: bool,
+    /// The query, if each of its rows is inserted where it is made.
+    pub(super) rows: Option<Box<RowsByKey>>,
     /// What it has to do with split tables, if it has.
     splits: Option<Box<SplitInsert>>,
     /// How a text of this shape can be redone; its constants may forbid it.
@@ -118,12 +121,19 @@ impl PreparedInsert {
         };
         let splits = SplitInsert::read(text, &facts, &layout, rules, catalog)?.map(Box::new);
         let constants = literals(text).into_boxed_slice();
+        let rows = match &target {
+            Target::Sharded { placing, position } => {
+                RowsByKey::read(text, &facts, (placing, *position), &Context { rules, catalog }).map(Box::new)
+            }
+            Target::Home(_) => None,
+        };
         let mut prepared = Self {
             facts,
             name,
             layout,
             target,
             lacks_ids: false,
+            rows,
             splits,
             redo: Redo::Exact,
             moments: Moments::default(),

@@ -11,13 +11,14 @@ use super::parameters::Parameters;
 use super::placing::Placing;
 use super::prepared::{PreparedInsert, Target, reject_if_ruled};
 use super::refuse;
+use super::source::RowsByKey;
 
 /// Where the rows of a query come from.
 enum From {
     /// One shard.
     One { shard: ShardId, reads_reference: bool },
     /// Each of these shards inserts its own rows.
-    Each(ShardSet),
+    Each { shards: ShardSet, reads_reference: bool },
 }
 
 impl PreparedInsert {
@@ -32,7 +33,10 @@ impl PreparedInsert {
             Target::Home(shard) => {
                 self.check_subqueries(rules).map(|reads_reference| From::One { shard: *shard, reads_reference })
             }
-            Target::Sharded { placing, position } => self.source_of_sharded(rules, placing, *position, parameters),
+            Target::Sharded { placing, position } => match &self.rows {
+                Some(rows) => self.of_rows(rules, &placing.key, rows, parameters),
+                None => self.source_of_sharded(rules, placing, *position, parameters),
+            },
         };
         let from = match from {
             Ok(from) => from,
@@ -48,7 +52,7 @@ impl PreparedInsert {
                 anywhere: false,
                 reads_reference,
             })),
-            From::Each(shards) => {
+            From::Each { shards, reads_reference } => {
                 reject_if_ruled(&judge)?;
                 let part = |shard| Part::new(shard, Statement::Original);
                 let parts = shards.iter().map(part).collect();
@@ -58,11 +62,33 @@ impl PreparedInsert {
                     parts,
                     effect,
                     returning,
-                    reads_reference: false,
+                    reads_reference,
                     defers_when_down: false,
                     in_turn: false,
                 }))
             }
+        }
+    }
+
+    /// Each shard has the rows that it inserts.
+    fn of_rows(
+        &self,
+        rules: &RuleSet,
+        key: &KeyColumn,
+        rows: &RowsByKey,
+        parameters: &Parameters<'_>,
+    ) -> Result<From, Refusal> {
+        let reads_reference = rows.reads_reference();
+        let Some(shards) = rows.shards(rules, parameters) else {
+            return match self.each(rules, key)? {
+                From::Each { shards, .. } if rows.adds_up() => Ok(From::Each { shards, reads_reference }),
+                From::Each { .. } | From::One { .. } => Err(self.not_proved()),
+            };
+        };
+        match shards.only() {
+            Some(shard) => Ok(From::One { shard, reads_reference }),
+            None if rows.adds_up() && !shards.is_empty() => Ok(From::Each { shards, reads_reference }),
+            None => Err(self.not_proved()),
         }
     }
 
@@ -131,7 +157,7 @@ impl PreparedInsert {
             Some(shard) if passed => Ok(From::One { shard, reads_reference: false }),
             Some(shard) => match self.constant(rules, placing, item, parameters, false)? {
                 From::One { shard: target, .. } if target == shard => Ok(From::One { shard, reads_reference: false }),
-                From::One { .. } | From::Each(_) => Err(self.not_proved()),
+                From::One { .. } | From::Each { .. } => Err(self.not_proved()),
             },
             None if passed => self.each(rules, &placing.key),
             None => Err(self.not_proved()),
@@ -143,7 +169,7 @@ impl PreparedInsert {
             return Err(self.not_proved());
         };
         match rules.group(*group).missing_key.write {
-            OnMissingKey::Scatter => Ok(From::Each(rules.shards_of_group(*group))),
+            OnMissingKey::Scatter => Ok(From::Each { shards: rules.shards_of_group(*group), reads_reference: false }),
             OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name)
                 .with_hint(format!("Add a condition on \"{}\", or set missing_key.write: scatter.", key.name))),
         }
@@ -157,5 +183,6 @@ impl PreparedInsert {
             ),
             "Select from one table of the same group and pass its sharding key through, or insert the rows as values.",
         )
+        .with_reason("not_colocated")
     }
 }

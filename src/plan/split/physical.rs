@@ -10,13 +10,13 @@ use super::uses::{all, slots};
 use crate::plan::CarryForm;
 use crate::plan::colocate::{Located, SlotUse, slot_uses};
 use crate::plan::context::{Context, Values};
+use crate::plan::functions;
 use crate::plan::insert::quoted;
 use crate::plan::key::{Decoded, decode};
 use crate::plan::mention::Mention;
 use crate::plan::plan_types::{
     Direct, MultiWrite, ParameterSource, Part, Plan, Redo, ReturningOrder, Statement, WriteEffect,
 };
-use crate::plan::read;
 use crate::rules::{RuleSet, Split};
 use crate::sql::insert::InsertFacts;
 use crate::sql::{self, Facts, Relation, Slot, StatementKind, TableName, splice};
@@ -398,7 +398,7 @@ fn target(
         read: uses.iter().filter(|other| other.table == key).count() > 1,
         assigned: assigned.map(|(_, slot)| slot.clone()).collect(),
         returning: facts.returning,
-        harmless: read::act_alike(text, &facts.functions, context) && located.called.acts.is_none(),
+        harmless: functions::act_alike(text, &facts.functions, context) && located.called.acts.is_none(),
         key,
         relation,
     })

@@ -443,8 +443,8 @@ fn unusual_grammar_is_read_right_or_refused() {
         select * from orders o where o.user_id = {b} order by (select max(id) from order_items) => gather s0 order_items() s0+s1+s2 orders() s2
         select (select 1 from order_items where buyer = user_id) from orders where user_id = {b} => gather s0 order_items() s0+s1+s2 orders() s2
         with a as (select user_id from orders), b as (select user_id from a) select * from b where user_id = {b} => direct s2
-        with a as (select * from orders), b as (select * from a) select * from b where user_id = {b} => gather s0 orders() s0+s1+s2
-        select count(*) from (select id from orders) x => gather s0 orders() s0+s1+s2
+        with a as (select * from orders), b as (select * from a) select * from b where user_id = {b} => direct s2
+        select count(*) from (select id from orders) x => scatter s0+s1+s2: = | fold sum show 1
         select exists (select 1 from orders) => gather s0 orders() s0+s1+s2
         update orders set (a, b) = (select x, y from order_items) where user_id = {b} => refused not_colocated
         delete from orders where user_id = {b} returning (select count(*) from order_items) => carry select count(*) from order_items

@@ -103,7 +103,7 @@ fn a_source_that_is_sharded_alike_is_merged_shard_by_shard() {
         merge into loose l using loose s on l.k = s.k when not matched by source then delete => refused merge
         merge into orders o using order_items i on i.buyer = o.user_id when matched then delete => carry SELECT * FROM order_items i
         merge into orders o using order_items i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => carry SELECT * FROM order_items i
-        merge into orders o using (select * from order_items where buyer in ({a}, {b})) i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => carry SELECT * FROM (select * from order_items where buyer in ({a}, {b})) i
+        merge into orders o using (select * from order_items where buyer in ({a}, {b})) i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => writes s1+s2 eager None
         merge into orders o using (select buyer from order_items where buyer in ({a}, {b})) i on i.buyer = o.user_id when not matched then insert (user_id) values (i.buyer) => writes s1+s2 eager None
         merge into orders o using (select k from loose where k = 1) s on s.k = o.user_id when not matched then insert (user_id) values (s.k) => carry SELECT * FROM (select k from loose where k = 1) s
         ",

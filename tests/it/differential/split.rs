@@ -39,6 +39,7 @@ split_files! {
     direct_reads 1 [Binary]
     merged_reads 4
     gathered_reads 7
+    rows_by_key 0
     known_wrong_answers 0
     inserts 2 [Binary]
     changes 6 [Binary]

@@ -73,7 +73,11 @@ fn writes_need_all_columns_and_leave_them_as_they_are() {
         insert into sales (tenant, region) values (1, default) => refused missing_sharding_key
         insert into sales (tenant, region) values (1, upper('eu')) => carry SELECT (upper('eu'))::text AS c0
         insert into sales (tenant, region) values (1 + 1, 'eu') => carry SELECT (1 + 1)::int AS c0
-        insert into sales (tenant, region) select owner, place from visits => carry select owner, place from visits
+        insert into sales (tenant, region) select owner, place from visits => writes s0+s1+s2 eager None
+        insert into sales (tenant, region) select owner, 'eu' from visits => carry select owner, 'eu' from visits
+        insert into sales (region, tenant) select place, owner from visits group by 1, 2 => writes s0+s1+s2 eager None
+        insert into sales (region, tenant) select place, owner from visits group by place, owner limit 5 => carry select place, owner from visits group by place, owner limit 5
+        insert into sales (region, tenant) select min(place), owner from visits group by owner => carry select min(place), owner from visits group by owner
         insert into sales (tenant, region) select 1, 'eu' => carry select 1, 'eu'
         insert into sales (tenant, region) values (1, 'eu') on conflict (tenant, region) do nothing => direct s0 write
         insert into sales (tenant, region) values (1, 'eu') on conflict (tenant, region) do update set x = 1 => direct s0 write

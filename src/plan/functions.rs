@@ -1,0 +1,334 @@
+//! Which functions do the same on every shard.
+
+use super::catalog::Volatility;
+use super::colocate::Located;
+use super::context::Context;
+use super::root::is_held_by_key;
+use crate::sql::{Facts, Scanner};
+
+/// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
+/// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
+/// run on several shards, and not on any other shard than home if no table says where.
+const KNOWN_FUNCTIONS: [&str; 222] = [
+    "abbrev",
+    "abs",
+    "acos",
+    "acosd",
+    "age",
+    "any",
+    "array",
+    "array_append",
+    "array_cat",
+    "array_dims",
+    "array_fill",
+    "array_length",
+    "array_lower",
+    "array_ndims",
+    "array_position",
+    "array_positions",
+    "array_prepend",
+    "array_remove",
+    "array_replace",
+    "array_to_json",
+    "array_to_string",
+    "array_upper",
+    "ascii",
+    "asin",
+    "asind",
+    "atan",
+    "atan2",
+    "atan2d",
+    "atand",
+    "avg",
+    "bit_count",
+    "bit_length",
+    "bool_and",
+    "bool_or",
+    "broadcast",
+    "btrim",
+    "cardinality",
+    "cbrt",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "chr",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "convert_from",
+    "convert_to",
+    "cos",
+    "cosd",
+    "cosh",
+    "cot",
+    "cotd",
+    "count",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "date_bin",
+    "date_part",
+    "date_trunc",
+    "daterange",
+    "decode",
+    "degrees",
+    "div",
+    "encode",
+    "every",
+    "exp",
+    "extract",
+    "factorial",
+    "family",
+    "floor",
+    "format",
+    "gcd",
+    "generate_series",
+    "get_bit",
+    "get_byte",
+    "greatest",
+    "host",
+    "initcap",
+    "int4range",
+    "int8range",
+    "isempty",
+    "isfinite",
+    "json_array_length",
+    "json_build_array",
+    "json_build_object",
+    "json_extract_path",
+    "json_extract_path_text",
+    "json_object",
+    "json_strip_nulls",
+    "json_typeof",
+    "jsonb_array_length",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_extract_path",
+    "jsonb_extract_path_text",
+    "jsonb_insert",
+    "jsonb_object",
+    "jsonb_path_exists",
+    "jsonb_path_match",
+    "jsonb_path_query_array",
+    "jsonb_path_query_first",
+    "jsonb_pretty",
+    "jsonb_set",
+    "jsonb_strip_nulls",
+    "jsonb_typeof",
+    "justify_days",
+    "justify_hours",
+    "justify_interval",
+    "lcm",
+    "least",
+    "left",
+    "length",
+    "ln",
+    "localtimestamp",
+    "log",
+    "lower",
+    "lower_inc",
+    "lower_inf",
+    "lpad",
+    "ltrim",
+    "make_date",
+    "make_interval",
+    "make_time",
+    "make_timestamp",
+    "make_timestamptz",
+    "masklen",
+    "max",
+    "md5",
+    "merge_action",
+    "min",
+    "min_scale",
+    "mod",
+    "netmask",
+    "network",
+    "now",
+    "nullif",
+    "num_nonnulls",
+    "num_nulls",
+    "numnode",
+    "numrange",
+    "octet_length",
+    "overlay",
+    "parse_ident",
+    "pg_size_pretty",
+    "phraseto_tsquery",
+    "pi",
+    "plainto_tsquery",
+    "position",
+    "power",
+    "querytree",
+    "quote_ident",
+    "quote_literal",
+    "quote_nullable",
+    "radians",
+    "range_merge",
+    "regexp_count",
+    "regexp_instr",
+    "regexp_like",
+    "regexp_match",
+    "regexp_replace",
+    "regexp_split_to_array",
+    "regexp_substr",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "row_to_json",
+    "rpad",
+    "rtrim",
+    "scale",
+    "set_bit",
+    "set_byte",
+    "setweight",
+    "sha224",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sign",
+    "sin",
+    "sind",
+    "sinh",
+    "split_part",
+    "sqrt",
+    "starts_with",
+    "string_to_array",
+    "strip",
+    "strpos",
+    "substr",
+    "substring",
+    "sum",
+    "tan",
+    "tand",
+    "tanh",
+    "timezone",
+    "to_ascii",
+    "to_char",
+    "to_date",
+    "to_hex",
+    "to_json",
+    "to_jsonb",
+    "to_number",
+    "to_timestamp",
+    "to_tsquery",
+    "to_tsvector",
+    "translate",
+    "trim",
+    "trim_array",
+    "trim_scale",
+    "trunc",
+    "ts_headline",
+    "ts_rank",
+    "ts_rank_cd",
+    "tsrange",
+    "tstzrange",
+    "unistr",
+    "upper",
+    "upper_inc",
+    "upper_inf",
+    "websearch_to_tsquery",
+    "width_bucket",
+];
+
+/// PostgreSQL's functions of many rows, which give the same on every server for the same rows; where it matters in the same
+/// order. They are harmless where the rows are those of one shard.
+const OF_ROWS: [&str; 45] = [
+    "any_value",
+    "array_agg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "lag",
+    "last_value",
+    "lead",
+    "mode",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "percentile_cont",
+    "percentile_disc",
+    "range_agg",
+    "range_intersect_agg",
+    "rank",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "row_number",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "xmlagg",
+];
+
+/// Tells whether a function is known to be harmless on any shard.
+pub(super) fn is_known(function: &str) -> bool {
+    KNOWN_FUNCTIONS.contains(&function)
+}
+
+/// Tells whether all functions are known to be harmless on any shard.
+pub(super) fn are_known(functions: &[String]) -> bool {
+    functions.iter().all(|function| is_known(function))
+}
+
+/// Finds a function that may give something else if each shard of the table `root` calls it for its own rows.
+pub(super) fn unknown<'f>(facts: &'f Facts, located: &Located, root: usize) -> Option<&'f str> {
+    let one_by_one = || keeps_rows_apart(facts, located, root);
+    let harmless = |name: &str| is_known(name) || OF_ROWS.contains(&name) && one_by_one();
+    facts.functions.iter().map(String::as_str).find(|name| !harmless(name))
+}
+
+/// Tells whether wherever rows are taken together they are those of one shard: they have one key, or are brought together for
+/// a row of the table, by its key. Rows of a reference table may lie in another order on each shard.
+fn keeps_rows_apart(facts: &Facts, located: &Located, root: usize) -> bool {
+    let has_keyed = |scope: usize| located.keyed.iter().any(|keyed| facts.relations[keyed.relation].scope == scope);
+    facts.scopes.iter().enumerate().all(|(at, scope)| {
+        scope.together.is_empty() || is_held_by_key(located, facts, root, scope) || at > 0 && has_keyed(at)
+    })
+}
+
+/// What is the same on all shards for a whole transaction; the time is, as each of them gets home's.
+const OF_TRANSACTION: [&str; 5] = ["current_role", "current_user", "session_user", "transaction_timestamp", "user"];
+
+/// What has another value for each row, on one shard as on many.
+const OF_ROW: [&str; 4] = ["clock_timestamp", "gen_random_uuid", "random", "uuid_generate_v4"];
+
+/// Tells whether all functions of a write do with a row on its shard what they would do with it among all others.
+pub(super) fn act_alike(text: &str, functions: &[String], context: &Context<'_>) -> bool {
+    functions.iter().all(|function| {
+        is_known(function)
+            || OF_TRANSACTION.contains(&function.as_str())
+            || OF_ROW.contains(&function.as_str()) && is_by_row(text)
+            || context.catalog.volatility(function) == Volatility::Immutable
+    })
+}
+
+/// Tells whether all of an UPDATE or DELETE is evaluated for each row: a query of its own gives one value for all.
+fn is_by_row(text: &str) -> bool {
+    let count = |word: &str| Scanner::new(text).filter(|token| token.is_word(text, word)).count();
+    let queries = ["select", "values", "table", "with", "lateral", "using", "merge", "insert"];
+    queries.iter().all(|word| count(word) == 0) && count("from") <= count("delete")
+}
