@@ -1,4 +1,5 @@
-//! Which conjuncts restrict which columns. Only what stands under AND counts: never an arm of OR, NOT or CASE.
+//! Which conjuncts restrict which columns. Only what stands under AND counts, and what all arms of an OR say: never NOT or
+//! CASE.
 
 use sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType, Expr, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
@@ -19,7 +20,14 @@ impl Reader<'_> {
                 self.condition(right, scope, reach);
             }
             Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
-                self.equality(left, right, scope, reach);
+                self.equal_columns(left, right, scope, reach);
+                self.bind(expr, scope, reach);
+                self.expression(expr, scope);
+            }
+            Expr::BinaryOp { op: BinaryOperator::Or, .. }
+            | Expr::InList { negated: false, .. }
+            | Expr::AnyOp { compare_op: BinaryOperator::Eq, .. } => {
+                self.bind(expr, scope, reach);
                 self.expression(expr, scope);
             }
             Expr::BinaryOp { left, op, right } if comparison(op).is_some() => {
@@ -33,14 +41,6 @@ impl Reader<'_> {
                 self.ordered(left, Comparison::LessOrEqual, high, scope, reach);
                 self.expression(expr, scope);
             }
-            Expr::InList { expr: left, list, negated: false } => {
-                self.in_list(left, list, scope, reach);
-                self.expression(expr, scope);
-            }
-            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
-                self.any(left, right, scope, reach);
-                self.expression(expr, scope);
-            }
             Expr::InSubquery { expr: left, subquery, negated: false } => {
                 self.expression(left, scope);
                 let column = self.column(left, scope);
@@ -50,19 +50,65 @@ impl Reader<'_> {
         }
     }
 
-    fn equality(&mut self, left: &Expr, right: &Expr, scope: usize, reach: &[RelationIndex]) {
+    /// `column = column`, also in rows.
+    fn equal_columns(&mut self, left: &Expr, right: &Expr, scope: usize, reach: &[RelationIndex]) {
         if let (Some(left), Some(right)) = (tuple(left), tuple(right)) {
             if left.len() == right.len() {
-                left.iter().zip(right).for_each(|(left, right)| self.equality(left, right, scope, reach));
+                left.iter().zip(right).for_each(|(left, right)| self.equal_columns(left, right, scope, reach));
             }
             return;
         }
-        match (self.column(left, scope), self.column(right, scope)) {
-            (Some(left), Some(right)) => self.equal(left, right, reach),
-            (Some(column), None) => self.bind(column, self.slot(right).map(|slot| vec![slot]), reach),
-            (None, Some(column)) => self.bind(column, self.slot(left).map(|slot| vec![slot]), reach),
-            (None, None) => {}
+        if let (Some(left), Some(right)) = (self.column(left, scope), self.column(right, scope)) {
+            self.equal(left, right, reach);
         }
+    }
+
+    /// Notes which columns a condition leaves nothing but constants.
+    fn bind(&mut self, expr: &Expr, scope: usize, reach: &[RelationIndex]) {
+        let bound = self.bound(expr, scope).into_iter();
+        let bindings = bound.map(|(column, slots)| Binding { column, slots, reach: reach.to_vec() });
+        self.facts.bindings.extend(bindings);
+    }
+
+    /// Returns the columns that must be one of some constants where the condition holds.
+    fn bound(&self, expr: &Expr, scope: usize) -> Vec<(Column, Vec<Slot>)> {
+        match expr {
+            Expr::Nested(inner) => self.bound(inner, scope),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                let mut bound = self.bound(left, scope);
+                bound.extend(self.bound(right, scope));
+                bound
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                // Only what both arms bind is bound.
+                let other = self.bound(right, scope);
+                let either = |(column, mut slots): (Column, Vec<Slot>)| {
+                    let (_, more) = other.iter().find(|(bound, _)| *bound == column)?;
+                    slots.extend(more.iter().cloned());
+                    Some((column, slots))
+                };
+                self.bound(left, scope).into_iter().filter_map(either).collect()
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => self.equality(left, right, scope),
+            Expr::InList { expr: left, list, negated: false } => self.in_list(left, list, scope),
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
+                self.any(left, right, scope).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn equality(&self, left: &Expr, right: &Expr, scope: usize) -> Vec<(Column, Vec<Slot>)> {
+        if let (Some(left), Some(right)) = (tuple(left), tuple(right)) {
+            let pairs = left.iter().zip(right).filter(|_| left.len() == right.len());
+            return pairs.flat_map(|(left, right)| self.equality(left, right, scope)).collect();
+        }
+        let (column, value) = match (self.column(left, scope), self.column(right, scope)) {
+            (Some(column), None) => (column, right),
+            (None, Some(column)) => (column, left),
+            (Some(_), Some(_)) | (None, None) => return Vec::new(),
+        };
+        self.slot(value).map(|slot| (column, vec![slot])).into_iter().collect()
     }
 
     /// `column < constant`; of rows, `(x, y) < (1, 2)` says `x <= 1`.
@@ -81,28 +127,21 @@ impl Reader<'_> {
     }
 
     /// `column IN (a, b)` and `(x, y) IN ((1, 2), (3, 4))`.
-    fn in_list(&mut self, left: &Expr, list: &[Expr], scope: usize, reach: &[RelationIndex]) {
-        if let Some(parts) = tuple(left) {
-            let rows: Option<Vec<&[Expr]>> = list.iter().map(tuple).collect();
-            let Some(rows) = rows.filter(|rows| rows.iter().all(|row| row.len() == parts.len())) else { return };
-            for (position, part) in parts.iter().enumerate() {
-                let slots = rows.iter().map(|row| self.slot(&row[position])).collect();
-                if let Some(column) = self.column(part, scope) {
-                    self.bind(column, slots, reach);
-                }
-            }
-            return;
-        }
-        if let Some(column) = self.column(left, scope) {
-            let slots = list.iter().map(|item| self.slot(item)).collect();
-            self.bind(column, slots, reach);
-        }
+    fn in_list(&self, left: &Expr, list: &[Expr], scope: usize) -> Vec<(Column, Vec<Slot>)> {
+        let bound = |column: &Expr, values: Option<Vec<Slot>>| Some((self.column(column, scope)?, values?));
+        let Some(parts) = tuple(left) else {
+            return bound(left, list.iter().map(|item| self.slot(item)).collect()).into_iter().collect();
+        };
+        let rows: Option<Vec<&[Expr]>> = list.iter().map(tuple).collect();
+        let Some(rows) = rows.filter(|rows| rows.iter().all(|row| row.len() == parts.len())) else { return Vec::new() };
+        let values = |position: usize| rows.iter().map(|row| self.slot(&row[position])).collect();
+        parts.iter().enumerate().filter_map(|(position, part)| bound(part, values(position))).collect()
     }
 
     /// `column = ANY (array)`: a constructor, a literal or a parameter.
-    fn any(&mut self, left: &Expr, right: &Expr, scope: usize, reach: &[RelationIndex]) {
-        let Some(column) = self.column(left, scope) else { return };
-        let slots = match plain(right) {
+    fn any(&self, left: &Expr, right: &Expr, scope: usize) -> Option<(Column, Vec<Slot>)> {
+        let column = self.column(left, scope)?;
+        let slots: Option<Vec<Slot>> = match plain(right) {
             Expr::Array(array) => array.elem.iter().map(|item| self.slot(item)).collect(),
             Expr::Cast { expr, data_type: DataType::Array(element), .. } => {
                 let (inner, cast) = (plain(expr), element_cast(element));
@@ -114,18 +153,12 @@ impl Reader<'_> {
             }
             other => self.array_slot(other, None),
         };
-        self.bind(column, slots, reach);
+        Some((column, slots?))
     }
 
     fn array_slot(&self, expr: &Expr, cast: Option<SlotCast>) -> Option<Vec<Slot>> {
         let slot = self.slot(expr).filter(|slot| slot.cast.is_none())?;
         Some(vec![Slot { source: slot.source, cast, any: true }])
-    }
-
-    fn bind(&mut self, column: Column, slots: Option<Vec<Slot>>, reach: &[RelationIndex]) {
-        if let Some(slots) = slots {
-            self.facts.bindings.push(Binding { column, slots, reach: reach.to_vec() });
-        }
     }
 
     /// Notes `left = right` in both directions; `reach` says which relations it restricts.

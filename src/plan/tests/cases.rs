@@ -71,7 +71,20 @@ fn a_key_counts_only_where_it_restricts() {
         select * from orders where user_id + 0 = {a} => scatter s0+s1+s2: =
         select * from orders where user_id = {a}::text::bigint => scatter s0+s1+s2: =
         select * from orders where user_id in ({a}, {b}) => scatter s1+s2: =
-        select * from orders where user_id = {a} or user_id = {b} => scatter s0+s1+s2: =
+        select * from orders where user_id = {a} or user_id = {b} => scatter s1+s2: =
+        select * from orders where user_id = {a} or user_id = {c} => direct s1
+        select * from orders where (user_id = {a} and total > 5) or (total < 5 and {c} = user_id) or user_id in ({a}) => direct s1
+        select * from orders where (user_id = {a} or total > 5) and (user_id = {c} or user_id = {a}) => direct s1
+        select * from orders o where o.user_id = {a} or (o.user_id = {c} or o.user_id = any (array[{a}])) => direct s1
+        select * from orders where user_id = {a} or user_id = {c} or total = 1 => scatter s0+s1+s2: =
+        select * from orders where user_id = {a} or not user_id = {c} => scatter s0+s1+s2: =
+        select * from orders where user_id = {a} or user_id > {c} => scatter s0+s1+s2: =
+        select * from orders where user_id = {a} or id = {c} => scatter s0+s1+s2: =
+        select * from orders where not (user_id = {a} or user_id = {c}) => scatter s0+s1+s2: =
+        select * from orders where user_id = {a} or user_id is null => scatter s0+s1+s2: =
+        select * from orders o left join order_items i on i.buyer = o.user_id and (i.buyer = {a} or i.buyer = {c}) => scatter s0+s1+s2: =
+        update orders set total = 1 where user_id = {a} or user_id = {c} => direct s1 write
+        delete from orders where (user_id = {a} and id = 1) or (user_id = {b} and id = 2) => writes s1+s2 eager None
         select * from orders where user_id = any(select buyer from order_items where buyer = {a}) => gather s0 order_items() s1 orders() s0+s1+s2
         update orders set total = 1 => refused missing_sharding_key
         update orders set total = case when user_id = {a} then 1 else 2 end => refused missing_sharding_key

@@ -65,8 +65,12 @@ UPDATE customers SET age = 1 WHERE customer_id > 5
 --: refused 22023
 UPDATE customers SET age = 1 WHERE customer_id = 1 OR age = 36
 
---: refused 22023
 UPDATE customers SET age = 1 WHERE customer_id = 1 OR customer_id = 2
+
+DELETE FROM orders WHERE (customer_id = 5 AND order_id = 1) OR (customer_id = 4 AND order_id = 99) OR customer_id IN (777)
+
+--: refused 22023
+UPDATE customers SET age = 1 WHERE customer_id = 1 OR age = 2
 
 UPDATE customers SET joined = current_date WHERE customer_id IN (1, 2) RETURNING joined = current_date
 

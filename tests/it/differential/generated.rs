@@ -3,6 +3,7 @@
 //! Every run sees the same statements. `GENERATED=1..2000` runs these seeds instead, and prints what was refused why.
 
 mod apart_sql;
+mod by_key;
 mod expressions;
 mod merged;
 mod queries;
