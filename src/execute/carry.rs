@@ -430,7 +430,7 @@ fn no_types(plan: &Carry) -> Refusal {
 fn not_by_itself(failure: Failure, plan: &Carry) -> Failure {
     let names_outside = failure.says(b"42P01") || failure.says(b"42703");
     match &plan.form {
-        CarryForm::Query { refusal, .. } if names_outside => refusal.clone().into(),
+        CarryForm::Query { refusal, brought } if names_outside && !brought.alone => refusal.clone().into(),
         _ => failure,
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn merge(
     if !rows_alone || system || schemas || facts.relations.iter().all(|relation| relation.table.is_none()) {
         return Err(refusal);
     }
-    let brought = Brought { span, key: None, alias: Some(quoted(alias)), table: None, listed: true };
+    let brought = Brought { span, key: None, alias: Some(quoted(alias)), table: None, listed: true, alone: false };
     Ok(carried(modify, context, source, brought, refusal))
 }
 
@@ -101,7 +101,7 @@ impl Search<'_> {
             let key = self.key_operator(&span);
             let start = key.as_ref().map_or(span.start, |(_, start)| *start);
             let key = key.map(|(operator, _)| operator);
-            (source, Brought { span: start..span.end, key, alias: None, table: None, listed: false })
+            (source, Brought { span: start..span.end, key, alias: None, table: None, listed: false, alone: false })
         });
         query.or_else(|| if unbound { None } else { self.table() }).filter(|(_, brought)| self.reads_the_same(brought))
     }
@@ -190,7 +190,7 @@ impl Search<'_> {
             let all = known.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect();
             let types = columns.iter().map(|column| column.type_name.clone()).collect();
             let table = BroughtTable { name: self.known_to_servers(table), columns: all, types };
-            Some((source, Brought { span, key: None, alias, table: Some(table), listed: false }))
+            Some((source, Brought { span, key: None, alias, table: Some(table), listed: false, alone: false }))
         })
     }
 
@@ -255,7 +255,7 @@ pub(super) fn names_its_own(facts: &Facts, names: &QueryNames, context: &Context
 }
 
 /// Tells whether what a query gives is compared under the database's collation, as constants are.
-fn is_sorted_by_default(query: &str, facts: &Facts, names: &QueryNames, context: &Context<'_>) -> bool {
+pub(super) fn is_sorted_by_default(query: &str, facts: &Facts, names: &QueryNames, context: &Context<'_>) -> bool {
     let tables: Vec<&TableName> = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).collect();
     let known: Vec<_> = tables.iter().filter_map(|table| context.catalog.table(&table.rule_key())).collect();
     // Nobody knows what a column of another table is.

@@ -85,6 +85,8 @@ pub struct Brought {
     pub table: Option<BroughtTable>,
     /// Whether it is the source of a MERGE, which is read as a list of constants.
     pub listed: bool,
+    /// Whether nothing stands around it that it could name.
+    pub alone: bool,
 }
 
 /// A table as the catalog had it when the statement was planned: it must still be like that.

@@ -13,6 +13,7 @@ mod composite;
 mod context;
 pub mod copy;
 mod copy_query;
+mod create_as;
 mod describe;
 mod explain;
 mod functions;

@@ -19,10 +19,10 @@ impl Prepared {
             Body::Expanded(expanded) => expanded.parsing_shard(rules)?,
             Body::Fixed(plan) => match &**plan {
                 Plan::Direct(direct) => Some(direct.shard),
+                Plan::Carry(carry) => carry.checked_on,
                 Plan::Scatter(_)
                 | Plan::Gather(_)
                 | Plan::MultiWrite(_)
-                | Plan::Carry(_)
                 | Plan::Copy(_)
                 | Plan::CopyOut(_)
                 | Plan::Everywhere { .. } => None,

@@ -9,7 +9,7 @@ use super::merging::Merging;
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
-use super::{copy, functions, gather, modify, nested, read, utility, view, with};
+use super::{copy, create_as, functions, gather, modify, nested, read, utility, view, with};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -92,7 +92,10 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
             return Ok(fixed(text, with_called(plan, &called, context)?));
         }
         Some(utility) => {
-            let plan = utility::plan(text, &utility, context)?;
+            let plan = match utility::plan(text, &utility, context) {
+                Err(refusal) => return made_of_query(text, &utility, context, refusal),
+                Ok(plan) => plan,
+            };
             return Ok(fixed(text, split::plan_schema(text, &utility, plan, context)?));
         }
         None => {}
@@ -244,6 +247,19 @@ impl Prepared {
             | Body::Expanded(_) => None,
         }
     }
+}
+
+/// Reads a table that is made of a query; `refusal` says why home cannot make it by itself.
+fn made_of_query(
+    text: &str,
+    utility: &Utility,
+    context: &Context<'_>,
+    refusal: Refusal,
+) -> Result<Prepared, PrepareError> {
+    if let Some(reworded) = create_as::without_table_commands(text, utility) {
+        return plain(&reworded, context).map(|inner| said_as(text, reworded, inner));
+    }
+    create_as::read(text, utility, context, &refusal).ok_or(PrepareError::Refused(refusal))
 }
 
 /// A statement that is read as another one, which says the same.

@@ -2,6 +2,7 @@
 
 use super::colocate::{Place, place};
 use super::context::Context;
+use super::create_as;
 use super::hidden;
 use super::modify::{hinted_effect, mode_of, reference_home};
 use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
@@ -178,14 +179,14 @@ fn check_query(text: &str, query: usize, ddl: &Ddl, context: &Context<'_>) -> Re
             format!("a table or view made by a query is not available with table \"{table}\""),
             "Create the table first, then INSERT into it.",
         )
-        .with_reason("create_as")
+        .with_reason(create_as::REASON)
     };
     let target = ddl.tables.first().filter(|table| rules.table(&table.rule_key()).is_some());
     if let Some(table) = target {
         return Err(refuse(&table.to_string()));
     }
     // Names are looked for in the whole text: what the parser crate does not read is found, too.
-    let part = text.get(query..).unwrap_or("");
+    let part = text.get(query..create_as::query_end(text)).unwrap_or("");
     let names = sql::Scanner::new(part).filter_map(|token| sql::identifier(part, token));
     let facts: Option<Facts> = sql::read(part).ok();
     let elsewhere = |rule: &crate::rules::TableRule| matches!(rule.distribution, crate::rules::Distribution::Single { shard } if shard != rules.home);

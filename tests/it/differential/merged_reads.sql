@@ -906,8 +906,11 @@ SELECT id FROM counters ORDER BY label NULLS FIRST
 
 VALUES (1) UNION ALL SELECT id FROM facts
 
---: refused 0A000
-SELECT id INTO TEMP copied FROM facts
+SELECT id, i2 + 1 AS more, v INTO copied FROM facts WHERE id > 2
+
+SELECT * FROM copied ORDER BY id
+
+DROP TABLE copied
 
 SELECT id FROM facts ORDER BY id FOR UPDATE
 

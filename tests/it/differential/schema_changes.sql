@@ -241,8 +241,101 @@ SELECT * FROM copied ORDER BY id
 
 DROP TABLE copied
 
---: refused 0A000
+-- A table made of what other shards have
 CREATE TABLE copied AS SELECT * FROM customers
+
+SELECT * FROM copied ORDER BY customer_id
+
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relname = 'copied' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+
+CREATE TABLE copied AS SELECT 1 FROM customers
+
+CREATE TABLE IF NOT EXISTS copied AS SELECT 1 FROM customers
+
+DROP TABLE copied
+
+CREATE TABLE copied (k, n, "Sum") AS (SELECT region, count(*), sum(balance) FROM customers GROUP BY region) WITH DATA
+
+SELECT * FROM copied ORDER BY k
+
+SELECT c.name, k.n FROM customers c JOIN copied k ON k.k = c.region ORDER BY c.customer_id
+
+DROP TABLE copied
+
+CREATE TABLE copied AS WITH x AS (SELECT customer_id, row_number() OVER (ORDER BY amount DESC NULLS LAST, customer_id) AS place FROM orders) SELECT x.place, c.name::varchar(7), c.balance::numeric(20, 4) FROM x JOIN customers c USING (customer_id) WHERE place <= 3 WITH NO DATA
+
+SELECT * FROM copied
+
+SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relname = 'copied' AND a.attnum > 0 ORDER BY a.attnum
+
+DROP TABLE copied
+
+CREATE UNLOGGED TABLE copied WITH (fillfactor = 70) AS TABLE orders
+
+SELECT count(*), sum(amount) FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied AS SELECT * FROM facts
+
+SELECT * FROM copied ORDER BY id
+
+DROP TABLE copied
+
+SELECT customer_id, name INTO copied FROM customers WHERE customer_id IN (1, 2, 9) ORDER BY 1
+
+SELECT * FROM copied ORDER BY 1
+
+DROP TABLE copied
+
+SELECT customer_id, count(*) AS n INTO UNLOGGED copied FROM orders GROUP BY customer_id HAVING count(*) > 1
+
+SELECT * FROM copied ORDER BY 1
+
+DROP TABLE copied
+
+CREATE TABLE copied AS SELECT customer_id FROM customers WHERE customer_id = 4
+
+SELECT * FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied AS SELECT name, name FROM customers
+
+CREATE TABLE nowhere.copied AS SELECT name FROM customers
+
+CREATE TABLE copied AS SELECT nothing FROM customers
+
+BEGIN
+
+CREATE TABLE copied AS SELECT customer_id FROM orders WHERE amount > 5
+
+SELECT count(*) FROM copied
+
+ROLLBACK
+
+SELECT * FROM copied
+
+--: with 5
+CREATE TABLE copied AS SELECT customer_id, $1::int AS five FROM customers WHERE customer_id > $1
+
+--: refused 0A000
+CREATE TABLE later AS SELECT customer_id AS id FROM customers
+
+--: refused 0A000
+CREATE TABLE copied AS SELECT customer_id FROM customers FOR UPDATE
+
+BEGIN
+
+CREATE TEMP TABLE mine ON COMMIT DROP AS SELECT customer_id, sum(amount) AS total FROM orders GROUP BY customer_id
+
+SELECT * FROM mine WHERE total > 10 ORDER BY 1
+
+UPDATE mine SET total = 0 WHERE customer_id < 5
+
+SELECT * FROM mine ORDER BY 1
+
+COMMIT
 
 CREATE TABLE alike (LIKE loose)
 
