@@ -265,11 +265,11 @@ impl Located {
     }
 
     /// Finds the table in the column's own scope among whose key columns a bare name is: PostgreSQL takes no name that two
-    /// tables have.
+    /// tables have, but what USING makes of two: that is the column of the side that an outer join does not fill with NULL.
     fn bare_key(&self, facts: &Facts, column: &Column) -> Option<Node> {
         let is_seen = |keyed: &&Keyed| {
             let relation = &facts.relations[keyed.relation];
-            relation.scope == column.scope && !relation.renamed
+            relation.scope == column.scope && !relation.renamed && !relation.nullable
         };
         let node = |keyed: &Keyed| (keyed.relation, column.name.clone());
         let mut nodes = self.keyed.iter().filter(is_seen).map(node).filter(|node| self.part(node).is_some());

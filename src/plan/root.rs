@@ -66,11 +66,14 @@ pub(super) fn is_held_by_key(located: &Located, facts: &Facts, at: usize, scope:
 }
 
 /// Tells whether the sharding key of the table is among the columns, a composite one with all of its own.
-pub(super) fn has_key(located: &Located, facts: &Facts, at: usize, columns: &[Column]) -> bool {
-    let keyed = &located.keyed[at];
-    let equals = |column: &Column, part: usize| {
-        let found = key_column(facts, located, column);
-        found.is_some_and(|(other, of)| of == part && located.keyed[other].follows.contains(&keyed.relation))
-    };
-    (0..=keyed.more.len()).all(|part| columns.iter().any(|column| equals(column, part)))
+fn has_key(located: &Located, facts: &Facts, at: usize, columns: &[Column]) -> bool {
+    let parts = 0..=located.keyed[at].more.len();
+    parts.into_iter().all(|part| columns.iter().any(|column| is_key(located, facts, at, (column, part))))
+}
+
+/// Tells whether a column is this part of the table's sharding key, or of that of a table whose key the table's must equal. That
+/// the other's must equal the table's is not enough: it may only do so outside of where the column stands.
+pub(super) fn is_key(located: &Located, facts: &Facts, at: usize, (column, part): (&Column, usize)) -> bool {
+    let found = key_column(facts, located, column);
+    found.is_some_and(|(other, of)| of == part && located.keyed[at].follows.contains(&located.keyed[other].relation))
 }

@@ -4,14 +4,15 @@ use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
     Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    LimitClause, OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, Value, Visit, Visitor,
+    LimitClause, OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visit, Visitor,
 };
 
 use super::clauses::{self, Clauses};
 use super::facts::{Block, Count, Item, OrderItem, Shape};
-use super::read::{fold, function_name};
+use super::read::{fold, function_name, table_name};
 use super::scan::{Scanner, Token};
 use super::scope::Reader;
+use super::together::has_window;
 
 /// PostgreSQL's aggregate functions; any of them makes a query grouped. User-defined ones are not known here: `plan`
 /// refuses functions that it does not know where it matters.
@@ -310,13 +311,75 @@ fn parentheses(part: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// Tells whether an aggregate is called outside of subqueries.
+/// Tells whether an aggregate is called that makes one row of this query's rows: outside of subqueries, or in one whose own
+/// tables have none of the columns that it is of.
 pub(super) fn has_aggregate(node: &impl Visit) -> bool {
     struct Search {
-        depth: usize,
+        /// The names of the tables in each subquery around.
+        inside: Vec<Vec<String>>,
         found: bool,
     }
     impl Visitor for Search {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            self.inside.push(tables_in(query));
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.inside.pop();
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = expr {
+                self.found |= is_aggregate(function) && is_of_outside(function, &self.inside);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut search = Search { inside: Vec::new(), found: false };
+    let _ = node.visit(&mut search);
+    search.found
+}
+
+/// Tells whether an aggregate in subqueries with these tables is one of the query around them: where it has columns, and none
+/// that the tables may have.
+fn is_of_outside(function: &Function, inside: &[Vec<String>]) -> bool {
+    struct Columns<'i> {
+        inside: &'i [Vec<String>],
+        own: bool,
+        outer: bool,
+    }
+    impl Visitor for Columns<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let qualifier = match expr {
+                Expr::Identifier(_) => None,
+                Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).map(fold),
+                _ => return ControlFlow::Continue(()),
+            };
+            let is_own = |tables: &Vec<String>| match &qualifier {
+                Some(name) => tables.contains(name),
+                None => !tables.is_empty(),
+            };
+            match self.inside.iter().any(is_own) {
+                true => self.own = true,
+                false => self.outer = true,
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut columns = Columns { inside, own: false, outer: false };
+    let _ = function.visit(&mut columns);
+    inside.is_empty() || columns.outer && !columns.own
+}
+
+/// Returns the names of what a query's own FROM lists have.
+fn tables_in(query: &Query) -> Vec<String> {
+    struct Names {
+        depth: usize,
+        found: Vec<String>,
+    }
+    impl Visitor for Names {
         type Break = ();
         fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
             self.depth += 1;
@@ -326,26 +389,24 @@ pub(super) fn has_aggregate(node: &impl Visit) -> bool {
             self.depth -= 1;
             ControlFlow::Continue(())
         }
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            self.found |= self.depth == 0 && matches!(expr, Expr::Function(function) if is_aggregate(function));
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            let alias = match factor {
+                TableFactor::Table { name, alias, .. } => match alias {
+                    Some(alias) => Some(fold(&alias.name)),
+                    None => table_name(name).map(|table| table.name),
+                },
+                TableFactor::Derived { alias, .. }
+                | TableFactor::Function { alias, .. }
+                | TableFactor::TableFunction { alias, .. }
+                | TableFactor::UNNEST { alias, .. }
+                | TableFactor::NestedJoin { alias, .. } => alias.as_ref().map(|alias| fold(&alias.name)),
+                _ => None,
+            };
+            self.found.extend(alias.filter(|_| self.depth == 1));
             ControlFlow::Continue(())
         }
     }
-    let mut search = Search { depth: 0, found: false };
-    let _ = node.visit(&mut search);
-    search.found
-}
-
-fn has_window(node: &impl Visit) -> bool {
-    struct Search(bool);
-    impl Visitor for Search {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            self.0 |= matches!(expr, Expr::Function(function) if function.over.is_some());
-            ControlFlow::Continue(())
-        }
-    }
-    let mut search = Search(false);
-    let _ = node.visit(&mut search);
-    search.0
+    let mut names = Names { depth: 0, found: Vec::new() };
+    let _ = query.visit(&mut names);
+    names.found
 }

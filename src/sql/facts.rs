@@ -82,8 +82,8 @@ pub struct Scope {
     /// The relation as which FROM reads it, if that is its one use.
     pub read_as: Option<RelationIndex>,
     /// The keys of GROUP BY, of each window's PARTITION BY and of DISTINCT, one list for each: rows that differ in one of a
-    /// list's columns have nothing to do with each other there. A list that is empty holds all rows together; without any
-    /// list each row stands for itself.
+    /// list's columns have nothing to do with each other there. A list that is empty holds all rows together, as aggregates
+    /// without GROUP BY do; without any list each row stands for itself.
     pub together: Vec<Vec<Column>>,
     /// Whether all of its rows matter to what it returns in some other way: LIMIT, a set operation, a write.
     pub whole: bool,

@@ -5,7 +5,7 @@ use sqlparser::ast::{Join, JoinConstraint, JoinOperator, TableFactor, TableWithJ
 use super::facts::{Column, Edge, RelationIndex};
 use super::nested::Passed;
 use super::read::{fold, function_name, table_name};
-use super::scope::{Output, Outputs, Reader, Walk, rename};
+use super::scope::{Output, Outputs, Reader, Star, Walk, rename};
 
 impl Reader<'_> {
     /// Reads one FROM item with its joins; returns its relations.
@@ -142,8 +142,9 @@ impl Reader<'_> {
             let named = (!outputs.columns.is_empty()).then(|| Passed::Named(names()));
             self.facts.passed.extend(outputs.all.map(Passed::All).or(named).map(|passed| (index, passed)));
         }
-        let behind_stars = self.behind_stars(&outputs);
-        for output in outputs.columns.into_iter().chain(outputs.beside).chain(behind_stars) {
+        let barred = outputs.barred;
+        self.stars.extend(outputs.stars.into_iter().map(|inner| Star { derived: index, inner, barred }));
+        for output in outputs.columns.into_iter().chain(outputs.beside) {
             let outer = Column { relation: Some(index), scope, name: output.name.clone() };
             self.connect(outer, &output, vec![index], true);
         }

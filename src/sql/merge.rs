@@ -147,6 +147,7 @@ impl<'a> Read<'a> {
             Some(OutputClause::Output { .. }) => return None,
             None => {}
         }
+        read.reader.connect_stars();
         Some(read)
     }
 

@@ -107,6 +107,7 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
     if !reader.is_complete(&statement) {
         return Err(Unreadable::Statement);
     }
+    reader.connect_stars();
     Ok(reader.facts)
 }
 

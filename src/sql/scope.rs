@@ -4,20 +4,18 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem,
+    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Statement, TableWithJoins, Visit, Visitor,
 };
 
 use super::facts::{Column, Facts, Relation, RelationIndex, Scope, StatementKind};
 use super::filter::Filters;
 use super::mask::{Literal, literals};
-use super::name::{TableName, identifier};
+use super::name::TableName;
 use super::place::Places;
 use super::read::{count_factors, fold, function_name, table_name};
 use super::scan::{Scanner, TokenKind};
-
-/// The most words of a text that are looked for behind `*`: each makes a column of each subquery that has one.
-const WORDS_MAX: usize = 400;
+use super::together::computes_over_rows;
 
 /// A name that FROM may use for a query: a CTE.
 pub(super) struct Named {
@@ -76,8 +74,20 @@ pub(super) struct Reader<'a> {
     pub(super) misread: bool,
     /// Relations that what is being read cannot see, though they stand in a scope around it.
     pub(super) unseen: Vec<RelationIndex>,
-    /// The words of the text that may be columns, once they are asked for.
-    words: Option<Vec<String>>,
+    /// What `*` of subqueries gives out.
+    pub(super) stars: Vec<Star>,
+    /// The columns that the top query selects.
+    selected: Vec<Column>,
+}
+
+/// `*` in the select list of a subquery.
+pub(super) struct Star {
+    /// The subquery, as FROM has it.
+    pub(super) derived: RelationIndex,
+    /// What is given out: a column without its name.
+    pub(super) inner: Column,
+    /// Whether conditions from outside are kept outside.
+    pub(super) barred: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -110,7 +120,8 @@ impl<'a> Reader<'a> {
             filters: None,
             misread: false,
             unseen: Vec::new(),
-            words: None,
+            stars: Vec::new(),
+            selected: Vec::new(),
         }
     }
 
@@ -120,7 +131,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn top_query(&mut self, query: &Query) {
-        self.query_in(query, 0);
+        let outputs = self.query_in(query, 0);
+        self.selected = outputs.columns.into_iter().chain(outputs.beside).map(|output| output.inner).collect();
     }
 
     /// UPDATE and DELETE: targets first, then the other relations, then the condition.
@@ -190,15 +202,17 @@ impl<'a> Reader<'a> {
                 self.cte(cte, scope, with.recursive, query);
             }
         }
-        let mut outputs = self.body(&query.body, scope);
-        let limited = query.limit_clause.is_some() || query.fetch.is_some();
-        if limited || !query.locks.is_empty() {
+        let mut outputs = self.body(&query.body, query.order_by.as_ref(), scope);
+        let mut whole = query.limit_clause.is_some() || query.fetch.is_some();
+        match &*query.body {
+            SetExpr::Select(select) => self.windows(&query.order_by, select, scope),
+            // It may belong to a SELECT in parentheses.
+            _ => whole |= query.order_by.as_ref().is_some_and(computes_over_rows),
+        }
+        if whole || !query.locks.is_empty() {
             outputs.bar();
         }
-        if let SetExpr::Select(select) = &*query.body {
-            self.windows(&query.order_by, select, scope);
-        }
-        self.facts.scopes[scope].whole |= limited;
+        self.facts.scopes[scope].whole |= whole;
         self.facts.scopes[scope].ordered |= query.order_by.is_some();
         self.tail(query, scope);
         self.named.truncate(visible);
@@ -244,15 +258,15 @@ impl<'a> Reader<'a> {
         self.named.push(Named { name, outputs });
     }
 
-    fn body(&mut self, body: &SetExpr, scope: usize) -> Outputs {
+    fn body(&mut self, body: &SetExpr, order: Option<&OrderBy>, scope: usize) -> Outputs {
         match body {
-            SetExpr::Select(select) => self.select(select, scope),
+            SetExpr::Select(select) => self.select(select, order, scope),
             SetExpr::Query(query) => self.query_in(query, scope),
             SetExpr::SetOperation { left, right, .. } => {
                 self.facts.scopes[scope].whole = true;
                 for arm in [left, right] {
                     let arm_scope = self.new_scope(scope);
-                    self.body(arm, arm_scope);
+                    self.body(arm, None, arm_scope);
                 }
                 Outputs::default()
             }
@@ -274,7 +288,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn select(&mut self, select: &Select, scope: usize) -> Outputs {
+    fn select(&mut self, select: &Select, order: Option<&OrderBy>, scope: usize) -> Outputs {
         for table in &select.from {
             self.from(table, scope);
         }
@@ -288,7 +302,7 @@ impl<'a> Reader<'a> {
         }
         select.having.iter().for_each(|having| self.expression(having, scope));
         self.windows(&select.projection, select, scope);
-        self.held_together(select, scope);
+        self.held_together(select, order, scope);
         self.outputs(select, scope)
     }
 
@@ -321,22 +335,34 @@ impl<'a> Reader<'a> {
         outputs
     }
 
-    /// Returns the columns with names of the text that `*` may give out. One that it has not would be no column outside
-    /// either; one that stands beside it, too, PostgreSQL takes for ambiguous.
-    pub(super) fn behind_stars(&mut self, outputs: &Outputs) -> Vec<Output> {
-        if outputs.stars.is_empty() {
-            return Vec::new();
+    /// Connects the columns that `*` of subqueries gives out, as far as anything else names them. One that it has not would be no
+    /// column outside either; one that stands beside it, too, PostgreSQL takes for ambiguous.
+    pub(super) fn connect_stars(&mut self) {
+        let stars = std::mem::take(&mut self.stars);
+        if stars.is_empty() {
+            return;
         }
-        let names = self.words.take().unwrap_or_else(|| words(self.text));
-        let column = |star: &Column, name: &String| Column { name: name.clone(), ..star.clone() };
-        let all = outputs.stars.iter().flat_map(|star| names.iter().map(move |name| column(star, name)));
-        let pushable = |inner: &Column| {
+        let names = self.named_columns();
+        for (star, name) in stars.iter().flat_map(|star| names.iter().map(move |name| (star, name))) {
+            let inner = Column { name: name.clone(), ..star.inner.clone() };
             let is = |key: &Column| key.name == inner.name && (key.relation == inner.relation || self.is_alone(key));
-            !outputs.barred && self.facts.scopes[inner.scope].together.iter().all(|keys| keys.iter().any(is))
-        };
-        let found = all.map(|inner| Output { name: inner.name.clone(), pushable: pushable(&inner), inner }).collect();
-        self.words = Some(names);
-        found
+            let together = &self.facts.scopes[inner.scope].together;
+            let pushable = !star.barred && together.iter().all(|keys| keys.iter().any(is));
+            let scope = self.facts.relations[star.derived].scope;
+            let outer = Column { relation: Some(star.derived), scope, name: name.clone() };
+            self.connect(outer, &Output { name: name.clone(), inner, pushable }, vec![star.derived], true);
+        }
+    }
+
+    /// Returns the names of all columns that say something of which rows matter, each once.
+    fn named_columns(&self) -> BTreeSet<String> {
+        let facts = &self.facts;
+        let bound = facts.bindings.iter().map(|binding| &binding.column);
+        let compared = facts.bounds.iter().map(|bound| &bound.column);
+        let equal = facts.edges.iter().flat_map(|edge| [&edge.source, &edge.target]);
+        let together = facts.scopes.iter().flat_map(|scope| scope.together.iter().flatten());
+        let all = bound.chain(compared).chain(equal).chain(together).chain(&self.selected);
+        all.map(|column| column.name.clone()).collect()
     }
 
     /// Tells whether the column's scope has no relation but the column's.
@@ -464,12 +490,6 @@ fn references(query: &Query, name: &str) -> usize {
     let mut uses = Uses(name, 0);
     let _ = query.visit(&mut uses);
     uses.1
-}
-
-/// Returns the words of a text that may name columns, each once; none where there are more than is reasonable.
-fn words(text: &str) -> Vec<String> {
-    let words: BTreeSet<String> = Scanner::new(text).filter_map(|token| identifier(text, token)).collect();
-    if words.len() > WORDS_MAX { Vec::new() } else { words.into_iter().collect() }
 }
 
 /// Returns the numbers of the parameters that a text has more than once.

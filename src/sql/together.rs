@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Ident, NamedWindowDefinition, NamedWindowExpr, Query, Select, SelectItem, Value,
-    Visit, Visitor, WindowSpec, WindowType,
+    Distinct, Expr, GroupByExpr, Ident, NamedWindowDefinition, NamedWindowExpr, OrderBy, Query, Select, SelectItem,
+    Value, Visit, Visitor, WindowSpec, WindowType,
 };
 
 use super::block::has_aggregate;
@@ -17,11 +17,11 @@ const WINDOWS_MAX: usize = 8;
 
 impl Reader<'_> {
     /// Notes the keys of GROUP BY and DISTINCT.
-    pub(super) fn held_together(&mut self, select: &Select, scope: usize) {
+    pub(super) fn held_together(&mut self, select: &Select, order: Option<&OrderBy>, scope: usize) {
         let mut lists = Vec::new();
         match &select.group_by {
             GroupByExpr::Expressions(keys, modifiers) => {
-                let grouped = !keys.is_empty() || select.having.is_some() || has_aggregate(&select.projection);
+                let grouped = !keys.is_empty() || select.having.is_some() || aggregates(select, order);
                 if grouped && modifiers.is_empty() && !keys.iter().any(is_sets) {
                     lists.push(self.keys(keys, select, scope));
                 } else if grouped {
@@ -32,7 +32,7 @@ impl Reader<'_> {
             GroupByExpr::All(_) => lists.push(Vec::new()),
         }
         match &select.distinct {
-            Some(Distinct::On(keys)) => lists.push(self.keys(keys, select, scope)),
+            Some(Distinct::On(keys)) => lists.push(self.outputs_named(keys, select, scope)),
             Some(Distinct::Distinct) => {
                 let columns = select.projection.iter().filter_map(|item| self.column(expression(item)?, scope));
                 lists.push(columns.collect());
@@ -44,13 +44,21 @@ impl Reader<'_> {
 
     /// Notes the keys of each window that is used in `node`.
     pub(super) fn windows(&mut self, node: &impl Visit, select: &Select, scope: usize) {
-        let mut search = Windows { depth: 0, found: Vec::new() };
-        let _ = node.visit(&mut search);
-        for window in search.found {
+        for window in used(node) {
             let keys = partition(&window, &select.named_window, WINDOWS_MAX);
             let columns = keys.iter().filter_map(|key| self.column(key, scope)).collect();
             self.facts.scopes[scope].together.push(columns);
         }
+    }
+
+    /// Returns the columns that the keys of DISTINCT ON mean: a bare name is that of an output first.
+    fn outputs_named(&self, keys: &[Expr], select: &Select, scope: usize) -> Vec<Column> {
+        let columns = keys.iter().filter_map(|key| match key {
+            Expr::Identifier(name) => output_named(&fold(name), select)
+                .map_or_else(|| self.column(key, scope), |meant| meant.and_then(|expr| self.column(expr, scope))),
+            _ => self.keys(std::slice::from_ref(key), select, scope).pop(),
+        });
+        columns.collect()
     }
 
     /// Returns those of the expressions that are columns, or positions of columns in the select list.
@@ -58,6 +66,44 @@ impl Reader<'_> {
         let meant = |key| position(key).map_or(Some(key), |at| expression(items_before_star(select).get(at - 1)?));
         keys.iter().filter_map(|key| self.column(meant(key)?, scope)).collect()
     }
+}
+
+/// Finds the select item that has this name: `Some(None)` for one that may have it and is no column.
+fn output_named<'s>(name: &str, select: &'s Select) -> Option<Option<&'s Expr>> {
+    select.projection.iter().find_map(|item| match item {
+        SelectItem::ExprWithAlias { expr, alias } if fold(alias) == name => Some(Some(expr)),
+        // A cast or a call is named by what is in it.
+        SelectItem::UnnamedExpr(expr) => match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => None,
+            _ => expr.to_string().to_lowercase().contains(&name.to_lowercase()).then_some(None),
+        },
+        _ => None,
+    })
+}
+
+/// Tells whether a SELECT without GROUP BY makes one row of all, wherever it says so.
+fn aggregates(select: &Select, order: Option<&OrderBy>) -> bool {
+    has_aggregate(&select.projection)
+        || has_aggregate(&select.distinct)
+        || has_aggregate(&select.named_window)
+        || order.is_some_and(has_aggregate)
+}
+
+/// Tells whether an aggregate or a window is used.
+pub(super) fn computes_over_rows(node: &impl Visit) -> bool {
+    has_aggregate(node) || has_window(node)
+}
+
+/// Tells whether a window is used outside of subqueries.
+pub(super) fn has_window(node: &impl Visit) -> bool {
+    !used(node).is_empty()
+}
+
+/// Returns the windows that are used outside of subqueries.
+fn used(node: &impl Visit) -> Vec<WindowType> {
+    let mut search = Windows { depth: 0, found: Vec::new() };
+    let _ = node.visit(&mut search);
+    search.found
 }
 
 /// Returns the items whose positions are known.

@@ -49,8 +49,9 @@ pub(super) struct Restriction {
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(plan: &'a Gather, own_writes: bool, lists_pay: bool, one_moment: bool) -> Self {
-        let whole = plan.fetches.iter().filter(|fetch| fetch.in_place && !own_writes);
+    /// `in_place` tells the tables whose rows on home are all of theirs.
+    pub(super) fn new(plan: &'a Gather, in_place: impl Fn(&Fetch) -> bool, lists_pay: bool, one_moment: bool) -> Self {
+        let whole = plan.fetches.iter().filter(|fetch| in_place(fetch));
         let in_place: HashSet<&str> = whole.map(|fetch| fetch.table.as_str()).collect();
         Self { plan, copied: HashMap::new(), in_place, busy: Vec::new(), lists: HashMap::new(), lists_pay, one_moment }
     }

@@ -3,7 +3,6 @@
 
 use crate::backend::Server;
 use crate::plan::{Fetch, Gather};
-use crate::proxy::Pinned;
 use crate::types::{Refusal, ShardId};
 use crate::wire::backend;
 use crate::wire::frame::{self, HEADER_BYTES};
@@ -75,7 +74,8 @@ impl Link {
             return Err(Refusal::unsupported(message, "Use READ COMMITTED, or bind the sharding key to one value."));
         }
         let open = self.transaction.is_open();
-        if self.pin == Pinned::TemporaryTable || open && self.pin != self.base_pin() || self.schema_dirty {
+        // Outside of a transaction, what the session has of its own is on the connection that gets the copies.
+        if open && self.pin != self.base_pin() || self.schema_dirty {
             return Err(own_tables());
         }
         if open && plan.reads_clock {

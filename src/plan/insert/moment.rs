@@ -71,7 +71,7 @@ impl Moments {
 }
 
 /// Returns a column's default if it names the present time, and nothing else that cannot be done again.
-fn of_column<'a>(column: &'a Column, catalog: &Catalog) -> Option<&'a str> {
+pub(super) fn of_column<'a>(column: &'a Column, catalog: &Catalog) -> Option<&'a str> {
     let default = column.default.as_deref().filter(|_| !column.generated)?;
     (classify::redo(default, catalog) == Redo::AfterFreeze).then_some(default)
 }

@@ -7,6 +7,7 @@ use crate::sql::insert::{SelectItem, SimpleSelect, Source};
 use crate::types::{Refusal, ShardId, ShardSet};
 
 use super::key::KeyColumn;
+use super::moment;
 use super::parameters::Parameters;
 use super::placing::Placing;
 use super::prepared::{PreparedInsert, Target, reject_if_ruled};
@@ -39,6 +40,10 @@ impl PreparedInsert {
             },
         };
         let from = match from {
+            // Each shard would take a time of its own.
+            Ok(From::Each { .. }) if self.leaves_time(catalog) => {
+                return self.carry_query(rules, catalog, self.not_proved());
+            }
             Ok(from) => from,
             Err(refusal) => return self.carry_query(rules, catalog, refusal),
         };
@@ -70,6 +75,14 @@ impl PreparedInsert {
         }
     }
 
+    /// Tells whether a column is left to a default that names the present time.
+    fn leaves_time(&self, catalog: &Catalog) -> bool {
+        let filled = |name: &String| self.layout.columns.as_ref().is_none_or(|columns| columns.contains(name));
+        let table = catalog.table(&self.name);
+        let mut columns = table.into_iter().flat_map(|table| &table.columns);
+        columns.any(|column| !filled(&column.name) && moment::of_column(column, catalog).is_some())
+    }
+
     /// Each shard has the rows that it inserts.
     fn of_rows(
         &self,
@@ -80,10 +93,8 @@ impl PreparedInsert {
     ) -> Result<From, Refusal> {
         let reads_reference = rows.reads_reference();
         let Some(shards) = rows.shards(rules, parameters) else {
-            return match self.each(rules, key)? {
-                From::Each { shards, .. } if rows.adds_up() => Ok(From::Each { shards, reads_reference }),
-                From::Each { .. } | From::One { .. } => Err(self.not_proved()),
-            };
+            let shards = self.each(rules, key)?;
+            return if rows.adds_up() { Ok(From::Each { shards, reads_reference }) } else { Err(self.not_proved()) };
         };
         match shards.only() {
             Some(shard) => Ok(From::One { shard, reads_reference }),
@@ -159,17 +170,20 @@ impl PreparedInsert {
                 From::One { shard: target, .. } if target == shard => Ok(From::One { shard, reads_reference: false }),
                 From::One { .. } | From::Each { .. } => Err(self.not_proved()),
             },
-            None if passed => self.each(rules, &placing.key),
+            None if passed => {
+                self.each(rules, &placing.key).map(|shards| From::Each { shards, reads_reference: false })
+            }
             None => Err(self.not_proved()),
         }
     }
 
-    fn each(&self, rules: &RuleSet, key: &KeyColumn) -> Result<From, Refusal> {
+    /// All shards of the table, if the rules let a write without its key go there.
+    fn each(&self, rules: &RuleSet, key: &KeyColumn) -> Result<ShardSet, Refusal> {
         let Some(Distribution::Sharded { group, .. }) = rules.table(&self.name).map(|rule| &rule.distribution) else {
             return Err(self.not_proved());
         };
         match rules.group(*group).missing_key.write {
-            OnMissingKey::Scatter => Ok(From::Each { shards: rules.shards_of_group(*group), reads_reference: false }),
+            OnMissingKey::Scatter => Ok(rules.shards_of_group(*group)),
             OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name)
                 .with_hint(format!("Add a condition on \"{}\", or set missing_key.write: scatter.", key.name))),
         }

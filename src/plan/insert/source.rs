@@ -1,9 +1,9 @@
 //! The query of INSERT … SELECT, read as any SELECT is: does each shard make the rows that are inserted there?
 
 use crate::plan::carry::has_query;
-use crate::plan::colocate::{Located, key_column, locate};
+use crate::plan::colocate::{Located, locate};
 use crate::plan::context::{Context, Values};
-use crate::plan::root::{is_held_by_key, root};
+use crate::plan::root::{is_held_by_key, is_key, root};
 use crate::plan::{functions, hidden};
 use crate::rules::RuleSet;
 use crate::sql::insert::{InsertFacts, Source};
@@ -53,7 +53,7 @@ impl RowsByKey {
         }
         let block = facts.block.as_ref()?;
         let mut columns = placing.columns(position).enumerate();
-        if !columns.all(|(part, (_, position))| is_key(block, position, part, (&facts, &located, root))) {
+        if !columns.all(|(part, (_, position))| gives_key(block, (position, part), (&facts, &located, root))) {
             return None;
         }
         let held = is_held_by_key(&located, &facts, root, facts.scopes.first()?);
@@ -78,13 +78,15 @@ impl RowsByKey {
     }
 }
 
-/// Tells whether the item at this position is a column of the sharding key of the table `root`.
-fn is_key(block: &Block, position: usize, part: usize, (facts, located, root): (&Facts, &Located, usize)) -> bool {
+/// Tells whether the item at this position is this part of the sharding key of the table `root`.
+fn gives_key(
+    block: &Block,
+    (position, part): (usize, usize),
+    (facts, located, root): (&Facts, &Located, usize),
+) -> bool {
     let starless = block.items.iter().take(position + 1).all(|item| item.shape != Shape::Star);
-    let Some(Shape::Column(column)) = block.items.get(position).filter(|_| starless).map(|item| &item.shape) else {
-        return false;
-    };
-    let relation = located.keyed[root].relation;
-    key_column(facts, located, column)
-        .is_some_and(|(found, of)| of == part && located.keyed[found].follows.contains(&relation))
+    match block.items.get(position).filter(|_| starless).map(|item| &item.shape) {
+        Some(Shape::Column(column)) => is_key(located, facts, root, (column, part)),
+        _ => false,
+    }
 }

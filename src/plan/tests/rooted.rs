@@ -40,6 +40,10 @@ fn distinct_on_the_key_stays_on_its_shard() {
         select distinct on (1) user_id, id from orders order by 1, id desc => scatter s0+s1+s2: = | by 0 asc | by 1 desc nulls first
         select distinct on (2) user_id, id from orders order by 2 => gather s0 orders() s0+s1+s2
         select distinct on (status) user_id, id from orders order by status => gather s0 orders() s0+s1+s2
+        select distinct on (user_id) id as user_id, total from orders order by user_id => gather s0 orders() s0+s1+s2
+        select distinct on (orders.user_id) id as user_id, total from orders order by orders.user_id => scatter s0+s1+s2: select distinct on (orders.user_id) id as user_id, total, orders.user_id from orders order by orders.user_id | hide 1 | by 2 asc
+        select distinct on (user_id) user_id::text, total from orders order by user_id => gather s0 orders() s0+s1+s2
+        select distinct on (k) user_id as k, total from orders order by k => scatter s0+s1+s2: = | by 0 asc
         select distinct user_id, count(*) from orders group by user_id => scatter s0+s1+s2: =
         select distinct count(*) from orders group by user_id => gather s0 orders() s0+s1+s2 | parts SELECT user_id, count(*) from orders GROUP BY 1 | SELECT DISTINCT coalesce(sum(shardloom_c1), 0)::int8 FROM pg_temp.shardloom_rows GROUP BY shardloom_c0
         ",
@@ -84,6 +88,12 @@ fn subqueries_whose_rows_are_of_one_key_stay_on_their_shard() {
         select o.id from (select *, rank() over (partition by user_id) from orders) o where o.user_id = {a} => direct s1
         select o.id from (select *, rank() over (partition by status) from orders) o where o.user_id = {a} => refused sharded_subquery
         select count(*) from (select * from (select user_id, id from orders) a where exists (select from order_items i where i.buyer = a.user_id)) x => scatter s0+s1+s2: = | fold sum show 1
+        select count(*) from (select 1 from orders order by count(*)) x => gather s0 orders() s0+s1+s2
+        select 1 from orders window w as (order by count(*)) => gather s0 orders() s0+s1+s2
+        select count(*) from (select (select max(o.total)) as m from orders o) x => gather s0 orders() s0+s1+s2
+        select (select max(r.id) from regions r) from orders o => scatter s0+s1+s2: =
+        select x.ak, rn from (select a.user_id as ak, b.buyer as bk, row_number() over (partition by a.user_id order by b.id) as rn from orders a, order_items b) x where x.ak = x.bk => refused not_colocated
+        select x.ak, rn from (select a.user_id as ak, row_number() over (partition by a.user_id order by b.id) as rn from orders a, order_items b where a.user_id = b.buyer) x => scatter s0+s1+s2: =
         select (select count(*) from orders) from regions => gather s0 orders() s0+s1+s2
         select (select count(*) from (select user_id from orders) x) from regions => gather s0 orders() s0+s1+s2
         select * from (select o.id from orders o for update) x => scatter s0+s1+s2: =

@@ -121,6 +121,92 @@ SELECT x.customer_id FROM (SELECT *, lower(name) AS customer_id FROM customers) 
 
 SELECT x.region_id, x.name FROM (SELECT r.*, c.customer_id FROM regions r LEFT JOIN customers c ON c.region = r.region_id AND c.customer_id = 1) x WHERE x.customer_id IS NULL ORDER BY 1
 
+-- DISTINCT ON names what is selected first
+SELECT DISTINCT ON (customer_id) age AS customer_id, name FROM customers ORDER BY customer_id, name
+
+SELECT count(*) FROM (SELECT DISTINCT ON (customer_id) region AS customer_id FROM customers) x
+
+WITH x AS (SELECT customer_id AS k, order_id FROM orders) SELECT DISTINCT ON (k) order_id AS k FROM x ORDER BY k
+
+SELECT DISTINCT ON (tenant) lower(tenant) AS tenant, doc FROM documents ORDER BY tenant, doc
+
+SELECT DISTINCT ON (customer_id) customer_id::text || 'x' FROM orders ORDER BY customer_id
+
+SELECT DISTINCT ON (lower) lower(tenant), doc FROM documents ORDER BY lower, doc
+
+SELECT DISTINCT ON (tenant) tenant::varchar(1), doc FROM documents ORDER BY tenant, doc, title
+
+SELECT x.id, x.k FROM (SELECT DISTINCT ON (id) id % 2 AS id, id AS k FROM counters ORDER BY id, k) x WHERE x.k = 3
+
+SELECT c.id FROM counters c WHERE c.id IN (SELECT k FROM (SELECT DISTINCT ON (id) id % 2 AS id, id AS k FROM counters ORDER BY id, k) x) ORDER BY 1
+
+BEGIN
+
+DELETE FROM counters c USING (SELECT DISTINCT ON (id) id % 2 AS id, id AS k FROM counters ORDER BY id, k) x WHERE x.k = c.id
+
+ROLLBACK
+
+SELECT DISTINCT ON (orders.customer_id) order_id AS customer_id, product FROM orders ORDER BY orders.customer_id, order_id
+
+-- Aggregates that stand in ORDER BY or WINDOW alone make one row
+SELECT 1 FROM customers ORDER BY count(*)
+
+SELECT 'a' FROM customers WHERE age > 20 ORDER BY sum(age) LIMIT 5
+
+SELECT count(*) FROM (SELECT 1 FROM customers ORDER BY count(*)) x
+
+SELECT x FROM (SELECT 1 AS x FROM customers ORDER BY count(*)) y ORDER BY 1
+
+SELECT 1 FROM customers WINDOW w AS (ORDER BY count(*))
+
+SELECT x.one FROM ((SELECT 1 AS one FROM customers) ORDER BY count(*)) x
+
+SELECT DISTINCT ON (count(*)) 5 FROM customers
+
+-- Aggregates of the outer query that stand in a subquery
+SELECT (SELECT max(c.age)) FROM customers c
+
+SELECT coalesce((SELECT max(c.age)), 0), CASE WHEN true THEN (SELECT min(c.age)) END FROM customers c
+
+SELECT ARRAY(SELECT max(c.age)) FROM customers c
+
+SELECT 1 FROM customers c ORDER BY (SELECT max(c.age))
+
+SELECT EXISTS (SELECT 1 FROM products HAVING max(c.age) > 5) FROM customers c
+
+SELECT count(*) FROM (SELECT (SELECT max(c.age)) AS m FROM customers c) x
+
+WITH x AS (SELECT (SELECT max(o.amount)) AS m FROM orders o) SELECT * FROM x
+
+WITH x AS (SELECT customer_id, count(*) AS n FROM orders GROUP BY 1) SELECT (SELECT max(x.n)) FROM x
+
+SELECT (SELECT max(age)) FROM customers
+
+SELECT customer_id, (SELECT max(o.amount) FROM orders o WHERE o.customer_id = c.customer_id AND o.amount > c.age / 10) FROM customers c ORDER BY 1
+
+BEGIN
+
+DELETE FROM counters WHERE id IN (SELECT (SELECT max(d.id)) FROM counters d)
+
+ROLLBACK
+
+-- Keys that are equal only outside of the window
+SELECT x.ak, rn FROM (SELECT a.customer_id AS ak, b.customer_id AS bk, row_number() OVER (PARTITION BY a.customer_id ORDER BY b.customer_id, b.order_id) AS rn FROM customers a, orders b) x WHERE x.ak = x.bk ORDER BY 1, 2
+
+SELECT x.ak, rn FROM (SELECT a.customer_id AS ak, b.customer_id AS bk, row_number() OVER (PARTITION BY b.customer_id ORDER BY a.customer_id, b.order_id) AS rn FROM customers a JOIN orders b ON true) x WHERE x.ak = x.bk ORDER BY 1, 2
+
+WITH x AS (SELECT a.*, b.customer_id AS b2, count(*) OVER (PARTITION BY a.customer_id ORDER BY b.customer_id) AS n FROM customers a, orders b) SELECT max(n), count(*) FROM x WHERE customer_id = b2
+
+SELECT c.customer_id, x.n FROM customers c, LATERAL (SELECT o.customer_id, row_number() OVER (PARTITION BY c.customer_id ORDER BY customer_id, order_id) AS n FROM orders o) x WHERE x.customer_id = c.customer_id ORDER BY 1, 2
+
+SELECT c.customer_id, x.order_id FROM customers c, LATERAL (SELECT DISTINCT ON (c.customer_id) o.customer_id, order_id FROM orders o ORDER BY c.customer_id, o.customer_id DESC, order_id) x WHERE x.customer_id = c.customer_id ORDER BY 1, 2
+
+SELECT c.customer_id, x.n FROM customers c, LATERAL (SELECT o.order_id, row_number() OVER (PARTITION BY c.customer_id ORDER BY order_id) AS n FROM orders o WHERE o.customer_id = c.customer_id) x ORDER BY 1, 2
+
+SELECT x.ak, n FROM (SELECT a.customer_id AS ak, b.customer_id AS bk, count(*) AS n FROM customers a, orders b GROUP BY a.customer_id, b.customer_id) x WHERE x.ak = x.bk ORDER BY 1
+
+SELECT customer_id, count(*) FROM orders RIGHT JOIN customers USING (customer_id) GROUP BY customer_id ORDER BY 1
+
 -- What is inserted where it is made
 CREATE TABLE totals (customer_id bigint, place int, total numeric, notes text[], PRIMARY KEY (customer_id, place))
 
@@ -174,3 +260,47 @@ INSERT INTO tallies (id, n) SELECT a.hits, b.id FROM counters a JOIN counters b 
 INSERT INTO tallies (id, n) SELECT id, n FROM tallies WHERE n > 1 RETURNING id
 
 SELECT * FROM tallies ORDER BY 1, 2, 3
+
+BEGIN
+
+INSERT INTO counters (id, hits) SELECT id, rn FROM (SELECT d.id, e.id AS ei, row_number() OVER (PARTITION BY d.id ORDER BY e.id) AS rn FROM counters d, counters e) x WHERE x.id = x.ei ON CONFLICT (id) DO UPDATE SET hits = excluded.hits
+
+SELECT id, hits FROM counters ORDER BY 1
+
+ROLLBACK
+
+-- One moment for the rows of all shards
+TRUNCATE tallies
+
+ALTER TABLE tallies ADD COLUMN made timestamptz DEFAULT now()
+
+INSERT INTO tallies (id, n) SELECT id, count(*) FROM counters WHERE id IN (1, 2, 3, 4) GROUP BY id
+
+SELECT count(DISTINCT made), count(*) > 3 FROM tallies
+
+-- Tables of the session's own, beside rows of several shards
+CREATE TEMP TABLE mine AS SELECT customer_id, sum(amount) AS total FROM orders GROUP BY customer_id
+
+SELECT c.name, m.total FROM customers c JOIN mine m ON m.customer_id = c.customer_id ORDER BY c.customer_id
+
+SELECT c.customer_id, (SELECT count(*) FROM mine) FROM customers c WHERE c.age > (SELECT avg(total) / 10 FROM mine) ORDER BY 1
+
+SELECT region, count(*), sum(m.total) FROM customers c LEFT JOIN mine m USING (customer_id) GROUP BY region HAVING count(*) > 1 ORDER BY 1
+
+CREATE TEMP TABLE loose AS SELECT 5 AS id, 'temporary' AS what, 1 AS more
+
+SELECT l.*, c.name FROM loose l JOIN customers c ON c.customer_id = l.id
+
+SELECT count(*) FROM orders o JOIN loose l ON l.more = o.customer_id WHERE l.what LIKE 't%'
+
+INSERT INTO totals (customer_id, place, total) SELECT customer_id, 200, total FROM mine
+
+SELECT count(*), sum(total) FROM totals WHERE place = 200
+
+DROP TABLE loose
+
+SELECT l.*, c.name FROM loose l JOIN customers c ON c.customer_id = l.id ORDER BY 1
+
+DROP TABLE mine
+
+SELECT count(*) + 1 FROM customers

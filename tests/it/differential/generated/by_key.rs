@@ -20,7 +20,8 @@ const SEEDS: std::ops::Range<u64> = 1..17;
 const KEPT: &str = "CREATE TABLE totals (customer_id bigint NOT NULL, place bigint, total numeric, said text)";
 
 /// Rows of tables: the key, what tells rows of one key apart, a number, a text.
-const BASES: [&str; 9] = [
+const BASES: [&str; 10] = [
+    "SELECT c.customer_id AS k, o.customer_id AS j, o.amount AS n, o.note AS t FROM customers c, orders o WHERE o.order_id = 1",
     "SELECT customer_id AS k, order_id::bigint AS j, amount AS n, note AS t FROM orders",
     "SELECT customer_id AS k, 0::bigint AS j, balance AS n, name AS t FROM customers",
     "SELECT customer_id AS k, age::bigint AS j, region::numeric AS n, name AS t FROM customers WHERE age IS NOT NULL",
@@ -64,8 +65,26 @@ impl Maker<'_> {
         let (from, x) = self.source(depth - 1);
         let small = self.random.below(9);
         let by = self.random.one(&["k", "k", "k", "k, t", "j, k", "t", "n", "k + 0"]);
-        match self.random.below(15) {
+        match self.random.below(18) {
             0 => format!("SELECT * FROM {from} WHERE {}", self.condition(&x)),
+            14 => format!("SELECT DISTINCT ON (k) j AS k, k AS j, n, t FROM {from} ORDER BY k, j, n, t"),
+            15 => {
+                let (other, y) = self.source(depth - 1);
+                let on = self.random.one(&["{y}.k = {x}.k", "{y}.j = {x}.k"]).replace("{x}", &x).replace("{y}", &y);
+                let part = self.random.one(&["{x}.k", "{y}.k"]).replace("{x}", &x).replace("{y}", &y);
+                let inner = format!(
+                    "SELECT {y}.k AS l, {y}.j, row_number() OVER (PARTITION BY {part} ORDER BY {y}.k, {y}.j, {y}.n, {y}.t) AS n, {y}.t FROM {other}"
+                );
+                let inner = if self.random.below(2) == 0 { format!("{inner} WHERE {on}") } else { inner };
+                let z = format!("z{}", self.random.fresh());
+                format!(
+                    "SELECT {x}.k, {z}.j, {z}.n::numeric AS n, {z}.t FROM {from} CROSS JOIN LATERAL ({inner}) AS {z} WHERE {z}.l = {x}.k"
+                )
+            }
+            16 => format!(
+                "SELECT k, j, (SELECT {}) AS n, t FROM {from} GROUP BY k, j, t",
+                self.random.one(&["sum({x}.n)", "max({x}.n)"]).replace("{x}", &x)
+            ),
             1 => format!("SELECT {x}.k, {x}.j, {x}.n, {x}.t FROM {from} WHERE {}", self.condition(&x)),
             2 | 3 => format!("SELECT k, j, {} AS n, t FROM {from}", self.window(by)),
             4 => {
@@ -130,7 +149,8 @@ impl Maker<'_> {
 
     fn condition(&mut self, x: &str) -> String {
         let key = self.random.below(14);
-        match self.random.below(7) {
+        match self.random.below(9) {
+            7 | 8 => format!("{x}.j = {x}.k"),
             0 => format!("{x}.k = {key}"),
             1 => format!("k IN ({key}, 1, 2)"),
             2 => format!("{x}.n > {key}"),
