@@ -4,8 +4,9 @@ use sqlparser::ast::{Join, JoinConstraint, JoinOperator, TableFactor, TableWithJ
 
 use super::facts::{Column, Edge, RelationIndex};
 use super::nested::Passed;
+use super::outputs::{Output, Outputs, Star, rename};
 use super::read::{fold, function_name, table_name};
-use super::scope::{Output, Outputs, Reader, Star, Walk, rename};
+use super::scope::{Reader, Walk};
 
 impl Reader<'_> {
     /// Reads one FROM item with its joins; returns its relations.

@@ -2,6 +2,7 @@
 //!
 //! The only module that names the parser crate. It decides nothing about shards: `plan` does.
 
+mod aggregates;
 mod argument;
 mod block;
 mod clauses;
@@ -29,6 +30,7 @@ mod named;
 mod nested;
 pub mod next_id;
 mod next_ids;
+mod outputs;
 mod place;
 mod plainer;
 mod prepared_name;
@@ -50,8 +52,8 @@ mod utility;
 #[cfg(test)]
 mod utility_tests;
 
+pub use aggregates::is_aggregate_name;
 pub use argument::{Argument, argument};
-pub use block::is_aggregate_name;
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions, ForceColumns};

@@ -10,8 +10,9 @@ use sqlparser::ast::{
 };
 
 use super::facts::{Column, RelationIndex, Slot};
+use super::outputs::{Output, Outputs};
 use super::read::{assignments, column_name, fold, table_name};
-use super::scope::{Output, Outputs, Reader};
+use super::scope::Reader;
 
 /// A table that is written by a part of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use sqlparser::ast::{
     Value, Visit, Visitor, WindowSpec, WindowType,
 };
 
-use super::block::has_aggregate;
+use super::aggregates::has_aggregate;
 use super::facts::Column;
 use super::read::fold;
 use super::scope::Reader;
