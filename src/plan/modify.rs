@@ -116,7 +116,7 @@ impl Modify {
             }
             Home::Reference(_) | Home::On(_) => false,
         };
-        !sets_key && self.located.keyed.iter().all(Keyed::is_bound)
+        !sets_key && !self.facts.by_position && self.located.keyed.iter().all(Keyed::is_bound)
     }
 
     pub(super) fn plan(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {

@@ -221,7 +221,9 @@ impl Prepared {
         match &self.body {
             Body::Fixed(_) | Body::Merge(_) | Body::Explain(_) | Body::Expanded(_) | Body::Steered(_) => false,
             Body::Insert(insert) => insert.is_template(),
-            Body::Read(located, facts) => !facts.nested_write && located.keyed.iter().all(|keyed| keyed.is_bound()),
+            Body::Read(located, facts) => {
+                !facts.nested_write && !facts.by_position && located.keyed.iter().all(|keyed| keyed.is_bound())
+            }
             Body::Modify(modify) => modify.is_template(),
         }
     }

@@ -16,6 +16,8 @@ pub type RelationIndex = usize;
 pub struct Facts {
     /// What the statement is.
     pub kind: StatementKind,
+    /// Whether a number in a subquery's GROUP BY or DISTINCT ON is the position of a column: another would mean another one.
+    pub by_position: bool,
     /// Every relation of every scope, derived ones included.
     pub relations: Vec<Relation>,
     /// The query blocks; 0 is the top one.

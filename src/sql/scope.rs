@@ -52,6 +52,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let facts = Facts {
             kind: StatementKind::Select,
+            by_position: false,
             relations: Vec::new(),
             scopes: vec![Scope::default()],
             bindings: Vec::new(),

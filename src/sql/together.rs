@@ -19,6 +19,7 @@ impl Reader<'_> {
     /// Notes the keys of GROUP BY and DISTINCT.
     pub(super) fn held_together(&mut self, select: &Select, order: Option<&OrderBy>, scope: usize) {
         let mut lists = Vec::new();
+        self.facts.by_position |= scope > 0 && has_position(select);
         match &select.group_by {
             GroupByExpr::Expressions(keys, modifiers) => {
                 let grouped = !keys.is_empty() || select.having.is_some() || aggregates(select, order);
@@ -128,6 +129,18 @@ fn position(key: &Expr) -> Option<usize> {
         },
         _ => None,
     }
+}
+
+fn has_position(select: &Select) -> bool {
+    let grouped = match &select.group_by {
+        GroupByExpr::Expressions(keys, _) => keys.as_slice(),
+        GroupByExpr::All(_) => &[],
+    };
+    let distinct = match &select.distinct {
+        Some(Distinct::On(keys)) => keys.as_slice(),
+        Some(Distinct::Distinct | Distinct::All) | None => &[],
+    };
+    grouped.iter().chain(distinct).any(|key| position(key).is_some())
 }
 
 fn is_sets(key: &Expr) -> bool {

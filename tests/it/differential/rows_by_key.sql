@@ -304,3 +304,16 @@ SELECT l.*, c.name FROM loose l JOIN customers c ON c.customer_id = l.id ORDER B
 DROP TABLE mine
 
 SELECT count(*) + 1 FROM customers
+
+-- Texts that differ in the position of a column alone
+SELECT order_id FROM (SELECT DISTINCT ON (1) customer_id, order_id, amount FROM orders ORDER BY 1, 2) x WHERE customer_id = 1
+
+SELECT order_id FROM (SELECT DISTINCT ON (2) customer_id, order_id, amount FROM orders ORDER BY 2, 1) x WHERE customer_id = 1
+
+SELECT order_id FROM (SELECT DISTINCT ON (2) customer_id, order_id, amount FROM orders ORDER BY 2, 1 DESC) x WHERE customer_id = 2
+
+SELECT order_id FROM (SELECT DISTINCT ON (1) customer_id, order_id, amount FROM orders ORDER BY 1, 2) x WHERE customer_id = 2
+
+SELECT count(*) FROM customers c JOIN (SELECT customer_id, order_id, count(*) FROM orders GROUP BY 1, 2) x USING (customer_id) WHERE customer_id = 1
+
+SELECT count(*) FROM customers c JOIN (SELECT customer_id, order_id, count(*) FROM orders GROUP BY 2, 1) x USING (customer_id) WHERE customer_id = 5
