@@ -3,7 +3,7 @@
 use super::colocate::Located;
 use super::context::{Context, Values};
 use super::plan_types::{Direct, Partial, Plan, Scatter, Statement, WriteEffect};
-use super::root::root;
+use super::root::{aggregates_outside, root};
 use super::scatter;
 use super::{functions, hidden, nested};
 use crate::rules::OnMissingKey;
@@ -146,6 +146,9 @@ pub(super) fn scatter(
             format!("Bind the sharding key \"{}\" to one value.", keyed.key_names()),
         )
         .with_reason("unknown_function"));
+    }
+    if shards.len() > 1 && aggregates_outside(facts, context.catalog) {
+        return Err(scatter::refuse(keyed, "an aggregate of the outer query in a subquery", "merge_aggregate"));
     }
     let (statement, merge) = match shards.len() {
         1 => return Ok(one(shards, located, facts, context)),

@@ -3,6 +3,7 @@
 //! It stands in the top query block, or in subqueries of FROM all of whose rows stay what they are if each shard makes them of
 //! its own: nothing but rows with one sharding key is grouped there, numbered by a window, or made one by DISTINCT.
 
+use super::catalog::{Catalog, Table};
 use super::colocate::{Keyed, Located, key_column};
 use crate::sql::{Block, Column, Facts, Item, Scope, Shape};
 use crate::types::Refusal;
@@ -76,4 +77,13 @@ fn has_key(located: &Located, facts: &Facts, at: usize, columns: &[Column]) -> b
 pub(super) fn is_key(located: &Located, facts: &Facts, at: usize, (column, part): (&Column, usize)) -> bool {
     let found = key_column(facts, located, column);
     found.is_some_and(|(other, of)| of == part && located.keyed[at].follows.contains(&located.keyed[other].relation))
+}
+
+/// Tells whether an aggregate in a subquery is one of the query around it: none of the subquery's tables has its columns.
+pub(super) fn aggregates_outside(facts: &Facts, catalog: &Catalog) -> bool {
+    facts.unsure.iter().any(|aggregate| {
+        let mut tables = aggregate.tables.iter().map(|table| catalog.table(&table.rule_key()));
+        let lacks = |table: &Table| aggregate.columns.iter().all(|column| table.column(column).is_none());
+        tables.all(|table| table.is_some_and(lacks))
+    })
 }

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Function, Query, TableFactor, Visit, Visitor};
+use sqlparser::ast::{Expr, Function, Query, TableAlias, TableFactor, Visit, Visitor};
 
+use super::name::TableName;
 use super::read::{fold, function_name, table_name};
 
 /// PostgreSQL's aggregate functions; any of them makes a query grouped. User-defined ones are not known here: `plan`
@@ -68,102 +69,159 @@ pub(super) fn is_aggregate(function: &Function) -> bool {
     function.over.is_none() && function_name(&function.name).is_some_and(|name| is_aggregate_name(&name))
 }
 
+/// An aggregate in a subquery that is one of the query around it if none of the subquery's tables has its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsureAggregate {
+    /// The tables.
+    pub tables: Vec<TableName>,
+    /// The columns, none of them qualified.
+    pub columns: Vec<String>,
+}
+
 /// Tells whether an aggregate is called that makes one row of this query's rows: outside of subqueries, or in one whose own
 /// tables have none of the columns that it is of.
 pub(super) fn has_aggregate(node: &impl Visit) -> bool {
-    struct Search {
-        /// The names of the tables in each subquery around.
-        inside: Vec<Vec<String>>,
-        found: bool,
-    }
-    impl Visitor for Search {
-        type Break = ();
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            self.inside.push(tables_in(query));
-            ControlFlow::Continue(())
-        }
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.inside.pop();
-            ControlFlow::Continue(())
-        }
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Function(function) = expr {
-                self.found |= is_aggregate(function) && is_of_outside(function, &self.inside);
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut search = Search { inside: Vec::new(), found: false };
-    let _ = node.visit(&mut search);
-    search.found
+    Search::of(node).found
 }
 
-/// Tells whether an aggregate in subqueries with these tables is one of the query around them: where it has columns, and none
-/// that the tables may have.
-fn is_of_outside(function: &Function, inside: &[Vec<String>]) -> bool {
-    struct Columns<'i> {
-        inside: &'i [Vec<String>],
-        own: bool,
-        outer: bool,
-    }
-    impl Visitor for Columns<'_> {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            let qualifier = match expr {
-                Expr::Identifier(_) => None,
-                Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).map(fold),
-                _ => return ControlFlow::Continue(()),
-            };
-            let is_own = |tables: &Vec<String>| match &qualifier {
-                Some(name) => tables.contains(name),
-                None => !tables.is_empty(),
-            };
-            match self.inside.iter().any(is_own) {
-                true => self.own = true,
-                false => self.outer = true,
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut columns = Columns { inside, own: false, outer: false };
-    let _ = function.visit(&mut columns);
-    inside.is_empty() || columns.outer && !columns.own
+/// Returns the aggregates in subqueries of which only the tables tell whose they are.
+pub(super) fn unsure_aggregates(node: &impl Visit) -> Vec<UnsureAggregate> {
+    Search::of(node).unsure
 }
 
-/// Returns the names of what a query's own FROM lists have.
-fn tables_in(query: &Query) -> Vec<String> {
-    struct Names {
-        depth: usize,
-        found: Vec<String>,
+/// What a FROM list has.
+struct Source {
+    name: String,
+    table: Option<TableName>,
+}
+
+#[derive(Default)]
+struct Search {
+    /// What the subqueries around have in FROM.
+    inside: Vec<Vec<Source>>,
+    found: bool,
+    unsure: Vec<UnsureAggregate>,
+}
+
+impl Search {
+    fn of(node: &impl Visit) -> Self {
+        let mut search = Self::default();
+        let _ = node.visit(&mut search);
+        search
     }
-    impl Visitor for Names {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.depth += 1;
-            ControlFlow::Continue(())
-        }
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.depth -= 1;
-            ControlFlow::Continue(())
-        }
-        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-            let alias = match factor {
-                TableFactor::Table { name, alias, .. } => match alias {
-                    Some(alias) => Some(fold(&alias.name)),
-                    None => table_name(name).map(|table| table.name),
-                },
-                TableFactor::Derived { alias, .. }
-                | TableFactor::Function { alias, .. }
-                | TableFactor::TableFunction { alias, .. }
-                | TableFactor::UNNEST { alias, .. }
-                | TableFactor::NestedJoin { alias, .. } => alias.as_ref().map(|alias| fold(&alias.name)),
-                _ => None,
-            };
-            self.found.extend(alias.filter(|_| self.depth == 1));
-            ControlFlow::Continue(())
+
+    fn aggregate(&mut self, function: &Function) {
+        let mut columns = Columns { inside: &self.inside, own: false, outer: false, bare: Vec::new() };
+        let _ = function.visit(&mut columns);
+        let Columns { own, outer, bare, .. } = columns;
+        if self.inside.is_empty() || outer && !own && bare.is_empty() {
+            self.found = true;
+        } else if !own && !bare.is_empty() {
+            let sources = self.inside.iter().flatten();
+            if let Some(tables) = sources.map(|source| source.table.clone()).collect() {
+                self.unsure.push(UnsureAggregate { tables, columns: bare });
+            }
         }
     }
-    let mut names = Names { depth: 0, found: Vec::new() };
-    let _ = query.visit(&mut names);
-    names.found
+}
+
+impl Visitor for Search {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut sources = Sources { depth: 0, found: Vec::new() };
+        let _ = query.visit(&mut sources);
+        self.inside.push(sources.found);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.inside.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) if is_aggregate(function) => self.aggregate(function),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whose columns an aggregate is of.
+struct Columns<'i> {
+    inside: &'i [Vec<Source>],
+    own: bool,
+    outer: bool,
+    /// Those that may be of a table inside.
+    bare: Vec<String>,
+}
+
+impl Visitor for Columns<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let mut sources = self.inside.iter().flatten();
+        match expr {
+            Expr::Identifier(name) if sources.next().is_some() => self.bare.push(fold(name)),
+            Expr::Identifier(_) => self.outer = true,
+            Expr::CompoundIdentifier(parts) => {
+                let qualifier = parts.iter().rev().nth(1).map(fold);
+                match sources.any(|source| qualifier.as_ref() == Some(&source.name)) {
+                    true => self.own = true,
+                    false => self.outer = true,
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What a query's own FROM lists have.
+struct Sources {
+    depth: usize,
+    found: Vec<Source>,
+}
+
+impl Visitor for Sources {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if self.depth == 1 {
+            self.found.extend(source(factor));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn source(factor: &TableFactor) -> Option<Source> {
+    let named = |alias: &Option<TableAlias>| alias.as_ref().map(|alias| fold(&alias.name));
+    match factor {
+        TableFactor::Table { name, alias, args: None, .. } => {
+            let table = table_name(name);
+            let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+            let name = named(alias).or_else(|| table.as_ref().map(|table| table.name.clone())).unwrap_or_default();
+            Some(Source { name, table: table.filter(|_| !renamed) })
+        }
+        TableFactor::NestedJoin { alias: None, .. } => None,
+        TableFactor::Table { alias, .. }
+        | TableFactor::Derived { alias, .. }
+        | TableFactor::Function { alias, .. }
+        | TableFactor::TableFunction { alias, .. }
+        | TableFactor::UNNEST { alias, .. }
+        | TableFactor::NestedJoin { alias, .. } => Some(Source { name: named(alias).unwrap_or_default(), table: None }),
+        _ => Some(Source { name: String::new(), table: None }),
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::aggregates::UnsureAggregate;
 use super::name::TableName;
 use super::nested::{Passed, Write};
 use crate::types::Comparison;
@@ -28,6 +29,8 @@ pub struct Facts {
     pub bounds: Vec<Bound>,
     /// `column = column`, directed: rows of the target matter only where they equal the source.
     pub edges: Vec<Edge>,
+    /// Aggregates in subqueries that may be those of the query around them.
+    pub unsure: Vec<UnsureAggregate>,
     /// The functions called, lower case, without schema.
     pub functions: Vec<String>,
     /// Whether rows are locked (`FOR UPDATE`, `FOR SHARE` …) anywhere.

@@ -52,7 +52,7 @@ mod utility;
 #[cfg(test)]
 mod utility_tests;
 
-pub use aggregates::is_aggregate_name;
+pub use aggregates::{UnsureAggregate, is_aggregate_name};
 pub use argument::{Argument, argument};
 pub use collation::collates_by_bytes;
 pub use control::{Control, Discard, Isolation, SetScope, Setting, control};

@@ -58,6 +58,7 @@ impl<'a> Reader<'a> {
             bindings: Vec::new(),
             bounds: Vec::new(),
             edges: Vec::new(),
+            unsure: Vec::new(),
             functions: Vec::new(),
             locks: false,
             block: None,

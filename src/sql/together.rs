@@ -7,7 +7,7 @@ use sqlparser::ast::{
     Value, Visit, Visitor, WindowSpec, WindowType,
 };
 
-use super::aggregates::has_aggregate;
+use super::aggregates::{has_aggregate, unsure_aggregates};
 use super::facts::Column;
 use super::read::fold;
 use super::scope::Reader;
@@ -19,6 +19,8 @@ impl Reader<'_> {
     /// Notes the keys of GROUP BY and DISTINCT.
     pub(super) fn held_together(&mut self, select: &Select, order: Option<&OrderBy>, scope: usize) {
         let mut lists = Vec::new();
+        let nodes = [unsure_aggregates(&select.projection), unsure_aggregates(&select.having)];
+        self.facts.unsure.extend(nodes.into_iter().flatten().chain(order.into_iter().flat_map(unsure_aggregates)));
         self.facts.by_position |= scope > 0 && has_position(select);
         match &select.group_by {
             GroupByExpr::Expressions(keys, modifiers) => {

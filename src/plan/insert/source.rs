@@ -3,7 +3,7 @@
 use crate::plan::carry::has_query;
 use crate::plan::colocate::{Located, locate};
 use crate::plan::context::{Context, Values};
-use crate::plan::root::{is_held_by_key, is_key, root};
+use crate::plan::root::{aggregates_outside, is_held_by_key, is_key, root};
 use crate::plan::{functions, hidden};
 use crate::rules::RuleSet;
 use crate::sql::insert::{InsertFacts, Source};
@@ -40,7 +40,7 @@ impl RowsByKey {
         let text = &text[query.span.clone()];
         let called = hidden::called(text, context).ok()?;
         let facts = sql::read(text).ok()?;
-        if called.acts.is_some() || facts.nested_write || facts.locks {
+        if called.acts.is_some() || facts.nested_write || facts.locks || aggregates_outside(&facts, context.catalog) {
             return None;
         }
         let located = locate(&facts, called, context).ok()?;

@@ -317,3 +317,16 @@ SELECT order_id FROM (SELECT DISTINCT ON (1) customer_id, order_id, amount FROM 
 SELECT count(*) FROM customers c JOIN (SELECT customer_id, order_id, count(*) FROM orders GROUP BY 1, 2) x USING (customer_id) WHERE customer_id = 1
 
 SELECT count(*) FROM customers c JOIN (SELECT customer_id, order_id, count(*) FROM orders GROUP BY 2, 1) x USING (customer_id) WHERE customer_id = 5
+
+-- Aggregates whose columns only the tables tell
+SELECT (SELECT max(age) FROM products) FROM customers
+
+SELECT (SELECT max(price) FROM products) FROM customers
+
+SELECT (SELECT max(price + age) FROM products) FROM customers c ORDER BY customer_id
+
+SELECT count(*) FROM (SELECT (SELECT sum(balance) FROM regions) AS s FROM customers) x
+
+SELECT customer_id, (SELECT count(name) FROM regions) FROM customers ORDER BY 1
+
+SELECT 1 FROM customers ORDER BY (SELECT min(age) FROM regions WHERE region_id = 1)
