@@ -148,7 +148,7 @@ pub(super) fn scatter(
         .with_reason("unknown_function"));
     }
     if shards.len() > 1 && aggregates_outside(facts, context.catalog) {
-        return Err(scatter::refuse(keyed, "an aggregate of the outer query in a subquery", "merge_aggregate"));
+        return Err(scatter::refuse(keyed, "an aggregate of the outer query in a subquery", "sharded_subquery"));
     }
     let (statement, merge) = match shards.len() {
         1 => return Ok(one(shards, located, facts, context)),
