@@ -7,13 +7,15 @@ use super::apart::is_sorted_by_default;
 use super::carry::{Brought, Carry, CarryForm};
 use super::colocate::locate;
 use super::context::Context;
-use super::hidden;
 use super::parsing::single;
 use super::plan_types::Plan;
 use super::prepare::{Body, Prepared};
 use super::split::Splits;
-use crate::sql::{self, Ddl, DdlObject, DdlVerb, Scanner, StatementKind, Token, Utility, query_names};
-use crate::types::Refusal;
+use super::{functions, hidden};
+use crate::sql::{
+    self, Ddl, DdlObject, DdlVerb, Facts, Scanner, StatementKind, Token, TokenKind, Utility, identifier, query_names,
+};
+use crate::types::{Refusal, USER_TYPES};
 
 /// The reason of the refusal that is mended here.
 pub(super) const REASON: &str = "create_as";
@@ -29,18 +31,27 @@ pub(super) fn read(text: &str, utility: &Utility, context: &Context<'_>, refusal
     }
     let within = as_create(text);
     let made = within.as_deref().unwrap_or(text);
-    let start = if within.is_some() { made.len() - behind_into(text)? } else { (*query)? };
+    let creates = Scanner::new(made).next().is_some_and(|token| token.is_word(made, "create"));
+    let start = if within.is_some() { made.len() - behind_into(text)? } else { query.filter(|_| creates)? };
     let span = start..query_end(made);
     let source = &made[span.clone()];
     let facts = sql::read(source).ok()?;
     let plain = facts.kind == StatementKind::Select && !facts.locks && !facts.nested_write;
-    if !plain || !is_sorted_by_default(source, &facts, &query_names(source)?, context) {
+    if !plain
+        || !has_plain_types(source, &facts, context)
+        || !is_sorted_by_default(source, &facts, &query_names(source)?, context)
+    {
         return None;
     }
     let located = locate(&facts, hidden::called(source, context).ok()?, context).ok()?;
     let splits = Splits::of(source, &facts, &located, context).ok()?;
+    let without_rows = made[span.end..].to_ascii_lowercase().split_whitespace().any(|word| word == "no");
     let carry = Carry {
-        source: source.to_owned(),
+        source: if without_rows {
+            format!("SELECT * FROM ({source}\n) AS made WHERE false")
+        } else {
+            source.to_owned()
+        },
         columns: Vec::new(),
         form: CarryForm::Query { brought: in_place(span), refusal: refusal.clone() },
         checked_on: single(&facts, context.rules).ok()?.or(Some(located.spare(context.rules))),
@@ -58,6 +69,60 @@ pub(super) fn without_table_commands(text: &str, utility: &Utility) -> Option<St
     let (head, query) = text.split_at_checked(*query)?;
     Some(format!("{head}{}", sql::without_table_commands(query)?))
 }
+
+/// Tells whether the rows say which types the columns of the table are to have: nobody sees that a value is of a domain.
+fn has_plain_types(query: &str, facts: &Facts, context: &Context<'_>) -> bool {
+    let tokens: Vec<Token> = Scanner::new(query).collect();
+    let named = |at: usize| tokens.get(at).and_then(|token| identifier(query, *token)).unwrap_or_default();
+    let casts = |at: usize| tokens[at].is_word(query, "cast") || tokens[at].kind == TokenKind::Cast;
+    let own_type = |at: usize| casts(at) && !TYPES.contains(&named(at + 1).as_str());
+    let tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    let mut columns =
+        tables.filter_map(|table| context.catalog.table(&table.rule_key())).flat_map(|table| &table.columns);
+    !(0..tokens.len()).any(own_type)
+        && facts.functions.iter().all(|name| functions::is_known(name) || functions::is_of_rows(name))
+        && columns.all(|column| column.type_oid < USER_TYPES)
+}
+
+/// Types that casts name, and that are no domains.
+const TYPES: [&str; 36] = [
+    "bigint",
+    "bool",
+    "boolean",
+    "bpchar",
+    "bytea",
+    "char",
+    "character",
+    "cidr",
+    "date",
+    "dec",
+    "decimal",
+    "double",
+    "float",
+    "float4",
+    "float8",
+    "inet",
+    "int",
+    "int2",
+    "int4",
+    "int8",
+    "integer",
+    "interval",
+    "json",
+    "jsonb",
+    "money",
+    "numeric",
+    "real",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "uuid",
+    "varchar",
+    "xml",
+];
 
 fn in_place(span: Range<usize>) -> Brought {
     Brought { span, key: None, alias: None, table: None, listed: false, alone: true }
@@ -96,14 +161,15 @@ fn into(text: &str) -> Option<(String, &str, Range<usize>)> {
     if !first.is_word(text, "select") && !first.is_word(text, "with") {
         return None;
     }
-    let mut depth = 0usize;
+    let (mut depth, mut before): (usize, Option<Token>) = (0, None);
     let at = tokens.iter().position(|token| {
         if token.is_mark(text, "(") {
             depth += 1;
         } else if token.is_mark(text, ")") {
             depth = depth.saturating_sub(1);
         }
-        depth == 0 && token.is_word(text, "into")
+        let named = before.replace(*token).is_some_and(|token| token.is_word(text, "as") || token.is_mark(text, "."));
+        depth == 0 && token.is_word(text, "into") && !named
     })?;
     let is = |at: usize, words: &[&str]| {
         tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(text, word)))
@@ -114,6 +180,9 @@ fn into(text: &str) -> Option<(String, &str, Range<usize>)> {
     }
     let kind = if name > at + 1 { text[tokens[at + 1].start..tokens[name - 1].end].to_owned() } else { String::new() };
     name += usize::from(is(name, &["table"]));
+    if is(name, &["from"]) {
+        return None;
+    }
     let dotted = tokens.get(name + 1).is_some_and(|token| token.is_mark(text, "."));
     let last = tokens.get(if dotted { name + 2 } else { name })?;
     Some((kind, &text[tokens[name].start..last.end], tokens[at].start..last.end))

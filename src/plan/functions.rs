@@ -289,6 +289,11 @@ pub(super) fn is_known(function: &str) -> bool {
     KNOWN_FUNCTIONS.contains(&function)
 }
 
+/// Tells whether it is one of PostgreSQL's of many rows.
+pub(super) fn is_of_rows(function: &str) -> bool {
+    OF_ROWS.contains(&function)
+}
+
 /// Tells whether all functions are known to be harmless on any shard.
 pub(super) fn are_known(functions: &[String]) -> bool {
     functions.iter().all(|function| is_known(function))

@@ -79,11 +79,13 @@ pub(super) fn is_key(located: &Located, facts: &Facts, at: usize, (column, part)
     found.is_some_and(|(other, of)| of == part && located.keyed[at].follows.contains(&located.keyed[other].relation))
 }
 
-/// Tells whether an aggregate in a subquery is one of the query around it: none of the subquery's tables has its columns.
+/// Tells whether an aggregate in a subquery may be one of the query around it: none of the subquery's tables is known to have
+/// its columns.
 pub(super) fn aggregates_outside(facts: &Facts, catalog: &Catalog) -> bool {
     facts.unsure.iter().any(|aggregate| {
-        let mut tables = aggregate.tables.iter().map(|table| catalog.table(&table.rule_key()));
         let lacks = |table: &Table| aggregate.columns.iter().all(|column| table.column(column).is_none());
-        tables.all(|table| table.is_some_and(lacks))
+        let mut tables = aggregate.tables.iter().flatten().map(|table| catalog.table(&table.rule_key()));
+        // Nobody knows what columns other things have than tables.
+        aggregate.tables.is_none() || tables.all(|table| table.is_none_or(lacks))
     })
 }

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Function, Query, TableAlias, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, TableAlias, TableFactor, Visit, Visitor,
+};
 
 use super::name::TableName;
 use super::read::{fold, function_name, table_name};
@@ -72,8 +74,8 @@ pub(super) fn is_aggregate(function: &Function) -> bool {
 /// An aggregate in a subquery that is one of the query around it if none of the subquery's tables has its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsureAggregate {
-    /// The tables.
-    pub tables: Vec<TableName>,
+    /// The tables; `None` where the subquery reads what is no table.
+    pub tables: Option<Vec<TableName>>,
     /// The columns, none of them qualified.
     pub columns: Vec<String>,
 }
@@ -113,14 +115,13 @@ impl Search {
     fn aggregate(&mut self, function: &Function) {
         let mut columns = Columns { inside: &self.inside, own: false, outer: false, bare: Vec::new() };
         let _ = function.visit(&mut columns);
+        columns.rows_of(function);
         let Columns { own, outer, bare, .. } = columns;
         if self.inside.is_empty() || outer && !own && bare.is_empty() {
             self.found = true;
         } else if !own && !bare.is_empty() {
-            let sources = self.inside.iter().flatten();
-            if let Some(tables) = sources.map(|source| source.table.clone()).collect() {
-                self.unsure.push(UnsureAggregate { tables, columns: bare });
-            }
+            let tables = self.inside.iter().flatten().map(|source| source.table.clone()).collect();
+            self.unsure.push(UnsureAggregate { tables, columns: bare });
         }
     }
 }
@@ -158,20 +159,36 @@ struct Columns<'i> {
     bare: Vec<String>,
 }
 
+impl Columns<'_> {
+    fn qualified(&mut self, qualifier: &str) {
+        match self.inside.iter().flatten().any(|source| source.name == qualifier) {
+            true => self.own = true,
+            false => self.outer = true,
+        }
+    }
+
+    /// `count(table.*)`
+    fn rows_of(&mut self, function: &Function) {
+        let FunctionArguments::List(list) = &function.args else { return };
+        for argument in &list.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) = argument
+                && let Some(table) = table_name(name)
+            {
+                self.qualified(&table.name);
+            }
+        }
+    }
+}
+
 impl Visitor for Columns<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let mut sources = self.inside.iter().flatten();
         match expr {
-            Expr::Identifier(name) if sources.next().is_some() => self.bare.push(fold(name)),
+            Expr::Identifier(name) if self.inside.iter().flatten().next().is_some() => self.bare.push(fold(name)),
             Expr::Identifier(_) => self.outer = true,
             Expr::CompoundIdentifier(parts) => {
-                let qualifier = parts.iter().rev().nth(1).map(fold);
-                match sources.any(|source| qualifier.as_ref() == Some(&source.name)) {
-                    true => self.own = true,
-                    false => self.outer = true,
-                }
+                self.qualified(&parts.iter().rev().nth(1).map(fold).unwrap_or_default());
             }
             _ => {}
         }

@@ -231,7 +231,7 @@ impl Reader<'_> {
 }
 
 /// Takes parentheses off.
-fn plain(expr: &Expr) -> &Expr {
+pub(super) fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => plain(inner),
         other => other,

@@ -135,7 +135,10 @@ fn create(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
 /// The table, what it is a partition of, likes, inherits or refers to, and the query of `AS`.
 fn create_table(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
     ddl.tables.push(cursor.table()?);
+    let mut depth = 0usize;
     while let Some(token) = cursor.peek() {
+        depth += usize::from(token.is_mark(cursor.text, "("));
+        depth = depth.saturating_sub(usize::from(token.is_mark(cursor.text, ")")));
         if cursor.words(&["partition", "of"]) || cursor.word("references") || cursor.word("like") {
             ddl.tables.extend(cursor.table());
         } else if cursor.word("inherits") {
@@ -143,7 +146,10 @@ fn create_table(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
                 ddl.tables.extend(super::utility::tables(cursor)?);
             }
         } else if cursor.word("as") {
-            let query = cursor.peek().filter(|token| token.is_name() && starts_query(cursor.text, *token));
+            // Behind the name of a column that is generated, parentheses hold an expression.
+            let query = cursor.peek().filter(|token| {
+                starts_query(cursor.text, *token) && (token.is_name() || depth == 0 && opens_query(cursor))
+            });
             ddl.query = ddl.query.or(query.map(|token| token.start));
         } else if token.is_mark(cursor.text, "(") && ddl.query.is_none() && cursor_is_query(cursor) {
             ddl.query = Some(token.start);
@@ -153,6 +159,13 @@ fn create_table(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Tells whether a query stands in the parentheses that follow, however many there are.
+fn opens_query(cursor: &Cursor<'_>) -> bool {
+    let mut inside = cursor.clone();
+    while inside.mark("(") {}
+    inside.peek().is_some_and(|token| token.is_name() && starts_query(cursor.text, token))
 }
 
 fn cursor_is_query(cursor: &Cursor<'_>) -> bool {
@@ -334,27 +347,27 @@ fn refresh(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
     Some(())
 }
 
-/// `SELECT … INTO [TEMP] [TABLE] target`: the word at the top level, outside of parentheses, makes it one.
+/// `SELECT … INTO [TEMP] [TABLE] target`, also in parentheses.
 pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Option<Ddl> {
-    let query = Some(0);
-    while let Some(token) = cursor.peek() {
-        if token.is_mark(cursor.text, "(") {
-            cursor.skip_parentheses();
-            continue;
-        }
-        cursor.next();
-        if token.is_word(cursor.text, "insert") || token.is_word(cursor.text, "merge") {
-            return None;
-        }
-        if token.is_word(cursor.text, "into") {
+    let text = cursor.text;
+    let mut before: Option<super::scan::Token> = None;
+    while let Some(token) = cursor.next() {
+        // Else it is a name, or that of a part that inserts.
+        let names = ["as", "insert", "merge"];
+        let is_into = token.is_word(text, "into")
+            && before.is_none_or(|before| {
+                !before.is_mark(text, ".") && !names.iter().any(|word| before.is_word(text, word))
+            });
+        if is_into {
             cursor.any_word(&["local", "global"]);
             let temporary = cursor.any_word(&["temp", "temporary"]);
             cursor.any_word(&["unlogged"]);
             cursor.word("table");
             let tables = vec![cursor.table()?];
             let (verb, object) = (DdlVerb::Create, DdlObject::Table);
-            return Some(Ddl { verb, object, tables, concurrently: false, temporary, query });
+            return Some(Ddl { verb, object, tables, concurrently: false, temporary, query: Some(0) });
         }
+        before = Some(token);
     }
     None
 }

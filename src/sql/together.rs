@@ -8,6 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::aggregates::{has_aggregate, unsure_aggregates};
+use super::condition::plain;
 use super::facts::Column;
 use super::read::fold;
 use super::scope::Reader;
@@ -56,7 +57,7 @@ impl Reader<'_> {
 
     /// Returns the columns that the keys of DISTINCT ON mean: a bare name is that of an output first.
     fn outputs_named(&self, keys: &[Expr], select: &Select, scope: usize) -> Vec<Column> {
-        let columns = keys.iter().filter_map(|key| match key {
+        let columns = keys.iter().map(plain).filter_map(|key| match key {
             Expr::Identifier(name) => output_named(&fold(name), select)
                 .map_or_else(|| self.column(key, scope), |meant| meant.and_then(|expr| self.column(expr, scope))),
             _ => self.keys(std::slice::from_ref(key), select, scope).pop(),

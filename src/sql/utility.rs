@@ -135,7 +135,7 @@ pub fn utility(text: &str) -> Option<Utility> {
         "do" => Some(Utility::Do),
         "call" => Some(Utility::Call),
         "checkpoint" | "load" => Some(Utility::Server),
-        "select" | "with" => ddl::select_into(&mut cursor).map(Utility::Ddl),
+        "select" | "with" | "(" => ddl::select_into(&mut cursor).map(Utility::Ddl),
         other => ddl::read(other, &mut cursor).map(Utility::Ddl),
     }
 }

@@ -16,6 +16,7 @@ tables:
   entries: {key: account, id: {column: entry, tag: entry}}
   owned: {key: id}
   watched: {key: id}
+  numbered: {key: number, id: {column: number, tag: entry}}
 missing_key: {read: scatter, write: scatter}
 ---
 kind: TableGroup
@@ -38,11 +39,12 @@ layouts:
   standard: {epoch: "2026-01-01T00:00:00Z", bits: {time: 41, tag: 6, worker: 7, sequence: 9}}
 "#;
 
-const SCHEMA: [&str; 8] = [
+const SCHEMA: [&str; 9] = [
     "CREATE TABLE accounts (id bigint PRIMARY KEY, owner text DEFAULT 'nobody', sum numeric(10, 2), \
      twice numeric GENERATED ALWAYS AS (sum * 2) STORED, at timestamptz, ratio float8)",
     "CREATE TABLE entries (entry bigint NOT NULL, account bigint NOT NULL, what text, PRIMARY KEY (account, entry))",
     "CREATE TABLE owned (id bigint PRIMARY KEY)",
+    "CREATE TABLE numbered (number bigint PRIMARY KEY, what text)",
     "CREATE TABLE watched (id bigint PRIMARY KEY REFERENCES owned)",
     "CREATE TABLE days (day date PRIMARY KEY, what text)",
     "CREATE TABLE fixed (id bigint PRIMARY KEY)",
@@ -146,6 +148,9 @@ async fn rows_of_a_query_go_where_their_keys_say() {
         proxy.simple("INSERT INTO entries (account, what) SELECT id, owner FROM accounts RETURNING entry").rows();
     let distinct: std::collections::BTreeSet<_> = made.iter().collect();
     assert!(made.len() > 8 && distinct.len() == made.len(), "{made:?}");
+    // Where the id that is made is the key.
+    let numbered = proxy.simple("INSERT INTO numbered (what) SELECT owner FROM accounts RETURNING number").rows();
+    assert_eq!(numbered.len(), made.len());
     assert!(proxy.simple("SET datestyle = 'SQL, DMY'").error().is_none());
     refused(proxy, "INSERT INTO accounts (id, at) SELECT id + 2000, at FROM accounts", "0A000", "DateStyle");
 }

@@ -6,7 +6,6 @@ use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 use crate::backend::{BackendError, Server};
 use crate::plan::{Fetch, Gather, Statement};
-use crate::proxy::Pinned;
 use crate::rules::Distribution;
 use crate::types::{Refusal, ShardSet, SqlState, USER_TYPES};
 
@@ -164,12 +163,7 @@ impl<'a> Copies<'a> {
 
     /// Brings the rows, of tables with few first: what they have restricts the others.
     pub(super) async fn fill(&mut self, link: &mut Link, desk: &mut Desk, call: &Call) -> Result<(), Failure> {
-        // A table of the session's own may have the name of one that no rule names.
-        let own_tables = link.pin != Pinned::No;
-        let rules = &link.snapshot.rules;
-        let is_itself = |fetch: &Fetch| !own_tables || rules.table(&fetch.table).is_some();
-        let in_place = |fetch: &Fetch| fetch.in_place && !self.own_writes && is_itself(fetch);
-        let mut known = Known::new(self.plan, in_place, self.large, !link.transaction.is_open());
+        let mut known = Known::new(self.plan, self.own_writes, self.large, !link.transaction.is_open());
         let mut order: Vec<(f64, &Fetch)> = Vec::new();
         for fetch in self.copied() {
             let restriction = known.restriction(&mut link.client, &mut desk.scratch, call, fetch).await?;

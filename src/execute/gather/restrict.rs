@@ -49,9 +49,8 @@ pub(super) struct Restriction {
 }
 
 impl<'a> Known<'a> {
-    /// `in_place` tells the tables whose rows on home are all of theirs.
-    pub(super) fn new(plan: &'a Gather, in_place: impl Fn(&Fetch) -> bool, lists_pay: bool, one_moment: bool) -> Self {
-        let whole = plan.fetches.iter().filter(|fetch| in_place(fetch));
+    pub(super) fn new(plan: &'a Gather, own_writes: bool, lists_pay: bool, one_moment: bool) -> Self {
+        let whole = plan.fetches.iter().filter(|fetch| fetch.in_place && !own_writes);
         let in_place: HashSet<&str> = whole.map(|fetch| fetch.table.as_str()).collect();
         Self { plan, copied: HashMap::new(), in_place, busy: Vec::new(), lists: HashMap::new(), lists_pay, one_moment }
     }
@@ -164,7 +163,9 @@ impl<'a> Known<'a> {
         let list = match restriction.is_some() || copied == Some(true) {
             true => {
                 let table = match in_place {
-                    true => source(fetch),
+                    true if self.plan.names_in_place => source(fetch),
+                    // As the statement has it: the session may have a table of that name of its own.
+                    true => escape_identifier(&fetch.table),
                     false => format!("pg_temp.{}", escape_identifier(&fetch.table)),
                 };
                 let sql = distinct(&table, &link.other, restriction.as_ref());

@@ -84,7 +84,7 @@ fn gives_key(
     (position, part): (usize, usize),
     (facts, located, root): (&Facts, &Located, usize),
 ) -> bool {
-    let starless = block.items.iter().take(position + 1).all(|item| item.shape != Shape::Star);
+    let starless = block.items.iter().take(position.saturating_add(1)).all(|item| item.shape != Shape::Star);
     match block.items.get(position).filter(|_| starless).map(|item| &item.shape) {
         Some(Shape::Column(column)) => is_key(located, facts, root, (column, part)),
         _ => false,

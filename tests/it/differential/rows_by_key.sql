@@ -148,6 +148,10 @@ ROLLBACK
 
 SELECT DISTINCT ON (orders.customer_id) order_id AS customer_id, product FROM orders ORDER BY orders.customer_id, order_id
 
+SELECT DISTINCT ON ((customer_id)) order_id AS customer_id, customer_id AS k FROM orders ORDER BY 1, 2
+
+SELECT count(*) FROM (SELECT DISTINCT ON ((customer_id)) order_id AS customer_id FROM orders) x
+
 -- Aggregates that stand in ORDER BY or WINDOW alone make one row
 SELECT 1 FROM customers ORDER BY count(*)
 
@@ -330,3 +334,17 @@ SELECT count(*) FROM (SELECT (SELECT sum(balance) FROM regions) AS s FROM custom
 SELECT customer_id, (SELECT count(name) FROM regions) FROM customers ORDER BY 1
 
 SELECT 1 FROM customers ORDER BY (SELECT min(age) FROM regions WHERE region_id = 1)
+
+SELECT (SELECT sum(age) FROM (VALUES (1)) v(z)) FROM customers
+
+SELECT (SELECT sum(age) FROM generate_series(1, 1)) FROM customers
+
+SELECT (SELECT count(c) FROM products WHERE product_id = 1) FROM customers c
+
+SELECT (SELECT count(c.*) FROM products WHERE product_id = 1) FROM customers c
+
+SELECT (SELECT count(o.*)) FROM orders o
+
+SELECT (SELECT sum(price) + max(age) FROM products WHERE product_id = 1) FROM customers
+
+SELECT customer_id, (SELECT max(n) FROM (SELECT o.amount AS n FROM orders o WHERE o.customer_id = c.customer_id) x) FROM customers c ORDER BY 1

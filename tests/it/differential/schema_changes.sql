@@ -282,6 +282,64 @@ SELECT * FROM copied ORDER BY id
 
 DROP TABLE copied
 
+CREATE TABLE copied AS (TABLE orders)
+
+SELECT count(*) FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied AS (TABLE orders) UNION ALL ((SELECT * FROM orders))
+
+SELECT count(*) FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied AS (VALUES (1::bigint), (77)) UNION ALL SELECT customer_id FROM orders
+
+SELECT count(*), sum(column1) FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied (k) AS ((WITH w AS (TABLE orders) SELECT customer_id FROM w)) WITH DATA
+
+SELECT count(*), sum(k) FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied (a int, b int GENERATED ALWAYS AS (a * 2) STORED)
+
+INSERT INTO copied (a) VALUES (4)
+
+SELECT * FROM copied
+
+DROP TABLE copied
+
+CREATE TABLE copied AS SELECT 1 / (customer_id - customer_id) AS n FROM customers WITH NO DATA
+
+SELECT * FROM copied
+
+DROP TABLE copied
+
+--: refused 0A000
+(SELECT * INTO copied FROM orders)
+
+--: refused 0A000
+CREATE TABLE copied AS SELECT ts::timestamp(2) FROM facts
+
+--: refused 0A000
+CREATE TABLE copied AS SELECT ARRAY[name]::varchar(7)[] FROM customers
+
+--: refused 0A000
+CREATE TABLE copied AS SELECT name::name FROM customers
+
+SELECT customer_id AS into FROM orders ORDER BY 1
+
+SELECT o.into INTO copied FROM (SELECT customer_id AS into FROM orders) o
+
+SELECT * FROM copied ORDER BY 1
+
+DROP TABLE copied
+
 SELECT customer_id, name INTO copied FROM customers WHERE customer_id IN (1, 2, 9) ORDER BY 1
 
 SELECT * FROM copied ORDER BY 1
