@@ -110,13 +110,13 @@ fn names(fields: &[Field]) -> Vec<String> {
 
 fn types<'a>(brought: &'a Brought, fields: &[Field]) -> Result<Vec<Cow<'a, str>>, Unclear> {
     let known = |at: usize| brought.table.as_ref().and_then(|table| table.types.get(at)).map(Cow::from);
-    // Of types of one's own only the catalog has the name.
     // The table that is made would have another type.
     let lost =
         |field: &Field| brought.alone && field.type_modifier >= 0 && modified(field).as_deref() == name(field.type_oid);
     if fields.iter().any(lost) {
         return Err(Unclear);
     }
+    // Of types of one's own only the catalog has the name.
     let of = |(at, field): (usize, &Field)| {
         let named = || known(at).filter(|_| field.type_oid >= USER_TYPES);
         modified(field).or_else(named).ok_or(Unclear)

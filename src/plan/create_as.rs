@@ -20,6 +20,46 @@ use crate::types::{Refusal, USER_TYPES};
 /// The reason of the refusal that is mended here.
 pub(super) const REASON: &str = "create_as";
 
+/// Types that casts name, and that are no domains.
+const TYPES: [&str; 36] = [
+    "bigint",
+    "bool",
+    "boolean",
+    "bpchar",
+    "bytea",
+    "char",
+    "character",
+    "cidr",
+    "date",
+    "dec",
+    "decimal",
+    "double",
+    "float",
+    "float4",
+    "float8",
+    "inet",
+    "int",
+    "int2",
+    "int4",
+    "int8",
+    "integer",
+    "interval",
+    "json",
+    "jsonb",
+    "money",
+    "numeric",
+    "real",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "uuid",
+    "varchar",
+    "xml",
+];
+
 /// Reads such a statement, which `refusal` would refuse; `None` where it cannot be mended.
 pub(super) fn read(text: &str, utility: &Utility, context: &Context<'_>, refusal: &Refusal) -> Option<Prepared> {
     let Utility::Ddl(Ddl { verb: DdlVerb::Create, object: DdlObject::Table, tables, query, .. }) = utility else {
@@ -29,10 +69,12 @@ pub(super) fn read(text: &str, utility: &Utility, context: &Context<'_>, refusal
     if context.rules.table(&table.rule_key()).is_some() || context.rules.table(&table.name).is_some() {
         return None;
     }
-    let within = as_create(text);
+    let creates = Scanner::new(text).next().is_some_and(|token| token.is_word(text, "create"));
+    let (within, start) = match creates {
+        true => (None, (*query)?),
+        false => as_create(text).map(|(made, start)| (Some(made), start))?,
+    };
     let made = within.as_deref().unwrap_or(text);
-    let creates = Scanner::new(made).next().is_some_and(|token| token.is_word(made, "create"));
-    let start = if within.is_some() { made.len() - behind_into(text)? } else { query.filter(|_| creates)? };
     let span = start..query_end(made);
     let source = &made[span.clone()];
     let facts = sql::read(source).ok()?;
@@ -84,46 +126,6 @@ fn has_plain_types(query: &str, facts: &Facts, context: &Context<'_>) -> bool {
         && columns.all(|column| column.type_oid < USER_TYPES)
 }
 
-/// Types that casts name, and that are no domains.
-const TYPES: [&str; 36] = [
-    "bigint",
-    "bool",
-    "boolean",
-    "bpchar",
-    "bytea",
-    "char",
-    "character",
-    "cidr",
-    "date",
-    "dec",
-    "decimal",
-    "double",
-    "float",
-    "float4",
-    "float8",
-    "inet",
-    "int",
-    "int2",
-    "int4",
-    "int8",
-    "integer",
-    "interval",
-    "json",
-    "jsonb",
-    "money",
-    "numeric",
-    "real",
-    "smallint",
-    "text",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "timetz",
-    "uuid",
-    "varchar",
-    "xml",
-];
-
 fn in_place(span: Range<usize>) -> Brought {
     Brought { span, key: None, alias: None, table: None, listed: false, alone: true }
 }
@@ -143,15 +145,12 @@ pub(super) fn query_end(text: &str) -> usize {
     tokens.iter().rev().nth(words).map_or(text.len(), |token| token.end)
 }
 
-/// Returns `SELECT … INTO table …` as a CREATE TABLE … AS; `None` for other statements.
-fn as_create(text: &str) -> Option<String> {
+/// Returns `SELECT … INTO table …` as a CREATE TABLE … AS, and where its query starts; `None` for other statements.
+fn as_create(text: &str) -> Option<(String, usize)> {
     let (kind, name, into) = into(text)?;
-    Some(format!("CREATE {kind} TABLE {name} AS {}{}", &text[..into.start], &text[into.end..]))
-}
-
-/// Returns how long the query is that is left of `SELECT … INTO`.
-fn behind_into(text: &str) -> Option<usize> {
-    into(text).map(|(_, _, into)| text.len() - into.len())
+    let head = format!("CREATE {kind} TABLE {name} AS ");
+    let made = format!("{head}{}{}", &text[..into.start], &text[into.end..]);
+    Some((made, head.len()))
 }
 
 /// Finds INTO outside of parentheses: what kind of table it makes, its name, and its bytes.
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     fn select_into_is_a_create_table() {
-        let made = |text| as_create(text).map(|made| made.split_whitespace().collect::<Vec<_>>().join(" "));
+        let made = |text| as_create(text).map(|(made, _)| made.split_whitespace().collect::<Vec<_>>().join(" "));
         assert_eq!(
             made("select a, (select 1) into temp t from u where b").as_deref(),
             Some("CREATE temp TABLE t AS select a, (select 1) from u where b")

@@ -4,7 +4,7 @@ use super::catalog::Volatility;
 use super::colocate::Located;
 use super::context::Context;
 use super::root::is_held_by_key;
-use crate::sql::{Facts, Scanner};
+use crate::sql::{Facts, Scanner, is_aggregate_name};
 
 /// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
@@ -234,64 +234,18 @@ const KNOWN_FUNCTIONS: [&str; 222] = [
     "width_bucket",
 ];
 
-/// PostgreSQL's functions of many rows, which give the same on every server for the same rows; where it matters in the same
-/// order. They are harmless where the rows are those of one shard.
-const OF_ROWS: [&str; 45] = [
-    "any_value",
-    "array_agg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "corr",
-    "covar_pop",
-    "covar_samp",
-    "cume_dist",
-    "dense_rank",
-    "first_value",
-    "json_agg",
-    "json_object_agg",
-    "jsonb_agg",
-    "jsonb_object_agg",
-    "lag",
-    "last_value",
-    "lead",
-    "mode",
-    "nth_value",
-    "ntile",
-    "percent_rank",
-    "percentile_cont",
-    "percentile_disc",
-    "range_agg",
-    "range_intersect_agg",
-    "rank",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_count",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-    "row_number",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "string_agg",
-    "var_pop",
-    "var_samp",
-    "variance",
-    "xmlagg",
-];
+/// PostgreSQL's window functions that are no aggregates.
+const WINDOWS: [&str; 7] = ["first_value", "lag", "last_value", "lead", "nth_value", "ntile", "row_number"];
 
 /// Tells whether a function is known to be harmless on any shard.
 pub(super) fn is_known(function: &str) -> bool {
     KNOWN_FUNCTIONS.contains(&function)
 }
 
-/// Tells whether it is one of PostgreSQL's of many rows.
+/// Tells whether it is one of PostgreSQL's of many rows, which give the same on every server for the same rows; where it matters
+/// in the same order. They are harmless where the rows are those of one shard.
 pub(super) fn is_of_rows(function: &str) -> bool {
-    OF_ROWS.contains(&function)
+    is_aggregate_name(function) || WINDOWS.contains(&function)
 }
 
 /// Tells whether all functions are known to be harmless on any shard.
@@ -302,7 +256,7 @@ pub(super) fn are_known(functions: &[String]) -> bool {
 /// Finds a function that may give something else if each shard of the table `root` calls it for its own rows.
 pub(super) fn unknown<'f>(facts: &'f Facts, located: &Located, root: usize) -> Option<&'f str> {
     let one_by_one = || keeps_rows_apart(facts, located, root);
-    let harmless = |name: &str| is_known(name) || OF_ROWS.contains(&name) && one_by_one();
+    let harmless = |name: &str| is_known(name) || is_of_rows(name) && one_by_one();
     facts.functions.iter().map(String::as_str).find(|name| !harmless(name))
 }
 

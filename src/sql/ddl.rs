@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::name::TableName;
+use super::scan::Token;
 use super::utility::{Ddl, DdlObject, DdlVerb};
 
 /// Reads what follows the first word.
@@ -174,7 +175,7 @@ fn cursor_is_query(cursor: &Cursor<'_>) -> bool {
     inside.peek().is_some_and(|token| token.is_word(cursor.text, "select"))
 }
 
-fn starts_query(text: &str, token: super::scan::Token) -> bool {
+fn starts_query(text: &str, token: Token) -> bool {
     let words = ["select", "with", "values", "table", "execute"];
     words.iter().any(|word| token.is_word(text, word)) || token.is_mark(text, "(")
 }
@@ -350,7 +351,7 @@ fn refresh(cursor: &mut Cursor<'_>, ddl: &mut Ddl) -> Option<()> {
 /// `SELECT … INTO [TEMP] [TABLE] target`, also in parentheses.
 pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Option<Ddl> {
     let text = cursor.text;
-    let mut before: Option<super::scan::Token> = None;
+    let mut before: Option<Token> = None;
     while let Some(token) = cursor.next() {
         // Else it is a name, or that of a part that inserts.
         let names = ["as", "insert", "merge"];
