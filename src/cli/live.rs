@@ -12,6 +12,7 @@ use super::arguments::CheckArguments;
 use super::failure::Failure;
 use super::live_compare::{ShardTables, compare};
 use super::live_ids::{Registered, check_registered};
+use super::live_lookup::check_lookups;
 use super::live_rows::check_rows;
 
 /// The version of the `shardloom` schema on a shard; no row without it.
@@ -51,6 +52,7 @@ pub fn check(arguments: &CheckArguments, rules: &RuleSet) -> Result<Report, Fail
     runtime.block_on(async {
         let mut report = Report::default();
         let (mut tables, mut schemas) = (Vec::new(), Vec::new());
+        check_lookups(rules, &mut ShardLink::new(rules.shard(rules.home), &role, &connector), &mut report).await;
         for (index, shard) in rules.shards.iter().enumerate() {
             let mut link = ShardLink::new(shard, &role, &connector);
             match read(shard, &mut link, &mut report).await {

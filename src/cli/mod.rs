@@ -14,6 +14,7 @@ mod ledger;
 mod live;
 mod live_compare;
 mod live_ids;
+mod live_lookup;
 mod live_rows;
 mod output;
 mod planning;

@@ -13,7 +13,6 @@ use super::call::{Arguments, Call};
 use super::carry_query::query;
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
-use super::id_wait::{asked_again, is_awaited};
 use super::link::Link;
 use super::position::Position;
 use super::understand::read_issued;
@@ -107,7 +106,7 @@ impl Link {
         let (text, used) = renumbered(&plan.source);
         let call = Call { describe: true, ..with_text(call, text, &used, &[]) };
         let understood = read_issued(&call.text, &self.snapshot)?;
-        let first = self.plan(&call, &understood)?;
+        let first = self.plan_when_known(&call, &understood).await?;
         if !gives_rows(&first, &plan.form) {
             return Err(no_rows(plan).into());
         }
@@ -171,11 +170,7 @@ impl Link {
             let (text, _) = understood.described_text(&second.text);
             return self.nothing(&Call { text: text.into(), ..second }, plan).await;
         }
-        let mut next = self.plan(&second, &understood);
-        if is_awaited(&next) {
-            next = Box::pin(asked_again(&self.worker.proxy, || self.plan(&second, &understood))).await;
-        }
-        let next = next?;
+        let next = self.plan_when_known(&second, &understood).await?;
         // Of a query each step leaves fewer to be read.
         if matches!(next, Plan::Carry(_)) && !of_query {
             return Err(no_constant(plan).into());

@@ -92,6 +92,7 @@ impl Link {
                 break;
             }
             let key = key_of_line(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
+            self.look_up_row(split.plan.group, key.as_ref()).await?;
             self.check_line(split, key.as_ref(), &row)?;
             let line = self.with_id(split, key.as_ref(), &row).await?;
             self.send_row(split, key.as_ref(), &line).await?;
@@ -133,6 +134,7 @@ impl Link {
                 Next::Row(length) => {
                     let row = pending.split_to(length);
                     let key = key_of_row(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
+                    self.look_up_row(split.plan.group, key.as_ref()).await?;
                     self.check_row(split, key.as_ref(), &row)?;
                     let row = match split.plan.id_source {
                         Some(source) => Cow::Owned(with_id(&row, &self.row_id(split, source, key.as_ref()).await?)),

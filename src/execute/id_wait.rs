@@ -1,10 +1,10 @@
-//! Planning again when a segment was empty. Nothing else of planning ever waits.
+//! Asking again when a segment was empty.
 
 use super::failure::Failure;
 use crate::proxy::{IdWait, Proxy, SEGMENT_EMPTY};
 
 /// Tells whether a failure ends when the next range of a segment has come.
-pub fn is_awaited<T>(done: &Result<T, Failure>) -> bool {
+pub(super) fn is_segment_empty<T>(done: &Result<T, Failure>) -> bool {
     matches!(done, Err(Failure::Refused(refusal)) if refusal.reason == SEGMENT_EMPTY)
 }
 
@@ -12,7 +12,7 @@ pub fn is_awaited<T>(done: &Result<T, Failure>) -> bool {
 pub(super) async fn asked_again<T>(proxy: &Proxy, mut ask: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     let mut wait = IdWait::new(proxy);
     let mut asked = ask();
-    while is_awaited(&asked) && wait.next().await {
+    while is_segment_empty(&asked) && wait.next().await {
         asked = ask();
     }
     asked

@@ -74,7 +74,7 @@ impl Link {
         key: &str,
         statement_hash: &str,
     ) -> Result<(), Failure> {
-        let home_is_open = self.home_is_open(call, understood)?;
+        let home_is_open = self.home_is_open(call, understood).await?;
         self.open_implicit();
         self.transaction.idempotency = Some(Box::new(Idempotency {
             key: key.to_owned(),
@@ -102,13 +102,14 @@ impl Link {
     }
 
     /// Tells whether a second run of the same text could be decided by another shard than the first.
-    fn home_is_open(&self, call: &Call, understood: &Understood) -> Result<bool, Failure> {
+    async fn home_is_open(&mut self, call: &Call, understood: &Understood) -> Result<bool, Failure> {
         match &understood.meaning {
             Meaning::Plan(Planned::Prepared(prepared)) if prepared.insert().is_some_and(|insert| insert.injects()) => {
                 Ok(true)
             }
             Meaning::Plan(Planned::Prepared(_)) => {
-                Ok(!matches!(self.plan(call, understood)?, Plan::Direct(_) | Plan::MultiWrite(_)))
+                let plan = self.plan_when_known(call, understood).await?;
+                Ok(!matches!(plan, Plan::Direct(_) | Plan::MultiWrite(_)))
             }
             Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_))
             | Meaning::Control(_)

@@ -15,6 +15,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 use super::client::{Client, ClientError};
 use super::failure::Failure;
 use super::forward;
+use super::lookup::Lookups;
 use super::own_writes::Following;
 use super::pinned::Keeping;
 use super::settings::Settings;
@@ -83,6 +84,8 @@ pub struct Link {
     pub rows: u64,
     /// Whether the statement at hand changes settings past the proxy's book-keeping.
     pub touches_settings: bool,
+    /// The keys that the statement at hand has looked up, or has to.
+    pub lookups: Lookups,
 }
 
 /// Addresses that a session has looked up, under one generation of the rules.

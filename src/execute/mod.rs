@@ -36,6 +36,7 @@ mod idempotent;
 mod key_warnings;
 mod link;
 mod lock_wait;
+mod lookup;
 mod made;
 mod meanings;
 mod member;
@@ -75,9 +76,9 @@ pub use failure::Failure;
 pub use forward::{
     cut, fill, next_frame, note_parameter, note_ready, pass_reply, pass_rows, rows_of_tag, swallow, whole_frame,
 };
-pub use id_wait::is_awaited;
 pub use link::{Identity, Link, Role, Targets};
 pub use lock_wait::explained;
+pub use lookup::{Awaited, Lookups, is_awaited};
 pub use pinned::Keeping;
 pub use pins::unpins;
 pub use position::Position;

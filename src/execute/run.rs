@@ -15,8 +15,9 @@ use crate::types::{Refusal, ShardSet, SqlState};
 
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
-use super::id_wait::{asked_again, is_awaited};
+use super::id_wait::{asked_again, is_segment_empty};
 use super::link::Link;
+use super::lookup::is_awaited;
 use super::pinned;
 use super::position::Position;
 use super::understand::{self, Meaning, Planned, Understood};
@@ -35,21 +36,17 @@ impl Link {
             }
             Meaning::Plan(Planned::Issuing(_)) => {
                 let mut issued = self.issued(call, understood);
-                if is_awaited(&issued) {
+                if is_segment_empty(&issued) {
                     issued = Box::pin(asked_again(&self.worker.proxy, || self.issued(call, understood))).await;
                 }
                 let Some((call, issued)) = issued? else { return Err(no_plan().into()) };
-                let plan = self.plan(&call, &issued)?;
+                let plan = Box::pin(self.plan_when_known(&call, &issued)).await?;
                 self.client.position = Position::Unknown;
                 self.run_plan(&call, &issued, &plan).await
             }
             Meaning::Keyed(_) => Err(no_place_for_a_key().into()),
             Meaning::Plan(_) | Meaning::Control(_) => {
-                let mut plan = self.plan(call, understood);
-                if is_awaited(&plan) {
-                    plan = Box::pin(asked_again(&self.worker.proxy, || self.plan(call, understood))).await;
-                }
-                let plan = plan?;
+                let plan = self.plan_when_known(call, understood).await?;
                 self.run_plan(call, understood, &plan).await
             }
         }
@@ -133,11 +130,13 @@ impl Link {
 
     /// Returns the plan of one execution; a refusal is counted.
     pub fn plan(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
-        self.planned(call, understood).inspect_err(|failure| {
-            if let (Failure::Refused(refusal), Some(route)) = (failure, &understood.route) {
-                self.worker.plans.note_refused(route, refusal);
-            }
-        })
+        let planned = self.unless_missed(self.planned(call, understood));
+        if !is_awaited(&planned)
+            && let (Err(Failure::Refused(refusal)), Some(route)) = (&planned, &understood.route)
+        {
+            self.worker.plans.note_refused(route, refusal);
+        }
+        planned
     }
 
     fn planned(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {

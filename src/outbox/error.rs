@@ -26,6 +26,9 @@ pub enum Error {
     /// A reference table cannot be captured.
     #[error("{0}")]
     Uncapturable(String),
+    /// A lookup table is missing, or its answers could change.
+    #[error("{0}")]
+    Lookup(String),
     /// The relay of this process was fenced off by another one.
     #[error("the lane from \"{home}\" was taken over by another proxy")]
     Fenced {
@@ -89,6 +92,7 @@ impl Error {
             | Self::WorkerTaken { .. }
             | Self::NoWorker(_)
             | Self::Uncapturable(_)
+            | Self::Lookup(_)
             | Self::Fenced { .. }
             | Self::SchemaDrift(_)
             | Self::BatchDrift { .. }
@@ -112,7 +116,7 @@ impl Error {
             // As long as it lasts: a proxy that stands still may hold it for hours, and then be right.
             Self::Held { .. } => FailureClass::Resources,
             Self::Fenced { .. } => FailureClass::Fenced,
-            Self::SchemaDrift(_) | Self::Uncapturable(_) => FailureClass::SchemaDrift,
+            Self::SchemaDrift(_) | Self::Uncapturable(_) | Self::Lookup(_) => FailureClass::SchemaDrift,
             Self::BatchDrift { .. } => FailureClass::Transient,
             Self::Illegal(_) | Self::Unknown(_) | Self::WorkerTaken { .. } | Self::NoWorker(_) | Self::BadRecord(_) => {
                 FailureClass::Refused
@@ -126,6 +130,7 @@ impl Error {
             Self::Illegal(_) | Self::Unknown(_) | Self::BadRecord(_) => SqlState::INVALID_PARAMETER_VALUE,
             Self::WorkerTaken { .. } | Self::NoWorker(_) => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
             Self::Uncapturable(_) | Self::SchemaDrift(_) => SqlState::FEATURE_NOT_SUPPORTED,
+            Self::Lookup(_) => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::Fenced { .. } | Self::BatchDrift { .. } => SqlState::SERIALIZATION_FAILURE,
             Self::Shard { .. } => {
                 self.sqlstate().map_or(SqlState::CONNECTION_FAILURE, |s| SqlState::from_wire(s.as_bytes()))

@@ -25,6 +25,7 @@ mod lease;
 mod ledger;
 mod literal;
 mod look;
+mod lookup;
 mod lost;
 mod marks;
 mod metrics;

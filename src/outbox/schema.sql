@@ -246,6 +246,11 @@ $$ BEGIN RAISE EXCEPTION 'table "%" is a copy of a reference table and takes no 
    USING ERRCODE = 'insufficient_privilege',
          HINT = 'Write it through the proxy, or on shard ' || TG_ARGV[0] || ', its home.'; END $$;
 
+CREATE OR REPLACE FUNCTION shardloom.keep_bucket() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'the keys in lookup table "%" keep their buckets: rows with them would not be found', TG_TABLE_NAME
+   USING ERRCODE = 'object_not_in_prerequisite_state',
+         HINT = 'Add keys, and leave those that are there. To move a key with its rows see docs/rules.md, lookup.'; END $$;
+
 CREATE OR REPLACE FUNCTION shardloom.refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'reference table "%" cannot be copied to the other shards: %', TG_TABLE_NAME, TG_ARGV[0]
    USING ERRCODE = 'feature_not_supported', HINT = 'Give it a primary key, then reload the rules.'; END $$;

@@ -1,4 +1,4 @@
-//! Capture triggers on the home of each reference table, guard triggers on its copies.
+//! Capture triggers on the home of each reference table, guard triggers on its copies and on lookup tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use postgres_protocol::escape::escape_identifier;
 use super::error::Error;
 use super::handle::Outbox;
 use super::literal::literal;
-use crate::rules::{IdLayout, OnDead};
+use crate::rules::{IdLayout, Lookup, OnDead};
 use crate::types::ShardId;
 
 /// One reference table of the rules.
@@ -26,6 +26,7 @@ pub struct ReferenceTable {
 pub(super) struct Wanted {
     /// `None` until the rules have said so: a relay that does not know them must not drop a trigger.
     pub references: Option<Vec<ReferenceTable>>,
+    pub lookups: Vec<Lookup>,
     pub layouts: BTreeMap<String, IdLayout>,
     pub tags: BTreeMap<String, u16>,
     /// Layouts that home knows with other numbers, and what it knows.
@@ -35,6 +36,9 @@ pub(super) struct Wanted {
 
 /// Longest wait for the lock that creating a trigger takes; a table in use is tried again later.
 const TRIGGER_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
+
+/// How many triggers keep a lookup table as it is.
+pub(super) const LOOKUP_TRIGGERS: i64 = 3;
 
 /// Triggers of ours on one shard: table and trigger name.
 const INSTALLED: &str = "SELECT format('%I.%I', n.nspname, c.relname), t.tgname::text FROM pg_trigger t \
@@ -47,6 +51,11 @@ const LOOK_UP: &str = "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (SEL
      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')";
 
 impl Outbox {
+    /// Says which lookup tables are to be kept as they are; the next [`Outbox::reconcile_triggers`] sees to it.
+    pub fn set_lookups(&self, lookups: Vec<Lookup>) {
+        self.change_wanted(|wanted| wanted.lookups = lookups);
+    }
+
     /// Makes the triggers on all shards fit `tables`: after DDL, at start and when rules are reloaded.
     ///
     /// Returns what could not be done: shards that are away (made up for when they are back), and tables that cannot be
@@ -79,7 +88,7 @@ impl Outbox {
 
     /// Makes the triggers on one shard fit; returns the tables that cannot be captured.
     pub(super) async fn reconcile_on(&self, shard: ShardId) -> Result<Vec<Error>, Error> {
-        let Some(references) = self.wanted().references else { return Ok(Vec::new()) };
+        let Wanted { references: Some(references), lookups, .. } = self.wanted() else { return Ok(Vec::new()) };
         let at = self.store.at(shard);
         let mut client = self.store.connect(shard).await?;
         let transaction = client.transaction().await.map_err(&at)?;
@@ -87,7 +96,7 @@ impl Outbox {
         let mut refused = Vec::new();
         let mut desired: BTreeMap<(String, String), String> = BTreeMap::new();
         for reference in references {
-            let (schema, table) = reference.table.split_once('.').unwrap_or(("public", &reference.table));
+            let (schema, table) = qualified(&reference.table);
             let Some(row) = transaction.query_opt(LOOK_UP, &[&schema, &table]).await.map_err(&at)? else { continue };
             let (relation, has_key): (String, bool) = (row.get(0), row.get(1));
             if !has_key && shard == reference.home {
@@ -95,6 +104,11 @@ impl Outbox {
             }
             let home = self.store.name(reference.home);
             desired.extend(triggers(&relation, shard == reference.home, has_key, home));
+        }
+        for lookup in lookups.iter().filter(|_| shard == self.settings.home) {
+            let (schema, table) = qualified(&lookup.table);
+            let found = transaction.query_opt(LOOK_UP, &[&schema, &table]).await.map_err(&at)?;
+            desired.extend(found.into_iter().flat_map(|row| keeping_triggers(row.get(0), lookup)));
         }
         let rows = transaction.query(INSTALLED, &[]).await.map_err(&at)?;
         let installed: BTreeSet<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
@@ -108,6 +122,31 @@ impl Outbox {
         transaction.commit().await.map_err(&at)?;
         Ok(refused)
     }
+}
+
+/// Splits a rule's name of a table into schema and table.
+pub(super) fn qualified(table: &str) -> (&str, &str) {
+    table.split_once('.').unwrap_or(("public", table))
+}
+
+/// Returns the triggers that keep the keys of a lookup table where they are.
+fn keeping_triggers(relation: &str, lookup: &Lookup) -> [((String, String), String); LOOKUP_TRIGGERS as usize] {
+    let differs = |column: &str| {
+        let column = escape_identifier(column);
+        format!("OLD.{column} IS DISTINCT FROM NEW.{column}")
+    };
+    let changed = format!("WHEN ({} OR {})", differs(&lookup.key), differs(&lookup.bucket));
+    [
+        ("update", "AFTER UPDATE", format!("FOR EACH ROW {changed}")),
+        ("delete", "AFTER DELETE", "FOR EACH ROW".to_owned()),
+        ("truncate", "BEFORE TRUNCATE", "FOR EACH STATEMENT".to_owned()),
+    ]
+    .map(|(event, when, each)| {
+        let name = format!("shardloom_lookup_{event}");
+        let create =
+            format!("CREATE TRIGGER {name} {when} ON {relation} {each} EXECUTE FUNCTION shardloom.keep_bucket()");
+        ((relation.to_owned(), name), create)
+    })
 }
 
 /// Returns the triggers of one table on one shard: (relation, name) → how to create it.

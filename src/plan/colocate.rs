@@ -421,7 +421,7 @@ impl Keyed {
         for binding in &self.bindings {
             let mut set = ShardSet::new();
             let mut add = |value| {
-                set.extend(rules.shard_of(self.group, &value));
+                set.extend(rules.shards_of_key(self.group, &value).iter());
             };
             let mut all = binding.slots.iter();
             if all.all(|slot| each_value(slot, self.key_type, values, &mut add)) {

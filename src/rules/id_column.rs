@@ -119,12 +119,13 @@ fn flag(node: &Node, key: &str) -> bool {
 
 fn check_buckets(node: &Node, name: &str, layout: &IdLayout, around: Around<'_>, findings: &mut Findings) {
     let has_buckets = match around.algorithm {
-        Algorithm::Hash => true,
+        Algorithm::Hash | Algorithm::Lookup(_) => true,
         Algorithm::Mod(shards) => shards.is_empty(),
         Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) | Algorithm::Composite(_) => false,
     };
     if !has_buckets {
-        let message = format!("the layout {name:?} needs a group with buckets: algorithm hash, or mod without shards");
+        let message =
+            format!("the layout {name:?} needs a group with buckets: algorithm hash, lookup, or mod without shards");
         findings.report(&node.place, message);
     }
     let room = 1u64 << layout.tag_bits;

@@ -25,7 +25,7 @@ mod undo;
 #[cfg(test)]
 mod tests;
 
-pub use algorithm::{Algorithm, Interval, KeyBounds, List, Span, Unit};
+pub use algorithm::{Algorithm, Directory, Interval, KeyBounds, List, Lookup, Span, Unit};
 pub use hash::partition_hash;
 pub use ids::{gene_layout, js53_layout, standard_layout};
 pub use parse::{Parsed, RuleFile};

@@ -130,6 +130,7 @@ impl Documents {
         self.groups.iter().for_each(|document| tables.add_group(document, findings));
         self.references.iter().for_each(|document| tables.add_reference(document, findings));
         self.singles.iter().for_each(|document| tables.add_single(document, findings));
+        self.groups.iter().for_each(|document| tables.check_lookup(document, findings));
         let documents = self.groups.iter().chain(&self.references).chain(&self.singles);
         let tests = documents.flat_map(|document| golden::read(document, declared, findings)).collect();
         let (groups, physical, tables) = (tables.groups, tables.physical, tables.rules);

@@ -364,9 +364,12 @@ impl TableGroup {
     pub fn more_types(&self) -> &[KeyType] {
         match &self.algorithm {
             Algorithm::Composite(more) => more,
-            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) => {
-                &[]
-            }
+            Algorithm::Hash
+            | Algorithm::Mod(_)
+            | Algorithm::List(_)
+            | Algorithm::Range(_)
+            | Algorithm::Interval(_)
+            | Algorithm::Lookup(_) => &[],
         }
     }
 }

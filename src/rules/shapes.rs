@@ -125,13 +125,14 @@ const TABLE_GROUP: Record = Record {
         Field::required("key", Shape::Record(&KEY), "The sharding key that all tables of the group share."),
         Field::optional(
             "algorithm",
-            Shape::Choice { words: &["hash", "mod", "list", "range", "interval", "composite"], later: &["lookup"] },
+            choice(&["hash", "mod", "list", "range", "interval", "composite", "lookup"]),
             "How a key finds its shard; hash (PostgreSQL's partition hash) by default.",
         ),
         Field::optional("mod", Shape::Record(&MOD), "Parameters of algorithm: mod."),
         Field::optional("list", Shape::Record(&LIST), "Parameters of algorithm: list."),
         Field::optional("range", Shape::List(&Shape::Record(&SPAN)), "Parameters of algorithm: range."),
         Field::optional("interval", Shape::Record(&INTERVAL), "Parameters of algorithm: interval."),
+        Field::optional("lookup", Shape::Record(&LOOKUP), "Parameters of algorithm: lookup."),
         Field::required("tables", Shape::Map(&Shape::Record(&TABLE)), "The tables of the group, by name."),
         Field::optional("missing_key", Shape::Record(&MISSING_KEY), "What statements without the key do."),
         Field::optional(
@@ -187,6 +188,15 @@ const INTERVAL: Record = Record {
         Field::required("origin", Shape::Format(&DAY), "The first day of the first interval."),
         Field::optional("offset", Shape::Format(&UTC_OFFSET), "Whose days count for keys of type timestamptz."),
         Field::required("shards", Shape::List(&Shape::Name), "The shards of the intervals, in turn from the origin."),
+    ],
+};
+
+const LOOKUP: Record = Record {
+    what: "lookup",
+    fields: &[
+        Field::required("table", Shape::Name, "The table on home that has a row per key."),
+        Field::required("key", Shape::Name, "Its column with the keys, under a unique index."),
+        Field::required("bucket", Shape::Name, "Its column with the buckets, integers."),
     ],
 };
 

@@ -90,6 +90,26 @@ impl<'a> Tables<'a> {
         self.add_list(document, Distribution::Single { shard }, findings);
     }
 
+    /// Checks that no rule puts the lookup table of a TableGroup elsewhere than on home, when all rules are added.
+    pub fn check_lookup(&self, document: &Node, findings: &mut Findings) {
+        let (Some(topology), Some(node)) = (self.topology, document.get("lookup").and_then(|node| node.get("table")))
+        else {
+            return;
+        };
+        let Some(name) = node.name().and_then(|name| names::table(name).ok()) else { return };
+        let is_on_home = match self.rules.get(&name).map(|rule| &rule.distribution) {
+            Some(Distribution::Sharded { .. }) => false,
+            Some(Distribution::Reference { home, .. }) => *home == topology.home,
+            Some(Distribution::Single { shard }) => *shard == topology.home,
+            None => !self.physical.contains_key(&name),
+        };
+        if !is_on_home {
+            let message =
+                format!("the lookup table {name:?} must be on home: a table without a rule, or a single one there");
+            findings.report(&node.place, message);
+        }
+    }
+
     fn add_sharded(
         &mut self,
         entry: &Entry,
@@ -214,7 +234,12 @@ fn key_columns(entry: &Entry, algorithm: &Algorithm, findings: &mut Findings) ->
             findings.report(&node.place, message);
         }
         Algorithm::Composite(_) => {}
-        Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_) => {
+        Algorithm::Hash
+        | Algorithm::Mod(_)
+        | Algorithm::List(_)
+        | Algorithm::Range(_)
+        | Algorithm::Interval(_)
+        | Algorithm::Lookup(_) => {
             if several {
                 findings.report(&node.place, "a key of several columns needs algorithm: composite");
             }

@@ -88,11 +88,12 @@ pub async fn finish(proxy: &Proxy, mut outbox: JoinHandle<()>) {
     }
 }
 
-/// Brings the capture triggers of reference tables in line with the rules.
+/// Brings the triggers of reference and lookup tables in line with the rules.
 pub async fn reconcile(proxy: &Proxy) {
-    let tables = references(&proxy.rules.load().rules);
-    for (shard, error) in proxy.outbox.reconcile_triggers(tables).await {
-        warn!(shard = shard.0, %error, "capture triggers of reference tables are not in place");
+    let rules = Arc::clone(&proxy.rules.load().rules);
+    proxy.outbox.set_lookups(rules.lookups().map(|(_, lookup)| lookup.clone()).collect());
+    for (shard, error) in proxy.outbox.reconcile_triggers(references(&rules)).await {
+        warn!(shard = shard.0, %error, "triggers of reference and lookup tables are not in place");
     }
 }
 

@@ -21,6 +21,8 @@ pub fn reload(proxy: &Proxy, source: &RuleSource) -> Result<Reloaded, Refusal> {
         }
         Ok(None) => {
             proxy.rules.forget_error();
+            // An operator who moved keys says so by this.
+            proxy.rules.load().rules.lookups().for_each(|(_, lookup)| lookup.directory.forget());
             Ok(Reloaded::Unchanged)
         }
         Err(findings) => Err(refuse(proxy, findings)),

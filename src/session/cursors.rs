@@ -33,7 +33,7 @@ impl Session {
         if (self.is_pipelined() || self.extended.open_cursors.contains_key(name)) && !hold {
             return Err(self.no_cursor_of(name).into());
         }
-        let direct = match self.plan_inner(call, inner.clone())? {
+        let direct = match Box::pin(self.plan_inner(call, inner.clone())).await? {
             Plan::Direct(direct) => direct,
             plan @ (Plan::Scatter(_) | Plan::Gather(_)) if !hold => {
                 return self.declare_over_shards(call, name, inner, &plan).await;

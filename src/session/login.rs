@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 use crate::backend::SecretLength;
 use crate::config::User;
 use crate::execute::{
-    Client, ClientError, Failure, Identity, Keeping, Link, Settings, Targets, Transaction, Worker, check_setting,
-    quoted_value,
+    Client, ClientError, Failure, Identity, Keeping, Link, Lookups, Settings, Targets, Transaction, Worker,
+    check_setting, quoted_value,
 };
 use crate::proxy::{ClientHandle, Newcomer, Pinned, Snapshot, Stranger};
 use crate::types::{Refusal, ShardId, SqlState, TransactionStatus};
@@ -250,6 +250,7 @@ async fn open_session(
         settings_before: None,
         rows: 0,
         touches_settings: false,
+        lookups: Lookups::default(),
         read_your_writes: true,
         schema_dirty: false,
         worker,

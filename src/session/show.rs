@@ -70,7 +70,7 @@ impl Session {
             None => (call, inner),
         };
         let explained = call.text[inner.clone()].to_owned();
-        let plan = self.plan_inner(call, inner.clone())?;
+        let plan = Box::pin(self.plan_inner(call, inner.clone())).await?;
         let rules = &self.link.snapshot.rules;
         if route && format == ExplainFormat::Json {
             let mut view = crate::plan::route_json(&plan, rules, &explained);
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// Plans the statement inside EXPLAIN or DECLARE; what is said of its way before the whole counts for it.
-    pub(super) fn plan_inner(&mut self, call: &Call, inner: Range<usize>) -> Result<Plan, Failure> {
+    pub(super) async fn plan_inner(&mut self, call: &Call, inner: Range<usize>) -> Result<Plan, Failure> {
         let text = &call.text[inner];
         if sql::control(text).is_some() {
             return Err(not_yet("EXPLAIN of a session statement", "It has no plan."));
@@ -219,7 +219,7 @@ impl Session {
         if matches!(understood.meaning, Meaning::Plan(Planned::Issuing(_))) {
             return Err(not_yet("EXPLAIN of a call of shardloom.next_id", "It draws an id each time."));
         }
-        self.link.plan(&Call { text, literals, ..call.clone() }, &understood)
+        self.link.plan_when_known(&Call { text, literals, ..call.clone() }, &understood).await
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod composite;
 mod list;
+mod lookup;
 mod modulo;
 mod range;
 mod times;

@@ -3,6 +3,7 @@
 mod composite;
 mod interval;
 mod list;
+mod lookup;
 mod modulo;
 mod property;
 mod range;

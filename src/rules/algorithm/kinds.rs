@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Interval;
+use super::{Interval, Lookup};
 use crate::types::{KeyType, KeyValue, ShardId};
 
 /// How a group's keys find their shards.
@@ -22,6 +22,8 @@ pub enum Algorithm {
     /// As `Hash`, by several columns: PostgreSQL's partition hash over all of them. The types of the columns behind the
     /// first, at least one.
     Composite(Vec<KeyType>),
+    /// A table on home has the bucket of each key.
+    Lookup(Lookup),
 }
 
 /// Values and their shards.

@@ -1,6 +1,6 @@
 //! From a key to its shard, by the algorithm of its group.
 
-use super::{Algorithm, KeyBounds, Span};
+use super::{Algorithm, KeyBounds, Lookup, Span};
 use crate::rules::{GroupId, Placement, RuleSet};
 use crate::types::{BucketId, KeyType, KeyValue, ShardId, ShardSet};
 
@@ -19,7 +19,32 @@ impl RuleSet {
             Algorithm::Composite(more) => {
                 is_whole(value, more).then(|| self.placement.owner(self.bucket(group.key_type, value)))
             }
+            Algorithm::Lookup(lookup) => lookup.directory.bucket_of(value).map(|bucket| self.placement.owner(bucket)),
         }
+    }
+
+    /// Returns the shards that can have rows with this key: all of the group while its bucket has to be looked up.
+    ///
+    /// `value` is of the type of the group's keys; the caller has converted it.
+    pub fn shards_of_key(&self, group: GroupId, value: &KeyValue) -> ShardSet {
+        match (self.shard_of(group, value), &self.group(group).algorithm) {
+            (Some(shard), _) => [shard].into_iter().collect(),
+            (None, Algorithm::Lookup(_)) => self.shards_of_group(group),
+            (None, _) => ShardSet::new(),
+        }
+    }
+
+    /// Lists the groups whose keys are looked up.
+    pub fn lookups(&self) -> impl Iterator<Item = (GroupId, &Lookup)> {
+        self.groups.iter().enumerate().filter_map(|(index, group)| match &group.algorithm {
+            Algorithm::Lookup(lookup) => Some((GroupId(index as u16), lookup)),
+            Algorithm::Hash
+            | Algorithm::Mod(_)
+            | Algorithm::List(_)
+            | Algorithm::Range(_)
+            | Algorithm::Interval(_)
+            | Algorithm::Composite(_) => None,
+        })
     }
 
     /// Returns the bucket of rows with this key, `None` where the group's algorithm goes by none.
@@ -31,6 +56,7 @@ impl RuleSet {
             (Algorithm::Mod(shards), KeyValue::Int(number)) if shards.is_empty() => {
                 Some(BucketId(remainder(*number, self.placement.buckets() as usize) as u32))
             }
+            (Algorithm::Lookup(lookup), value) => lookup.directory.bucket_of(value),
             (Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Range(_) | Algorithm::Interval(_), _) => None,
         }
     }
@@ -43,7 +69,8 @@ impl RuleSet {
             | Algorithm::Mod(_)
             | Algorithm::Range(_)
             | Algorithm::Interval(_)
-            | Algorithm::Composite(_) => None,
+            | Algorithm::Composite(_)
+            | Algorithm::Lookup(_) => None,
         }
     }
 
@@ -53,7 +80,11 @@ impl RuleSet {
     pub fn is_ordered(&self, group: GroupId) -> bool {
         let group = self.group(group);
         match &group.algorithm {
-            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Composite(_) => false,
+            Algorithm::Hash
+            | Algorithm::Mod(_)
+            | Algorithm::List(_)
+            | Algorithm::Composite(_)
+            | Algorithm::Lookup(_) => false,
             Algorithm::Interval(_) => true,
             Algorithm::Range(_) => !matches!(group.key_type, KeyType::Text | KeyType::Varchar),
         }
@@ -62,9 +93,11 @@ impl RuleSet {
     /// Returns the shards that can have keys within these bounds.
     pub fn shards_within(&self, group: GroupId, bounds: &KeyBounds) -> ShardSet {
         match &self.group(group).algorithm {
-            Algorithm::Hash | Algorithm::Mod(_) | Algorithm::List(_) | Algorithm::Composite(_) => {
-                self.shards_of_group(group)
-            }
+            Algorithm::Hash
+            | Algorithm::Mod(_)
+            | Algorithm::List(_)
+            | Algorithm::Composite(_)
+            | Algorithm::Lookup(_) => self.shards_of_group(group),
             Algorithm::Range(spans) => spans.iter().filter(|span| bounds.meets(span)).map(|span| span.shard).collect(),
             Algorithm::Interval(interval) => interval.within(self.group(group).key_type, bounds),
         }
@@ -73,7 +106,7 @@ impl RuleSet {
     /// Returns the shards that may have rows of a group.
     pub fn shards_of_group(&self, group: GroupId) -> ShardSet {
         match &self.group(group).algorithm {
-            Algorithm::Hash | Algorithm::Composite(_) => self.placement.shards(),
+            Algorithm::Hash | Algorithm::Composite(_) | Algorithm::Lookup(_) => self.placement.shards(),
             Algorithm::Mod(shards) if shards.is_empty() => self.placement.shards(),
             Algorithm::Mod(shards) => shards.iter().copied().collect(),
             Algorithm::List(list) => list.places.values().copied().chain(list.null).chain(list.default).collect(),

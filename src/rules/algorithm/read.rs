@@ -1,15 +1,17 @@
 //! `algorithm` and its parameters, read from a TableGroup whose shape was checked.
 
+use std::sync::Arc;
+
 use super::value::value;
-use super::{Algorithm, Interval, List, Span, Unit};
-use crate::rules::Topology;
+use super::{Algorithm, Directory, Interval, List, Lookup, Span, Unit};
 use crate::rules::formats::utc_offset;
+use crate::rules::{Topology, names};
 use crate::types::moment::{date_days, year_and_month};
 use crate::types::{KeyType, KeyValue, ShardId};
 use crate::yaml::{Findings, Node, Place, Value};
 
 /// The keys of a TableGroup that hold an algorithm's parameters; each is named like its algorithm.
-const PARAMETERS: [&str; 4] = ["mod", "list", "range", "interval"];
+const PARAMETERS: [&str; 5] = ["mod", "list", "range", "interval", "lookup"];
 
 /// A composite key has two columns at least.
 const COLUMNS_MIN: usize = 2;
@@ -41,6 +43,7 @@ pub(in crate::rules) fn algorithm(
         "range" => Algorithm::Range(reader.range(findings)),
         "interval" => reader.interval(findings).map_or(Algorithm::Hash, Algorithm::Interval),
         "composite" => reader.composite(findings),
+        "lookup" => reader.lookup(findings).map_or(Algorithm::Hash, Algorithm::Lookup),
         _ => {
             reader.expect_hashed(findings);
             Algorithm::Hash
@@ -171,6 +174,19 @@ impl Reader<'_> {
             findings.report(&node.place, "key_update: move is not available yet with algorithm composite");
         }
         Algorithm::Composite(more)
+    }
+
+    fn lookup(&self, findings: &mut Findings) -> Option<Lookup> {
+        let keyed = "a key of numbers, texts or uuids";
+        self.expect_type("lookup", !self.key_type.is_time(), keyed, findings);
+        let node = self.parameters("lookup", findings)?;
+        let mut name = |key, fold: fn(&str) -> Result<String, String>| {
+            let node = node.get(key)?;
+            fold(node.name()?).map_err(|message| findings.report(&node.place, message)).ok()
+        };
+        let (table, key, bucket) =
+            (name("table", names::table), name("key", names::column), name("bucket", names::column));
+        Some(Lookup { table: table?, key: key?, bucket: bucket?, directory: Arc::new(Directory::default()) })
     }
 
     fn expect_one_column(&self, word: &str, findings: &mut Findings) {

@@ -21,7 +21,7 @@ const MISTAKES: &[(&str, &str)] = &[
 const GROUP_MISTAKES: &[(&str, &str)] = &[
     (
         "key: {type: bigint}, tabels: {t: {key: k}}, tables: {t: {key: k}}",
-        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, list, range, interval, tables, missing_key, key_update, multi_shard, tests; did you mean \"tables\"?",
+        "2:22: unknown key \"tabels\" in a TableGroup, known are kind, name, key, algorithm, mod, list, range, interval, lookup, tables, missing_key, key_update, multi_shard, tests; did you mean \"tables\"?",
     ),
     ("key: {type: bigint}", "2:1: a TableGroup needs the key \"tables\""),
     ("key: {type: bigint}, tables: {}", "2:30: the group \"g\" has no tables"),
@@ -31,12 +31,8 @@ const GROUP_MISTAKES: &[(&str, &str)] = &[
     ),
     ("key: bigint, tables: {t: {key: k}}", "2:6: expected a key (a mapping), found \"bigint\""),
     (
-        "key: {type: bigint}, algorithm: lookup, tables: {t: {key: k}}",
-        "2:33: \"lookup\" is not available yet, only hash | mod | list | range | interval | composite",
-    ),
-    (
         "key: {type: bigint}, algorithm: hsah, tables: {t: {key: k}}",
-        "2:33: expected hash | mod | list | range | interval | composite, found \"hsah\"; did you mean \"hash\"?",
+        "2:33: expected hash | mod | list | range | interval | composite | lookup, found \"hsah\"; did you mean \"hash\"?",
     ),
     (
         "key: {type: bigint}, tables: {t: {key: yes}}",
@@ -125,7 +121,7 @@ const GROUP_MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "key: {type: bigint}, algorithm: mod, mod: {shards: [s0, s1]}, tables: {t: {key: k, id: {column: i, tag: order, layout: gene}}}",
-        "2:88: the layout \"gene\" needs a group with buckets: algorithm hash, or mod without shards",
+        "2:88: the layout \"gene\" needs a group with buckets: algorithm hash, lookup, or mod without shards",
     ),
     (
         "key: {type: bigint}, tables: {t: {key: k, id: {column: i, tag: order, layout: narrow}}}",
@@ -362,28 +358,5 @@ multi_shard: {mode: [eager]}
     assert_eq!(found.len(), starts.len(), "{found:#?}");
     for (found, start) in found.iter().zip(starts) {
         assert!(found.starts_with(start), "{found}\nshould start with\n{start}");
-    }
-}
-
-#[test]
-fn what_is_not_available_yet_is_refused_by_its_name() {
-    let text = "kind: Ids
-tags: {order: 1}
-layouts:
-  gene: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 40, bucket: 12, worker: 5, sequence: 6}}
----
-kind: TableGroup
-name: orders
-key: {type: bigint}
-algorithm: lookup
-tables:
-  orders:      {key: user_id, id: {column: order_id, layout: gene, tag: order}}
-  order_items: {key: user_id, split: {by: order_id, into: 16, pattern: \"order_items_{00}\"}}
-";
-    let found = messages(&[file("t.yaml", TOPOLOGY), file("rules.yaml", text)]);
-    let words = ["lookup"];
-    assert_eq!(found.len(), words.len(), "{found:#?}");
-    for (message, word) in found.iter().zip(words) {
-        assert!(message.contains(&format!("\"{word}\" is not available yet")), "{message}");
     }
 }

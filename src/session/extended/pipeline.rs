@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::execute::{Arguments, Block, Call, ClientError, Failure, Meaning, is_awaited};
 use crate::plan::{Plan, Statement};
-use crate::proxy::IdWait;
 use crate::sql::Control;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frame::FrameError;
@@ -69,13 +68,20 @@ impl Session {
         Ok(runs)
     }
 
-    /// Takes a message that [`Session::gather_step`] left because ids of a segment were being fetched.
+    /// Takes a message that [`Session::gather_step`] left because its plan needs what has to be fetched.
     async fn take_awaited(&mut self, kind: u8, body: &Bytes) -> Result<(), ClientError> {
-        let mut wait = IdWait::new(&self.link.worker.proxy);
+        let mut awaited = self.link.await_plan();
         let mut read = self.read_step(kind, body);
-        while read.as_ref().is_ok_and(is_awaited) && wait.next().await {
-            read = self.read_step(kind, body);
+        while let Ok(step) = &read
+            && is_awaited(step)
+        {
+            read = match self.link.has_come(step, &mut awaited).await {
+                Ok(true) => self.read_step(kind, body),
+                Ok(false) => break,
+                Err(failure) => Ok(Err(failure)),
+            };
         }
+        self.link.have_planned();
         self.take_step(read).map(drop)
     }
 

@@ -1,0 +1,189 @@
+//! `algorithm: lookup`: a table on home says where keys live; what it does not say is refused, and what it said stays.
+
+use super::{Sharded, copy_in, lines};
+use crate::support::Pipeline;
+
+const RULES: &str = r#"
+kind: Ids
+tags: {order: 1}
+layouts:
+  gene: {epoch: "2026-01-01T00:00:00Z", bits: {time: 40, bucket: 12, worker: 5, sequence: 6}}
+---
+kind: TableGroup
+name: tenants
+key: {type: text}
+algorithm: lookup
+lookup: {table: directory, key: tenant, bucket: bucket}
+tables:
+  orders: {key: tenant, id: {column: id, layout: gene, tag: order, route: true}}
+  items: {key: owner}
+missing_key: {read: scatter, write: scatter}
+"#;
+
+const SCHEMA: [&str; 3] = [
+    "CREATE TABLE directory (tenant text PRIMARY KEY, bucket int NOT NULL)",
+    "CREATE TABLE orders (tenant text, n int, id bigint)",
+    "CREATE TABLE items (owner text, n int)",
+];
+
+/// A tenant on each of the three shards.
+const TENANTS: &str = "INSERT INTO directory VALUES ('acme', 0), ('born', 2000), ('corp', 4095)";
+
+async fn started(label: &str) -> Sharded {
+    let mut test = Sharded::start(label, RULES, &SCHEMA).await;
+    test.both.same(TENANTS);
+    test
+}
+
+fn error(test: &mut Sharded, sql: &str) -> (String, String) {
+    test.both.other.simple(sql).error().unwrap_or_else(|| panic!("not refused: {sql}"))
+}
+
+#[tokio::test]
+async fn keys_place_rows_in_every_kind_of_statement() {
+    let mut test = started("algorithm_lookup_rows").await;
+    for sql in [
+        "INSERT INTO items VALUES ('acme', 1), ('born', 2), ('corp', 3), ('acme', 4)",
+        "INSERT INTO items SELECT owner, n + 10 FROM items WHERE n < 3",
+        "SELECT * FROM items ORDER BY n",
+        "SELECT * FROM items WHERE owner = 'born' ORDER BY n",
+        "SELECT * FROM items WHERE owner IN ('born', 'corp', 'nobody') ORDER BY n",
+        "SELECT count(*) FROM items WHERE owner = 'nobody'",
+        "SELECT i.n, d.bucket FROM items i JOIN directory d ON d.tenant = i.owner ORDER BY n",
+        "SELECT a.n, b.n FROM items a JOIN items b ON a.owner = b.owner ORDER BY 1, 2",
+        "UPDATE items SET n = n + 100 WHERE owner = 'corp'",
+        "UPDATE items SET n = 0 WHERE owner = 'nobody'",
+        "DELETE FROM items WHERE owner IN ('acme', 'nobody') AND n > 10",
+        "SELECT owner, count(*), sum(n) FROM items GROUP BY owner ORDER BY owner",
+        "MERGE INTO items USING (VALUES ('corp', 7)) v (k, n) ON owner = v.k WHEN MATCHED THEN UPDATE SET n = v.n",
+        "SELECT * FROM items ORDER BY owner, n",
+    ] {
+        test.both.same(sql);
+    }
+    assert_eq!(
+        copy_in(&mut test.both, "COPY items FROM STDIN", "born\t50\ncorp\t51\nacme\t52\n"),
+        ["COPY 3", "COPY 3"]
+    );
+    test.both.same("SELECT * FROM items ORDER BY owner, n");
+    for (shard, owner) in [("s0", "acme"), ("s1", "born"), ("s2", "corp")] {
+        assert_eq!(test.on_shard(shard, "SELECT DISTINCT owner FROM items"), [owner]);
+    }
+    assert_eq!(test.route("SELECT * FROM items WHERE owner = 'corp'"), "Direct on s2");
+}
+
+#[tokio::test]
+async fn prepared_statements_look_their_parameters_up() {
+    let mut test = started("algorithm_lookup_bind").await;
+    let insert = |owner| {
+        let values = [Some(owner), Some("5")];
+        Pipeline::new().run("INSERT INTO items VALUES ($1, $2)", &values).sync()
+    };
+    test.both.same_pipeline("a key of the table", &insert("born"), 1);
+    let read = Pipeline::new().run("SELECT n FROM items WHERE owner = $1", &[Some("born")]).sync();
+    test.both.same_pipeline("its row", &read, 1);
+    let refused = &insert("late").send(&mut test.both.other, 1)[0];
+    assert_eq!(refused.error().map(|(state, _)| state), Some("23514".to_owned()));
+    test.both.same("INSERT INTO directory VALUES ('late', 1)");
+    test.both.same_pipeline("the key is there now", &insert("late"), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_refused_until_the_table_has_it_and_found_from_then_on() {
+    let mut test = started("algorithm_lookup_new").await;
+    let (state, message) = error(&mut test, "INSERT INTO items VALUES ('acme', 1), ('late', 2)");
+    assert_eq!((state.as_str(), message.contains("\"items\"")), ("23514", true), "{message}");
+    assert_eq!(lines(&test.both.other.simple("SELECT count(*) FROM items")), ["0"]);
+    let copied = copy_in(&mut test.both, "COPY items FROM STDIN", "acme\t1\nlate\t2\n");
+    assert_eq!(copied, ["COPY 2", "23514"]);
+    // What its own transaction has not committed it does not place rows by.
+    test.both.other.simple("BEGIN");
+    test.both.other.simple("INSERT INTO directory VALUES ('late', 4000)");
+    test.refused("INSERT INTO items VALUES ('late', 2)", "23514");
+    test.both.other.simple("ROLLBACK");
+    test.both.other.simple("INSERT INTO directory VALUES ('late', 4000)");
+    test.both.other.simple("INSERT INTO items VALUES ('late', 2)");
+    assert_eq!(test.on_shard("s2", "SELECT owner, n FROM items"), ["late,2"]);
+}
+
+#[tokio::test]
+async fn ids_carry_the_bucket_and_find_their_rows_alone() {
+    let mut test = started("algorithm_lookup_ids").await;
+    let reply = test.both.other.simple("INSERT INTO orders (tenant, n) VALUES ('corp', 1) RETURNING id");
+    let id = lines(&reply).remove(0);
+    assert_eq!(test.route(&format!("SELECT * FROM orders WHERE id = {id}")), "Direct on s2");
+    assert_eq!(lines(&test.both.other.simple(&format!("SELECT tenant FROM orders WHERE id = {id}"))), ["corp"]);
+}
+
+#[tokio::test]
+async fn what_the_table_has_said_it_keeps() {
+    let mut test = started("algorithm_lookup_kept").await;
+    test.both.other.simple("INSERT INTO items VALUES ('acme', 1)");
+    for sql in [
+        "UPDATE directory SET bucket = 1 WHERE tenant = 'acme'",
+        "UPDATE directory SET tenant = 'other' WHERE tenant = 'acme'",
+        "INSERT INTO directory VALUES ('acme', 9) ON CONFLICT (tenant) DO UPDATE SET bucket = excluded.bucket",
+        "DELETE FROM directory WHERE tenant = 'acme'",
+        "TRUNCATE directory",
+    ] {
+        test.refused(sql, "55000");
+    }
+    // What changes nothing may run.
+    test.both.same("UPDATE directory SET bucket = bucket");
+    test.both.same("SELECT * FROM directory ORDER BY tenant");
+}
+
+#[tokio::test]
+async fn a_table_that_could_change_its_answers_is_not_asked() {
+    let mut test = Sharded::start("algorithm_lookup_unfit", RULES, &SCHEMA[1..]).await;
+    let said = |test: &mut Sharded| error(test, "INSERT INTO items VALUES ('acme', 1)");
+    let (state, message) = said(&mut test);
+    assert_eq!((state.as_str(), message.contains("does not exist")), ("55000", true), "{message}");
+    test.both.other.simple("CREATE TABLE directory (tenant text, bucket int)");
+    test.both.other.simple("INSERT INTO directory VALUES ('acme', 5000)");
+    let (state, message) = said(&mut test);
+    assert_eq!((state.as_str(), message.contains("no unique index")), ("55000", true), "{message}");
+    test.both.other.simple("CREATE UNIQUE INDEX ON directory (tenant)");
+    let (state, message) = said(&mut test);
+    assert_eq!((state.as_str(), message.contains("bucket 5000")), ("55000", true), "{message}");
+    test.both.other.simple("ALTER TABLE directory DISABLE TRIGGER USER");
+    let (state, message) = said(&mut test);
+    assert_eq!((state.as_str(), message.contains("without the triggers")), ("55000", true), "{message}");
+    test.both.other.simple("UPDATE directory SET bucket = 5");
+    test.both.other.simple("ALTER TABLE directory ENABLE TRIGGER USER");
+    assert_eq!(test.both.other.simple("INSERT INTO items VALUES ('acme', 1)").tags(), ["INSERT 0 1"]);
+}
+
+#[tokio::test]
+async fn a_key_moves_while_its_triggers_are_disabled_and_is_asked_for_again_after_reload() {
+    let mut test = started("algorithm_lookup_moved").await;
+    test.both.other.simple("INSERT INTO items VALUES ('acme', 1)");
+    for sql in [
+        "ALTER TABLE directory DISABLE TRIGGER USER",
+        "/* shardloom: shard=s0 */ DELETE FROM items WHERE owner = 'acme'",
+        "/* shardloom: shard=s2 */ INSERT INTO items VALUES ('acme', 1)",
+        "UPDATE directory SET bucket = 4095 WHERE tenant = 'acme'",
+        "ALTER TABLE directory ENABLE TRIGGER USER",
+    ] {
+        assert_eq!(test.both.other.simple(sql).error(), None, "{sql}");
+    }
+    assert_eq!(test.route("SELECT * FROM items WHERE owner = 'acme'"), "Direct on s0");
+    test.proxy.raw_to("shardloom").simple("RELOAD");
+    assert_eq!(lines(&test.both.other.simple("SELECT n FROM items WHERE owner = 'acme'")), ["1"]);
+    assert_eq!(test.route("SELECT * FROM items WHERE owner = 'acme'"), "Direct on s2");
+}
+
+#[tokio::test]
+async fn check_reads_the_table_and_holds_rows_against_it() {
+    let mut test = started("algorithm_lookup_check").await;
+    test.both.other.simple("INSERT INTO items VALUES ('acme', 1), ('corp', 2)");
+    let (code, fine) = test.proxy.check(&["--live", "--rows"]);
+    assert_eq!(code, Some(0), "{fine}");
+    assert!(fine.contains("lookup table \"directory\": 3 keys read"), "{fine}");
+    test.both.other.simple("INSERT INTO directory VALUES ('far', 4096)");
+    test.both.other.simple("/* shardloom: shard=s1 */ INSERT INTO items VALUES ('acme', 3), ('nobody', 4)");
+    let (code, found) = test.proxy.check(&["--live", "--rows"]);
+    assert_eq!(code, Some(1), "{found}");
+    for expected in ["far has the bucket 4096", "owner acme belongs to shard s0", "owner nobody has no place"] {
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
