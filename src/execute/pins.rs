@@ -1,7 +1,7 @@
 //! What a statement leaves on its server that cannot be set anew on another one, read from its words.
 //!
-//! Reads texts only. What functions, DO blocks and triggers do unseen is not found: sessions that rely on such things
-//! belong into pool mode `session`. `remains` asks the server what is really there.
+//! Reads texts only, of DO blocks their bodies' words. What functions and triggers do unseen is not found: sessions that
+//! rely on such things belong into pool mode `session`. `remains` asks the server what is really there.
 
 use crate::proxy::Pinned;
 use crate::sql::{self, Scanner, Token};
@@ -27,6 +27,9 @@ pub(super) fn pins(text: &str) -> Pinned {
     let Some(first) = words.next() else { return Pinned::No };
     if let Some(pinned) = by_first_word(text, first) {
         return pinned;
+    }
+    if first.is_word(text, "do") && words.clone().any(|token| token.is_string() && speaks_of_temp(token.text(text))) {
+        return Pinned::TemporaryTable;
     }
     let inserts = ["insert", "merge"].iter().any(|word| first.is_word(text, word));
     let (mut before, mut token) = (None, Some(first));
@@ -65,6 +68,12 @@ pub(super) fn is_between_sessions(text: &str) -> bool {
 pub(super) fn calls(text: &str, function: &str) -> bool {
     memchr::memchr(b'_', text.as_bytes()).is_some()
         && Scanner::new(text).any(|token| sql::identifier(text, token).as_deref() == Some(function))
+}
+
+/// Tells whether a body may make temporary objects.
+fn speaks_of_temp(body: &str) -> bool {
+    let words = body.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+    words.map(str::to_ascii_lowercase).any(|word| matches!(word.as_str(), "temp" | "temporary" | "pg_temp"))
 }
 
 fn by_first_word(text: &str, first: Token) -> Option<Pinned> {
@@ -132,6 +141,8 @@ mod tests {
             "create global temp sequence s",
             "create function pg_temp.f() returns int language sql as 'select 1'",
             "drop table pg_temp.t",
+            "do $$ begin create temp table t (a int); end $$",
+            "do language plpgsql 'begin execute ''CREATE TEMPORARY TABLE t ()''; end'",
         ] {
             assert_eq!(pins(text), Pinned::TemporaryTable, "{text}");
         }
@@ -140,6 +151,7 @@ mod tests {
             "insert into temp values (1)",
             "select 1 into temp from x",
             "select temp.a from temp",
+            "do $$ begin perform tempo(1); end $$",
         ] {
             assert_eq!(pins(text), Pinned::No, "{text}");
         }

@@ -23,6 +23,10 @@ pub fn check_setting(name: &str, value: &str) -> Result<(), Refusal> {
             &format!("search_path {value}"),
             "Tables of the rules are found in schema public: qualify the names of other schemas.",
         )),
+        "search_path" if makes_temporary(value) => Err(unreadable(
+            &format!("search_path {value}"),
+            "Name pg_temp behind public: CREATE TEMPORARY makes what only the session sees.",
+        )),
         _ => Ok(()),
     }
 }
@@ -40,6 +44,13 @@ fn only_public(value: &str) -> bool {
     })
 }
 
+/// Tells whether what is made without a schema would be temporary, though its statement does not say so.
+fn makes_temporary(value: &str) -> bool {
+    let schemas = value.split(',').map(|schema| schema.trim().trim_matches(['\'', '"', ' ']).to_ascii_lowercase());
+    let mut exist = schemas.filter(|schema| !matches!(schema.as_str(), "" | "$user"));
+    exist.next().is_some_and(|first| first == "pg_temp")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +60,17 @@ mod tests {
         assert!(only_public("public") && only_public("\"$user\", public") && only_public("''"));
         assert!(only_public("'public, pg_catalog'"));
         assert!(!only_public("app, public") && !only_public("'app'"));
+    }
+
+    #[test]
+    fn search_paths_that_make_tables_temporary_unsaid_are_refused() {
+        for path in ["pg_temp", "pg_temp, public", "'pg_temp, public'", "\"$user\", \"pg_temp\", public", "'', PG_TEMP"]
+        {
+            assert!(check_setting("search_path", path).is_err(), "{path}");
+        }
+        for path in ["public, pg_temp", "'public, pg_temp'", "pg_catalog, pg_temp", "public", "DEFAULT"] {
+            assert!(check_setting("search_path", path).is_ok(), "{path}");
+        }
     }
 
     #[test]

@@ -359,6 +359,9 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         Some(Utility::Copy(head)) => understood.copies_in = head.direction == CopyDirection::FromStdin,
         Some(_) | None => {}
     }
+    if understood.pins == Pinned::No && makes_temporary(text, snapshot) {
+        understood.pins = Pinned::TemporaryTable;
+    }
     // INSERT hands ids to the calls in its rows by itself.
     let calls = if issued || is_insert(text) { Vec::new() } else { sql::next_id::calls(text)? };
     understood.meaning =
@@ -377,6 +380,11 @@ fn planned(text: &str, snapshot: &Snapshot) -> Result<Planned, Failure> {
         Err(PrepareError::Refused(refusal)) => Err(refusal.into()),
         Err(PrepareError::Unreadable(refusal)) => Ok(Planned::Unreadable(refusal)),
     }
+}
+
+/// Tells whether functions that it calls may leave temporary objects on the server.
+fn makes_temporary(text: &str, snapshot: &Snapshot) -> bool {
+    plan::makes_temporary(text, &Context { rules: &snapshot.rules, catalog: &snapshot.catalog })
 }
 
 /// A statement that lives on one shard for certain is parsed there; the others are alike everywhere.

@@ -24,6 +24,8 @@ pub(super) struct Behind {
     fixed: Vec<(String, ShardId)>,
     /// A function that may write.
     writes: bool,
+    /// A function that may make temporary objects.
+    temporary: bool,
     seen: HashSet<String>,
 }
 
@@ -123,6 +125,18 @@ pub(super) fn called(text: &str, context: &Context<'_>) -> Result<Called, Refusa
         }
     }
     Ok(called)
+}
+
+/// Tells whether functions that `text` calls may make temporary objects.
+pub fn makes_temporary(text: &str, context: &Context<'_>) -> bool {
+    if !context.catalog.routines.values().any(|routine| routine.temporary) {
+        return false;
+    }
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let mut behind = Behind::default();
+    let called = (0..tokens.len()).filter_map(|at| call(text, &tokens, at, context.catalog));
+    called.for_each(|(_, routine)| behind.routine(routine, context));
+    behind.temporary
 }
 
 /// Refuses PostgreSQL's own functions that read tables named in a text: they would read home's rows only.
@@ -241,6 +255,7 @@ impl Behind {
 
     fn routine(&mut self, routine: &Routine, context: &Context<'_>) {
         self.writes |= routine.writes;
+        self.temporary |= routine.temporary;
         if routine.at_home {
             self.fixed.push(("what sequences, locks and notifications are about".to_owned(), context.rules.home));
         }

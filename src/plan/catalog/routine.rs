@@ -23,6 +23,8 @@ pub struct Routine {
     pub at_home: bool,
     /// Whether it takes one row, so that `row.name` calls it.
     pub of_row: bool,
+    /// Whether it may make temporary objects, which outlive it.
+    pub temporary: bool,
 }
 
 /// One function as the catalog query gives it.
@@ -39,6 +41,9 @@ pub(super) struct Source {
 
 /// Words without which nothing is written; `execute` may run anything.
 const WRITING: [&str; 8] = ["insert", "update", "delete", "merge", "truncate", "copy", "execute", "lock"];
+
+/// Words without which nothing temporary is made.
+const TEMPORARY: [&str; 3] = ["temp", "temporary", "pg_temp"];
 
 /// Words after which a string of the body may be SQL.
 const DYNAMIC: [&str; 5] = ["execute", "query_to_xml", "table_to_xml", "dblink", "dblink_exec"];
@@ -78,6 +83,7 @@ pub(super) fn routines(sources: Vec<Source>, tables: &HashMap<String, Table>) ->
         let words = words(&source);
         let routine = routines.entry(source.name).or_default();
         routine.writes |= source.volatile && WRITING.iter().any(|word| words.contains(*word));
+        routine.temporary |= source.volatile && TEMPORARY.iter().any(|word| words.contains(*word));
         routine.volatile |= source.volatile;
         routine.at_home |= words.iter().any(|word| is_of_one_server(word));
         routine.of_row |= source.of_row;
@@ -149,6 +155,8 @@ mod tests {
             source("f", "sql", "select count(*) from public.orders -- visits\n where note = 'visits'"),
             source("g", "plpgsql", "declare r orders%rowtype; n orders.note%TYPE; begin return f(1); end"),
             source("dyn", "plpgsql", "begin execute 'select 1 from visits'; end"),
+            source("scratch", "plpgsql", "begin create temp table t (a int); end"),
+            source("dynamic", "plpgsql", "begin execute format('CREATE TEMPORARY TABLE %I (a int)', n); end"),
             source("py", "plpython3u", "plpy.execute('select * from orders')"),
             source("quoted", "sql", "insert into \"Odd\" values (nextval('s'))"),
         ]);
@@ -157,6 +165,7 @@ mod tests {
         assert_eq!(found["dyn"].names, ["visits"]);
         assert_eq!(found["py"].names, ["orders"]);
         assert_eq!(found["quoted"].names, ["Odd"]);
+        assert!(found["scratch"].temporary && found["dynamic"].temporary && !found["dyn"].temporary);
         let writes = |name: &str| found[name].writes;
         assert!(!writes("f") && !writes("g") && writes("dyn") && writes("quoted"));
         assert!(found["quoted"].at_home && !found["f"].at_home);

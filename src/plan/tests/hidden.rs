@@ -24,7 +24,7 @@ fn table(kind: TableKind, reads: &[&str], parents: &[&str], definition: Option<&
 
 fn routine(names: &[&str], writes: bool, at_home: bool) -> Routine {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
-    Routine { names, writes, volatile: writes, at_home, of_row: false }
+    Routine { names, writes, volatile: writes, at_home, of_row: false, temporary: false }
 }
 
 fn catalog() -> Catalog {

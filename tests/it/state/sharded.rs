@@ -62,9 +62,10 @@ async fn a_listener_whose_server_ends_is_told_and_closed() {
 #[tokio::test]
 async fn a_connection_is_kept_as_long_as_something_is_on_it() {
     let (database, proxy) = proxy("kept", 1).await;
-    let cases: [(&str, &str, &[&str]); 7] = [
+    let cases: [(&str, &str, &[&str]); 8] = [
         ("CREATE TEMP TABLE scratch (a int)", "temporary table", &["DROP TABLE scratch"]),
         ("CREATE TEMP SEQUENCE numbers", "temporary table", &["DISCARD TEMP"]),
+        ("DO $$ BEGIN CREATE TEMP TABLE scratch (a int); END $$", "temporary table", &["DROP TABLE scratch"]),
         ("SELECT pg_advisory_lock(5)", "advisory lock", &["SELECT 1", "SELECT pg_advisory_unlock(5)"]),
         ("SELECT pg_try_advisory_lock_shared(5)", "advisory lock", &["SELECT pg_advisory_unlock_all()"]),
         ("LISTEN news", "listen", &["UNLISTEN news"]),
@@ -86,6 +87,39 @@ async fn a_connection_is_kept_as_long_as_something_is_on_it() {
         assert_eq!(value(&two.simple(left)), "0");
         assert_eq!(value(&two.simple("SELECT coalesce(current_setting('app.x', true), '')")), "");
     }
+}
+
+#[tokio::test]
+async fn what_a_function_makes_for_its_session_is_seen_by_no_other() {
+    let (database, proxy) = proxy("made_by_function", 1).await;
+    let mut one = proxy.raw();
+    for sql in [
+        "CREATE FUNCTION make_notes() RETURNS void LANGUAGE plpgsql AS
+            $$ BEGIN EXECUTE 'CREATE TEMP TABLE notes AS SELECT 1 AS own'; END $$",
+        "CREATE FUNCTION make_more() RETURNS void LANGUAGE sql AS 'SELECT make_notes()'",
+        "CREATE FUNCTION drop_notes() RETURNS void LANGUAGE sql AS 'DROP TABLE IF EXISTS pg_temp.notes'",
+    ] {
+        assert_eq!(one.simple(sql).error(), None, "{sql}");
+    }
+    assert_eq!(pinned(&proxy, &database.name), "");
+    assert_eq!(one.simple("SELECT make_more()").error(), None);
+    assert_eq!(pinned(&proxy, &database.name), "temporary table");
+    assert_eq!(value(&one.simple("SELECT own FROM pg_temp.notes")), "1");
+    assert_eq!(one.simple("DROP TABLE pg_temp.notes").error(), None);
+    assert_eq!(pinned(&proxy, &database.name), "");
+    // What made nothing in the end keeps nothing.
+    assert_eq!(one.simple("SELECT drop_notes()").error(), None);
+    assert_eq!(pinned(&proxy, &database.name), "");
+}
+
+#[tokio::test]
+async fn tables_are_not_made_temporary_unsaid() {
+    let (_database, proxy) = proxy("unsaid", 1).await;
+    let mut one = proxy.raw();
+    for sql in ["SET search_path = pg_temp, public", "SELECT set_config('search_path', 'pg_temp, public', false)"] {
+        assert_eq!(one.simple(sql).error().map(|(state, _)| state), Some("0A000".to_owned()), "{sql}");
+    }
+    assert_eq!(one.simple("SET search_path = public, pg_temp").error(), None);
 }
 
 #[tokio::test]
