@@ -5,9 +5,9 @@ use super::settings::{GIB, KIB, MIB, settings};
 settings! {
     /// Bounds of the relay, which carries recorded changes from home to the other shards.
     pub struct Relay as "relay" in RELAY {
-        /// Source transactions applied in one target transaction at most. Default 200.
-        batch: count(1, 100_000) = 200,
-        /// Bytes of changes in one target transaction at most. Default 4MiB.
+        /// Source transactions applied in one target transaction at most. Default 1000.
+        batch: count(1, 100_000) = 1_000,
+        /// Bytes of recorded commands, as the ledger stores them, from which a target transaction takes no more. Default 4MiB.
         batch_bytes: size(64 * KIB, GIB) = 4 * MIB,
         /// How long the relay rests when nothing woke it. Default 200ms.
         poll: span(1, 60_000) = 200,

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::fault::{self, FaultPoint};
 use super::handle::Outbox;
 use super::ledger::{Compensates, Environment, LedgerTarget, RedoCommand};
-use super::marks::FINISH;
+use super::marks::{FINISH, NO_BOUND};
 use super::metrics::OutboxMetrics;
 use super::redo;
 use super::state::{Input, TargetState, next};
@@ -342,7 +342,7 @@ impl Outbox {
         ] {
             transaction.execute(sql, &[&txid, &dead]).await.map_err(&at)?;
         }
-        transaction.execute(FINISH, &[&Some(vec![txid]), &None::<i64>]).await.map_err(&at)?;
+        transaction.execute(FINISH, &[&Some(vec![txid]), &NO_BOUND, &NO_BOUND]).await.map_err(&at)?;
         Ok(())
     }
 

@@ -96,6 +96,7 @@ impl Outbox {
             let grants = format!(
                 "GRANT USAGE ON SCHEMA shardloom TO {role}; GRANT INSERT ({LEDGER_COLUMNS}) ON shardloom.ledger TO {role}; \
                  GRANT INSERT (txid, home) ON shardloom.inbox TO {role}; \
+                 GRANT SELECT (xid, row_count) ON shardloom.outbox TO {role}; \
                  GRANT INSERT (username, key, statement_hash, command_tag, txid) ON shardloom.idempotency TO {role}; \
                  GRANT USAGE ON SEQUENCE shardloom.commit_seq TO {role}"
             );

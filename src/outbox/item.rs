@@ -55,29 +55,55 @@ pub(super) const ORPHAN: &str = "orphan";
 /// Kind of what compares a table with its copies.
 pub(super) const BARRIER: &str = "barrier";
 
-const FETCH: &str = "SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (SELECT e.value::text FROM \
+/// Has the next queries of a transaction go along the commit sequence and stop at their limit.
+///
+/// How rare events are that wait, no statistics tell: the planner takes them for few, and reads and sorts a whole backlog
+/// for every batch.
+pub(super) const IN_ORDER: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; \
+     SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// The most rows of images in one batch, for which home's ledger does not say how many bytes they have.
+const BATCH_ROWS_MAX: i64 = 10_000;
+
+/// The last column tells whether the batch is full with that event.
+const FETCH: &str = "SELECT * FROM (SELECT l.txid, l.commit_seq, l.mode, l.kind, l.xid::text, (SELECT e.value::text FROM \
      json_array_elements(l.payload) e (value) WHERE e.value ->> 'shard' = $2), l.environment::text, l.acting_role, l.on_dead, \
      l.business_key, $2 = ANY (l.copies), l.captured_rows, coalesce(t.state, 'PENDING'), coalesce(t.attempts, 0), \
      (extract(epoch FROM t.next_attempt_at - clock_timestamp()) * 1000)::bigint, coalesce(l.proxy, ''), \
-     l.created_at < clock_timestamp() - make_interval(secs => $4) \
+     l.created_at < clock_timestamp() - make_interval(secs => $4), \
+     sum(pg_column_size(l.payload)) OVER upto >= $5::bigint OR sum(l.captured_rows) OVER upto >= $6::bigint AS fills, \
+     coalesce(sum(pg_column_size(l.payload)) OVER earlier < $5::bigint, true) AND \
+     coalesce(sum(l.captured_rows) OVER earlier < $6::bigint, true) AS fits \
      FROM shardloom.ledger l LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = $2 \
      WHERE l.commit_seq > $1 AND l.state IN ('OPEN', 'ATTENTION') AND $2 = ANY (l.targets) \
-     AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT $3";
+     AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') \
+     WINDOW upto AS (ORDER BY l.commit_seq ROWS UNBOUNDED PRECEDING), \
+     earlier AS (ORDER BY l.commit_seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
+     ORDER BY l.commit_seq LIMIT $3) due WHERE due.fits";
 
 const CAPTURED: &str = "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
      WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq";
 
-const PARKED: &str = "SELECT DISTINCT unnest(keys) FROM shardloom.ledger_target WHERE target = $1 \
-     AND state IN ('DEAD', 'PARKED')";
+const PARKED: &str = "SELECT DISTINCT k.key FROM shardloom.ledger_target t LEFT JOIN LATERAL unnest(t.keys) k (key) ON true \
+     WHERE t.target = $1 AND t.state IN ('DEAD', 'PARKED')";
 
-/// Reads the first events of a lane that are not finished, in commit order.
-pub(super) async fn fetch(outbox: &Outbox, run: &LaneRun) -> Result<Vec<Item>, Error> {
-    let client = outbox.store.connect(run.home).await?;
+/// Reads the first events of a lane that are not finished, in commit order, as many as a batch holds; tells whether it is
+/// full.
+pub(super) async fn fetch(outbox: &Outbox, run: &LaneRun) -> Result<(Vec<Item>, bool), Error> {
+    let at = outbox.store.at(run.home);
+    let mut client = outbox.store.connect(run.home).await?;
+    let transaction = client.transaction().await.map_err(&at)?;
+    transaction.batch_execute(IN_ORDER).await.map_err(&at)?;
     let bounds = &outbox.settings.bounds;
     let target = outbox.store.name(run.target);
-    let values: [&(dyn ToSql + Sync); 4] = [&run.floor, &target, &bounds.batch, &bounds.foreign_grace.as_secs_f64()];
-    let rows = query_prepared(&client, FETCH, &values).await.map_err(outbox.store.at(run.home))?;
-    rows.iter().map(read).collect()
+    let grace = bounds.foreign_grace.as_secs_f64();
+    let values: [&(dyn ToSql + Sync); 6] =
+        [&run.floor, &target, &bounds.batch, &grace, &bounds.batch_bytes, &BATCH_ROWS_MAX];
+    let rows = query_prepared(&transaction, FETCH, &values).await.map_err(&at)?;
+    transaction.commit().await.map_err(&at)?;
+    let full = rows.len() as i64 >= bounds.batch
+        || rows.last().is_some_and(|last| last.get::<_, Option<bool>>(17) == Some(true));
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, full))
 }
 
 fn read(row: &Row) -> Result<Item, Error> {
@@ -212,12 +238,13 @@ pub(super) fn overlap(keys: &BTreeSet<String>, parked: &BTreeSet<String>) -> boo
     })
 }
 
-/// Reads the keys of dead and parked events of a lane.
-pub(super) async fn parked_keys(outbox: &Outbox, run: &LaneRun) -> Result<BTreeSet<String>, Error> {
+/// Reads the keys of dead and parked events of a lane; `None` if there is no such event.
+pub(super) async fn parked_keys(outbox: &Outbox, run: &LaneRun) -> Result<Option<BTreeSet<String>>, Error> {
     let client = outbox.store.connect(run.home).await?;
     let target = outbox.store.name(run.target);
     let rows = query_prepared(&client, PARKED, &[&target]).await.map_err(outbox.store.at(run.home))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let keys = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).collect();
+    Ok((!rows.is_empty()).then_some(keys))
 }
 
 #[cfg(test)]

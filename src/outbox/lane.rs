@@ -28,6 +28,10 @@ pub(super) struct LaneRun {
     pub epoch: i64,
     /// Everything at or below is finished.
     pub floor: i64,
+    /// No number at or below can appear any more.
+    pub settled: i64,
+    /// How often home's numbers had gone back when it began.
+    pub reset: u64,
     /// Whether this epoch has not yet raised the target's fence.
     pub raise: bool,
 }
@@ -47,11 +51,21 @@ pub(super) enum Rest {
     Fenced,
 }
 
+/// What a run has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ran {
+    pub rest: Rest,
+    /// Everything at or below is finished on the lane; the floor that it had, where the run cannot tell.
+    pub floor: i64,
+}
+
 /// Keys behind a dead event, and those of the batch's own events as far as they are known: asking for each event by itself
 /// made a lane with one dead letter slow.
 struct Parked {
     keys: BTreeSet<String>,
     of: HashMap<i64, BTreeSet<String>>,
+    /// Whether there is a dead or parked event, with keys or without.
+    stuck: bool,
 }
 
 impl Parked {
@@ -77,30 +91,37 @@ impl Outbox {
     ///
     /// # Errors
     /// What home answered; the target's failures become [`Rest`] and verdicts.
-    pub(super) async fn run_lane(&self, run: LaneRun) -> Result<Rest, Error> {
+    pub(super) async fn run_lane(&self, run: LaneRun) -> Result<Ran, Error> {
+        let stays = |rest| Ran { rest, floor: run.floor };
         if run.raise
             && let Err(error) = self.raise_fence(run.home, run.target, run.epoch).await
         {
-            return Ok(self.rest_of(&error));
+            return Ok(stays(self.rest_of(&error)));
         }
-        let batch = item::fetch(self, &run).await?;
-        let full = batch.len() as i64 >= self.settings.bounds.batch;
-        let mut parked = Parked { keys: item::parked_keys(self, &run).await?, of: HashMap::new() };
+        // Ahead of the batch: what an operator lets go on in between is in it, or still counts as stuck.
+        let stuck = item::parked_keys(self, &run).await?;
+        let mut parked = Parked { stuck: stuck.is_some(), keys: stuck.unwrap_or_default(), of: HashMap::new() };
+        let (batch, full) = item::fetch(self, &run).await?;
+        let last = batch.last().filter(|_| full).map_or(i64::MAX, |last| last.commit_seq);
         let mut items = Vec::new();
         let (mut wait, mut passed_by, mut passed_images) = (None, false, false);
+        let mut left_from = None;
         for item in batch {
             if self.flights.is_flying(item.txid) || item.is_left_to_others(&self.settings.proxy) {
                 (passed_by, passed_images) = (true, passed_images || item.images);
+                left_from.get_or_insert(item.commit_seq);
                 continue;
             }
             // A barrier compares what everything before it has left. Row images must not overtake each other: home has
             // given up the locks of their rows. Commands may, as the client path has those on the target.
             if passed_by && item.kind == BARRIER || passed_images && item.images {
                 wait = Some(PASSED_PAUSE);
+                left_from.get_or_insert(item.commit_seq);
                 break;
             }
             if let Some(left) = item.wait {
                 wait = Some(left);
+                left_from.get_or_insert(item.commit_seq);
                 break;
             }
             items.push(item);
@@ -114,11 +135,16 @@ impl Outbox {
         }
         if let Err(stop) = self.deliver(&run, items, &mut parked).await {
             return match stop {
-                Stop::Rest(rest) => Ok(rest),
+                Stop::Rest(rest) => Ok(stays(rest)),
                 Stop::Home(error) => Err(error),
             };
         }
-        Ok(wait.map_or(if full { Rest::More } else { Rest::Idle }, Rest::Retry))
+        let rest = wait.map_or(if full { Rest::More } else { Rest::Idle }, Rest::Retry);
+        if parked.stuck {
+            return Ok(stays(rest));
+        }
+        let reached = left_from.map_or(last, |first| first - 1);
+        Ok(Ran { rest, floor: reached.min(run.settled).max(run.floor) })
     }
 
     async fn deliver(&self, run: &LaneRun, items: Vec<Item>, parked: &mut Parked) -> Result<(), Stop> {
@@ -151,6 +177,7 @@ impl Outbox {
         let mut verdict = Verdict::new(item.txid, run.target, next(item.state, Input::KeyParked)?);
         verdict.keys = keys.iter().cloned().collect();
         parked.keys.extend(keys);
+        parked.stuck = true;
         self.write_verdicts(run.home, &[verdict]).await?;
         Ok(true)
     }
@@ -247,6 +274,7 @@ impl Outbox {
         }
         verdict.keys = keys.iter().cloned().collect();
         parked.keys.extend(keys);
+        parked.stuck = true;
         self.write_dead_letter(run.home, &verdict).await?;
         Ok(self.write_verdicts(run.home, &[verdict]).await?)
     }

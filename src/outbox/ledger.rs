@@ -164,7 +164,8 @@ pub const LEDGER_INSERT: &str = concat!(
      pg_catalog.nextval('shardloom.commit_seq'::pg_catalog.regclass) \
      FROM (SELECT pg_catalog.pg_current_xact_id() AS xid, \
      CASE WHEN pg_catalog.cardinality($6::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0 THEN 0::pg_catalog.int8 \
-     ELSE shardloom.captured_rows() END AS captured, ",
+     ELSE (SELECT coalesce(pg_catalog.sum(o.row_count), 0)::pg_catalog.int8 FROM shardloom.outbox o \
+     WHERE o.xid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()) END AS captured, ",
     flushed!(),
     " AS flushed) x"
 );

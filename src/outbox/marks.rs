@@ -1,5 +1,6 @@
 //! What the ledger on home is told: marks of applied targets, failures, finished transactions. Names the tables.
 
+use deadpool_postgres::Object;
 use tokio_postgres::types::ToSql;
 
 use super::error::Error;
@@ -80,12 +81,16 @@ const WRITE_PASSED: &str = "INSERT INTO shardloom.ledger_target (txid, target, s
      SELECT m.txid, m.target, 'PUBLISHED' FROM unnest($1::bigint[], $2::text[]) AS m (txid, target) \
      JOIN shardloom.ledger l ON l.txid = m.txid AND m.target = ANY (l.copies) ON CONFLICT (txid, target) DO NOTHING";
 
-/// Closes transactions all of whose targets are terminal, and drops the row images they needed.
+/// A bound of [`FINISH`] for transactions that are named.
+pub(super) const NO_BOUND: Option<i64> = None;
+
+/// Closes transactions all of whose targets are terminal, and drops the row images they needed: those of $1, or all above
+/// $2 up to $3.
 pub(super) const FINISH: &str = "WITH done AS (UPDATE shardloom.ledger l SET state = 'DONE', finished_at = clock_timestamp() \
      WHERE l.state IN ('OPEN', 'ATTENTION') AND ($1::bigint[] IS NULL OR l.txid = ANY ($1)) \
-     AND ($2::bigint IS NULL OR l.commit_seq > $2) \
-     AND NOT EXISTS (SELECT FROM unnest(l.targets) x (target) WHERE NOT EXISTS (SELECT FROM shardloom.ledger_target t \
-     WHERE t.txid = l.txid AND t.target = x.target AND t.state IN ('APPLIED', 'SKIPPED', 'RESYNCED', 'COMPENSATED'))) \
+     AND ($2::bigint IS NULL OR l.commit_seq > $2 AND l.commit_seq <= $3) \
+     AND cardinality(l.targets) = (SELECT count(*) FROM shardloom.ledger_target t WHERE t.txid = l.txid \
+     AND t.target = ANY (l.targets) AND t.state IN ('APPLIED', 'SKIPPED', 'RESYNCED', 'COMPENSATED')) \
      RETURNING l.xid, l.copies) \
      DELETE FROM shardloom.outbox o USING done WHERE o.xid = done.xid AND done.copies <> '{}'";
 
@@ -118,8 +123,8 @@ impl Outbox {
             [&txids, &targets, &states, &attempts, &expected, &affected, &sqlstates, &errors, &keys, &retries];
         execute_prepared(&transaction, WRITE_VERDICTS, &values).await.map_err(&at)?;
         execute_prepared(&transaction, ATTEND, &[&txids]).await.map_err(&at)?;
-        execute_prepared(&transaction, FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)?;
+        self.finish(home, &mut client, &txids).await?;
         for verdict in verdicts {
             self.count(verdict);
             // What is given up to an operator holds up no gate and no reader either.
@@ -188,14 +193,25 @@ impl Outbox {
         if marks.iter().any(|mark| mark.copy) {
             execute_prepared(&transaction, WRITE_PASSED, &[&txids, &targets]).await.map_err(&at)?;
         }
-        execute_prepared(&transaction, FINISH, &[&Some(&txids), &None::<i64>]).await.map_err(&at)?;
+        transaction.commit().await.map_err(&at)?;
+        self.finish(home, &mut client, &txids).await
+    }
+
+    /// Closes those of these transactions that are finished, when what was written of them is there for all to see: of two
+    /// lanes that finish at the same moment one sees both marks. What a crash undoes is closed by [`Outbox::finish_all`].
+    async fn finish(&self, home: ShardId, client: &mut Object, txids: &[i64]) -> Result<(), Error> {
+        let at = self.store.at(home);
+        let transaction = client.transaction().await.map_err(&at)?;
+        transaction.batch_execute("SET LOCAL synchronous_commit = off").await.map_err(&at)?;
+        execute_prepared(&transaction, FINISH, &[&Some(txids), &NO_BOUND, &NO_BOUND]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)
     }
 
-    /// Closes what two lanes finished at the same moment, neither seeing the other's mark.
-    pub(super) async fn finish_all(&self, home: ShardId, floor: i64) -> Result<(), Error> {
+    /// Closes what was finished and not closed, because somebody died in between: above `floor`, up to `upto`.
+    pub(super) async fn finish_all(&self, home: ShardId, floor: i64, upto: i64) -> Result<(), Error> {
         let client = self.store.connect(home).await?;
-        execute_prepared(&client, FINISH, &[&None::<Vec<i64>>, &Some(floor)]).await.map_err(self.store.at(home))?;
+        let values: [&(dyn ToSql + Sync); 3] = [&None::<Vec<i64>>, &Some(floor), &Some(upto)];
+        execute_prepared(&client, FINISH, &values).await.map_err(self.store.at(home))?;
         Ok(())
     }
 }

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::gate::Closed;
 use super::handle::Outbox;
-use super::lane::{LaneRun, Rest};
+use super::item::IN_ORDER;
+use super::lane::{LaneRun, Ran, Rest};
 use super::store::query_prepared;
 use super::tend::Tending;
 use crate::types::ShardId;
@@ -79,9 +80,13 @@ struct Relay {
     /// The last commit sequence of an earlier scan and an xid assigned after it was drawn: once all older xids have
     /// ended, no number at or below can appear any more.
     horizon: Option<(i64, i64)>,
+    /// No number at or below can appear any more.
+    settled: i64,
+    /// How often home's numbers have gone back: what runs say that began before does not count.
+    resets: u64,
     lanes: HashMap<ShardId, LaneState>,
     nudges: u64,
-    runs: JoinSet<(ShardId, i64, Result<Rest, Error>)>,
+    runs: JoinSet<(LaneRun, Result<Ran, Error>)>,
 }
 
 /// The lanes of $1 that have an event due above their floors of $2, and do not stand still.
@@ -90,6 +95,10 @@ const DUE: &str = "SELECT v.target FROM unnest($1::text[], $2::bigint[]) v (targ
      WHERE l.commit_seq > v.floor AND l.state IN ('OPEN', 'ATTENTION') AND v.target = ANY (l.targets) \
      AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT 1) due \
      WHERE NOT EXISTS (SELECT FROM shardloom.paused_target p WHERE p.target = v.target)";
+
+/// The last commit sequence that was drawn, and the oldest xid that still runs.
+const HORIZON: &str = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END, \
+     pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM shardloom.commit_seq";
 
 impl LaneState {
     fn rests(&self, now: Instant) -> bool {
@@ -136,6 +145,8 @@ impl Relay {
             patience: 1,
             floor: -1,
             horizon: None,
+            settled: -1,
+            resets: 0,
             lanes: HashMap::new(),
             nudges: 0,
             runs: JoinSet::new(),
@@ -280,9 +291,14 @@ impl Relay {
         }
         self.scan_at = Some(began + self.outbox.settings.bounds.poll_max);
         self.outbox.capture_orphans(self.home).await?;
-        self.outbox.finish_all(self.home, self.floor).await?;
+        let all = self.retain_at.is_none_or(|at| at <= began);
+        // Behind a lane that is stuck there may be something to close, too; that takes a look at all that waits.
+        let delivered =
+            self.outbox.store.shards().filter(|target| *target != self.home).map(|target| self.lane_floor(target));
+        let upto = if all { i64::MAX } else { delivered.min().unwrap_or(i64::MAX) };
+        self.outbox.finish_all(self.home, self.floor, upto).await?;
         self.outbox.follow(self.home).await?;
-        if self.retain_at.is_none_or(|at| at <= began) {
+        if all {
             self.tending.retain(&self.outbox, self.home);
             self.retain_at = Some(began + RETAIN_EVERY);
         }
@@ -300,55 +316,48 @@ impl Relay {
     /// Counts the lanes, and moves the floors up to the oldest unfinished transaction, never past a number that may still
     /// appear.
     async fn advance_floors(&mut self) -> Result<(), Error> {
-        let settled = self.settled_horizon().await?;
+        self.move_horizon().await?;
+        let settled = self.settled;
         // Asked later than the horizon, so that everything below it is seen.
         let counted = self.outbox.count_lanes(self.home, self.floor).await?;
-        if let Some(settled) = settled {
-            for target in self.outbox.store.shards().filter(|target| *target != self.home) {
-                let first = counted.iter().find(|lane| lane.target == target).map(|lane| lane.first);
-                let lane = self.lanes.entry(target).or_default();
-                lane.floor = lane.floor.max(first.map_or(settled, |first| settled.min(first - 1)));
-            }
-            let client = self.outbox.store.connect(self.home).await?;
-            let oldest =
-                "SELECT min(commit_seq) FROM shardloom.ledger WHERE commit_seq > $1 AND state IN ('OPEN', 'ATTENTION')";
-            let row = client.query_one(oldest, &[&self.floor]).await.map_err(self.outbox.store.at(self.home))?;
-            let oldest: Option<i64> = row.get(0);
-            self.floor = self.floor.max(oldest.map_or(settled, |oldest| settled.min(oldest - 1)));
-            self.horizon = None;
+        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
+            let first = counted.iter().find(|lane| lane.target == target).map(|lane| lane.first);
+            let lane = self.lanes.entry(target).or_default();
+            lane.floor = lane.floor.max(first.map_or(settled, |first| settled.min(first - 1)));
         }
-        self.draw_horizon().await
-    }
-
-    /// Returns the horizon's number once nothing at or below it can appear any more.
-    async fn settled_horizon(&self) -> Result<Option<i64>, Error> {
-        let Some((settled, before)) = self.horizon else { return Ok(None) };
         let client = self.outbox.store.connect(self.home).await?;
-        let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-        let xmin: i64 = client.query_one(oldest, &[]).await.map_err(self.outbox.store.at(self.home))?.get(0);
-        Ok((xmin >= before).then_some(settled))
+        let oldest =
+            "SELECT min(commit_seq) FROM shardloom.ledger WHERE commit_seq > $1 AND state IN ('OPEN', 'ATTENTION')";
+        let row = client.query_one(oldest, &[&self.floor]).await.map_err(self.outbox.store.at(self.home))?;
+        let oldest: Option<i64> = row.get(0);
+        self.floor = self.floor.max(oldest.map_or(settled, |oldest| settled.min(oldest - 1)));
+        Ok(())
     }
 
-    async fn draw_horizon(&mut self) -> Result<(), Error> {
-        if self.horizon.is_some() {
-            return Ok(());
-        }
+    /// Looks whether the horizon is settled, so that nothing at or below it can appear any more, and draws the next.
+    async fn move_horizon(&mut self) -> Result<(), Error> {
         let client = self.outbox.store.connect(self.home).await?;
         let at = self.outbox.store.at(self.home);
-        let drawn = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM shardloom.commit_seq";
-        let last: i64 = client.query_one(drawn, &[]).await.map_err(&at)?.get(0);
-        if last < self.floor {
+        let row = query_prepared(&client, HORIZON, &[]).await.map_err(&at)?;
+        let Some((last, xmin)) = row.first().map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1))) else {
+            return Ok(());
+        };
+        if last < self.settled || last < self.floor {
             // Home has lost its last commits, and numbers come again.
             tracing::warn!(home = self.name(), last, floor = self.floor, "home's commit sequence has gone back");
-            self.floor = -1;
+            (self.floor, self.settled, self.horizon) = (-1, -1, None);
+            self.resets += 1;
             self.lanes.values_mut().for_each(|lane| lane.floor = 0);
         }
-        if last > self.floor {
+        if let Some((number, _)) = self.horizon.take_if(|(_, before)| xmin >= *before) {
+            self.settled = self.settled.max(number);
+        }
+        if last > self.settled && self.horizon.is_none() {
             // Who drew a number up to `last` has an xid below this one. A snapshot's xmax would not do: it is only one
             // above the last *completed* xid, and running ones may lie beyond.
             let own = "SELECT pg_current_xact_id()::text::bigint";
-            let before: i64 = client.query_one(own, &[]).await.map_err(&at)?.get(0);
-            self.horizon = Some((last, before));
+            let row = query_prepared(&client, own, &[]).await.map_err(&at)?;
+            self.horizon = row.first().map(|row| (last, row.get(0)));
         }
         Ok(())
     }
@@ -361,9 +370,16 @@ impl Relay {
             targets.filter(|target| self.lanes.get(target).is_none_or(|l| l.rests(now))).collect();
         let names: Vec<&str> = resting.iter().map(|target| self.outbox.store.name(*target)).collect();
         let floors: Vec<i64> = resting.iter().map(|target| self.lane_floor(*target)).collect();
-        let client = self.outbox.store.connect(self.home).await?;
-        let rows = query_prepared(&client, DUE, &[&names, &floors]).await.map_err(self.outbox.store.at(self.home))?;
+        let at = self.outbox.store.at(self.home);
+        let mut client = self.outbox.store.connect(self.home).await?;
+        let transaction = client.transaction().await.map_err(&at)?;
+        transaction.batch_execute(IN_ORDER).await.map_err(&at)?;
+        let rows = query_prepared(&transaction, DUE, &[&names, &floors]).await.map_err(&at)?;
+        transaction.commit().await.map_err(&at)?;
         drop(client);
+        if !rows.is_empty() {
+            self.move_horizon().await?;
+        }
         for row in &rows {
             if let Some(target) = self.outbox.store.id(row.get(0)) {
                 self.start_lane(target, epoch);
@@ -380,7 +396,8 @@ impl Relay {
         let floor = self.lane_floor(target);
         let lane = self.lanes.entry(target).or_default();
         (lane.running, lane.until) = (true, None);
-        let run = LaneRun { home: self.home, target, epoch, floor, raise: lane.raised != Some(epoch) };
+        let raise = lane.raised != Some(epoch);
+        let run = LaneRun { home: self.home, target, epoch, floor, settled: self.settled, reset: self.resets, raise };
         let outbox = self.outbox.clone();
         let most = outbox.settings.bounds.apply_timeout * STATEMENTS_PER_RUN;
         self.runs.spawn(async move {
@@ -388,20 +405,27 @@ impl Relay {
             let result = done.unwrap_or_else(|_| {
                 tracing::warn!(target = outbox.store.name(target), "target did not answer within {most:?}");
                 outbox.store.forget(target);
-                Ok(Rest::Away)
+                Ok(Ran { rest: Rest::Away, floor })
             });
-            (target, epoch, result)
+            (run, result)
         });
     }
 
-    fn lane_rests(&mut self, (target, epoch, result): (ShardId, i64, Result<Rest, Error>)) {
+    fn lane_rests(&mut self, (run, result): (LaneRun, Result<Ran, Error>)) {
+        let LaneRun { target, epoch, .. } = run;
+        let is_current = self.epoch == Some(epoch) && self.resets == run.reset;
         let bounds = &self.outbox.settings.bounds;
         let probe_max = bounds.probe_max;
         let backoff = self.outbox.backoff(self.lanes.get(&target).map_or(0, |lane| lane.away) + 4);
         let lane = self.lanes.entry(target).or_default();
         lane.running = false;
         let now = Instant::now();
-        match result {
+        if let Ok(ran) = &result
+            && is_current
+        {
+            lane.floor = lane.floor.max(ran.floor);
+        }
+        match result.map(|ran| ran.rest) {
             Ok(Rest::Idle) => (lane.away, lane.raised, lane.until) = (0, Some(epoch), None),
             Ok(Rest::More) => {
                 (lane.away, lane.raised, lane.until) = (0, Some(epoch), None);

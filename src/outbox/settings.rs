@@ -55,8 +55,11 @@ pub struct OutboxBounds {
     pub poll_max: Duration,
     /// The shortest sleep of a relay that just found work.
     pub poll_min: Duration,
-    /// Source transactions per apply transaction (1 → 200 was over 100 times faster; beyond it little is gained).
+    /// Source transactions per apply transaction at most. 1 → 200 was over 100 times faster; on a busy machine each of a
+    /// batch's two dozen round trips waits for its turn, and a backlog wants more.
     pub batch: i64,
+    /// Bytes of recorded commands per apply transaction from which it takes no more.
+    pub batch_bytes: i64,
     /// First wait after a transient failure.
     pub backoff_min: Duration,
     /// Longest wait after a transient failure, and first probe of a target that is away.
@@ -99,7 +102,8 @@ impl Default for OutboxBounds {
             worker_reserve: Duration::from_secs(3),
             poll_max: Duration::from_secs(1),
             poll_min: Duration::from_millis(5),
-            batch: 200,
+            batch: 1_000,
+            batch_bytes: 4 << 20,
             backoff_min: Duration::from_millis(10),
             backoff_max: Duration::from_secs(1),
             probe_max: Duration::from_secs(2),

@@ -100,6 +100,7 @@ fn bounds(relay: &Relay, ids: IdSettings) -> OutboxBounds {
         worker_reserve: ids.reserve,
         poll_max: relay.poll,
         batch: i64::try_from(relay.batch).unwrap_or(i64::MAX),
+        batch_bytes: i64::try_from(relay.batch_bytes).unwrap_or(i64::MAX),
         backoff_min: relay.retry_min,
         backoff_max: relay.retry_max,
         attempts_max: i32::try_from(relay.attempts).unwrap_or(i32::MAX),
