@@ -57,6 +57,21 @@ pub(super) struct Ran {
     pub rest: Rest,
     /// Everything at or below is finished on the lane; the floor that it had, where the run cannot tell.
     pub floor: i64,
+    /// Whether it had something to deliver, so that more is likely to have come meanwhile.
+    pub busy: bool,
+}
+
+impl Ran {
+    /// Returns the pause after which the lane may go on at once, without anybody looking whether it has something; `None`
+    /// where it has to be looked at.
+    pub fn goes_on_after(&self, poll_min: Duration) -> Option<Duration> {
+        match self.rest {
+            Rest::More => Some(Duration::ZERO),
+            Rest::Idle if self.busy => Some(poll_min),
+            Rest::Retry(PASSED_PAUSE) if self.busy => Some(poll_min),
+            Rest::Idle | Rest::Retry(_) | Rest::Away | Rest::Fenced => None,
+        }
+    }
 }
 
 /// Keys behind a dead event, and those of the batch's own events as far as they are known: asking for each event by itself
@@ -92,7 +107,7 @@ impl Outbox {
     /// # Errors
     /// What home answered; the target's failures become [`Rest`] and verdicts.
     pub(super) async fn run_lane(&self, run: LaneRun) -> Result<Ran, Error> {
-        let stays = |rest| Ran { rest, floor: run.floor };
+        let stays = |rest| Ran { rest, floor: run.floor, busy: false };
         if run.raise
             && let Err(error) = self.raise_fence(run.home, run.target, run.epoch).await
         {
@@ -133,6 +148,7 @@ impl Outbox {
         if !parked.is_empty() {
             parked.of = item::keys_of(self, run.home, &items).await?;
         }
+        let busy = !items.is_empty();
         if let Err(stop) = self.deliver(&run, items, &mut parked).await {
             return match stop {
                 Stop::Rest(rest) => Ok(stays(rest)),
@@ -140,11 +156,9 @@ impl Outbox {
             };
         }
         let rest = wait.map_or(if full { Rest::More } else { Rest::Idle }, Rest::Retry);
-        if parked.stuck {
-            return Ok(stays(rest));
-        }
-        let reached = left_from.map_or(last, |first| first - 1);
-        Ok(Ran { rest, floor: reached.min(run.settled).max(run.floor) })
+        // Of what is stuck an operator may let something go on at any time.
+        let reached = if parked.stuck { run.floor } else { left_from.map_or(last, |first| first - 1) };
+        Ok(Ran { rest, floor: reached.min(run.settled).max(run.floor), busy })
     }
 
     async fn deliver(&self, run: &LaneRun, items: Vec<Item>, parked: &mut Parked) -> Result<(), Stop> {

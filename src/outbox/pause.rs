@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::error::Error;
 use super::handle::Outbox;
+use super::store::query_prepared;
 use crate::types::ShardId;
 
 /// A lane that stands still.
@@ -44,7 +45,17 @@ const AUDITED: &str = "INSERT INTO shardloom.audit (actor, verb, subject, before
 const PAUSED: &str = "SELECT target, to_char(since, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), actor, reason \
      FROM shardloom.paused_target ORDER BY target";
 
+const IS_PAUSED: &str = "SELECT FROM shardloom.paused_target WHERE target = $1";
+
 impl Outbox {
+    /// Tells whether a lane stands still on an operator's word.
+    pub(super) async fn is_paused(&self, home: ShardId, target: ShardId) -> Result<bool, Error> {
+        let client = self.store.connect(home).await?;
+        let rows =
+            query_prepared(&client, IS_PAUSED, &[&self.store.name(target)]).await.map_err(self.store.at(home))?;
+        Ok(!rows.is_empty())
+    }
+
     /// Returns the lanes that stand still, of all homes that can be reached.
     pub async fn paused_targets(&self) -> Vec<PausedRow> {
         let mut rows = Vec::new();

@@ -41,6 +41,9 @@ const PATIENCE_MAX: u32 = 16;
 /// Statements that a target may take without answering one before it counts as away: fence, inbox and the change.
 const STATEMENTS_PER_RUN: u32 = 3;
 
+/// How often a lane that is busy goes on by itself, before it is looked at what else is due.
+const RUNS_IN_A_ROW: usize = 16;
+
 /// What a lane waits for.
 #[derive(Debug, Default, Clone, Copy)]
 struct LaneState {
@@ -399,14 +402,25 @@ impl Relay {
         let raise = lane.raised != Some(epoch);
         let run = LaneRun { home: self.home, target, epoch, floor, settled: self.settled, reset: self.resets, raise };
         let outbox = self.outbox.clone();
-        let most = outbox.settings.bounds.apply_timeout * STATEMENTS_PER_RUN;
         self.runs.spawn(async move {
-            let done = tokio::time::timeout(most, Box::pin(outbox.run_lane(run))).await;
-            let result = done.unwrap_or_else(|_| {
-                tracing::warn!(target = outbox.store.name(target), "target did not answer within {most:?}");
-                outbox.store.forget(target);
-                Ok(Ran { rest: Rest::Away, floor })
-            });
+            let mut run = run;
+            let mut result = run_once(&outbox, run).await;
+            for _ in 1..RUNS_IN_A_ROW {
+                let Some((ran, pause)) = result
+                    .as_ref()
+                    .ok()
+                    .and_then(|ran| Some((*ran, ran.goes_on_after(outbox.settings.bounds.poll_min)?)))
+                else {
+                    break;
+                };
+                tokio::time::sleep(pause).await;
+                run = LaneRun { floor: ran.floor, raise: false, ..run };
+                result = match outbox.is_paused(run.home, run.target).await {
+                    Ok(false) => run_once(&outbox, run).await,
+                    Ok(true) => break,
+                    Err(error) => Err(error),
+                };
+            }
             (run, result)
         });
     }
@@ -482,6 +496,20 @@ impl Relay {
         }
         self.scanned = true;
     }
+}
+
+/// Delivers one batch of a lane, in the time that it may take.
+async fn run_once(outbox: &Outbox, run: LaneRun) -> Result<Ran, Error> {
+    let most = outbox.settings.bounds.apply_timeout * STATEMENTS_PER_RUN;
+    let began = Instant::now();
+    let done = tokio::time::timeout(most, Box::pin(outbox.run_lane(run))).await;
+    let target = outbox.store.name(run.target);
+    tracing::debug!(target, took = ?began.elapsed(), "a lane has run");
+    done.unwrap_or_else(|_| {
+        tracing::warn!(target, "target did not answer within {most:?}");
+        outbox.store.forget(run.target);
+        Ok(Ran { rest: Rest::Away, floor: run.floor, busy: false })
+    })
 }
 
 /// Returns the pause after a scan that took so long.
