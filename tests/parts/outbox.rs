@@ -26,6 +26,7 @@ pub async fn all(servers: &Servers) {
     what_several_shards_agree_on_is_flushed(servers).await;
     a_lost_eager_target_is_redone_exactly_once(servers).await;
     deferred_commands_are_delivered(servers).await;
+    what_later_events_have_passed_is_still_delivered(servers).await;
     a_proxy_back_from_a_crash_redoes_before_it_writes(servers).await;
     prepared_transactions_are_decided_by_home(servers).await;
     an_unanswered_commit_is_resolved(servers).await;
@@ -378,6 +379,34 @@ pub async fn deferred_commands_are_delivered(servers: &Servers) {
     assert_eq!(shop.text(1, "SELECT balance FROM accounts WHERE id = 1").await, "111");
     outbox.skip(652, ShardId(1), "never mind", "tester").await.unwrap();
     shop.done(652).await;
+    relay.abort();
+}
+
+/// A dead letter without a key holds nobody up: the lane goes on for long, and still delivers it when an operator says so.
+pub async fn what_later_events_have_passed_is_still_delivered(servers: &Servers) {
+    let shop = Shop::open(servers, "passed").await;
+    let outbox = shop.installed(OnDead::Resync).await;
+    let relay = started(&outbox);
+    let home = shop.app(0).await;
+    let targets: ShardSet = [ShardId(1)].into_iter().collect();
+    let write = async |txid, amount| {
+        let flight = outbox.begin_flight(txid, HOME, targets);
+        let record = entry(txid, WriteMode::Eventual, vec![credit("s1", amount)]);
+        home.batch_execute(&format!("BEGIN; {}; COMMIT", ledger_insert(&record))).await.unwrap();
+        flight.deferred();
+    };
+    write(660, 5000).await;
+    shop.until(0, "SELECT state FROM shardloom.ledger_target WHERE txid = 660", "DEAD").await;
+    for txid in 661..=670 {
+        write(txid, 1).await;
+        shop.done(txid).await;
+    }
+    // Several scans, and horizons.
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    shop.clients[1].batch_execute("ALTER TABLE accounts DROP CONSTRAINT accounts_balance_check").await.unwrap();
+    assert_eq!(outbox.retry(660, None, "constraint dropped", "tester").await.unwrap(), 1);
+    shop.done(660).await;
+    assert_eq!(shop.text(1, "SELECT balance FROM accounts WHERE id = 1").await, "5110");
     relay.abort();
 }
 
