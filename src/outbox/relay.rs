@@ -32,6 +32,9 @@ const RENEWALS_PER_LEASE: u32 = 3;
 /// A scan's pause is at least so many times as long as the scan: a long backlog is slow to count.
 const PAUSES_PER_SCAN: u32 = 10;
 
+/// Scans that are left out while no lane has anything: what they look for is rare, and nobody waits for it.
+const IDLE_SCANS: u32 = 5;
+
 /// The longest pause between two scans: one may have been slow for another reason than a backlog.
 const SCAN_PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -89,6 +92,8 @@ struct Relay {
     resets: u64,
     lanes: HashMap<ShardId, LaneState>,
     nudges: u64,
+    /// Whether a lane has run since the last scan.
+    worked: bool,
     runs: JoinSet<(LaneRun, Result<Ran, Error>)>,
 }
 
@@ -152,6 +157,7 @@ impl Relay {
             resets: 0,
             lanes: HashMap::new(),
             nudges: 0,
+            worked: true,
             runs: JoinSet::new(),
         }
     }
@@ -286,7 +292,7 @@ impl Relay {
         }
     }
 
-    /// The level-triggered part, once per `poll_max`.
+    /// The level-triggered part, once per `poll_max`; less often while no lane has anything.
     async fn scan(&mut self) -> Result<(), Error> {
         let began = Instant::now();
         if self.scan_at.is_some_and(|at| at > began) {
@@ -311,7 +317,8 @@ impl Relay {
         }
         self.advance_floors().await?;
         tracing::debug!(home = self.name(), took = ?began.elapsed(), "scanned");
-        let pause = pause_after(began.elapsed(), self.outbox.settings.bounds.poll_max);
+        let pace = if std::mem::take(&mut self.worked) { 1 } else { IDLE_SCANS };
+        let pause = pause_after(began.elapsed(), self.outbox.settings.bounds.poll_max * pace);
         self.scan_at = Some(Instant::now() + pause);
         Ok(())
     }
@@ -399,6 +406,7 @@ impl Relay {
         let floor = self.lane_floor(target);
         let lane = self.lanes.entry(target).or_default();
         (lane.running, lane.until) = (true, None);
+        self.worked = true;
         let raise = lane.raised != Some(epoch);
         let run = LaneRun { home: self.home, target, epoch, floor, settled: self.settled, reset: self.resets, raise };
         let outbox = self.outbox.clone();
