@@ -107,6 +107,8 @@ impl Link {
             Meaning::Plan(Planned::Prepared(prepared)) if prepared.insert().is_some_and(|insert| insert.injects()) => {
                 Ok(true)
             }
+            // A key that is not in its table yet has all shards, and one when it is.
+            Meaning::Plan(Planned::Prepared(_)) if self.snapshot.rules.lookups().next().is_some() => Ok(true),
             Meaning::Plan(Planned::Prepared(_)) => {
                 let plan = self.plan_when_known(call, understood).await?;
                 Ok(!matches!(plan, Plan::Direct(_) | Plan::MultiWrite(_)))

@@ -129,6 +129,14 @@ impl Link {
         Ok(absent.into_iter().collect())
     }
 
+    /// Forgets what was missed before, for another statement or another session of this thread.
+    pub(super) fn miss_nothing(&self) {
+        for (_, lookup) in self.snapshot.rules.lookups() {
+            lookup.directory.take_missed();
+        }
+        self.lookups.wanted.borrow_mut().clear();
+    }
+
     /// Puts what was planned in force, unless keys are to be looked up first that home may know.
     pub(super) fn unless_missed(&self, planned: Result<Plan, Failure>) -> Result<Plan, Failure> {
         let mut wanted = self.lookups.wanted.borrow_mut();

@@ -130,6 +130,7 @@ impl Link {
 
     /// Returns the plan of one execution; a refusal is counted.
     pub fn plan(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
+        self.miss_nothing();
         let planned = self.unless_missed(self.planned(call, understood));
         if !is_awaited(&planned)
             && let (Err(Failure::Refused(refusal)), Some(route)) = (&planned, &understood.route)

@@ -47,6 +47,8 @@ pub struct Outbox {
     pub(super) stopping: watch::Sender<bool>,
     /// How many transactions each home has lost, as last counted.
     pub(super) lost: Mutex<HashMap<ShardId, u64>>,
+    /// One per home: held while finished transactions are closed.
+    pub(super) finishing: Vec<tokio::sync::Mutex<()>>,
     wanted: RwLock<Wanted>,
     metrics: OutboxMetrics,
 }
@@ -87,6 +89,7 @@ impl Outbox {
         let epoch = clock.wall_ms();
         let wanted = RwLock::new(Wanted { roles: settings.shard_roles.clone(), ..Wanted::default() });
         let stopping = watch::Sender::new(false);
+        let finishing = settings.shards.iter().map(|_| tokio::sync::Mutex::new(())).collect();
         Arc::new(Self {
             settings,
             store,
@@ -96,6 +99,7 @@ impl Outbox {
             epoch,
             stopping,
             lost: Mutex::default(),
+            finishing,
             wanted,
             metrics: OutboxMetrics::default(),
         })

@@ -6,28 +6,37 @@ use postgres_protocol::escape::escape_identifier;
 
 use super::error::Error;
 use super::handle::Outbox;
-use super::triggers::{LOOKUP_TRIGGERS, qualified};
+use super::triggers::{lookup_triggers, qualified};
 use crate::rules::Lookup;
 use crate::types::KeyType;
 
 /// Longest wait for home's answer: the client that waits may have locked the table itself.
 const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
-/// A table's quoted name, how many of the triggers that keep it as it is are at work, and whether its keys are unique.
+/// A table's quoted name, how many of the triggers $4 that keep it as it is are at work, whether its keys are unique, and the
+/// types of key and bucket. Only plain tables: triggers on a partitioned one do not see what is done to its partitions.
 const FIT: &str = "SELECT format('%I.%I', n.nspname, c.relname), \
-     (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'shardloom\\_lookup\\_%' \
-     AND t.tgenabled IN ('O', 'A')), \
+     (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = ANY ($4::text[]) AND t.tgenabled IN ('O', 'A')), \
      EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] \
      WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 \
-     AND a.attname = $3) \
+     AND a.attname = $3), \
+     (SELECT a.atttypid::bigint FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $3 AND a.attnum > 0), \
+     (SELECT a.atttypid::bigint FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $5 AND a.attnum > 0) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')";
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r'";
+
+/// PostgreSQL's oids of its integers, texts and uuid. Other types have casts that run code of the table's owner.
+const INTEGERS: [i64; 3] = [20, 21, 23];
+const TEXTS: [i64; 2] = [25, 1043];
+const UUID: i64 = 2950;
 
 /// What [`FIT`] answers.
 struct Fit {
     relation: String,
     triggers: i64,
     is_unique: bool,
+    key_type: Option<i64>,
+    bucket_type: Option<i64>,
 }
 
 impl Outbox {
@@ -52,23 +61,15 @@ impl Outbox {
     ) -> Result<Vec<(String, i64)>, Error> {
         let home = self.settings.home;
         let mut fit = self.fit(lookup).await?;
-        if fit.triggers < LOOKUP_TRIGGERS {
+        if !fit.is_kept() {
             // The table may have been made a moment ago, and not through this proxy.
             self.reconcile_on(home).await?;
             fit = self.fit(lookup).await?;
         }
-        let (table, key) = (&lookup.table, &lookup.key);
-        if fit.triggers < LOOKUP_TRIGGERS {
-            return Err(Error::Lookup(format!(
-                "lookup table \"{table}\" is without the triggers that keep its buckets as they are"
-            )));
-        }
-        if !fit.is_unique {
-            return Err(Error::Lookup(format!("lookup table \"{table}\" has no unique index on \"{key}\" alone")));
-        }
-        let (column, bucket) = (escape_identifier(key), escape_identifier(&lookup.bucket));
+        fit.check(lookup, key_type).map_err(Error::Lookup)?;
+        let (column, bucket) = (escape_identifier(&lookup.key), escape_identifier(&lookup.bucket));
         let question = format!(
-            "SELECT {column}::text, {bucket}::bigint FROM {} WHERE {column} = ANY ($1::text[]::{}[]) \
+            "SELECT {column}::text, {bucket}::bigint FROM ONLY {} WHERE {column} = ANY ($1::text[]::{}[]) \
              AND {bucket} IS NOT NULL",
             fit.relation,
             key_type.name()
@@ -83,8 +84,48 @@ impl Outbox {
         let home = self.settings.home;
         let (schema, table) = qualified(&lookup.table);
         let client = self.store.connect(home).await?;
-        let row = client.query_opt(FIT, &[&schema, &table, &lookup.key]).await.map_err(self.store.at(home))?;
-        let row = row.ok_or_else(|| Error::Lookup(format!("lookup table \"{}\" does not exist", lookup.table)))?;
-        Ok(Fit { relation: row.get(0), triggers: row.get(1), is_unique: row.get(2) })
+        let triggers = lookup_triggers(lookup).to_vec();
+        let row = client.query_opt(FIT, &[&schema, &table, &lookup.key, &triggers, &lookup.bucket]).await;
+        let missing = || format!("lookup table \"{}\" does not exist, or is no plain table", lookup.table);
+        let row = row.map_err(self.store.at(home))?.ok_or_else(|| Error::Lookup(missing()))?;
+        Ok(Fit {
+            relation: row.get(0),
+            triggers: row.get(1),
+            is_unique: row.get(2),
+            key_type: row.get(3),
+            bucket_type: row.get(4),
+        })
+    }
+}
+
+impl Fit {
+    /// Tells whether all triggers are at work.
+    fn is_kept(&self) -> bool {
+        self.triggers == 3
+    }
+
+    /// Says why the table cannot be asked.
+    fn check(&self, lookup: &Lookup, key_type: KeyType) -> Result<(), String> {
+        let (table, key, bucket) = (&lookup.table, &lookup.key, &lookup.bucket);
+        let types: &[i64] = match key_type {
+            KeyType::SmallInt | KeyType::Int | KeyType::BigInt => &INTEGERS,
+            KeyType::Text | KeyType::Varchar => &TEXTS,
+            KeyType::Uuid => &[UUID],
+            KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz => &[],
+        };
+        let is_one = |found: Option<i64>, types: &[i64]| found.is_some_and(|found| types.contains(&found));
+        if !is_one(self.key_type, types) {
+            return Err(format!("lookup table \"{table}\" has no column \"{key}\" of type {}", key_type.name()));
+        }
+        if !is_one(self.bucket_type, &INTEGERS) {
+            return Err(format!("lookup table \"{table}\" has no column \"{bucket}\" of type integer"));
+        }
+        if !self.is_unique {
+            return Err(format!("lookup table \"{table}\" has no unique index on \"{key}\" alone"));
+        }
+        match self.is_kept() {
+            true => Ok(()),
+            false => Err(format!("lookup table \"{table}\" is without the triggers that keep its buckets as they are")),
+        }
     }
 }

@@ -257,9 +257,7 @@ impl Relay {
             Some(epoch) => {
                 if self.epoch != Some(epoch) {
                     tracing::info!(home = self.name(), epoch, "relay holds the lease");
-                    self.floor = -1;
-                    self.lanes.values_mut().for_each(|lane| lane.floor = 0);
-                    self.horizon = None;
+                    self.begin_anew();
                 }
                 (self.epoch, self.held_until) = (Some(epoch), Some(now + lease));
             }
@@ -344,6 +342,13 @@ impl Relay {
         Ok(())
     }
 
+    /// Takes nothing for finished or settled any more.
+    fn begin_anew(&mut self) {
+        (self.floor, self.settled, self.horizon) = (-1, -1, None);
+        self.resets += 1;
+        self.lanes.values_mut().for_each(|lane| lane.floor = 0);
+    }
+
     /// Looks whether the horizon is settled, so that nothing at or below it can appear any more, and draws the next.
     async fn move_horizon(&mut self) -> Result<(), Error> {
         let client = self.outbox.store.connect(self.home).await?;
@@ -355,9 +360,7 @@ impl Relay {
         if last < self.settled || last < self.floor {
             // Home has lost its last commits, and numbers come again.
             tracing::warn!(home = self.name(), last, floor = self.floor, "home's commit sequence has gone back");
-            (self.floor, self.settled, self.horizon) = (-1, -1, None);
-            self.resets += 1;
-            self.lanes.values_mut().for_each(|lane| lane.floor = 0);
+            self.begin_anew();
         }
         if let Some((number, _)) = self.horizon.take_if(|(_, before)| xmin >= *before) {
             self.settled = self.settled.max(number);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postgres_protocol::escape::escape_identifier;
+use sha2::{Digest, Sha256};
 
 use super::error::Error;
 use super::handle::Outbox;
@@ -36,9 +37,6 @@ pub(super) struct Wanted {
 
 /// Longest wait for the lock that creating a trigger takes; a table in use is tried again later.
 const TRIGGER_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
-
-/// How many triggers keep a lookup table as it is.
-pub(super) const LOOKUP_TRIGGERS: i64 = 3;
 
 /// Triggers of ours on one shard: table and trigger name.
 const INSTALLED: &str = "SELECT format('%I.%I', n.nspname, c.relname), t.tgname::text FROM pg_trigger t \
@@ -129,22 +127,34 @@ pub(super) fn qualified(table: &str) -> (&str, &str) {
     table.split_once('.').unwrap_or(("public", table))
 }
 
-/// Returns the triggers that keep the keys of a lookup table where they are.
-fn keeping_triggers(relation: &str, lookup: &Lookup) -> [((String, String), String); LOOKUP_TRIGGERS as usize] {
+/// Returns the names of the triggers on UPDATE, DELETE and TRUNCATE that keep a lookup table as it is. The first is that of
+/// these columns: rules may name others later, and other groups other ones now.
+pub(super) fn lookup_triggers(lookup: &Lookup) -> [String; 3] {
+    let columns = Sha256::digest(format!("{:?} {:?}", lookup.key, lookup.bucket));
+    let columns: String = columns.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    [columns, "delete".to_owned(), "truncate".to_owned()].map(|of| format!("shardloom_lookup_{of}"))
+}
+
+/// Returns the triggers that keep the keys of a lookup table where they are, whatever the session's replication role.
+fn keeping_triggers(relation: &str, lookup: &Lookup) -> [((String, String), String); 3] {
     let differs = |column: &str| {
         let column = escape_identifier(column);
         format!("OLD.{column} IS DISTINCT FROM NEW.{column}")
     };
-    let changed = format!("WHEN ({} OR {})", differs(&lookup.key), differs(&lookup.bucket));
+    // A key without a bucket was never answered.
+    let answered = format!("OLD.{} IS NOT NULL", escape_identifier(&lookup.bucket));
+    let changed = format!("WHEN ({answered} AND ({} OR {}))", differs(&lookup.key), differs(&lookup.bucket));
+    let [update, delete, truncate] = lookup_triggers(lookup);
     [
-        ("update", "AFTER UPDATE", format!("FOR EACH ROW {changed}")),
-        ("delete", "AFTER DELETE", "FOR EACH ROW".to_owned()),
-        ("truncate", "BEFORE TRUNCATE", "FOR EACH STATEMENT".to_owned()),
+        (update, "AFTER UPDATE", format!("FOR EACH ROW {changed}")),
+        (delete, "AFTER DELETE", "FOR EACH ROW".to_owned()),
+        (truncate, "BEFORE TRUNCATE", "FOR EACH STATEMENT".to_owned()),
     ]
-    .map(|(event, when, each)| {
-        let name = format!("shardloom_lookup_{event}");
-        let create =
-            format!("CREATE TRIGGER {name} {when} ON {relation} {each} EXECUTE FUNCTION shardloom.keep_bucket()");
+    .map(|(name, when, each)| {
+        let create = format!(
+            "CREATE TRIGGER {name} {when} ON {relation} {each} EXECUTE FUNCTION shardloom.keep_bucket(); \
+             ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {name}"
+        );
         ((relation.to_owned(), name), create)
     })
 }

@@ -127,15 +127,22 @@ pub(super) fn called(text: &str, context: &Context<'_>) -> Result<Called, Refusa
     Ok(called)
 }
 
-/// Tells whether functions that `text` calls may make temporary objects.
+/// Tells whether functions that `text` names, or that its views call, may make temporary objects; those of a DO block stand in
+/// a string.
 pub fn makes_temporary(text: &str, context: &Context<'_>) -> bool {
     if !context.catalog.routines.values().any(|routine| routine.temporary) {
         return false;
     }
-    let tokens: Vec<Token> = Scanner::new(text).collect();
     let mut behind = Behind::default();
-    let called = (0..tokens.len()).filter_map(|at| call(text, &tokens, at, context.catalog));
-    called.for_each(|(_, routine)| behind.routine(routine, context));
+    let is_block = Scanner::new(text).next().is_some_and(|first| first.is_word(text, "do"));
+    for token in Scanner::new(text) {
+        if let Some(name) = identifier(text, token) {
+            behind.word(&name, context);
+        } else if is_block && token.is_string() {
+            let words = token.text(text).split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+            words.for_each(|word| behind.word(&word.to_lowercase(), context));
+        }
+    }
     behind.temporary
 }
 

@@ -8,7 +8,7 @@ use super::modify::{hinted_effect, mode_of, reference_home};
 use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
 use crate::rules::RuleSet;
 use crate::sql::{self, Ddl, DdlObject, DdlVerb, Facts, TableName, Utility};
-use crate::types::{Refusal, ShardId, ShardSet, WriteMode};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState, WriteMode};
 
 /// Plans a utility statement other than COPY.
 pub(super) fn plan(text: &str, utility: &Utility, context: &Context<'_>) -> Result<Plan, Refusal> {
@@ -107,8 +107,23 @@ fn unlisted(shared: &TableName, table: &TableName) -> Refusal {
     .with_reason("different_shards")
 }
 
+/// A lookup table that comes again may say something else than is remembered.
+fn check_lookup(table: &TableName, rules: &RuleSet) -> Result<(), Refusal> {
+    match rules.lookups().any(|(_, lookup)| lookup.table == table.rule_key()) {
+        true => Err(Refusal::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("lookup table \"{table}\" says where rows are, and cannot be dropped"),
+        )
+        .with_hint("Take it out of the rules first.")),
+        false => Ok(()),
+    }
+}
+
 fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal> {
     let rules = context.rules;
+    if ddl.verb == DdlVerb::Drop && ddl.object == DdlObject::Table {
+        ddl.tables.iter().try_for_each(|table| check_lookup(table, rules))?;
+    }
     if let Some(query) = ddl.query {
         check_query(text, query, ddl, context)?;
         hidden::called(text.get(query..).unwrap_or(""), context)?.check(Some(rules.home), rules)?;

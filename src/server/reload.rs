@@ -21,8 +21,6 @@ pub fn reload(proxy: &Proxy, source: &RuleSource) -> Result<Reloaded, Refusal> {
         }
         Ok(None) => {
             proxy.rules.forget_error();
-            // An operator who moved keys says so by this.
-            proxy.rules.load().rules.lookups().for_each(|(_, lookup)| lookup.directory.forget());
             Ok(Reloaded::Unchanged)
         }
         Err(findings) => Err(refuse(proxy, findings)),

@@ -218,7 +218,7 @@ impl Session {
     ) -> Result<Vec<Option<Bytes>>, Failure> {
         let written: Vec<&str> = arguments.iter().map(|span| &text[span.clone()]).collect();
         let written = written.join(", ");
-        self.check_harmless(&written)?;
+        Box::pin(self.check_harmless(&written)).await?;
         self.link.client.position = Position::Unknown;
         let shard = self.asking_shard();
         let frames = self.link.describe_on(shard, &statement.sql, &statement.types, 0).await?;
@@ -242,7 +242,7 @@ impl Session {
     }
 
     /// Values must be the same wherever they are evaluated, and leave nothing behind.
-    fn check_harmless(&self, written: &str) -> Result<(), Failure> {
+    async fn check_harmless(&mut self, written: &str) -> Result<(), Failure> {
         let refused = || {
             not_yet(
                 "EXECUTE with such values",
@@ -256,7 +256,7 @@ impl Session {
         let understood = self.link.worker.plans.understand(&question, &self.link.snapshot)?;
         let literals = Some(sql::literals(&question).into());
         let call = Call { literals, ..Call::simple(question) };
-        match self.link.plan(&call, &understood)? {
+        match self.link.plan_when_known(&call, &understood).await? {
             Plan::Direct(direct) if direct.effect.is_none() && direct.anywhere && !understood.leaves_remains() => {
                 Ok(())
             }

@@ -26,7 +26,7 @@ pub struct Lookup {
     pub directory: Arc<Directory>,
 }
 
-/// The buckets that have been looked up, for all threads; a key keeps its bucket until the rules are read again.
+/// The buckets that have been looked up, for all threads; a key keeps its bucket as long as the process lives.
 ///
 /// Memory, not a rule: directories are equal and print alike.
 #[derive(Default)]
@@ -66,16 +66,11 @@ impl Directory {
     /// Remembers what the table has answered.
     pub fn learn(&self, answers: impl IntoIterator<Item = (KeyValue, BucketId)>) {
         if self.known.len() >= KEYS_MAX {
-            self.forget();
+            self.known.clear();
         }
         for (key, bucket) in answers {
             self.known.insert(key, bucket);
         }
-    }
-
-    /// Forgets all answers, so that the table is asked again.
-    pub fn forget(&self) {
-        self.known.clear();
     }
 }
 

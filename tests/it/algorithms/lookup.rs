@@ -127,7 +127,11 @@ async fn what_the_table_has_said_it_keeps() {
     ] {
         test.refused(sql, "55000");
     }
-    // What changes nothing may run.
+    test.refused("DROP TABLE directory", "55000");
+    // What changes nothing may run, and a key that had no bucket yet may get one.
+    test.both.same("ALTER TABLE directory ALTER bucket DROP NOT NULL");
+    test.both.same("INSERT INTO directory VALUES ('open', NULL)");
+    test.both.same("UPDATE directory SET bucket = 7 WHERE tenant = 'open'");
     test.both.same("UPDATE directory SET bucket = bucket");
     test.both.same("SELECT * FROM directory ORDER BY tenant");
 }
@@ -154,7 +158,7 @@ async fn a_table_that_could_change_its_answers_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_key_moves_while_its_triggers_are_disabled_and_is_asked_for_again_after_reload() {
+async fn a_key_moves_while_no_proxy_runs() {
     let mut test = started("algorithm_lookup_moved").await;
     test.both.other.simple("INSERT INTO items VALUES ('acme', 1)");
     for sql in [
@@ -166,10 +170,46 @@ async fn a_key_moves_while_its_triggers_are_disabled_and_is_asked_for_again_afte
     ] {
         assert_eq!(test.both.other.simple(sql).error(), None, "{sql}");
     }
-    assert_eq!(test.route("SELECT * FROM items WHERE owner = 'acme'"), "Direct on s0");
     test.proxy.raw_to("shardloom").simple("RELOAD");
-    assert_eq!(lines(&test.both.other.simple("SELECT n FROM items WHERE owner = 'acme'")), ["1"]);
-    assert_eq!(test.route("SELECT * FROM items WHERE owner = 'acme'"), "Direct on s2");
+    assert_eq!(test.route("SELECT * FROM items WHERE owner = 'acme'"), "Direct on s0", "it knows no better");
+    test.proxy.restart().await;
+    let mut client = test.proxy.raw();
+    assert_eq!(lines(&client.simple("SELECT n FROM items WHERE owner = 'acme'")), ["1"]);
+    assert_eq!(lines(&client.simple("EXPLAIN (ROUTE) SELECT * FROM items WHERE owner = 'acme'"))[0], "Direct on s2");
+}
+
+#[tokio::test]
+async fn what_one_statement_missed_is_no_matter_of_the_next() {
+    let mut test = started("algorithm_lookup_missed").await;
+    test.both.other.simple("INSERT INTO items VALUES ('corp', 1)");
+    test.both.other.simple("PREPARE p (text) AS SELECT n FROM items WHERE owner = $1");
+    let copied = copy_in(&mut test.both, "COPY items FROM STDIN", "nobody\t1\n");
+    assert_eq!(copied[1], "23514");
+    assert_eq!(lines(&test.both.other.simple("EXECUTE p (lower('CORP'))")), ["1"]);
+    // A value that cannot be told by itself is refused for that, whatever has to be looked up.
+    test.refused("EXECUTE p ((SELECT owner FROM items WHERE owner = 'unheard'))", "0A000");
+    assert_eq!(lines(&test.both.other.simple("SELECT 1")), ["1"]);
+}
+
+#[tokio::test]
+async fn a_key_of_an_idempotent_write_may_come_between_two_tries() {
+    let mut test = started("algorithm_lookup_idempotent").await;
+    test.both.other.simple("INSERT INTO items VALUES ('corp', 1)");
+    let write = "/* shardloom: idem=twice */ UPDATE items SET n = n + 1 WHERE owner IN ('corp', 'late')";
+    assert_eq!(test.both.other.simple(write).tags(), ["UPDATE 1"]);
+    test.both.other.simple("INSERT INTO directory VALUES ('late', 4000)");
+    test.both.other.simple(write);
+    assert_eq!(lines(&test.both.other.simple("SELECT n FROM items WHERE owner = 'corp'")), ["2"]);
+}
+
+#[tokio::test]
+async fn a_bucket_whose_type_has_casts_of_its_own_is_not_read() {
+    let mut test = Sharded::start("algorithm_lookup_cast", RULES, &SCHEMA[1..]).await;
+    test.both.other.simple("CREATE TYPE box_number AS (x int)");
+    test.both.other.simple("CREATE TABLE directory (tenant text PRIMARY KEY, bucket box_number)");
+    test.both.other.simple("INSERT INTO directory VALUES ('acme', row(1))");
+    let (state, message) = error(&mut test, "INSERT INTO items VALUES ('acme', 1)");
+    assert_eq!((state.as_str(), message.contains("of type integer")), ("55000", true), "{message}");
 }
 
 #[tokio::test]

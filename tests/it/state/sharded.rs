@@ -97,6 +97,7 @@ async fn what_a_function_makes_for_its_session_is_seen_by_no_other() {
         "CREATE FUNCTION make_notes() RETURNS void LANGUAGE plpgsql AS
             $$ BEGIN EXECUTE 'CREATE TEMP TABLE notes AS SELECT 1 AS own'; END $$",
         "CREATE FUNCTION make_more() RETURNS void LANGUAGE sql AS 'SELECT make_notes()'",
+        "CREATE VIEW making AS SELECT make_notes()::text AS made",
         "CREATE FUNCTION drop_notes() RETURNS void LANGUAGE sql AS 'DROP TABLE IF EXISTS pg_temp.notes'",
     ] {
         assert_eq!(one.simple(sql).error(), None, "{sql}");
@@ -107,6 +108,11 @@ async fn what_a_function_makes_for_its_session_is_seen_by_no_other() {
     assert_eq!(value(&one.simple("SELECT own FROM pg_temp.notes")), "1");
     assert_eq!(one.simple("DROP TABLE pg_temp.notes").error(), None);
     assert_eq!(pinned(&proxy, &database.name), "");
+    for sql in ["SELECT * FROM making", "DO $$ BEGIN PERFORM make_more(); END $$"] {
+        assert_eq!(one.simple(sql).error(), None, "{sql}");
+        assert_eq!(pinned(&proxy, &database.name), "temporary table", "{sql}");
+        assert_eq!(one.simple("DROP TABLE pg_temp.notes").error(), None);
+    }
     // What made nothing in the end keeps nothing.
     assert_eq!(one.simple("SELECT drop_notes()").error(), None);
     assert_eq!(pinned(&proxy, &database.name), "");
