@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use postgres_protocol::escape::escape_identifier;
+use postgres_protocol::escape::{escape_identifier, escape_literal};
 use shardloom::plan::key_from_text;
 use shardloom::rules::{Lookup, RuleSet, TableGroup};
 use shardloom::server::ShardLink;
@@ -10,6 +10,10 @@ use shardloom::types::BucketId;
 
 use super::live::Report;
 use super::live_compare::finding;
+
+/// Whether it is a plain table: a view would run its owner's functions as the service role.
+const IS_TABLE: &str = "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+     ON n.oid OPERATOR(pg_catalog.=) c.relnamespace WHERE c.relkind OPERATOR(pg_catalog.=) 'r'";
 
 /// How many wrong keys of a table are named; all of them are counted.
 const NAMED: usize = 3;
@@ -43,8 +47,14 @@ async fn read(
     link: &mut ShardLink,
 ) -> Result<(usize, Vec<String>), String> {
     let (schema, table) = lookup.table.split_once('.').unwrap_or(("public", &lookup.table));
+    let named = [("n.nspname", schema), ("c.relname", table)]
+        .map(|(column, name)| format!("{column} OPERATOR(pg_catalog.=) {}::pg_catalog.name", escape_literal(name)));
+    if link.query(&format!("{IS_TABLE} AND {} AND {}", named[0], named[1])).await?.is_empty() {
+        return Err("it does not exist, or is no plain table".to_owned());
+    }
     let [schema, table, key, bucket] = [schema, table, &lookup.key, &lookup.bucket].map(escape_identifier);
-    let rows = link.query(&format!("SELECT {key}::text, {bucket}::text FROM {schema}.{table}")).await?;
+    // Values come as texts without a cast, which could be one of the table's owner.
+    let rows = link.query(&format!("SELECT {key}, {bucket} FROM ONLY {schema}.{table}")).await?;
     let buckets = rules.placement.buckets();
     let (mut learnt, mut met, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
     for row in &rows {

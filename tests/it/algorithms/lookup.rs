@@ -210,6 +210,18 @@ async fn a_bucket_whose_type_has_casts_of_its_own_is_not_read() {
     test.both.other.simple("INSERT INTO directory VALUES ('acme', row(1))");
     let (state, message) = error(&mut test, "INSERT INTO items VALUES ('acme', 1)");
     assert_eq!((state.as_str(), message.contains("of type integer")), ("55000", true), "{message}");
+    for sql in [
+        "CREATE TABLE ran (who text)",
+        "CREATE FUNCTION shown(box_number) RETURNS text LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO public.ran VALUES (current_user); RETURN 'shown'; END $$",
+        "CREATE CAST (box_number AS text) WITH FUNCTION shown(box_number)",
+        "SELECT bucket::text FROM directory",
+    ] {
+        assert_eq!(test.both.other.simple(sql).error(), None, "{sql}");
+    }
+    let (code, found) = test.proxy.check(&["--live"]);
+    assert_eq!((code, found.contains("acme has the bucket (1)")), (Some(1), true), "{found}");
+    assert_eq!(lines(&test.both.other.simple("SELECT who FROM ran")), ["app"], "the service role ran it");
 }
 
 #[tokio::test]
