@@ -98,11 +98,10 @@ impl Link {
 
     /// Looks up the key of a row, unless it is known or no rule says to.
     pub(super) async fn look_up_row(&self, group: GroupId, key: Option<&KeyValue>) -> Result<(), Failure> {
-        let (Some(key), Algorithm::Lookup(lookup)) = (key, &self.snapshot.rules.group(group).algorithm) else {
+        let (Some(key), Algorithm::Lookup(_)) = (key, &self.snapshot.rules.group(group).algorithm) else {
             return Ok(());
         };
         if self.snapshot.rules.bucket_of(group, key).is_none() {
-            lookup.directory.take_missed();
             Box::pin(self.look_up(group, vec![key.clone()])).await?;
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! What a statement leaves on its server that cannot be set anew on another one, read from its words.
 //!
-//! Reads texts only, of DO blocks their bodies' words. What functions and triggers do unseen is not found: sessions that
-//! rely on such things belong into pool mode `session`. `remains` asks the server what is really there.
+//! Reads texts only, of DO blocks their bodies' words. What functions and triggers do unseen is not found here (of
+//! functions `plan` asks the catalog): sessions that rely on such things belong into pool mode `session`. `remains` asks the server what is really there.
 
+use crate::plan::catalog::may_make_temporary;
 use crate::proxy::Pinned;
 use crate::sql::{self, Scanner, Token};
 
@@ -28,7 +29,8 @@ pub(super) fn pins(text: &str) -> Pinned {
     if let Some(pinned) = by_first_word(text, first) {
         return pinned;
     }
-    if first.is_word(text, "do") && words.clone().any(|token| token.is_string() && speaks_of_temp(token.text(text))) {
+    if first.is_word(text, "do") && words.clone().any(|token| token.is_string() && may_make_temporary(token.text(text)))
+    {
         return Pinned::TemporaryTable;
     }
     let inserts = ["insert", "merge"].iter().any(|word| first.is_word(text, word));
@@ -68,12 +70,6 @@ pub(super) fn is_between_sessions(text: &str) -> bool {
 pub(super) fn calls(text: &str, function: &str) -> bool {
     memchr::memchr(b'_', text.as_bytes()).is_some()
         && Scanner::new(text).any(|token| sql::identifier(text, token).as_deref() == Some(function))
-}
-
-/// Tells whether a body may make temporary objects.
-fn speaks_of_temp(body: &str) -> bool {
-    let words = body.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-    words.map(str::to_ascii_lowercase).any(|word| matches!(word.as_str(), "temp" | "temporary" | "pg_temp"))
 }
 
 fn by_first_word(text: &str, first: Token) -> Option<Pinned> {

@@ -1,7 +1,7 @@
 //! One lane, home → target: what is due, in commit order, group by group. Decides what becomes of failures.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::apply::{Applied, Delivery};
 use super::classify::FailureClass;
@@ -19,6 +19,12 @@ const BLOCKED_PROBE: Duration = Duration::from_secs(30);
 
 /// Pause until what waits for the client path of a transaction before it is looked at again.
 const PASSED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Statements that a target may take without answering one before it counts as away: fence, inbox and the change.
+const STATEMENTS_PER_RUN: u32 = 3;
+
+/// How often a lane that is busy goes on by itself, before it is looked at what else is due.
+const RUNS_IN_A_ROW: usize = 16;
 
 /// One run of a lane.
 #[derive(Debug, Clone, Copy)]
@@ -102,11 +108,43 @@ impl From<Error> for Stop {
 }
 
 impl Outbox {
+    /// Delivers a batch of a lane, and goes on as long as it is busy.
+    ///
+    /// # Errors
+    /// As those of one batch.
+    pub(super) async fn run_lane_on(&self, mut run: LaneRun) -> Result<Ran, Error> {
+        let mut ran = self.run_in_time(run).await?;
+        for _ in 1..RUNS_IN_A_ROW {
+            let Some(pause) = ran.goes_on_after(self.settings.bounds.poll_min) else { break };
+            tokio::time::sleep(pause).await;
+            if self.is_paused(run.home, run.target).await? {
+                break;
+            }
+            run = LaneRun { floor: ran.floor, raise: false, ..run };
+            ran = self.run_in_time(run).await?;
+        }
+        Ok(ran)
+    }
+
+    /// Delivers one batch in the time that it may take.
+    async fn run_in_time(&self, run: LaneRun) -> Result<Ran, Error> {
+        let most = self.settings.bounds.apply_timeout * STATEMENTS_PER_RUN;
+        let began = Instant::now();
+        let done = tokio::time::timeout(most, Box::pin(self.run_lane(run))).await;
+        let target = self.store.name(run.target);
+        tracing::debug!(target, took = ?began.elapsed(), "a lane has run");
+        done.unwrap_or_else(|_| {
+            tracing::warn!(target, "target did not answer within {most:?}");
+            self.store.forget(run.target);
+            Ok(Ran { rest: Rest::Away, floor: run.floor, busy: false })
+        })
+    }
+
     /// Delivers one batch of a lane.
     ///
     /// # Errors
     /// What home answered; the target's failures become [`Rest`] and verdicts.
-    pub(super) async fn run_lane(&self, run: LaneRun) -> Result<Ran, Error> {
+    async fn run_lane(&self, run: LaneRun) -> Result<Ran, Error> {
         let stays = |rest| Ran { rest, floor: run.floor, busy: false };
         if run.raise
             && let Err(error) = self.raise_fence(run.home, run.target, run.epoch).await

@@ -13,10 +13,11 @@ use crate::types::KeyType;
 /// Longest wait for home's answer: the client that waits may have locked the table itself.
 const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
-/// A table's quoted name, how many of the triggers $4 that keep it as it is are at work, whether its keys are unique, and the
+/// A table's quoted name, whether all triggers $4 that keep it as it is are at work, whether its keys are unique, and the
 /// types of key and bucket. Only plain tables: triggers on a partitioned one do not see what is done to its partitions.
 const FIT: &str = "SELECT format('%I.%I', n.nspname, c.relname), \
-     (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = ANY ($4::text[]) AND t.tgenabled IN ('O', 'A')), \
+     (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = ANY ($4::text[]) AND t.tgenabled IN ('O', 'A')) \
+     = cardinality($4::text[]), \
      EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] \
      WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 \
      AND a.attname = $3), \
@@ -33,7 +34,7 @@ const UUID: i64 = 2950;
 /// What [`FIT`] answers.
 struct Fit {
     relation: String,
-    triggers: i64,
+    is_kept: bool,
     is_unique: bool,
     key_type: Option<i64>,
     bucket_type: Option<i64>,
@@ -61,7 +62,7 @@ impl Outbox {
     ) -> Result<Vec<(String, i64)>, Error> {
         let home = self.settings.home;
         let mut fit = self.fit(lookup).await?;
-        if !fit.is_kept() {
+        if !fit.is_kept {
             // The table may have been made a moment ago, and not through this proxy.
             self.reconcile_on(home).await?;
             fit = self.fit(lookup).await?;
@@ -90,7 +91,7 @@ impl Outbox {
         let row = row.map_err(self.store.at(home))?.ok_or_else(|| Error::Lookup(missing()))?;
         Ok(Fit {
             relation: row.get(0),
-            triggers: row.get(1),
+            is_kept: row.get(1),
             is_unique: row.get(2),
             key_type: row.get(3),
             bucket_type: row.get(4),
@@ -99,11 +100,6 @@ impl Outbox {
 }
 
 impl Fit {
-    /// Tells whether all triggers are at work.
-    fn is_kept(&self) -> bool {
-        self.triggers == 3
-    }
-
     /// Says why the table cannot be asked.
     fn check(&self, lookup: &Lookup, key_type: KeyType) -> Result<(), String> {
         let (table, key, bucket) = (&lookup.table, &lookup.key, &lookup.bucket);
@@ -123,7 +119,7 @@ impl Fit {
         if !self.is_unique {
             return Err(format!("lookup table \"{table}\" has no unique index on \"{key}\" alone"));
         }
-        match self.is_kept() {
+        match self.is_kept {
             true => Ok(()),
             false => Err(format!("lookup table \"{table}\" is without the triggers that keep its buckets as they are")),
         }

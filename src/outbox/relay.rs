@@ -32,7 +32,7 @@ const RENEWALS_PER_LEASE: u32 = 3;
 /// A scan's pause is at least so many times as long as the scan: a long backlog is slow to count.
 const PAUSES_PER_SCAN: u32 = 10;
 
-/// Scans that are left out while no lane has anything: what they look for is rare, and nobody waits for it.
+/// How many times rarer scans are while no lane has anything: what they look for is rare, and nobody waits for it.
 const IDLE_SCANS: u32 = 5;
 
 /// The longest pause between two scans: one may have been slow for another reason than a backlog.
@@ -40,12 +40,6 @@ const SCAN_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// The most that the wait for a slow home grows, in bounds of the wait for one that answers.
 const PATIENCE_MAX: u32 = 16;
-
-/// Statements that a target may take without answering one before it counts as away: fence, inbox and the change.
-const STATEMENTS_PER_RUN: u32 = 3;
-
-/// How often a lane that is busy goes on by itself, before it is looked at what else is due.
-const RUNS_IN_A_ROW: usize = 16;
 
 /// What a lane waits for.
 #[derive(Debug, Default, Clone, Copy)]
@@ -414,24 +408,7 @@ impl Relay {
         let run = LaneRun { home: self.home, target, epoch, floor, settled: self.settled, reset: self.resets, raise };
         let outbox = self.outbox.clone();
         self.runs.spawn(async move {
-            let mut run = run;
-            let mut result = run_once(&outbox, run).await;
-            for _ in 1..RUNS_IN_A_ROW {
-                let Some((ran, pause)) = result
-                    .as_ref()
-                    .ok()
-                    .and_then(|ran| Some((*ran, ran.goes_on_after(outbox.settings.bounds.poll_min)?)))
-                else {
-                    break;
-                };
-                tokio::time::sleep(pause).await;
-                run = LaneRun { floor: ran.floor, raise: false, ..run };
-                result = match outbox.is_paused(run.home, run.target).await {
-                    Ok(false) => run_once(&outbox, run).await,
-                    Ok(true) => break,
-                    Err(error) => Err(error),
-                };
-            }
+            let result = outbox.run_lane_on(run).await;
             (run, result)
         });
     }
@@ -507,20 +484,6 @@ impl Relay {
         }
         self.scanned = true;
     }
-}
-
-/// Delivers one batch of a lane, in the time that it may take.
-async fn run_once(outbox: &Outbox, run: LaneRun) -> Result<Ran, Error> {
-    let most = outbox.settings.bounds.apply_timeout * STATEMENTS_PER_RUN;
-    let began = Instant::now();
-    let done = tokio::time::timeout(most, Box::pin(outbox.run_lane(run))).await;
-    let target = outbox.store.name(run.target);
-    tracing::debug!(target, took = ?began.elapsed(), "a lane has run");
-    done.unwrap_or_else(|_| {
-        tracing::warn!(target, "target did not answer within {most:?}");
-        outbox.store.forget(run.target);
-        Ok(Ran { rest: Rest::Away, floor: run.floor, busy: false })
-    })
 }
 
 /// Returns the pause after a scan that took so long.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::catalog::{Catalog, Routine, Table, TableKind, is_of_one_server};
+use super::catalog::{Catalog, Routine, Table, TableKind, body_words, is_of_one_server};
 use super::colocate::Located;
 use super::context::Context;
 use super::split;
@@ -139,8 +139,7 @@ pub fn makes_temporary(text: &str, context: &Context<'_>) -> bool {
         if let Some(name) = identifier(text, token) {
             behind.word(&name, context);
         } else if is_block && token.is_string() {
-            let words = token.text(text).split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-            words.for_each(|word| behind.word(&word.to_lowercase(), context));
+            body_words(token.text(text)).for_each(|word| behind.word(&word, context));
         }
     }
     behind.temporary

@@ -98,7 +98,7 @@ pub(super) fn routines(sources: Vec<Source>, tables: &HashMap<String, Table>) ->
 fn words(source: &Source) -> HashSet<String> {
     let text = source.source.as_deref().unwrap_or("");
     if !matches!(source.language.as_str(), "sql" | "plpgsql" | "internal") {
-        return loose(text).collect();
+        return body_words(text).collect();
     }
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let mut words: HashSet<String> = HashSet::new();
@@ -106,18 +106,23 @@ fn words(source: &Source) -> HashSet<String> {
         let name = identifier(text, *token).filter(|_| !is_type(text, &tokens, at));
         words.extend(name);
         if token.kind == TokenKind::UnicodeIdentifier {
-            words.extend(loose(token.text(text)));
+            words.extend(body_words(token.text(text)));
         }
     }
     if DYNAMIC.iter().any(|word| words.contains(*word)) {
         let strings = tokens.iter().filter(|token| token.is_string());
-        words.extend(strings.flat_map(|token| loose(token.text(text))));
+        words.extend(strings.flat_map(|token| body_words(token.text(text))));
     }
     words
 }
 
+/// Tells whether a body may make temporary objects.
+pub fn may_make_temporary(body: &str) -> bool {
+    body_words(body).any(|word| TEMPORARY.contains(&word.as_str()))
+}
+
 /// Returns everything that could be a name.
-fn loose(text: &str) -> impl Iterator<Item = String> + '_ {
+pub fn body_words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '$')).map(str::to_lowercase)
 }
 
