@@ -152,6 +152,12 @@ impl Outbox {
         Ok(counted)
     }
 
+    /// Keeps that nothing waits on any lane of `home`.
+    pub(super) fn count_none(&self, home: ShardId) {
+        let before: Vec<usize> = self.store.shards().map(|target| self.flights.backlog(target)).collect();
+        self.keep_counts(home, &[], &before);
+    }
+
     fn keep_counts(&self, home: ShardId, counted: &[Counted], before: &[usize]) {
         let warning = self.settings.bounds.backlog_warning as u64;
         for lane in counted {

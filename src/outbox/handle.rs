@@ -14,6 +14,7 @@ use super::gate::Gate;
 use super::ledger::Gid;
 use super::literal::literal;
 use super::metrics::OutboxMetrics;
+use super::prepared::PreparedSeen;
 use super::settings::OutboxSettings;
 use super::store::Store;
 use super::triggers::Wanted;
@@ -44,6 +45,7 @@ pub struct Outbox {
     pub(super) census: Census,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) epoch: i64,
+    pub(super) prepared: PreparedSeen,
     pub(super) stopping: watch::Sender<bool>,
     /// How many transactions each home has lost, as last counted.
     pub(super) lost: Mutex<HashMap<ShardId, u64>>,
@@ -86,6 +88,7 @@ impl Outbox {
         let store = Store::new(&settings);
         let flights = Arc::new(Flights::new(store.names()));
         let census = Census::new(settings.shards.len());
+        let prepared = PreparedSeen::new(settings.shards.len());
         let epoch = clock.wall_ms();
         let wanted = RwLock::new(Wanted { roles: settings.shard_roles.clone(), ..Wanted::default() });
         let stopping = watch::Sender::new(false);
@@ -97,6 +100,7 @@ impl Outbox {
             census,
             clock,
             epoch,
+            prepared,
             stopping,
             lost: Mutex::default(),
             finishing,

@@ -2,10 +2,19 @@
 
 use super::error::Error;
 use super::handle::Outbox;
+use super::store::query_prepared;
 use crate::types::ShardId;
 
 /// The lease row of the relay.
 const RELAY: &str = "relay";
+
+/// Takes or keeps the lease, unless another owner's runs.
+const HOLD: &str = "INSERT INTO shardloom.lease AS l (name, owner, epoch, expires_at) \
+     VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3)) ON CONFLICT (name) DO UPDATE SET \
+     owner = excluded.owner, expires_at = excluded.expires_at, \
+     epoch = CASE WHEN l.owner = excluded.owner THEN l.epoch ELSE l.epoch + 1 END \
+     WHERE l.owner = excluded.owner OR l.expires_at < clock_timestamp() \
+     OR ($4 AND starts_with(l.owner, $5)) RETURNING l.epoch";
 
 impl Outbox {
     /// Takes or keeps the relay's lease on `home`; returns its epoch, `None` while another owner's lease runs.
@@ -15,19 +24,11 @@ impl Outbox {
     pub(super) async fn hold_lease(&self, home: ShardId, inherit: bool) -> Result<Option<i64>, Error> {
         let client = self.store.connect(home).await?;
         let seconds = self.settings.bounds.relay_lease.as_secs_f64();
-        let row = client
-            .query_opt(
-                "INSERT INTO shardloom.lease AS l (name, owner, epoch, expires_at) \
-                 VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3)) ON CONFLICT (name) DO UPDATE SET \
-                 owner = excluded.owner, expires_at = excluded.expires_at, \
-                 epoch = CASE WHEN l.owner = excluded.owner THEN l.epoch ELSE l.epoch + 1 END \
-                 WHERE l.owner = excluded.owner OR l.expires_at < clock_timestamp() \
-                 OR ($4 AND starts_with(l.owner, $5)) RETURNING l.epoch",
-                &[&RELAY, &self.owner(), &seconds, &inherit, &format!("{}/", self.settings.proxy)],
-            )
+        let earlier = format!("{}/", self.settings.proxy);
+        let rows = query_prepared(&client, HOLD, &[&RELAY, &self.owner(), &seconds, &inherit, &earlier])
             .await
             .map_err(self.store.at(home))?;
-        Ok(row.map(|row| row.get(0)))
+        Ok(rows.first().map(|row| row.get(0)))
     }
 
     /// Gives the lease back, so that another proxy need not wait for its end.

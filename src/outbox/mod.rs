@@ -31,6 +31,7 @@ mod marks;
 mod metrics;
 mod operate;
 mod pause;
+mod prepared;
 mod recover;
 mod redo;
 mod relay;

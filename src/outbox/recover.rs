@@ -7,12 +7,8 @@ use tokio_postgres::types::ToSql;
 
 use super::compensate::COMPENSATE;
 use super::error::Error;
-use super::fault::{self, FaultPoint};
 use super::handle::{Fence, Outbox, Resolution};
 use super::item::ORPHAN;
-use super::ledger::{GID_PREFIX, Gid};
-use super::literal::literal;
-use super::marks::Verdict;
 use super::metrics::OutboxMetrics;
 use super::status::REMEMBERED;
 use crate::types::ShardId;
@@ -79,90 +75,6 @@ impl Outbox {
             tracing::info!(home = self.store.name(home), found, "writes around the proxy found, their rows are copied");
         }
         Ok(found)
-    }
-
-    /// Decides the prepared transactions on `target` whose home this relay owns: home's ledger row, or the fence.
-    ///
-    /// Those of this process in flight, and young ones of other runs, are left alone.
-    pub(super) async fn decide_prepared(&self, home: ShardId, target: ShardId) -> Result<(), Error> {
-        let at = self.store.at(target);
-        let client = self.store.connect(target).await?;
-        let rows = client
-            .query(
-                "SELECT gid, prepared < clock_timestamp() - make_interval(secs => $2) FROM pg_prepared_xacts \
-                 WHERE database = current_database() AND starts_with(gid, $1) ORDER BY random()",
-                &[&GID_PREFIX, &self.settings.bounds.foreign_grace.as_secs_f64()],
-            )
-            .await
-            .map_err(&at)?;
-        drop(client);
-        let mut failed = None;
-        for row in rows {
-            let text: String = row.get(0);
-            let Some(gid) = Gid::parse(&text).filter(|gid| gid.home == self.store.name(home)) else { continue };
-            // One that cannot be decided keeps none of the others waiting.
-            if let Err(error) = self.decide_one(home, target, &text, &gid, row.get(1)).await {
-                failed.get_or_insert(error);
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn decide_one(
-        &self,
-        home: ShardId,
-        target: ShardId,
-        text: &str,
-        gid: &Gid,
-        is_old: bool,
-    ) -> Result<(), Error> {
-        let is_mine = gid.epoch == self.epoch;
-        let is_left_over = is_mine || is_old || self.committed_in_earlier_run(home, gid.txid).await?;
-        if self.flights.is_flying(gid.txid) || !is_left_over {
-            return Ok(());
-        }
-        let resolution = self.resolve_once(gid.txid, home, Fence::AtHome).await?;
-        let verb = match resolution {
-            Resolution::Committed => "COMMIT",
-            Resolution::Aborted => "ROLLBACK",
-            Resolution::Unknown => return Ok(()),
-        };
-        fault::reached(FaultPoint::BeforePreparedEnds);
-        let client = self.store.connect(target).await?;
-        client.batch_execute(&format!("{verb} PREPARED {}", literal(text))).await.map_err(self.store.at(target))?;
-        drop(client);
-        fault::reached(FaultPoint::AfterPreparedEnds);
-        OutboxMetrics::add(&self.metrics().prepared_decided, 1);
-        tracing::info!(txid = gid.txid, target = self.store.name(target), verb, "prepared transaction decided");
-        match resolution {
-            Resolution::Committed => self.mark_prepared(home, target, gid.txid).await,
-            Resolution::Aborted | Resolution::Unknown => Ok(()),
-        }
-    }
-
-    /// Tells whether an earlier run of this proxy committed `txid` on home: nobody else is going to decide it.
-    async fn committed_in_earlier_run(&self, home: ShardId, txid: i64) -> Result<bool, Error> {
-        let client = self.store.connect(home).await?;
-        let known = "SELECT FROM shardloom.ledger WHERE txid = $1 AND proxy = $2 AND state <> 'ABORTED'";
-        let row = client.query_opt(known, &[&txid, &self.settings.proxy]).await.map_err(self.store.at(home))?;
-        Ok(row.is_some())
-    }
-
-    async fn mark_prepared(&self, home: ShardId, target: ShardId, txid: i64) -> Result<(), Error> {
-        let client = self.store.connect(home).await?;
-        let row = client
-            .query_opt(
-                "SELECT coalesce((SELECT (e.value ->> 'expected_rows')::bigint FROM json_array_elements(payload) e (value) \
-                 WHERE e.value ->> 'shard' = $2), 0) FROM shardloom.ledger WHERE txid = $1 AND NOT $2 = ANY (copies)",
-                &[&txid, &self.store.name(target)],
-            )
-            .await
-            .map_err(self.store.at(home))?;
-        drop(client);
-        match row {
-            Some(row) => self.write_verdicts(home, &[Verdict::applied(txid, target, row.get(0), None)]).await,
-            None => Ok(()),
-        }
     }
 
     /// Forgets what is finished: ledger rows past their grace, inbox rows that no redo can want any more.

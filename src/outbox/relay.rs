@@ -69,7 +69,6 @@ struct Relay {
     held_until: Option<Instant>,
     renew_at: Option<Instant>,
     scan_at: Option<Instant>,
-    prepared_at: Option<Instant>,
     retain_at: Option<Instant>,
     lost_at: Option<Instant>,
     tending: Tending,
@@ -114,9 +113,11 @@ impl Outbox {
     /// Dropping the future ends everything at once, as a crash would.
     pub async fn run(self: Arc<Self>) {
         self.store.settle_here();
-        let mut relays = JoinSet::new();
-        for home in self.store.shards() {
-            relays.spawn(Relay::new(self.clone(), home).run());
+        let (mut relays, mut watches) = (JoinSet::new(), JoinSet::new());
+        for shard in self.store.shards() {
+            relays.spawn(Relay::new(self.clone(), shard).run());
+            let outbox = self.clone();
+            watches.spawn(async move { outbox.watch_prepared(shard).await });
         }
         while relays.join_next().await.is_some() {}
     }
@@ -140,7 +141,6 @@ impl Relay {
             held_until: None,
             renew_at: None,
             scan_at: None,
-            prepared_at: None,
             retain_at: None,
             lost_at: None,
             tending: Tending::default(),
@@ -269,18 +269,10 @@ impl Relay {
         self.outbox.census.keep(self.home, &[], |_| 0);
     }
 
-    /// Looks for left-over prepared transactions once per `poll_max`, however long a backlog takes to count: they hold
-    /// locks.
+    /// Decides left-over prepared transactions, however long a backlog takes to count: they hold locks.
     fn tend_prepared(&mut self) {
-        let now = Instant::now();
-        if self.prepared_at.is_some_and(|at| at > now) {
-            return;
-        }
-        self.prepared_at = Some(now + self.outbox.settings.bounds.poll_max);
-        for target in self.outbox.store.shards().filter(|target| *target != self.home) {
-            if self.lanes.get(&target).is_none_or(|lane| lane.away == 0) {
-                self.tending.decide_prepared(&self.outbox, self.home, target);
-            }
+        for target in self.outbox.prepared.take(self.home).iter() {
+            self.tending.decide_prepared(&self.outbox, self.home, target);
         }
     }
 
@@ -293,11 +285,13 @@ impl Relay {
         self.scan_at = Some(began + self.outbox.settings.bounds.poll_max);
         self.outbox.capture_orphans(self.home).await?;
         let all = self.retain_at.is_none_or(|at| at <= began);
-        // Behind a lane that is stuck there may be something to close, too; that takes a look at all that waits.
-        let delivered =
-            self.outbox.store.shards().filter(|target| *target != self.home).map(|target| self.lane_floor(target));
-        let upto = if all { i64::MAX } else { delivered.min().unwrap_or(i64::MAX) };
-        self.outbox.finish_all(self.home, self.floor, upto).await?;
+        let drawn = self.move_horizon().await?;
+        if all || self.floor < drawn {
+            self.close_and_count(all).await?;
+        } else {
+            // No commit can be above the floor.
+            self.outbox.count_none(self.home);
+        }
         self.outbox.follow(self.home).await?;
         if all {
             self.tending.retain(&self.outbox, self.home);
@@ -307,7 +301,6 @@ impl Relay {
             self.tending.check_lost(&self.outbox, self.home);
             self.lost_at = Some(began + LOST_EVERY);
         }
-        self.advance_floors().await?;
         tracing::debug!(home = self.name(), took = ?began.elapsed(), "scanned");
         let pace = if std::mem::take(&mut self.worked) { 1 } else { IDLE_SCANS };
         let pause = pause_after(began.elapsed(), self.outbox.settings.bounds.poll_max * pace);
@@ -315,10 +308,19 @@ impl Relay {
         Ok(())
     }
 
+    /// Closes what is finished and still open, and moves the floors up; `all`: also what waits behind a lane that stands.
+    async fn close_and_count(&mut self, all: bool) -> Result<(), Error> {
+        // Behind a lane that is stuck there may be something to close, too; that takes a look at all that waits.
+        let delivered =
+            self.outbox.store.shards().filter(|target| *target != self.home).map(|target| self.lane_floor(target));
+        let upto = if all { i64::MAX } else { delivered.min().unwrap_or(i64::MAX) };
+        self.outbox.finish_all(self.home, self.floor, upto).await?;
+        self.advance_floors().await
+    }
+
     /// Counts the lanes, and moves the floors up to the oldest unfinished transaction, never past a number that may still
     /// appear.
     async fn advance_floors(&mut self) -> Result<(), Error> {
-        self.move_horizon().await?;
         let settled = self.settled;
         // Asked later than the horizon, so that everything below it is seen.
         let counted = self.outbox.count_lanes(self.home, self.floor).await?;
@@ -343,13 +345,14 @@ impl Relay {
         self.lanes.values_mut().for_each(|lane| lane.floor = 0);
     }
 
-    /// Looks whether the horizon is settled, so that nothing at or below it can appear any more, and draws the next.
-    async fn move_horizon(&mut self) -> Result<(), Error> {
+    /// Looks whether the horizon is settled, so that nothing at or below it can appear any more, and draws the next. Returns
+    /// the last number that was drawn.
+    async fn move_horizon(&mut self) -> Result<i64, Error> {
         let client = self.outbox.store.connect(self.home).await?;
         let at = self.outbox.store.at(self.home);
         let row = query_prepared(&client, HORIZON, &[]).await.map_err(&at)?;
         let Some((last, xmin)) = row.first().map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1))) else {
-            return Ok(());
+            return Ok(i64::MAX);
         };
         if last < self.settled || last < self.floor {
             // Home has lost its last commits, and numbers come again.
@@ -366,7 +369,7 @@ impl Relay {
             let row = query_prepared(&client, own, &[]).await.map_err(&at)?;
             self.horizon = row.first().map(|row| (last, row.get(0)));
         }
-        Ok(())
+        Ok(last)
     }
 
     /// Starts the lanes that rest and have something. Asks for the first event only: a backlog may be long.
@@ -375,8 +378,16 @@ impl Relay {
         let targets = self.outbox.store.shards().filter(|target| *target != self.home);
         let resting: Vec<ShardId> =
             targets.filter(|target| self.lanes.get(target).is_none_or(|l| l.rests(now))).collect();
+        if resting.is_empty() {
+            return Ok(());
+        }
+        let drawn = self.move_horizon().await?;
         let names: Vec<&str> = resting.iter().map(|target| self.outbox.store.name(*target)).collect();
         let floors: Vec<i64> = resting.iter().map(|target| self.lane_floor(*target)).collect();
+        if floors.iter().all(|floor| *floor >= drawn) {
+            // No commit can be above them: what an idle home costs is this one question.
+            return Ok(());
+        }
         let at = self.outbox.store.at(self.home);
         let mut client = self.outbox.store.connect(self.home).await?;
         let transaction = client.transaction().await.map_err(&at)?;
@@ -384,9 +395,6 @@ impl Relay {
         let rows = query_prepared(&transaction, DUE, &[&names, &floors]).await.map_err(&at)?;
         transaction.commit().await.map_err(&at)?;
         drop(client);
-        if !rows.is_empty() {
-            self.move_horizon().await?;
-        }
         for row in &rows {
             if let Some(target) = self.outbox.store.id(row.get(0)) {
                 self.start_lane(target, epoch);
