@@ -244,6 +244,14 @@ impl Client {
         Ok(Some((header.kind, whole.freeze())))
     }
 
+    /// Returns the data of the next frame if it is there and CopyData.
+    pub(super) fn buffered_copy_data(&mut self) -> Result<Option<Bytes>, ClientError> {
+        match self.input.first() {
+            Some(b'd') => Ok(self.buffered_frame()?.map(|(_, data)| data)),
+            _ => Ok(None),
+        }
+    }
+
     /// Returns the next frame, flushing what is waiting before it parks. Cancel-safe.
     pub async fn frame(&mut self) -> Result<(u8, Bytes), ClientError> {
         loop {

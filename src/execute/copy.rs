@@ -244,6 +244,12 @@ impl Link {
             match next_part(&mut self.client).await? {
                 DataPart::Data(data) => {
                     pending.extend_from_slice(&data);
+                    // Clients send a message for each row; what concerns many rows wants them together.
+                    while pending.len() < SHARD_BUFFER_BYTES
+                        && let Some(more) = self.client.buffered_copy_data()?
+                    {
+                        pending.extend_from_slice(&more);
+                    }
                     self.route_rows(split, &mut pending).await?;
                     if pending.len() > LINE_BYTES_MAX {
                         return Err(line_too_long().into());

@@ -79,6 +79,7 @@ impl Link {
     }
 
     async fn route_lines(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
+        self.look_ahead(split, pending).await?;
         while !split.ended
             && let Some(length) = split.next_line(pending)?
         {
@@ -124,6 +125,7 @@ impl Link {
             let _ = pending.split_to(length);
             split.begun = true;
         }
+        self.look_ahead(split, pending).await?;
         while !split.ended {
             match copy_binary::next(pending, split.columns).map_err(|error| split.placed(misread(error)))? {
                 Next::Unknown => return Ok(()),
@@ -194,7 +196,7 @@ impl Split<'_> {
         }
     }
 
-    fn is_end_of_data(&self, row: &[u8]) -> bool {
+    pub(super) fn is_end_of_data(&self, row: &[u8]) -> bool {
         match &self.csv {
             Some(_) => self.marked && copy_csv::content(row).0 == b"\\.",
             None => copy_text::is_end_of_data(row),
@@ -231,7 +233,7 @@ fn misread_csv(error: CopyCsvError) -> Refusal {
 }
 
 /// Returns the key of a line, `None` for NULL.
-fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValue>, Refusal> {
+pub(super) fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValue>, Refusal> {
     whole_key(plan, |position, key_type| {
         let Some(text) = field_of(plan, line, position)? else { return Ok(None) };
         let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(key_type, text));
@@ -243,7 +245,7 @@ fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValue>, Refusal
 }
 
 /// Returns the key of a row in binary format, `None` for NULL.
-fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<Option<KeyValue>, Refusal> {
+pub(super) fn key_of_row(plan: &CopyPlan, row: &[u8]) -> Result<Option<KeyValue>, Refusal> {
     whole_key(plan, |position, key_type| {
         let field = copy_binary::field(row, position).ok_or_else(|| misread(CopyBinaryError::End))?;
         let Some(bytes) = field else { return Ok(None) };

@@ -108,7 +108,7 @@ impl Link {
     }
 
     /// Has the directory learn these keys; returns those that home does not know.
-    async fn look_up(&self, group: GroupId, keys: Vec<KeyValue>) -> Result<Vec<KeyValue>, Failure> {
+    pub(super) async fn look_up(&self, group: GroupId, keys: Vec<KeyValue>) -> Result<Vec<KeyValue>, Failure> {
         let rules = &self.snapshot.rules;
         let known = rules.group(group);
         let Algorithm::Lookup(lookup) = &known.algorithm else { return Ok(keys) };

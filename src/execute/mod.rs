@@ -14,6 +14,7 @@ mod commit_wait;
 mod consequences;
 mod copy;
 mod copy_ids;
+mod copy_lookup;
 mod copy_out;
 mod copy_physical;
 mod copy_rows;

@@ -2,6 +2,7 @@
 
 use super::{Sharded, copy_in, lines};
 use crate::support::Pipeline;
+use shardloom::wire::copy_binary::{HEADER, TRAILER};
 
 const RULES: &str = r#"
 kind: Ids
@@ -238,4 +239,47 @@ async fn check_reads_the_table_and_holds_rows_against_it() {
     for expected in ["far has the bucket 4096", "owner acme belongs to shard s0", "owner nobody has no place"] {
         assert!(found.contains(expected), "{expected}: {found}");
     }
+}
+
+#[tokio::test]
+async fn many_new_keys_of_a_copy_are_placed_in_every_format() {
+    let mut test = started("algorithm_lookup_copy").await;
+    test.both.same(
+        "INSERT INTO directory SELECT 't' || i, (ARRAY[0, 2000, 4095])[i % 3 + 1] FROM generate_series(0, 8999) i",
+    );
+    let field = |value: &[u8]| [&(value.len() as i32).to_be_bytes(), value].concat();
+    let binary = |i: i32| {
+        let fields = [field(format!("t{i}").as_bytes()), field(&i.to_be_bytes())];
+        [&2_i16.to_be_bytes()[..], &fields.concat()].concat()
+    };
+    let row = |i: i32| format!("t{i}\t{i}\n").into_bytes();
+    let csv = |i: i32| format!("\"t{i}\",{i}\n").into_bytes();
+    let mut in_csv: Vec<Vec<u8>> = (3000..6000).map(csv).collect();
+    in_csv.insert(0, b"owner,n\n".to_vec());
+    let mut in_binary: Vec<Vec<u8>> = (6000..9000).map(binary).collect();
+    in_binary.insert(0, HEADER.to_vec());
+    in_binary.push(TRAILER.to_vec());
+    // A message for each row, and one for all.
+    for (options, rows) in [
+        ("", (0..3000).map(row).collect::<Vec<_>>()),
+        ("(FORMAT csv, HEADER)", vec![in_csv.concat()]),
+        ("(FORMAT binary)", in_binary),
+    ] {
+        let copy = Pipeline::new().query(&format!("COPY items FROM STDIN {options}"));
+        let copy = rows.iter().fold(copy, |copy, row| copy.message(b'd', row)).message(b'c', &[]);
+        for client in [&mut test.both.plain, &mut test.both.other] {
+            copy.send_only(client);
+            assert_eq!(client.reply().tags(), ["COPY 3000"], "{options}");
+        }
+    }
+    test.both.same("SELECT owner, n FROM items ORDER BY n");
+    for (index, shard) in ["s0", "s1", "s2"].iter().enumerate() {
+        let sql = format!("SELECT count(*), count(*) FILTER (WHERE n % 3 <> {index}) FROM items");
+        assert_eq!(test.on_shard(shard, &sql), ["3000,0"], "{shard}");
+    }
+    // What is wrong in the middle is told at its row, though rows behind it were looked at before.
+    let refused = copy_in(&mut test.both, "COPY items FROM STDIN", "t1\t1\n\\N\t2\nnobody\t3\nt4\t4\n");
+    assert_eq!(refused, ["COPY 4", "23502"]);
+    let wrong = copy_in(&mut test.both, "COPY items FROM STDIN", "t1\t1\nt2\tx\nt3\t3\n");
+    assert_eq!(wrong, ["22P02", "22P02"]);
 }
