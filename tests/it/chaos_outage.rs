@@ -14,9 +14,8 @@ const RULES: &str = "kind: ReferenceTables
 tables: [regions]
 ";
 
-/// Writes that pile up; `make faults` waits for more.
-const PILE: usize = 1_500;
-const LONG_PILE: usize = 12_000;
+/// Writes that pile up.
+const PILE: usize = 12_000;
 /// Writes in one message to the proxy.
 const PER_MESSAGE: usize = 50;
 /// The row that the target refuses when it is back.
@@ -28,10 +27,9 @@ const WAIT: Duration = Duration::from_secs(240);
 /// database of home's server –, the limit refuses with 53400, and on return everything arrives but what is refused there.
 #[tokio::test]
 async fn a_long_outage_ends_with_everything_in_place() {
-    let pile = if std::env::var_os("SHARDLOOM_FAULTS").is_some() { LONG_PILE } else { PILE };
     let database = TestDatabase::new("outage");
     let (shards, cutters) = Shards::behind_cutters(&database);
-    let options = ProxyOptions { config: format!("relay: {{backlog: {pile}}}"), ..ProxyOptions::default() };
+    let options = ProxyOptions { config: format!("relay: {{backlog: {PILE}}}"), ..ProxyOptions::default() };
     let proxy = Proxy::start_over(shards, RULES, options).await;
     proxy.gates_open().await;
     let client = proxy.client().await;
@@ -53,7 +51,7 @@ async fn a_long_outage_ends_with_everything_in_place() {
     let began = Instant::now();
     let written = pile_up(&client).await;
     println!("{written} writes in {:.1?} while s1 is away", began.elapsed());
-    assert!(written >= pile, "refused after {written} of {pile}");
+    assert!(written >= PILE, "refused after {written} of {PILE}");
     until(&inspector, 2, "SELECT count(*) FROM regions", written as i64 + 1).await;
     let lanes = proxy.http("/api/v1/lanes").unwrap().1;
     assert!(lanes.contains("\"pending\":"), "{lanes}");
