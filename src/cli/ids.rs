@@ -39,14 +39,15 @@ fn next(target: &AdminTarget, tag: &str, n: u32, as_json: bool) -> Result<(), Fa
 }
 
 fn decode(id: i64, rules: Option<&Path>, layout: &str, as_json: bool) -> Result<(), Failure> {
-    let rules = rules.map(read_rules).transpose()?;
+    let (rules, knows_shards) = rules.map(read_rules).transpose()?.unzip();
     let declared = rules.as_ref().and_then(|rules| rules.ids.layouts.get(layout)).copied();
     let known = declared.or_else(|| built_in(layout)).ok_or_else(|| {
         let names = rules.iter().flat_map(|rules| rules.ids.layouts.keys()).map(String::as_str);
         let names: Vec<&str> = if rules.is_some() { names.collect() } else { BUILT_IN.to_vec() };
         Failure::Usage(format!("no layout is named {layout:?}; there are {}", names.join(", ")))
     })?;
-    let facts = facts(id, known, rules.as_ref())
+    let placed = rules.as_ref().filter(|_| knows_shards == Some(true));
+    let facts = facts(id, known, rules.as_ref(), placed)
         .ok_or_else(|| Failure::Problem(format!("{id} is no id of the layout {layout:?}")))?;
     if as_json {
         output::json(&facts);
@@ -70,14 +71,19 @@ fn built_in(name: &str) -> Option<IdLayout> {
     }
 }
 
-/// Reads the rules; those without a Topology will do too, because an id names no shard.
-fn read_rules(directory: &Path) -> Result<RuleSet, Failure> {
+/// Reads the rules, and tells whether they know the shards: those without a Topology will do too, but then no bucket has a
+/// place.
+fn read_rules(directory: &Path) -> Result<(RuleSet, bool), Failure> {
     load_rules(&RuleSource::directory(directory))
-        .or_else(|findings| load_rules(&source(directory, Some(SHARDS_STAND_IN))).map_err(|_| findings))
+        .map(|rules| (rules, true))
+        .or_else(|findings| {
+            load_rules(&source(directory, Some(SHARDS_STAND_IN))).map(|rules| (rules, false)).map_err(|_| findings)
+        })
         .map_err(Failure::refused)
 }
 
-fn facts(id: i64, layout: IdLayout, rules: Option<&RuleSet>) -> Option<Value> {
+/// Decodes an id; `rules` name its tag, `placed` the shard of its bucket.
+fn facts(id: i64, layout: IdLayout, rules: Option<&RuleSet>, placed: Option<&RuleSet>) -> Option<Value> {
     let fields = layout_of(layout).ok()?;
     let decoded = fields.decode(id)?;
     let mut facts = json!({
@@ -91,7 +97,7 @@ fn facts(id: i64, layout: IdLayout, rules: Option<&RuleSet>) -> Option<Value> {
     match layout.has_bucket {
         true => {
             let bucket = u32::from(decoded.tag);
-            let placed = rules.filter(|rules| bucket < rules.placement.buckets());
+            let placed = placed.filter(|rules| bucket < rules.placement.buckets());
             facts["bucket"] = json!(bucket);
             facts["shard"] = json!(placed.map(|rules| &rules.shard(rules.placement.owner(BucketId(bucket))).name));
         }
@@ -112,19 +118,19 @@ mod tests {
     fn an_id_is_taken_apart_and_a_negative_number_is_none() {
         let standard = standard_layout();
         let id = layout_of(standard).unwrap().compose(1000, 3, 5, 7);
-        let facts = facts(id, standard, None).unwrap();
+        let facts = facts(id, standard, None, None).unwrap();
         assert_eq!(facts["time_ms"], standard.epoch_ms + 1000);
         assert_eq!(facts["time"], "2026-01-01T00:00:01.000Z");
         assert_eq!(facts["end_of_life"], "2095-09-07");
         assert_eq!((&facts["tag_code"], &facts["worker"], &facts["sequence"]), (&json!(3), &json!(5), &json!(7)));
         assert!(facts["tag"].is_null());
-        assert!(super::facts(-1, standard, None).is_none());
+        assert!(super::facts(-1, standard, None, None).is_none());
     }
 
     #[test]
     fn an_id_with_a_bucket_says_so() {
         let id = layout_of(gene_layout()).unwrap().compose(5, 4000, 3, 1);
-        let facts = facts(id, gene_layout(), None).unwrap();
+        let facts = facts(id, gene_layout(), None, None).unwrap();
         assert_eq!((&facts["bucket"], &facts["worker"]), (&json!(4000), &json!(3)));
         assert!(facts["shard"].is_null() && facts.get("tag_code").is_none());
     }

@@ -92,10 +92,18 @@ impl Link {
                 split.ended = true;
                 break;
             }
-            let key = key_of_line(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
+            let made = match split.plan.key_is_made {
+                true => Some(self.with_id(split, None, &row).await?),
+                false => None,
+            };
+            let keyed = made.as_deref().unwrap_or(&row);
+            let key = key_of_line(split.plan, keyed).map_err(|refusal| split.placed(refusal))?;
             self.look_up_row(split.plan.group, key.as_ref()).await?;
             self.check_line(split, key.as_ref(), &row)?;
-            let line = self.with_id(split, key.as_ref(), &row).await?;
+            let line = match made {
+                Some(line) => line,
+                None => self.with_id(split, key.as_ref(), &row).await?,
+            };
             self.send_row(split, key.as_ref(), &line).await?;
         }
         if split.ended {
@@ -135,12 +143,20 @@ impl Link {
                 }
                 Next::Row(length) => {
                     let row = pending.split_to(length);
-                    let key = key_of_row(split.plan, &row).map_err(|refusal| split.placed(refusal))?;
+                    let made = match split.plan.id_source.filter(|_| split.plan.key_is_made) {
+                        Some(source) => Some(with_id(&row, &self.row_id(split, source, None).await?)),
+                        None => None,
+                    };
+                    let keyed = made.as_deref().unwrap_or(&row);
+                    let key = key_of_row(split.plan, keyed).map_err(|refusal| split.placed(refusal))?;
                     self.look_up_row(split.plan.group, key.as_ref()).await?;
                     self.check_row(split, key.as_ref(), &row)?;
-                    let row = match split.plan.id_source {
-                        Some(source) => Cow::Owned(with_id(&row, &self.row_id(split, source, key.as_ref()).await?)),
-                        None => Cow::Borrowed(&row[..]),
+                    let row = match (made, split.plan.id_source) {
+                        (Some(row), _) => Cow::Owned(row),
+                        (None, Some(source)) => {
+                            Cow::Owned(with_id(&row, &self.row_id(split, source, key.as_ref()).await?))
+                        }
+                        (None, None) => Cow::Borrowed(&row[..]),
                     };
                     self.send_row(split, key.as_ref(), &row).await?;
                 }

@@ -5,13 +5,14 @@ use std::ops::Range;
 use super::error::Error;
 use super::handle::Outbox;
 
-/// Moves the segment on by `$3` and returns its new end; the first proxy of all begins at `$2`.
+/// Moves the segment on by `$3` and returns its new end; no id is below `$2`, also where the table was set back or the rules
+/// begin higher now.
 const RESERVE: &str = "INSERT INTO shardloom.id_segment AS s (name, next_id) VALUES ($1, $2::bigint + $3::bigint) \
-     ON CONFLICT (name) DO UPDATE SET next_id = s.next_id + $3::bigint, updated_at = clock_timestamp() \
+     ON CONFLICT (name) DO UPDATE SET next_id = greatest(s.next_id, $2::bigint) + $3::bigint, updated_at = clock_timestamp() \
      RETURNING next_id";
 
 impl Outbox {
-    /// Reserves `count` ids of a segment whose first id of all is `first`.
+    /// Reserves `count` ids of a segment that has none below `first`.
     ///
     /// # Errors
     /// Home is away, its table is missing or was altered, or bigint has no room left.

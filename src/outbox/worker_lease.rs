@@ -51,6 +51,10 @@ const KEEP: &str = "UPDATE shardloom.worker_lease SET expires_at = clock_timesta
      reserved_until = greatest(reserved_until, $5::bigint) WHERE worker = $1 AND holder = $2 AND epoch = $3 \
      AND expires_at > clock_timestamp() RETURNING reserved_until";
 
+const BETTER: &str = "SELECT EXISTS (SELECT FROM generate_series(0, $1::int - 1) c (worker) \
+     LEFT JOIN shardloom.worker_lease o ON o.worker = c.worker \
+     WHERE o.worker IS NULL OR o.expires_at < clock_timestamp() AND o.reserved_until <= $2::bigint)";
+
 /// Tries to take an id while others take it first.
 const TAKE_ATTEMPTS_MAX: u32 = 8;
 
@@ -139,7 +143,7 @@ impl WorkerLease {
     /// What home answered; the permit then runs on until its end.
     pub async fn renew(&mut self) -> Result<bool, Error> {
         let Some(held) = self.held else { return Ok(false) };
-        if self.is_far_ahead() {
+        if self.is_far_ahead() && self.is_better_free().await? {
             tracing::warn!(
                 worker = held.worker,
                 "the clock stepped back too far for this worker id; another is leased"
@@ -175,14 +179,23 @@ impl WorkerLease {
     }
 
     /// Tells whether times were reserved so far ahead of the clock, before it stepped back, that ids cannot be borrowed
-    /// until it has caught up. An id that was wished for is kept all the same, and so is one that was leased like that:
-    /// there was no better one, and each lease reserves more.
+    /// until it has caught up. An id that was wished for is kept all the same.
     fn is_far_ahead(&self) -> bool {
         let bounds = &self.outbox.settings.bounds;
         let most = self.outbox.clock.wall_ms() + BORROW_MS_MAX + bounds.worker_reserve.as_millis() as i64;
         let reserved = self.permit.borrow().as_ref().map(|permit| permit.reserved_until_ms());
-        let floor_ms = self.held.map_or(i64::MAX, |held| held.floor_ms);
-        self.wish.is_none() && floor_ms <= most && reserved.is_some_and(|reserved| reserved > most)
+        self.wish.is_none() && reserved.is_some_and(|reserved| reserved > most)
+    }
+
+    /// Tells whether an id is free whose times were not reserved that far ahead: else a change would help nobody, and each
+    /// lease reserves more.
+    async fn is_better_free(&self) -> Result<bool, Error> {
+        let home = self.outbox.settings.home;
+        let count = 1i32 << self.worker_bits.min(16);
+        let most = self.outbox.clock.wall_ms() + BORROW_MS_MAX;
+        let client = self.outbox.store.connect(home).await?;
+        let row = client.query_one(BETTER, &[&count, &most]).await.map_err(self.outbox.store.at(home))?;
+        Ok(row.get(0))
     }
 
     /// Leases an id and keeps it, for as long as it is polled; a lost one is replaced, the wish again if there is one.

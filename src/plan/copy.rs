@@ -112,10 +112,12 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     check_options(copy)?;
     check_type(copy)?;
     let columns = columns(copy)?;
-    let position = columns.iter().position(|column| column == copy.key);
     let table = target_table(copy.rule, copy.name);
-    let key_position = position.ok_or_else(|| missing_key(&table, copy.key))?;
     let (statement, id_source) = with_id(copy, &columns)?;
+    let position = columns.iter().position(|column| column == copy.key);
+    let key_is_made = position.is_none() && id_source.is_some_and(|source| is_made_key(copy, source));
+    let position = position.or(key_is_made.then_some(columns.len()));
+    let key_position = position.ok_or_else(|| missing_key(&table, copy.key))?;
     let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
     let mut known = copy.catalog.table(copy.name).into_iter().flat_map(|table| &table.columns);
     if let Some(column) =
@@ -131,6 +133,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         statement,
         key: copy.key.to_owned(),
         key_position,
+        key_is_made,
         group: copy.group,
         key_type: copy.key_type,
         more: Vec::new(),
@@ -254,6 +257,17 @@ fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<
     let list = if span.is_empty() { format!("{list} ") } else { list };
     let sql = splice(copy.text, &[(span.clone(), list)]);
     Ok((Statement::Rewritten { sql, parameters: Vec::new() }, Some(id.source)))
+}
+
+/// Tells whether the id that is made is the sharding key, and needs no key to be made.
+fn is_made_key(copy: &Sharded<'_>, source: IdSource) -> bool {
+    let of_key = copy.rule.and_then(|rule| rule.id.as_ref()).is_some_and(|id| id.column == copy.key);
+    of_key
+        && match source {
+            IdSource::Snowflake { layout, .. } => !layout.has_bucket,
+            IdSource::Uuid { prefixed } => !prefixed,
+            IdSource::Segment(_) => true,
+        }
 }
 
 /// Where the ids are that clients give and the rules want checked.

@@ -315,6 +315,8 @@ pub struct CopyPlan {
     pub key: String,
     /// Position of the sharding key among the copied columns.
     pub key_position: usize,
+    /// Whether that is the column of the id that is made and appended.
+    pub key_is_made: bool,
     /// The table's group, whose algorithm has the shards.
     pub group: crate::rules::GroupId,
     /// The key's type, of a composite one that of its first column.

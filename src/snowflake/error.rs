@@ -2,6 +2,9 @@
 
 use crate::types::{Refusal, SqlState};
 
+/// The word of the refusal that ends when the clock has caught up with ids that ran ahead.
+pub const AHEAD_OF_CLOCK: &str = "ids_ahead_of_clock";
+
 /// Why a layout cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
@@ -90,7 +93,16 @@ pub enum IdError {
 impl IdError {
     /// Returns what the client reads: `57P03` where waiting helps, `54000` and `22023` where it does not.
     pub fn refusal(&self) -> Refusal {
-        Refusal::new(self.state(), self.to_string()).with_hint(self.hint())
+        let refusal = Refusal::new(self.state(), self.to_string()).with_hint(self.hint());
+        match self {
+            Self::BorrowExceeded { .. } => refusal.with_reason(AHEAD_OF_CLOCK),
+            Self::NoLease
+            | Self::LeaseLapsed { .. }
+            | Self::ClockBeforeEpoch { .. }
+            | Self::TimeExhausted { .. }
+            | Self::UnknownTag { .. }
+            | Self::UnknownWorker { .. } => refusal,
+        }
     }
 
     fn state(&self) -> SqlState {

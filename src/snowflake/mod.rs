@@ -14,7 +14,7 @@ mod segment;
 mod tests;
 mod uuid_v7;
 
-pub use error::{IdError, LayoutError};
+pub use error::{AHEAD_OF_CLOCK, IdError, LayoutError};
 pub use generator::{BORROW_MS_MAX, Generator};
 pub use layout::{Decoded, Layout, date_time};
 pub use permit::WorkerPermit;

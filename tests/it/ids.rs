@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use shardloom::rules::gene_layout;
+use shardloom::wire::copy_binary::{HEADER, TRAILER};
 use tokio_postgres::types::ToSql;
 
 use crate::support::{Pipeline, Proxy, ProxyOptions, TestDatabase};
@@ -19,6 +20,7 @@ tables:
   notes: {key: user_id, id: {column: note_id, strategy: uuid}}
   labels: {key: user_id, id: {column: label, strategy: uuid, prefix: shard}}
   clicks: {key: user_id, id: {column: click_id, layout: js53, tag: item}}
+  people: {key: person_id, id: {column: person_id, tag: item}}
 missing_key: {read: reject, write: reject}
 ---
 kind: Ids
@@ -26,13 +28,14 @@ tags: {order: 1, item: 2}
 segments: {invoice: {from: 1000, step: 10}, ticket: {}}
 "#;
 
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE orders (order_id bigint PRIMARY KEY, user_id bigint, note text)",
     "CREATE TABLE order_items (item_id bigint, user_id bigint, order_id bigint, PRIMARY KEY (item_id))",
     "CREATE TABLE invoices (number bigint PRIMARY KEY, user_id bigint)",
     "CREATE TABLE notes (note_id uuid PRIMARY KEY, user_id bigint)",
     "CREATE TABLE labels (label text PRIMARY KEY, user_id bigint)",
     "CREATE TABLE clicks (click_id bigint PRIMARY KEY, user_id bigint)",
+    "CREATE TABLE people (name text, person_id bigint PRIMARY KEY)",
 ];
 
 async fn start(label: &str) -> (TestDatabase, Proxy) {
@@ -241,4 +244,53 @@ async fn uuids_and_narrow_ids_are_made_in_every_way() {
     assert_eq!(notes.len(), 34);
     let decoded = client.simple("SELECT tag FROM shardloom.decode_id((1::bigint << 23) | (77 << 11), 'gene')");
     assert_eq!(column(&decoded.rows()), ["77"]);
+}
+
+#[tokio::test]
+async fn a_copy_makes_the_sharding_key_where_that_is_the_id() {
+    let (database, proxy) = start("ids_copy_key").await;
+    let field = |value: &[u8]| [&(value.len() as i32).to_be_bytes(), value].concat();
+    let row = |name: &str| [&1_i16.to_be_bytes()[..], &field(name.as_bytes())].concat();
+    let binary = [HEADER.to_vec(), row("g"), row("h"), row("i"), TRAILER.to_vec()].concat();
+    assert_eq!(copy(&proxy, "COPY people (name) FROM STDIN", b"a\nb\nc\n").await, None);
+    assert_eq!(copy(&proxy, "COPY people (name) FROM STDIN (FORMAT csv, HEADER)", b"name\nd\n\"e\"\nf").await, None);
+    assert_eq!(copy(&proxy, "COPY people (name) FROM STDIN (FORMAT binary)", &binary).await, None);
+    let client = proxy.client().await;
+    let mut names = String::new();
+    for shard in 0..3 {
+        for row in database.shard(shard).await.query("SELECT name, person_id FROM people", &[]).await.unwrap() {
+            let (name, id): (String, i64) = (row.get(0), row.get(1));
+            let found = client.query_one("SELECT name FROM people WHERE person_id = $1", &[&id]).await.unwrap();
+            assert_eq!(found.get::<_, String>(0), name);
+            names.push_str(&name);
+        }
+    }
+    let mut letters: Vec<char> = names.chars().collect();
+    letters.sort_unstable();
+    assert_eq!(letters.iter().collect::<String>(), "abcdefghi");
+}
+
+/// Goal: a COPY that is faster than its layout has ids goes on at the layout's pace.
+#[tokio::test]
+async fn a_copy_waits_for_the_clock() {
+    let (database, proxy) = start("ids_copy_pace").await;
+    let lines: String = (0..70_000).map(|user| format!("{user}\n")).collect();
+    assert_eq!(copy(&proxy, "COPY clicks (user_id) FROM STDIN", lines.as_bytes()).await, None);
+    let mut ids = HashSet::new();
+    for shard in 0..3 {
+        let rows = database.shard(shard).await.query("SELECT click_id FROM clicks", &[]).await.unwrap();
+        ids.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+    }
+    assert_eq!(ids.len(), 70_000);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_set_back_begins_no_lower_than_the_rules_say() {
+    let (database, mut proxy) = start("ids_segment_back").await;
+    assert_eq!(column(&proxy.raw().simple("SELECT shardloom.next_id('invoice')").rows()), ["1000"]);
+    let home = database.service(0).await;
+    home.batch_execute("UPDATE shardloom.id_segment SET next_id = 1").await.unwrap();
+    proxy.restart().await;
+    proxy.gates_open().await;
+    assert_eq!(column(&proxy.raw().simple("SELECT shardloom.next_id('invoice')").rows()), ["1000"]);
 }

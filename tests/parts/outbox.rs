@@ -31,6 +31,7 @@ pub async fn all(servers: &Servers) {
     prepared_transactions_are_decided_by_home(servers).await;
     an_unanswered_commit_is_resolved(servers).await;
     a_worker_id_is_leased_once_and_starts_after_its_reserve(servers).await;
+    a_clock_that_steps_far_back_gets_a_better_worker_id(servers).await;
     the_app_role_may_write_just_what_it_needs(servers).await;
     ids_decode_in_sql(servers).await;
     a_proxy_without_the_lease_learns_what_the_owner_did(servers).await;
@@ -523,6 +524,29 @@ pub async fn a_worker_id_is_leased_once_and_starts_after_its_reserve(servers: &S
     assert!(first.permits().borrow().is_none());
     let mut tiny = WorkerLease::new(first_outbox, 0, Some(1));
     assert!(tiny.acquire().await.is_err(), "a worker id beyond the layout");
+}
+
+/// An id whose times were reserved far ahead of the clock is changed for a better one, also when both were held before;
+/// where there is none it is kept.
+pub async fn a_clock_that_steps_far_back_gets_a_better_worker_id(servers: &Servers) {
+    let shop = Shop::open(servers, "worker_back").await;
+    shop.installed(OnDead::Resync).await;
+    let held = "INSERT INTO shardloom.worker_lease (worker, holder, epoch, expires_at, reserved_until) \
+                SELECT id, 'before', 1, clock_timestamp() - interval '1 s', 0 FROM generate_series(0, 1) id";
+    shop.clients[0].batch_execute(held).await.unwrap();
+    let start = 1_800_000_000_000;
+    let clock = Arc::new(ManualClock::at(start));
+    let mut lease = WorkerLease::new(Outbox::new(shop.settings("p1"), clock.clone()), 1, None);
+    let first = lease.acquire().await.unwrap();
+    assert_eq!((first.epoch, lease.renew().await.unwrap()), (2, true));
+    clock.step_to(start - 60_000);
+    assert!(!lease.renew().await.unwrap(), "another id is free");
+    let second = lease.acquire().await.unwrap();
+    assert_ne!(second.worker, first.worker);
+    assert!(second.floor_ms < start - 50_000, "{second:?}");
+    assert!(lease.renew().await.unwrap());
+    clock.step_to(start - 120_000);
+    assert!(lease.renew().await.unwrap(), "the other one is no better");
 }
 
 /// The client path's inserts are granted, and nothing that would let a client speak for another role.
