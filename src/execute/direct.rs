@@ -1,6 +1,6 @@
 //! One shard answers: its frames pass undecoded.
 
-use crate::backend::Server;
+use crate::backend::{Server, SimpleReply};
 use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
 use crate::rules::{Distribution, OnDead, RuleMode};
@@ -199,7 +199,7 @@ impl Link {
     }
 
     /// Returns `now()` of this transaction as home sees it, in UTC.
-    async fn transaction_time(&mut self) -> Result<String, Failure> {
+    pub(super) async fn transaction_time(&mut self) -> Result<String, Failure> {
         if let Some(now) = &self.transaction.now {
             return Ok(now.clone());
         }
@@ -207,8 +207,7 @@ impl Link {
         self.flush_member(home).await?;
         let server = &mut self.transaction.members[home].server;
         let reply = server.simple(TRANSACTION_TIME).await?;
-        let now = reply.rows.first().and_then(|row| row.first()).cloned().flatten();
-        let now = now.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+        let now = moment(&reply);
         self.transaction.now = Some(now.clone());
         Ok(now)
     }
@@ -261,24 +260,35 @@ async fn settle_failed_copy(
     }
 }
 
-const TRANSACTION_TIME: &str =
+pub(super) const TRANSACTION_TIME: &str =
     "SELECT pg_catalog.to_char(pg_catalog.transaction_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
 
+/// Returns what [`TRANSACTION_TIME`] has answered.
+pub(super) fn moment(reply: &SimpleReply) -> String {
+    let now = reply.rows.first().and_then(|row| row.first()).cloned().flatten();
+    now.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
+}
+
 /// Replaces each span by a literal of the same type; spans are in text order.
-fn splice_time(sql: &str, spans: &[Freeze], now: &str) -> String {
+pub(super) fn splice_time(sql: &str, spans: &[Freeze], now: &str) -> String {
     let mut spliced = String::with_capacity(sql.len() + spans.len() * 48);
     let mut from = 0;
     for freeze in spans {
         spliced.push_str(&sql[from..freeze.span.start]);
-        spliced.push_str(&match freeze.kind {
-            FreezeKind::Timestamp => format!("('{now}+00'::pg_catalog.timestamptz)"),
-            FreezeKind::Date => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.date)"),
-            FreezeKind::LocalTimestamp => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.timestamp)"),
-        });
+        spliced.push_str(&literal_of(freeze.kind, now));
         from = freeze.span.end;
     }
     spliced.push_str(&sql[from..]);
     spliced
+}
+
+/// Returns the moment as a literal of the type of such a call.
+pub(super) fn literal_of(kind: FreezeKind, now: &str) -> String {
+    match kind {
+        FreezeKind::Timestamp => format!("('{now}+00'::pg_catalog.timestamptz)"),
+        FreezeKind::Date => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.date)"),
+        FreezeKind::LocalTimestamp => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.timestamp)"),
+    }
 }
 
 fn redo_too_large() -> Refusal {

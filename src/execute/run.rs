@@ -54,6 +54,11 @@ impl Link {
 
     /// Runs a plan that [`Link::plan`] made for this call.
     pub async fn run_plan(&mut self, call: &Call, understood: &Understood, plan: &Plan) -> Result<(), Failure> {
+        if understood.changes_schema
+            && let Some((call, understood, plan)) = Box::pin(self.at_one_moment(call, understood)).await?
+        {
+            return Box::pin(self.run_plan(&call, &understood, &plan)).await;
+        }
         let at_home = if understood.at_home { pinned::at_home(plan).map(Box::new) } else { None };
         let plan = at_home.as_deref().unwrap_or(plan);
         self.expect_remains(understood, pinned::shards_of(plan));

@@ -114,6 +114,16 @@ pub fn freezes(text: &str, catalog: &Catalog) -> Vec<Freeze> {
     find(text, catalog).unwrap_or_default()
 }
 
+/// Returns the calls of the `now()` family in `text`, whatever else is in it.
+pub fn present(text: &str, catalog: &Catalog) -> Vec<Freeze> {
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let freeze = |at: usize| match judge(text, &tokens, at, catalog) {
+        Finding::Freeze(freeze) => Some(freeze),
+        Finding::Nothing | Finding::Never(_) => None,
+    };
+    (0..tokens.len()).filter_map(freeze).collect()
+}
+
 /// Returns what has to be frozen, or why that is not enough.
 fn find(text: &str, catalog: &Catalog) -> Result<Vec<Freeze>, String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();

@@ -16,6 +16,7 @@ mod copy_query;
 mod create_as;
 mod describe;
 mod explain;
+mod filled;
 mod functions;
 mod gather;
 pub mod given_id;
@@ -52,6 +53,7 @@ pub use carry::{Brought, BroughtTable, Carried, Carry, CarryForm, KeyOperator, r
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};
+pub use filled::{Moments, moments};
 pub use hidden::{makes_temporary, reads_tables_of_rules};
 pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};

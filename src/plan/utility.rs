@@ -3,6 +3,7 @@
 use super::colocate::{Place, place};
 use super::context::Context;
 use super::create_as;
+use super::filled;
 use super::hidden;
 use super::modify::{hinted_effect, mode_of, reference_home};
 use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
@@ -123,6 +124,9 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
     let rules = context.rules;
     if ddl.verb == DdlVerb::Drop && ddl.object == DdlObject::Table {
         ddl.tables.iter().try_for_each(|table| check_lookup(table, rules))?;
+    }
+    if ddl.verb == DdlVerb::Alter && ddl.object == DdlObject::Table {
+        filled::check(text, context)?;
     }
     if let Some(query) = ddl.query {
         check_query(text, query, ddl, context)?;

@@ -180,3 +180,32 @@ async fn a_foreign_key_that_leaves_the_shard_is_told() {
     let (state, message) = client.simple("CREATE RULE r AS ON DELETE TO customers DO INSTEAD NOTHING").error().unwrap();
     assert!(state == "0A000" && message.contains("rule"), "{message}");
 }
+
+#[tokio::test]
+async fn columns_added_to_reference_tables_are_the_same_on_all_copies() {
+    let (_database, proxy, mut both) = both("ddl_filled", options()).await;
+    both.same("INSERT INTO regions VALUES (1, 'north'), (2, 'south')");
+    let mut client = proxy.raw();
+    let added = "ALTER TABLE regions ADD COLUMN made timestamptz DEFAULT now(), ADD day date DEFAULT current_date";
+    assert_eq!(client.simple(added).error(), None);
+    // The extended protocol, and a transaction of its own.
+    assert_eq!(client.simple("BEGIN").error(), None);
+    let more = "ALTER TABLE regions ADD COLUMN local timestamp DEFAULT localtimestamp";
+    let reply = &Pipeline::new().run(more, &[]).sync().send(&mut client, 1)[0];
+    assert_eq!(reply.error(), None);
+    assert_eq!(
+        client.simple("SELECT count(DISTINCT local) FROM regions WHERE local = localtimestamp").rows()[0][0].as_deref(),
+        Some("1")
+    );
+    assert_eq!(client.simple("COMMIT").error(), None);
+    let mut rows =
+        |shard: &str| client.simple(&format!("/* shardloom: shard={shard} */ SELECT * FROM regions ORDER BY 1")).rows();
+    let home = rows("s0");
+    assert!(home.iter().all(|row| row.iter().all(Option::is_some)) && home.len() > 1, "{home:?}");
+    assert_eq!((rows("s1"), rows("s2")), (home.clone(), home));
+    for default in ["random()", "clock_timestamp()", "gen_random_uuid()", "nextval('s')"] {
+        let reply = client.simple(&format!("ALTER TABLE regions ADD COLUMN x text DEFAULT {default}"));
+        assert_eq!(reply.error().map(|(state, _)| state), Some("0A000".to_owned()), "{default}");
+    }
+    assert_eq!(client.simple("ALTER TABLE regions ADD COLUMN number serial").error().unwrap().0, "0A000");
+}

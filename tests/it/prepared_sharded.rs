@@ -197,6 +197,38 @@ async fn the_present_is_read_anew_each_time() {
 }
 
 #[tokio::test]
+async fn rows_of_several_shards_have_one_present() {
+    let (_database, proxy) = start("prepared_one_present").await;
+    let mut client = proxy.raw();
+    let rows: Vec<String> = (1..=20).map(|account| format!("({account}, now())")).collect();
+    let insert = format!("INSERT INTO entries (account, at) VALUES {}", rows.join(", "));
+    assert_eq!(client.simple(&insert).error(), None);
+    assert_eq!(client.simple("BEGIN").error(), None);
+    let begun = client.simple("SELECT now()").rows();
+    let all = client.simple("SELECT DISTINCT Now(), current_timestamp AS c FROM entries");
+    assert_eq!(all.rows(), [vec![begun[0][0].clone(); 2]]);
+    let names = all.events.iter().find_map(|event| match event {
+        Event::Columns(columns) => Some(columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(names, Some(vec!["now".to_owned(), "c".to_owned()]));
+    assert_eq!(client.simple("UPDATE entries SET at = now() WHERE account < 15").tags(), ["UPDATE 14"]);
+    assert_eq!(client.simple("SELECT count(*) FROM entries WHERE at = now()").rows()[0][0].as_deref(), Some("14"));
+    assert_eq!(client.simple("COMMIT").error(), None);
+    // A parameter keeps its place, and each execution has a moment of its own.
+    let select = "SELECT now(), account FROM entries WHERE account > $1 AND at <= now() ORDER BY 2";
+    prepare(&mut client, "select", select);
+    let moments = |client: &mut RawClient| {
+        let rows = run(client, "select", &[Some("10")]).rows();
+        assert_eq!(rows.len(), 10);
+        rows.into_iter().map(|row| row[0].clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (first, second) = (moments(&mut client), moments(&mut client));
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert!(first < second, "{first:?} {second:?}");
+}
+
+#[tokio::test]
 async fn a_setting_that_is_refused_leaves_nobody_a_statement_that_is_not_there() {
     let (_database, proxy) = start("prepared_refused").await;
     let texts = [

@@ -806,6 +806,20 @@ SELECT id, now() = now() FROM facts ORDER BY id
 
 SELECT id, now() IS NULL FROM facts WHERE tz < now() ORDER BY id
 
+SELECT count(*) FROM (SELECT DISTINCT now() FROM facts) x
+
+SELECT DISTINCT now() - now(), current_date - now()::date FROM facts
+
+SELECT now() = current_timestamp, count(*) FROM facts WHERE tz < now() GROUP BY 1 ORDER BY 1
+
+SELECT id, (now() - now()), now() IS NULL AS now, now()::text IS NULL FROM facts WHERE id > 3 AND tz < localtimestamp ORDER BY now(), id
+
+BEGIN
+
+SELECT DISTINCT now() - now() FROM facts
+
+ROLLBACK
+
 SELECT id FROM facts TABLESAMPLE SYSTEM (100) ORDER BY id
 
 SELECT id FROM facts WHERE t LIKE 'a%' ORDER BY id

@@ -176,6 +176,62 @@ VACUUM settings
 
 ANALYZE audit
 
+-- What fills rows that are there
+ALTER TABLE customers ADD COLUMN made timestamptz NOT NULL DEFAULT now(), ADD note text DEFAULT 'x, y' COLLATE "C"
+
+SELECT count(DISTINCT made), count(*) > 3, min(note) FROM customers
+
+INSERT INTO customers (customer_id, name) VALUES (9001, 'late')
+
+SELECT count(DISTINCT made) FROM customers
+
+ALTER TABLE customers ADD COLUMN IF NOT EXISTS made timestamptz DEFAULT now()
+
+BEGIN
+
+ALTER TABLE customers ADD COLUMN "a Day" date DEFAULT (CURRENT_DATE - 1), ADD local timestamp(3) DEFAULT localtimestamp, ADD ok bool DEFAULT true
+
+SELECT count(*) FROM customers WHERE "a Day" <> current_date - 1 OR abs(extract(epoch FROM local - localtimestamp)) > 5
+
+ALTER TABLE customers ALTER COLUMN made SET DATA TYPE date USING (now() - interval '1 day')::date
+
+SELECT DISTINCT made = current_date - 1 FROM customers
+
+INSERT INTO customers (customer_id) VALUES (9002)
+
+SELECT "a Day" = current_date - 1, local IS NULL, ok, note FROM customers WHERE customer_id = 9002
+
+ROLLBACK
+
+ALTER TABLE customers ADD COLUMN token uuid DEFAULT gen_random_uuid(), ADD who text DEFAULT current_user
+
+SELECT count(DISTINCT token) = count(*), count(DISTINCT who) FROM customers
+
+--: refused 0A000
+ALTER TABLE customers ADD COLUMN number bigserial
+
+--: refused 0A000
+ALTER TABLE customers ADD COLUMN number int GENERATED ALWAYS AS IDENTITY
+
+--: refused 0A000
+ALTER TABLE customers ADD COLUMN moment timestamptz DEFAULT statement_timestamp()
+
+--: refused 0A000
+ALTER TABLE customers ADD COLUMN moment timestamptz DEFAULT 'now'
+
+--: refused 0A000
+ALTER TABLE customers ADD COLUMN moment timestamptz DEFAULT now(), ALTER COLUMN moment SET STATISTICS 5
+
+ALTER TABLE customers DROP COLUMN made, DROP COLUMN note, DROP COLUMN token, DROP COLUMN who
+
+DELETE FROM customers WHERE customer_id = 9001
+
+ALTER TABLE loose ADD COLUMN moment timestamptz DEFAULT statement_timestamp(), ADD COLUMN number serial
+
+SELECT count(DISTINCT moment), max(number) = count(*) FROM loose
+
+ALTER TABLE loose DROP COLUMN moment, DROP COLUMN number
+
 -- Reference tables
 ALTER TABLE regions ADD COLUMN more int DEFAULT 5
 

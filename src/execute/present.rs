@@ -1,0 +1,129 @@
+//! The present in a read over several shards: one moment for all of them, that of home, as one server has it.
+
+use postgres_protocol::escape::escape_identifier;
+
+use crate::plan::{ParameterSource, Scatter, Statement, classify};
+use crate::sql::{Scanner, Token, identifier};
+
+use super::call::Call;
+use super::direct::{TRANSACTION_TIME, literal_of, moment};
+use super::failure::Failure;
+use super::link::Link;
+use super::position::Position;
+
+/// What every name of the present has in it.
+const PARTS: [&[u8]; 3] = [b"now", b"timestamp", b"current_date"];
+
+/// Words behind which an expression gives no column its name.
+const CONDITIONS: [&str; 8] = ["where", "on", "having", "limit", "offset", "from", "join", "values"];
+/// Words behind which it may, or must be written as where it does.
+const OUTPUTS: [&str; 6] = ["select", "group", "order", "by", "distinct", "returning"];
+
+/// Tells, from the bytes alone, whether a text may name the present; most do not.
+pub(super) fn may_name_the_present(text: &str) -> bool {
+    PARTS.iter().any(|part| text.as_bytes().windows(part.len()).any(|bytes| bytes.eq_ignore_ascii_case(part)))
+}
+
+impl Link {
+    /// Returns `now()` of the open transaction, or of one that begins now, in UTC.
+    pub(super) async fn present(&mut self) -> Result<String, Failure> {
+        if !self.transaction.members.is_empty() {
+            return self.transaction_time().await;
+        }
+        Ok(moment(&self.ask(self.snapshot.rules.home, TRANSACTION_TIME).await?))
+    }
+
+    /// Puts a moment in the place of the present; `None` where a read does not name it.
+    pub(super) async fn with_one_present(&mut self, call: &Call, plan: &Scatter) -> Result<Option<Scatter>, Failure> {
+        let text = call.sql(&plan.statement);
+        if classify::present(text, &self.snapshot.catalog).is_empty() {
+            return Ok(None);
+        }
+        let now = self.present().await?;
+        let text = call.sql(&plan.statement);
+        let sql = in_place(text, &classify::present(text, &self.snapshot.catalog), &now);
+        let values = call.arguments.as_ref().map_or(0, |arguments| arguments.values.len());
+        let parameters = match &plan.statement {
+            Statement::Original => (0..values).map(ParameterSource::Client).collect(),
+            Statement::Rewritten { parameters, .. } => parameters.clone(),
+        };
+        if matches!(self.client.position, Position::Same) {
+            self.client.position = Position::Unknown;
+        }
+        Ok(Some(Scatter { statement: Statement::Rewritten { sql, parameters }, ..plan.clone() }))
+    }
+}
+
+/// Replaces each call by the moment: by a literal, or where it may name a column by a query that names it so.
+fn in_place(text: &str, calls: &[crate::plan::Freeze], now: &str) -> String {
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    let mut spliced = String::with_capacity(text.len() + calls.len() * 64);
+    let mut from = 0;
+    for call in calls {
+        spliced.push_str(&text[from..call.span.start]);
+        let literal = literal_of(call.kind, now);
+        let own = |token: &&Token| call.span.start <= token.start && token.end <= call.span.end;
+        let name = tokens.iter().filter(own).filter_map(|token| identifier(text, *token)).next_back();
+        match name.filter(|_| is_output(text, &tokens, call.span.start)) {
+            Some(name) => spliced.push_str(&format!("(SELECT {literal} AS {})", escape_identifier(&name))),
+            None => spliced.push_str(&literal),
+        }
+        from = call.span.end;
+    }
+    spliced.push_str(&text[from..]);
+    spliced
+}
+
+/// Tells whether what stands at `start` may name a column, by the clause that it stands in.
+fn is_output(text: &str, tokens: &[Token], start: usize) -> bool {
+    let mut closed = 0usize;
+    for token in tokens.iter().rev().skip_while(|token| token.start >= start) {
+        if token.is_mark(text, ")") {
+            closed += 1;
+        } else if token.is_mark(text, "(") {
+            closed = closed.saturating_sub(1);
+        } else if closed == 0 && CONDITIONS.iter().any(|word| token.is_word(text, word)) {
+            return false;
+        } else if closed == 0 && OUTPUTS.iter().any(|word| token.is_word(text, word)) {
+            return true;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Catalog;
+
+    #[test]
+    fn columns_keep_their_names_and_conditions_get_literals() {
+        let put = |text: &str| in_place(text, &classify::present(text, &Catalog::empty()), "2026-01-02 03:04:05.6");
+        let moment = "('2026-01-02 03:04:05.6+00'::pg_catalog.timestamptz)";
+        assert_eq!(
+            put(
+                "SELECT Now()::date, count(*) FROM t WHERE at < now() AND f(a, CURRENT_TIMESTAMP) GROUP BY pg_catalog.now()"
+            ),
+            format!(
+                "SELECT (SELECT {moment} AS \"now\")::date, count(*) FROM t WHERE at < {moment} AND f(a, {moment}) \
+                 GROUP BY (SELECT {moment} AS \"now\")"
+            )
+        );
+        assert_eq!(
+            put("select random(), (select max(a) from u where b), current_date from t"),
+            format!(
+                "select random(), (select max(a) from u where b), (SELECT {}::pg_catalog.date) AS \"current_date\") from t",
+                moment.trim_end_matches(')')
+            )
+        );
+        assert_eq!(put("SELECT 'now()' FROM t.now"), "SELECT 'now()' FROM t.now");
+    }
+
+    #[test]
+    fn the_present_is_told_in_any_case_of_letters() {
+        for text in ["select NOW()", "select Current_Date", "select localtimestamp"] {
+            assert!(may_name_the_present(text), "{text}");
+        }
+        assert!(!may_name_the_present("select 1 from t"));
+    }
+}
