@@ -212,6 +212,9 @@ BEGIN
         RAISE EXCEPTION 'no id layout "%"', layout USING ERRCODE = 'undefined_object',
             HINT = 'The layouts are declared in the Ids rule file.';
     END IF;
+    IF id < 0 OR (id >> l.sequence_bits >> l.worker_bits >> l.tag_bits >> l.time_bits) > 0 THEN
+        RAISE EXCEPTION '% is no id of the layout "%"', id, layout USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     issued_at := to_timestamp((l.epoch_ms + (id >> (l.tag_bits + l.worker_bits + l.sequence_bits))) / 1000.0);
     tag := (id >> (l.worker_bits + l.sequence_bits)) & ((1::bigint << l.tag_bits) - 1);
     worker := (id >> l.sequence_bits) & ((1::bigint << l.worker_bits) - 1);

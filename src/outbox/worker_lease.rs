@@ -79,7 +79,8 @@ impl WorkerLease {
     /// Leases an id.
     ///
     /// # Errors
-    /// [`Error::WorkerTaken`] if the wish is leased to another holder, [`Error::NoWorker`] if all are.
+    /// [`Error::WorkerTaken`] if the wish is leased to another holder, [`Error::NoWorker`] if all are, [`Error::Unknown`] if
+    /// no layout has the wish.
     pub async fn acquire(&mut self) -> Result<LeasedWorker, Error> {
         for _ in 0..TAKE_ATTEMPTS_MAX {
             if let Some(leased) = self.take().await? {
@@ -88,16 +89,19 @@ impl WorkerLease {
         }
         let count = 1u32 << self.worker_bits.min(16);
         let Some(worker) = self.wish else { return Err(Error::NoWorker(count)) };
+        if u32::from(worker) >= count {
+            return Err(Error::Unknown(format!(
+                "ids.worker is {worker}, and the layouts of the rules have the worker ids 0 to {}",
+                count - 1
+            )));
+        }
         let home = self.outbox.settings.home;
         let client = self.outbox.store.connect(home).await?;
         let row = client
             .query_opt("SELECT holder FROM shardloom.worker_lease WHERE worker = $1", &[&i32::from(worker)])
             .await
             .map_err(self.outbox.store.at(home))?;
-        Err(Error::WorkerTaken {
-            worker,
-            holder: row.map_or_else(|| "nobody: out of range".to_owned(), |row| row.get(0)),
-        })
+        Err(Error::WorkerTaken { worker, holder: row.map_or_else(|| "nobody by now".to_owned(), |row| row.get(0)) })
     }
 
     async fn take(&mut self) -> Result<Option<LeasedWorker>, Error> {

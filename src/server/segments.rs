@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::outbox::Error;
 use crate::proxy::{Fetched, Proxy};
 
 /// How long segments are left alone when nobody asks; a failed fetch is tried again after this, too.
@@ -28,11 +29,22 @@ pub async fn keep_segments(proxy: &Proxy) {
                 }
                 Err(error) => {
                     warn!(segment = name, %error, "no ids reserved");
-                    fetched.trouble.insert(name.clone(), error.to_string());
+                    fetched.trouble.insert(name.clone(), said(&error));
                 }
             }
         }
         proxy.ids.set_fetched(fetched);
         let _ = timeout(LOOK_EVERY, proxy.ids.low()).await;
+    }
+}
+
+/// Says what is wrong, and what to do where the table is missing or was altered.
+fn said(error: &Error) -> String {
+    match error.sqlstate() {
+        Some("42P01" | "42703") => format!(
+            "{error}. Restore shardloom.id_segment; or drop what is left of it, DELETE FROM shardloom.version on that shard, and \
+             restart the proxy, which makes it anew: set the segment's from above its greatest id first."
+        ),
+        Some(_) | None => error.to_string(),
     }
 }

@@ -117,12 +117,14 @@ impl IdError {
     fn hint(&self) -> &'static str {
         match self {
             Self::NoLease | Self::LeaseLapsed { .. } => {
-                "Check that the home shard answers: the worker id is leased there. Then try again."
+                "A worker id is leased on the home shard; the proxy's log says why none is: home is away, all are leased, or ids.worker is another's. Then try again."
             }
             Self::BorrowExceeded { .. } => {
                 "The tag makes ids faster than its layout has them, or the clock stepped back (NTP): ask slower, or give a layout more sequence bits."
             }
-            Self::ClockBeforeEpoch { .. } => "Set the machine's clock (NTP).",
+            Self::ClockBeforeEpoch { .. } => {
+                "Set the machine's clock (NTP), or the layout's epoch in the rules if that is what is wrong."
+            }
             Self::TimeExhausted { .. } => "Declare a new layout with more time bits or a later epoch.",
             Self::UnknownTag { .. } => "Give the tag a smaller code, or the layout more tag bits.",
             Self::UnknownWorker { .. } => {

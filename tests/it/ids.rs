@@ -244,6 +244,10 @@ async fn uuids_and_narrow_ids_are_made_in_every_way() {
     assert_eq!(notes.len(), 34);
     let decoded = client.simple("SELECT tag FROM shardloom.decode_id((1::bigint << 23) | (77 << 11), 'gene')");
     assert_eq!(column(&decoded.rows()), ["77"]);
+    for foreign in ["-1", "1::bigint << 53"] {
+        let refused = client.simple(&format!("SELECT shardloom.decode_id({foreign}, 'js53')")).error();
+        assert_eq!(refused.map(|(state, _)| state), Some("22023".to_owned()), "{foreign}");
+    }
 }
 
 #[tokio::test]
