@@ -4,6 +4,7 @@ use crate::backend::{Server, SimpleReply};
 use crate::plan::classify;
 use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
 use crate::rules::{Distribution, OnDead, RuleMode};
+use crate::sql::Scanner;
 use crate::types::{Refusal, ShardId, SqlState};
 use crate::wire::frontend;
 
@@ -178,13 +179,21 @@ impl Link {
         effect: Option<&WriteEffect>,
         position: usize,
     ) -> Result<Option<(Call, Statement)>, Failure> {
-        let Some(Redo::AfterFreeze) = effect.map(|effect| &effect.redo) else { return Ok(None) };
         if self.transaction.members[position].inbox.is_none() {
             return Ok(None);
         }
-        let now = self.transaction_time().await?;
         // The spans of the effect are those of the client's text; a rewritten one has its own.
-        let spans = classify::freezes(call.sql(statement), &self.snapshot.catalog);
+        let text = call.sql(statement);
+        let spans = match effect.map(|effect| &effect.redo) {
+            Some(Redo::AfterFreeze) => classify::freezes(text, &self.snapshot.catalog),
+            // Not to be redone, but all its rows have one moment.
+            Some(Redo::Never(_)) if changes_rows(text) => classify::present(text, &self.snapshot.catalog),
+            Some(Redo::Never(_) | Redo::Exact) | None => Vec::new(),
+        };
+        if spans.is_empty() {
+            return Ok(None);
+        }
+        let now = self.transaction_time().await?;
         // Positions are of another text; names of physical tables are still to be mapped back.
         if !matches!(self.client.position, Position::Physical(_)) {
             self.client.position = Position::Unknown;
@@ -262,6 +271,14 @@ async fn settle_failed_copy(
 
 pub(super) const TRANSACTION_TIME: &str =
     "SELECT pg_catalog.to_char(pg_catalog.transaction_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
+
+/// Tells whether a statement changes rows; what changes tables says the present for later rows.
+fn changes_rows(text: &str) -> bool {
+    let first = Scanner::new(text).next();
+    first.is_some_and(|first| {
+        ["insert", "update", "delete", "merge", "with"].iter().any(|word| first.is_word(text, word))
+    })
+}
 
 /// Returns what [`TRANSACTION_TIME`] has answered.
 pub(super) fn moment(reply: &SimpleReply) -> String {

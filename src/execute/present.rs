@@ -15,9 +15,9 @@ use super::position::Position;
 const PARTS: [&[u8]; 3] = [b"now", b"timestamp", b"current_date"];
 
 /// Words behind which an expression gives no column its name.
-const CONDITIONS: [&str; 8] = ["where", "on", "having", "limit", "offset", "from", "join", "values"];
+const CONDITIONS: [&str; 7] = ["where", "on", "limit", "offset", "from", "join", "values"];
 /// Words behind which it may, or must be written as where it does.
-const OUTPUTS: [&str; 6] = ["select", "group", "order", "by", "distinct", "returning"];
+const OUTPUTS: [&str; 7] = ["select", "group", "order", "by", "distinct", "having", "returning"];
 
 /// Tells, from the bytes alone, whether a text may name the present; most do not.
 pub(super) fn may_name_the_present(text: &str) -> bool {
@@ -77,13 +77,14 @@ fn in_place(text: &str, calls: &[crate::plan::Freeze], now: &str) -> String {
 /// Tells whether what stands at `start` may name a column, by the clause that it stands in.
 fn is_output(text: &str, tokens: &[Token], start: usize) -> bool {
     let mut closed = 0usize;
-    for token in tokens.iter().rev().skip_while(|token| token.start >= start) {
+    let before = tokens.partition_point(|token| token.start < start);
+    for (at, token) in tokens[..before].iter().enumerate().rev() {
         if token.is_mark(text, ")") {
             closed += 1;
         } else if token.is_mark(text, "(") {
             closed = closed.saturating_sub(1);
         } else if closed == 0 && CONDITIONS.iter().any(|word| token.is_word(text, word)) {
-            return false;
+            return token.is_word(text, "on") && at > 0 && tokens[at - 1].is_word(text, "distinct");
         } else if closed == 0 && OUTPUTS.iter().any(|word| token.is_word(text, word)) {
             return true;
         }
@@ -117,6 +118,11 @@ mod tests {
             )
         );
         assert_eq!(put("SELECT 'now()' FROM t.now"), "SELECT 'now()' FROM t.now");
+        // What must be written alike is.
+        let alike = put(
+            "SELECT DISTINCT ON (now() - at) a FROM t GROUP BY now() - at HAVING now() - at > b ORDER BY now() - at",
+        );
+        assert_eq!(alike.matches(" AS \"now\") - at").count(), 4, "{alike}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::composite::KeyPart;
 use super::context::{Context, Values};
 use super::hidden::{self, Called};
-use super::key::{Decoded, binary_fits, decode, each_value};
+use super::key::{Decoded, binary_fits, column_fits, decode, each_value};
 use super::split;
 use crate::rules::{Distribution, GroupId, IdLayout, IdSource, KeyBounds, RuleSet, UnlistedTables};
 use crate::sql::{Binding, Bound, Column, Edge, Facts, Passed, Relation, RelationIndex, TableName};
@@ -240,12 +240,11 @@ pub(super) fn slot_uses(facts: &Facts, context: &Context<'_>) -> Vec<SlotUse> {
     uses.collect()
 }
 
-/// Tells whether constants beside the key may be read as the rules say: a time means another where the column is of
-/// another type.
+/// Tells whether constants beside the key may be read as the rules say: they mean others, or equal others, where the column
+/// is of another type.
 pub(super) fn is_as_ruled(relation: &Relation, key: &str, key_type: KeyType, context: &Context<'_>) -> bool {
-    let table = relation.table.as_ref().filter(|_| key_type.is_time());
-    let column = table.and_then(|table| context.catalog.table(&table.rule_key())?.column(key));
-    column.is_none_or(|column| binary_fits(key_type, column.type_oid))
+    let column = relation.table.as_ref().and_then(|table| context.catalog.table(&table.rule_key())?.column(key));
+    column.is_none_or(|column| column_fits(key_type, column))
 }
 
 impl Located {

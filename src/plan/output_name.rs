@@ -28,6 +28,27 @@ const IMPLIED: [&str; 20] = [
     "varchar",
 ];
 
+/// Words before a parenthesis that are no function, or one that gives its column another name.
+const OWN_NAMES: [&str; 14] = [
+    "array",
+    "case",
+    "cast",
+    "collation",
+    "exists",
+    "grouping",
+    "interval",
+    "normalize",
+    "not",
+    "overlay",
+    "row",
+    "substring",
+    "treat",
+    "trim",
+];
+
+/// What a type has in it beside names and numbers.
+const TYPE_MARKS: [&str; 6] = ["(", ")", "[", "]", ",", "."];
+
 /// Returns the name if an ORDER BY key is one without a qualifier, be it in parentheses; `None` where that cannot be told.
 pub(super) fn bare_name(key: &str) -> Option<Option<String>> {
     let tokens: Vec<Token> = Scanner::new(key).collect();
@@ -47,6 +68,45 @@ pub(super) fn bare_name(key: &str) -> Option<Option<String>> {
 /// Tells whether a select item is a plain column of this name, with or without its table.
 pub(super) fn is_column_named(item: &Item, name: &str) -> bool {
     matches!(&item.shape, Shape::Column(column) if column.name == name)
+}
+
+/// Returns what PostgreSQL calls the column of this expression, where that is plain: by the function that it calls, or the
+/// column or call that it casts.
+pub(super) fn implied_name(expression: &str) -> Option<String> {
+    let tokens: Vec<Token> = Scanner::new(expression).collect();
+    name_of(expression, &tokens)
+}
+
+fn name_of(text: &str, tokens: &[Token]) -> Option<String> {
+    let cast =
+        tokens.iter().rposition(|token| token.kind == TokenKind::Cast && depth_at(text, tokens, token.start) == 0);
+    if let Some(cast) = cast {
+        let is_type = |token: &Token| {
+            token.is_name()
+                || token.kind == TokenKind::Number
+                || TYPE_MARKS.iter().any(|mark| token.is_mark(text, mark))
+        };
+        return if tokens[cast + 1..].iter().all(is_type) { name_of(text, &tokens[..cast]) } else { None };
+    }
+    let mut last = 0;
+    while tokens.get(last + 1).is_some_and(|token| token.is_mark(text, ".")) {
+        last += 2;
+    }
+    let name = identifier(text, *tokens.get(last)?)?;
+    let rest = &tokens[last + 1..];
+    let calls = rest.first().is_some_and(|token| token.is_mark(text, "("))
+        && rest.last().is_some_and(|token| token.is_mark(text, ")"))
+        && rest[..rest.len() - 1].iter().skip(1).all(|token| depth_at(text, rest, token.start) > 0);
+    (rest.is_empty() || calls && !OWN_NAMES.contains(&name.as_str())).then_some(name)
+}
+
+/// Returns in how many parentheses the token that starts there stands.
+fn depth_at(text: &str, tokens: &[Token], start: usize) -> usize {
+    tokens.iter().take_while(|token| token.start < start).fold(0usize, |depth, token| {
+        let opens = token.is_mark(text, "(") || token.is_mark(text, "[");
+        let closes = token.is_mark(text, ")") || token.is_mark(text, "]");
+        (depth + usize::from(opens)).saturating_sub(usize::from(closes))
+    })
 }
 
 /// Tells whether PostgreSQL may call the column of this expression so: by a column, a type or a function in it.
@@ -75,6 +135,29 @@ fn is_operation(expression: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_and_casts_have_plain_names() {
+        let name = |expression: &str| implied_name(expression);
+        for (expression, expected) in [
+            ("sum(a + 1)", Some("sum")),
+            ("pg_catalog.Lower( t.v )", Some("lower")),
+            ("t.k::text", Some("k")),
+            ("max(a)::numeric(10, 2)::text", Some("max")),
+            ("\"A b\"::s.t[]", Some("A b")),
+            ("a || b(1)", None),
+            ("f(a) + g(b)", None),
+            ("f(a) FILTER (WHERE b)", None),
+            ("trim(a)", None),
+            ("CAST(a AS text)", None),
+            ("(a)", None),
+            ("a[1]", None),
+            ("1", None),
+            ("'x'::text", None),
+        ] {
+            assert_eq!(name(expression).as_deref(), expected, "{expression}");
+        }
+    }
 
     #[test]
     fn a_bare_name_may_be_quoted_and_in_parentheses() {

@@ -4,6 +4,7 @@ use super::colocate::{Keyed, Located};
 use super::context::Values;
 use super::grouped;
 use super::limit::{self, Limits};
+use super::output_name::{implied_name, may_be_called};
 use super::plan_types::{ParameterSource, Statement};
 use super::root::{is_aggregated, is_held_by_key};
 use crate::merge::{MergeSpec, SortKey};
@@ -131,10 +132,30 @@ pub(super) fn visible(block: &Block, key: &OrderItem, text: &str, keyed: &Keyed)
     let found = block.items.iter().position(|item| match (name, &item.alias, &item.shape) {
         (Some(name), Some(alias), _) => alias == name,
         (Some(name), None, Shape::Column(column)) => column.name == name,
+        (Some(name), None, shape) if *shape != Shape::Star => {
+            implied_name(&text[item.span.clone()]).as_deref() == Some(name)
+        }
         (_, _, _) => false,
     });
+    if let (None, Some(name)) = (found, name)
+        && block.items.iter().any(|item| is_perhaps_called(text, item, name))
+    {
+        return Err(refuse(keyed, "ORDER BY a name that PostgreSQL may have made of an expression", "merge_shape"));
+    }
+    let is_made =
+        |index: usize| block.items[index].alias.is_none() && !matches!(block.items[index].shape, Shape::Column(_));
+    if found.is_some_and(|index| !starless(index) && is_made(index)) {
+        return Err(refuse(keyed, "ORDER BY a name of an expression behind *", "merge_shape"));
+    }
     let same = || block.items.iter().position(|item| same_text(text, item, &key.item));
     Ok(found.or_else(same).filter(|index| starless(*index)))
+}
+
+/// Tells whether an expression without a name of its own may be called so, where its name is not plain.
+fn is_perhaps_called(text: &str, item: &Item, name: &str) -> bool {
+    let is_named = item.alias.is_some() || matches!(item.shape, Shape::Column(_) | Shape::Star);
+    let expression = &text[item.span.clone()];
+    !is_named && implied_name(expression).is_none() && may_be_called(expression, name)
 }
 
 /// Tells whether two expressions are written alike, but for blanks and the case of unquoted words.

@@ -1,6 +1,6 @@
 //! SET and RESET: validated by a real server, remembered for the next ones.
 
-use crate::execute::{Call, CommitWait, Failure, Steer, check_setting};
+use crate::execute::{Call, CommitWait, Failure, Role, Steer, check_setting};
 use crate::sql::{SetScope, Setting};
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend;
@@ -16,22 +16,30 @@ impl Session {
             return self.set_own(own, setting).await;
         }
         match setting.scope {
-            SetScope::Local | SetScope::Transaction => self.set_in_transaction(call, setting),
-            SetScope::Session if setting.name == "constraints" => self.set_in_transaction(call, setting),
+            SetScope::Local | SetScope::Transaction => self.set_in_transaction(call, setting).await,
+            SetScope::Session if setting.name == "constraints" => self.set_in_transaction(call, setting).await,
             SetScope::Session => self.set_session(call, setting).await,
             SetScope::SessionCharacteristics => self.set_characteristics(call, setting).await,
         }
     }
 
     /// Holds for the transaction only: every member gets it now, later members when they join.
-    fn set_in_transaction(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
+    async fn set_in_transaction(&mut self, call: &Call, setting: &Setting) -> Result<(), Failure> {
         let is_open = self.link.transaction.is_open();
+        let (verb, tag) = match setting.scope {
+            _ if setting.name == "constraints" => ("SET CONSTRAINTS", "SET CONSTRAINTS"),
+            SetScope::Transaction => ("SET TRANSACTION", "SET"),
+            SetScope::Local | SetScope::Session | SetScope::SessionCharacteristics => ("SET LOCAL", "SET"),
+        };
         if !is_open || self.is_pipelined() {
-            let verb = if setting.scope == SetScope::Transaction { "SET TRANSACTION" } else { "SET LOCAL" };
             self.warn(SqlState::NO_ACTIVE_TRANSACTION, &format!("{verb} can only be used in transaction blocks"));
         }
-        let transaction = &mut self.link.transaction;
         if is_open {
+            if setting.name == "constraints" && self.link.transaction.members.is_empty() {
+                // Somebody has to know whether there are such constraints.
+                self.link.enlist(self.link.snapshot.rules.home, Role::Reader).await?;
+            }
+            let transaction = &mut self.link.transaction;
             check_setting(&setting.name, setting.value_text.trim())?;
             if setting.isolation.is_some_and(|level| level != crate::sql::Isolation::ReadCommitted) {
                 transaction.snapshot_isolation = true;
@@ -41,9 +49,15 @@ impl Session {
                 crate::wire::frontend::write_query(member.server.out(), &text);
                 member.preamble += 1;
             }
-            transaction.local_statements.push(text);
+            if setting.scope == SetScope::Transaction {
+                // It may fail by what has been done already: deferred constraints that do not hold, a query that has run.
+                for position in 0..self.link.transaction.members.len() {
+                    self.link.flush_member(position).await?;
+                }
+            }
+            self.link.transaction.local_statements.push(text);
         }
-        backend::write_command_complete(self.link.client.output(), "SET");
+        backend::write_command_complete(self.link.client.output(), tag);
         Ok(())
     }
 

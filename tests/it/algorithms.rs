@@ -2,6 +2,7 @@
 //! PostgreSQL would show.
 
 mod composite;
+mod key_types;
 mod list;
 mod lookup;
 mod modulo;

@@ -215,6 +215,10 @@ async fn rows_of_several_shards_have_one_present() {
     assert_eq!(client.simple("UPDATE entries SET at = now() WHERE account < 15").tags(), ["UPDATE 14"]);
     assert_eq!(client.simple("SELECT count(*) FROM entries WHERE at = now()").rows()[0][0].as_deref(), Some("14"));
     assert_eq!(client.simple("COMMIT").error(), None);
+    // Beside what is not the same twice.
+    let update = "UPDATE entries SET at = CASE WHEN random() >= 0 THEN now() END";
+    assert_eq!(client.simple(update).tags(), ["UPDATE 20"]);
+    assert_eq!(client.simple("SELECT count(DISTINCT at) FROM entries").rows()[0][0].as_deref(), Some("1"));
     // A parameter keeps its place, and each execution has a moment of its own.
     let select = "SELECT now(), account FROM entries WHERE account > $1 AND at <= now() ORDER BY 2";
     prepare(&mut client, "select", select);

@@ -1,7 +1,7 @@
 //! A sharding key's value from a cell, typed as the column would coerce it. What only a server can evaluate is refused.
 
-use crate::plan::binary_fits;
 use crate::plan::catalog::Table;
+use crate::plan::key::column_fits;
 use crate::plan::key::{binary_days, time};
 use crate::sql::insert::{Cell, CellValue};
 use crate::types::{KeyType, KeyValue, Refusal, stored};
@@ -24,10 +24,10 @@ pub struct KeyColumn {
     pub length: Option<usize>,
 }
 
-/// Dates and times are read as the rules say; a column of another type would take another value.
+/// Values are read as the rules say; a column of another type would take another value, or call others equal.
 pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
     let column = table.and_then(|table| table.column(&key.name));
-    match column.filter(|column| key.key_type.is_time() && !binary_fits(key.key_type, column.type_oid)) {
+    match column.filter(|column| !column_fits(key.key_type, column)) {
         Some(column) => Err(Refusal::unsupported(
             format!(
                 "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",

@@ -802,11 +802,42 @@ SELECT id, unnest(a) FROM facts ORDER BY id, 2
 
 SELECT id, random() < 2 FROM facts ORDER BY id
 
+-- Names that PostgreSQL makes of expressions
+SELECT id::text FROM facts ORDER BY id
+
+SELECT f.id::text::varchar(9) FROM facts f ORDER BY id DESC LIMIT 3
+
+SELECT b, sum(i4) FROM facts GROUP BY b ORDER BY sum, b
+
+SELECT b, max(id) FROM facts GROUP BY b ORDER BY max DESC
+
+SELECT lower(t) FROM facts ORDER BY lower, 1
+
+SELECT DISTINCT lower(t) FROM facts ORDER BY lower
+
+SELECT upper(t) FROM facts ORDER BY t, id
+
+SELECT a[1] FROM facts ORDER BY a
+
+SELECT CASE WHEN id > 3 THEN 'x' ELSE t END FROM facts ORDER BY t
+
+SELECT CAST(id AS text) FROM facts ORDER BY id
+
+SELECT *, length(t) FROM facts ORDER BY length, id
+
+SELECT id, id::text FROM facts ORDER BY id
+
 SELECT id, now() = now() FROM facts ORDER BY id
 
 SELECT id, now() IS NULL FROM facts WHERE tz < now() ORDER BY id
 
 SELECT count(*) FROM (SELECT DISTINCT now() FROM facts) x
+
+SELECT count(*) FROM facts GROUP BY now()
+
+SELECT id, now() - tz IS NULL FROM facts GROUP BY id, now() - tz HAVING now() - tz > '1 day' ORDER BY id
+
+SELECT DISTINCT ON (now() - tz) id FROM facts WHERE tz IS NOT NULL ORDER BY now() - tz, id
 
 SELECT DISTINCT now() - now(), current_date - now()::date FROM facts
 
