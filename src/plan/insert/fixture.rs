@@ -101,13 +101,26 @@ fn table(columns: &[&str], unique: &[&[&str]]) -> Table {
     }
 }
 
+fn oid_of(type_name: &str) -> u32 {
+    match type_name {
+        "bigint" => 20,
+        "smallint" => 21,
+        "integer" => 23,
+        "text" => 25,
+        "uuid" => 2950,
+        "timestamp with time zone" => 1184,
+        _ => 0,
+    }
+}
+
 fn column(text: &str) -> Column {
     let (head, default) = text.split_once(" = ").map_or((text, None), |(head, default)| (head, Some(default)));
     let (name, kind) = head.split_once(' ').unwrap();
+    let type_name = kind.trim_end_matches(" !").trim_end_matches('!');
     Column {
         name: name.into(),
-        type_oid: 0,
-        type_name: kind.trim_end_matches(" !").into(),
+        type_oid: oid_of(type_name),
+        type_name: type_name.into(),
         nullable: !kind.ends_with('!'),
         default: default.map(str::to_owned),
         generated: false,
