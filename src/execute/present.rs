@@ -2,13 +2,13 @@
 
 use postgres_protocol::escape::escape_identifier;
 
-use crate::plan::{ParameterSource, Scatter, Statement, classify};
+use crate::plan::{Freeze, ParameterSource, Scatter, Statement, classify};
 use crate::sql::{Scanner, Token, identifier};
 
 use super::call::Call;
 use super::direct::{TRANSACTION_TIME, literal_of, moment};
 use super::failure::Failure;
-use super::link::Link;
+use super::link::{Link, Role};
 use super::position::Position;
 
 /// What every name of the present has in it.
@@ -27,27 +27,30 @@ pub(super) fn may_name_the_present(text: &str) -> bool {
 impl Link {
     /// Returns `now()` of the open transaction, or of one that begins now, in UTC.
     pub(super) async fn present(&mut self) -> Result<String, Failure> {
-        if !self.transaction.members.is_empty() {
-            return self.transaction_time().await;
+        let home = self.snapshot.rules.home;
+        if !self.transaction.is_open() {
+            return Ok(moment(&self.ask(home, TRANSACTION_TIME).await?));
         }
-        Ok(moment(&self.ask(self.snapshot.rules.home, TRANSACTION_TIME).await?))
+        if self.transaction.members.is_empty() {
+            self.enlist(home, Role::Reader).await?;
+        }
+        self.transaction_time().await
     }
 
     /// Puts a moment in the place of the present; `None` where a read does not name it.
     pub(super) async fn with_one_present(&mut self, call: &Call, plan: &Scatter) -> Result<Option<Scatter>, Failure> {
         let text = call.sql(&plan.statement);
-        if classify::present(text, &self.snapshot.catalog).is_empty() {
+        let calls = classify::present(text, &self.snapshot.catalog);
+        if calls.is_empty() {
             return Ok(None);
         }
-        let now = self.present().await?;
-        let text = call.sql(&plan.statement);
-        let sql = in_place(text, &classify::present(text, &self.snapshot.catalog), &now);
+        let sql = in_place(text, &calls, &self.present().await?);
         let values = call.arguments.as_ref().map_or(0, |arguments| arguments.values.len());
         let parameters = match &plan.statement {
             Statement::Original => (0..values).map(ParameterSource::Client).collect(),
             Statement::Rewritten { parameters, .. } => parameters.clone(),
         };
-        if matches!(self.client.position, Position::Same) {
+        if !matches!(self.client.position, Position::Physical(_)) {
             self.client.position = Position::Unknown;
         }
         Ok(Some(Scatter { statement: Statement::Rewritten { sql, parameters }, ..plan.clone() }))
@@ -55,16 +58,17 @@ impl Link {
 }
 
 /// Replaces each call by the moment: by a literal, or where it may name a column by a query that names it so.
-fn in_place(text: &str, calls: &[crate::plan::Freeze], now: &str) -> String {
+fn in_place(text: &str, calls: &[Freeze], now: &str) -> String {
     let tokens: Vec<Token> = Scanner::new(text).collect();
+    let outputs = outputs(text, &tokens);
     let mut spliced = String::with_capacity(text.len() + calls.len() * 64);
     let mut from = 0;
     for call in calls {
         spliced.push_str(&text[from..call.span.start]);
         let literal = literal_of(call.kind, now);
-        let own = |token: &&Token| call.span.start <= token.start && token.end <= call.span.end;
-        let name = tokens.iter().filter(own).filter_map(|token| identifier(text, *token)).next_back();
-        match name.filter(|_| is_output(text, &tokens, call.span.start)) {
+        let first = tokens.partition_point(|token| token.start < call.span.start);
+        let own = tokens[first..].iter().take_while(|token| token.end <= call.span.end);
+        match own.filter_map(|token| identifier(text, *token)).last().filter(|_| outputs[first]) {
             Some(name) => spliced.push_str(&format!("(SELECT {literal} AS {})", escape_identifier(&name))),
             None => spliced.push_str(&literal),
         }
@@ -74,22 +78,28 @@ fn in_place(text: &str, calls: &[crate::plan::Freeze], now: &str) -> String {
     spliced
 }
 
-/// Tells whether what stands at `start` may name a column, by the clause that it stands in.
-fn is_output(text: &str, tokens: &[Token], start: usize) -> bool {
-    let mut closed = 0usize;
-    let before = tokens.partition_point(|token| token.start < start);
-    for (at, token) in tokens[..before].iter().enumerate().rev() {
-        if token.is_mark(text, ")") {
-            closed += 1;
-        } else if token.is_mark(text, "(") {
-            closed = closed.saturating_sub(1);
-        } else if closed == 0 && CONDITIONS.iter().any(|word| token.is_word(text, word)) {
-            return token.is_word(text, "on") && at > 0 && tokens[at - 1].is_word(text, "distinct");
-        } else if closed == 0 && OUTPUTS.iter().any(|word| token.is_word(text, word)) {
-            return true;
+/// Returns for each token whether what begins there may name a column, by the clause that it stands in.
+fn outputs(text: &str, tokens: &[Token]) -> Vec<bool> {
+    let mut clauses = vec![true];
+    let mut found = Vec::with_capacity(tokens.len());
+    for (at, token) in tokens.iter().enumerate() {
+        let clause = clauses.last().copied().unwrap_or(true);
+        found.push(clause);
+        let is_one = |words: &[&str]| words.iter().any(|word| token.is_word(text, word));
+        if token.is_mark(text, "(") {
+            clauses.push(clause);
+        } else if token.is_mark(text, ")") && clauses.len() > 1 {
+            clauses.pop();
+        } else if is_one(&CONDITIONS) {
+            let is_distinct_on = token.is_word(text, "on") && at > 0 && tokens[at - 1].is_word(text, "distinct");
+            clauses.pop();
+            clauses.push(is_distinct_on);
+        } else if is_one(&OUTPUTS) {
+            clauses.pop();
+            clauses.push(true);
         }
     }
-    true
+    found
 }
 
 #[cfg(test)]
@@ -123,6 +133,13 @@ mod tests {
             "SELECT DISTINCT ON (now() - at) a FROM t GROUP BY now() - at HAVING now() - at > b ORDER BY now() - at",
         );
         assert_eq!(alike.matches(" AS \"now\") - at").count(), 4, "{alike}");
+    }
+
+    #[test]
+    fn a_long_text_is_gone_through_once() {
+        let text = format!("SELECT 1 WHERE a IN ({}now())", "now(), ".repeat(100_000));
+        let calls = classify::present(&text, &Catalog::empty());
+        assert_eq!(in_place(&text, &calls, "2026-01-02").matches("'2026-01-02+00'").count(), 100_001);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! It does not tell a name exactly where PostgreSQL makes it of an expression, only which it may be.
 
-use crate::sql::{Item, Scanner, Shape, Token, TokenKind, identifier};
+use crate::sql::{Item, Scanner, Shape, Token, TokenKind, depths, identifier};
 
 /// What PostgreSQL calls columns by although the expression has no such word.
 const IMPLIED: [&str; 20] = [
@@ -78,35 +78,27 @@ pub(super) fn implied_name(expression: &str) -> Option<String> {
 }
 
 fn name_of(text: &str, tokens: &[Token]) -> Option<String> {
-    let cast =
-        tokens.iter().rposition(|token| token.kind == TokenKind::Cast && depth_at(text, tokens, token.start) == 0);
-    if let Some(cast) = cast {
-        let is_type = |token: &Token| {
-            token.is_name()
-                || token.kind == TokenKind::Number
-                || TYPE_MARKS.iter().any(|mark| token.is_mark(text, mark))
-        };
-        return if tokens[cast + 1..].iter().all(is_type) { name_of(text, &tokens[..cast]) } else { None };
-    }
+    let depths = depths(text, tokens);
+    let outside = |at: usize| depths[at] == 0;
+    // The casts behind come off together: each would else be looked for in all that is before it.
+    let is_cast = |at: &usize| outside(*at) && tokens[*at].kind == TokenKind::Cast;
+    let end = (0..tokens.len()).find(is_cast).unwrap_or(tokens.len());
+    let is_type = |token: &Token| {
+        matches!(token.kind, TokenKind::Cast | TokenKind::Number)
+            || token.is_name()
+            || TYPE_MARKS.iter().any(|mark| token.is_mark(text, mark))
+    };
     let mut last = 0;
     while tokens.get(last + 1).is_some_and(|token| token.is_mark(text, ".")) {
         last += 2;
     }
     let name = identifier(text, *tokens.get(last)?)?;
-    let rest = &tokens[last + 1..];
+    let rest = tokens.get(last + 1..end)?;
     let calls = rest.first().is_some_and(|token| token.is_mark(text, "("))
         && rest.last().is_some_and(|token| token.is_mark(text, ")"))
-        && rest[..rest.len() - 1].iter().skip(1).all(|token| depth_at(text, rest, token.start) > 0);
-    (rest.is_empty() || calls && !OWN_NAMES.contains(&name.as_str())).then_some(name)
-}
-
-/// Returns in how many parentheses the token that starts there stands.
-fn depth_at(text: &str, tokens: &[Token], start: usize) -> usize {
-    tokens.iter().take_while(|token| token.start < start).fold(0usize, |depth, token| {
-        let opens = token.is_mark(text, "(") || token.is_mark(text, "[");
-        let closes = token.is_mark(text, ")") || token.is_mark(text, "]");
-        (depth + usize::from(opens)).saturating_sub(usize::from(closes))
-    })
+        && (last + 2..end).all(|at| !outside(at));
+    let is_plain = rest.is_empty() || calls && !OWN_NAMES.contains(&name.as_str());
+    (is_plain && tokens[end..].iter().all(is_type)).then_some(name)
 }
 
 /// Tells whether PostgreSQL may call the column of this expression so: by a column, a type or a function in it.
@@ -157,6 +149,12 @@ mod tests {
         ] {
             assert_eq!(name(expression).as_deref(), expected, "{expression}");
         }
+    }
+
+    #[test]
+    fn a_long_expression_is_gone_through_once() {
+        assert_eq!(implied_name(&format!("a{}", "::b".repeat(100_000))).as_deref(), Some("a"));
+        assert_eq!(implied_name(&format!("f({})", "(1)::int + ".repeat(50_000))).as_deref(), Some("f"));
     }
 
     #[test]

@@ -35,8 +35,9 @@ impl Session {
             self.warn(SqlState::NO_ACTIVE_TRANSACTION, &format!("{verb} can only be used in transaction blocks"));
         }
         if is_open {
-            if setting.name == "constraints" && self.link.transaction.members.is_empty() {
-                // Somebody has to know whether there are such constraints.
+            let transaction = &self.link.transaction;
+            if names_constraints(setting) && transaction.members.is_empty() && !transaction.snapshot_isolation {
+                // Somebody has to know whether there are such constraints; a snapshot is of one shard, which is not chosen yet.
                 self.link.enlist(self.link.snapshot.rules.home, Role::Reader).await?;
             }
             let transaction = &mut self.link.transaction;
@@ -224,4 +225,10 @@ fn invalid_own(name: &str, value: &str) -> Refusal {
 fn unknown_own(name: &str) -> Refusal {
     let message = format!("unrecognized configuration parameter \"{OWN_PREFIX}{name}\"");
     Refusal::new(SqlState::UNDEFINED_OBJECT, message)
+}
+
+/// Tells whether it is a SET CONSTRAINTS that names some.
+fn names_constraints(setting: &Setting) -> bool {
+    let first = setting.value_text.split_whitespace().next();
+    setting.name == "constraints" && first.is_some_and(|first| !first.eq_ignore_ascii_case("all"))
 }

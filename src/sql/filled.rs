@@ -104,8 +104,8 @@ fn actions<'t>(text: &str, tokens: &'t [Token]) -> Vec<&'t [Token]> {
     found
 }
 
-/// Returns for each token in how many parentheses it stands.
-fn depths(text: &str, tokens: &[Token]) -> Vec<usize> {
+/// Returns for each token in how many parentheses and brackets it stands.
+pub fn depths(text: &str, tokens: &[Token]) -> Vec<usize> {
     let mut depth = 0usize;
     let of = |token: &Token| {
         let opens = token.is_mark(text, "(") || token.is_mark(text, "[");

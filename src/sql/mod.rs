@@ -65,7 +65,7 @@ pub use facts::{
     Binding, Block, Bound, Column, Count, Edge, Facts, Item, OrderItem, Relation, RelationIndex, Scope, Shape, Slot,
     SlotCast, SlotSource, StatementKind,
 };
-pub use filled::{Filled, Filling, How, filling};
+pub use filled::{Filled, Filling, How, depths, filling};
 pub use filter::{Alternatives, Condition, ConditionPart, Filter, Filters, filters};
 pub use fingerprint::fingerprint;
 pub use hint::{Hint, Keyed, hint_comment, hint_of, hints, keyed};
