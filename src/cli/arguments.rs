@@ -308,6 +308,12 @@ pub enum IdCommand {
         /// How many.
         #[arg(short, long, default_value_t = 1)]
         n: u32,
+        /// As the id column of this table has them.
+        #[arg(long)]
+        table: Option<String>,
+        /// The sharding key of their rows, for a layout with a bucket.
+        #[arg(long, requires = "table")]
+        key: Option<String>,
         /// Which proxy.
         #[command(flatten)]
         target: AdminTarget,
@@ -320,7 +326,7 @@ pub enum IdCommand {
         /// The rules with the layouts and the tags' names; without them the layouts that need no declaration.
         #[arg(long)]
         rules: Option<PathBuf>,
-        /// The layout that made it; an id does not say so itself.
+        /// The layout that made it, or with the rules a table that it is of; an id does not say so itself.
         #[arg(long, default_value = "standard")]
         layout: String,
     },

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use shardloom::proxy::layout_of;
-use shardloom::rules::{IdLayout, RuleSet, gene_layout, js53_layout, standard_layout};
+use shardloom::rules::{IdLayout, IdSource, RuleSet, gene_layout, js53_layout, standard_layout};
 use shardloom::server::{RuleSource, load_rules};
 use shardloom::snowflake::date_time;
 use shardloom::types::BucketId;
@@ -22,14 +22,19 @@ const SHARDS_STAND_IN: u16 = 64;
 /// Runs `id …`.
 pub fn run(command: &IdCommand, as_json: bool) -> Result<(), Failure> {
     match command {
-        IdCommand::Next { tag, n, target } => next(target, tag, *n, as_json),
+        IdCommand::Next { tag, n, table, key, target } => {
+            let of = |name: &str, value: &Option<String>| {
+                value.as_ref().map_or_else(String::new, |value| format!("&{name}={}", escape(value)))
+            };
+            next(target, &format!("/ids/{}?n={n}{}{}", escape(tag), of("table", table), of("key", key)), as_json)
+        }
         IdCommand::Decode { id, rules, layout } => decode(*id, rules.as_deref(), layout, as_json),
         IdCommand::Bench { seconds } => bench::run(*seconds, as_json),
     }
 }
 
-fn next(target: &AdminTarget, tag: &str, n: u32, as_json: bool) -> Result<(), Failure> {
-    let answer = Remote::new(target).get(&format!("/ids/{}?n={n}", escape(tag)))?;
+fn next(target: &AdminTarget, path: &str, as_json: bool) -> Result<(), Failure> {
+    let answer = Remote::new(target).get(path)?;
     if as_json {
         output::json(&answer);
     } else {
@@ -40,7 +45,8 @@ fn next(target: &AdminTarget, tag: &str, n: u32, as_json: bool) -> Result<(), Fa
 
 fn decode(id: i64, rules: Option<&Path>, layout: &str, as_json: bool) -> Result<(), Failure> {
     let (rules, knows_shards) = rules.map(read_rules).transpose()?.unzip();
-    let declared = rules.as_ref().and_then(|rules| rules.ids.layouts.get(layout)).copied();
+    let declared =
+        rules.as_ref().and_then(|rules| rules.ids.layouts.get(layout).copied().or_else(|| of_table(rules, layout)));
     let known = declared.or_else(|| built_in(layout)).ok_or_else(|| {
         let names = rules.iter().flat_map(|rules| rules.ids.layouts.keys()).map(String::as_str);
         let names: Vec<&str> = if rules.is_some() { names.collect() } else { BUILT_IN.to_vec() };
@@ -57,6 +63,14 @@ fn decode(id: i64, rules: Option<&Path>, layout: &str, as_json: bool) -> Result<
         }
     }
     Ok(())
+}
+
+/// Returns the layout of a table's ids.
+fn of_table(rules: &RuleSet, table: &str) -> Option<IdLayout> {
+    match rules.table(table)?.id.as_ref()?.source {
+        IdSource::Snowflake { layout, .. } => Some(layout),
+        IdSource::Segment(_) | IdSource::Uuid { .. } => None,
+    }
 }
 
 /// Layouts that need no declaration.

@@ -47,6 +47,16 @@ impl Default for Ids {
 }
 
 impl Ids {
+    /// Lists the settings for `SHOW CONFIG`.
+    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+        let seconds = |time: Duration| format!("{}s", time.as_secs_f64());
+        vec![
+            ("ids.worker", self.worker.map_or_else(|| "any".to_owned(), |worker| worker.to_string())),
+            ("ids.lease", seconds(self.lease)),
+            ("ids.reserve", seconds(self.reserve)),
+        ]
+    }
+
     /// Reads the section whose shape was checked.
     pub(super) fn read(node: Option<&Node>) -> Self {
         let field = |key| node.and_then(|node| node.get(key));

@@ -53,6 +53,9 @@ pub(super) fn is_plain(fields: &[Field], columns: &[Carried]) -> bool {
 
 /// Returns the constant for a value of type `from` as a server printed it.
 pub(super) fn constant(value: Option<&[u8]>, from: u32, column: &Carried) -> Result<String, Unclear> {
+    if let Some(call) = &column.call {
+        return Ok(call.clone());
+    }
     let Some(value) = value else { return Ok("NULL".to_owned()) };
     let value = std::str::from_utf8(value).map_err(|_| Unclear)?;
     let quoted = format!("'{}'", value.replace('\'', "''"));
@@ -86,7 +89,7 @@ mod tests {
     use super::*;
 
     fn column(type_oid: u32) -> Carried {
-        Carried { type_oid, key: false }
+        Carried { type_oid, key: false, call: None }
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_numeric_key_is_a_number() {
-        let key = Carried { type_oid: 20, key: true };
+        let key = Carried { type_oid: 20, key: true, call: None };
         assert_eq!(constant(Some(b"-2.5"), 1700, &key).as_deref(), Ok("-2.5"));
         assert_eq!(constant(Some(b"NaN"), 1700, &key).as_deref(), Ok("'NaN'::numeric"));
     }

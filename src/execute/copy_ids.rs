@@ -72,13 +72,16 @@ impl Link {
     }
 
     fn check_id(&self, split: &Split<'_>, key: Option<&KeyValue>, id: Option<KeyValue>) -> Result<(), Failure> {
-        let Some((_, rule)) = &split.plan.checked_id else { return Ok(()) };
+        let Some((position, rule)) = &split.plan.checked_id else { return Ok(()) };
         let Some(KeyValue::Int(id)) = id else {
             let message = format!("the id in \"{}\" is not of type bigint", rule.column);
-            return Err(split.placed(Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, message)).into());
+            return Err(split
+                .placed_at(*position, Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, message))
+                .into());
         };
         let bucket = key.and_then(|key| self.snapshot.rules.bucket_of(split.plan.group, key));
-        given_id::check(id, bucket, &split.plan.table, rule).map_err(|refusal| split.placed(refusal).into())
+        given_id::check(id, bucket, &split.plan.table, rule)
+            .map_err(|refusal| split.placed_at(*position, refusal).into())
     }
 }
 

@@ -219,11 +219,16 @@ impl Split<'_> {
         }
     }
 
-    /// Says at which row something went wrong.
+    /// Says at which row something went wrong with the sharding key.
     pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        self.placed_at(self.plan.key_position, refusal)
+    }
+
+    /// Says at which row something went wrong, in the column at this 0-based place.
+    pub(super) fn placed_at(&self, position: usize, refusal: Refusal) -> Refusal {
         let rows: u64 = self.parts.iter().map(|(_, _, rows)| rows).sum();
         let number = rows + 1 + u64::from(self.header.is_some());
-        let (table, column) = (&self.plan.table, self.plan.key_position + 1);
+        let (table, column) = (&self.plan.table, position + 1);
         refusal.with_detail(format!("COPY {table}, line {number}, column {column}."))
     }
 }

@@ -15,6 +15,7 @@ use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 use super::client::{Client, ClientError};
 use super::failure::Failure;
 use super::forward;
+use super::id_wait::Pieces;
 use super::lookup::Lookups;
 use super::own_writes::Following;
 use super::pinned::Keeping;
@@ -86,6 +87,8 @@ pub struct Link {
     pub touches_settings: bool,
     /// The keys that the statement at hand has looked up, or has to.
     pub lookups: Lookups,
+    /// Ids that its statement waits for more of.
+    pub pieces: Pieces,
 }
 
 /// Addresses that a session has looked up, under one generation of the rules.

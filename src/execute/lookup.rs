@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::plan::{Plan, key_from_text};
-use crate::proxy::IdWait;
+use crate::proxy::{IdWait, is_waited_for};
 use crate::rules::{Algorithm, GroupId, Lookup};
 use crate::types::{BucketId, KeyValue, Refusal, SqlState};
 
 use super::call::Call;
 use super::failure::Failure;
-use super::id_wait::is_segment_empty;
+use super::id_wait::lacks_ids;
 use super::link::Link;
 use super::understand::Understood;
 
@@ -30,9 +30,9 @@ pub struct Lookups {
     absent: HashSet<(GroupId, KeyValue)>,
 }
 
-/// Tells whether planning fails only as long as something is fetched: a segment's ids or keys' buckets.
+/// Tells whether planning fails only as long as something is fetched: ids or keys' buckets.
 pub fn is_awaited<T>(done: &Result<T, Failure>) -> bool {
-    is_segment_empty(done) || is_not_looked_up(done)
+    lacks_ids(done) || is_not_looked_up(done)
 }
 
 fn is_not_looked_up<T>(done: &Result<T, Failure>) -> bool {
@@ -73,6 +73,7 @@ impl Link {
 
     /// Ends the wait: what home does not know now it may know for the next statement.
     pub fn have_planned(&mut self) {
+        self.pieces.clear();
         self.lookups.absent.clear();
     }
 
@@ -81,8 +82,10 @@ impl Link {
     /// # Errors
     /// Keys cannot be looked up.
     pub async fn has_come<T>(&mut self, failed: &Result<T, Failure>, awaited: &mut Awaited) -> Result<bool, Failure> {
-        if !is_not_looked_up(failed) {
-            return Ok(awaited.ids.next().await);
+        if let Err(Failure::Refused(refusal)) = failed
+            && is_waited_for(refusal)
+        {
+            return Ok(awaited.ids.ends(refusal).await);
         }
         awaited.rounds += 1;
         let mut wanted: HashMap<GroupId, Vec<KeyValue>> = HashMap::new();

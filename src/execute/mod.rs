@@ -79,6 +79,7 @@ pub use failure::Failure;
 pub use forward::{
     cut, fill, next_frame, note_parameter, note_ready, pass_reply, pass_rows, rows_of_tag, swallow, whole_frame,
 };
+pub use id_wait::Pieces;
 pub use link::{Identity, Link, Role, Targets};
 pub use lock_wait::explained;
 pub use lookup::{Awaited, Lookups, is_awaited};

@@ -15,7 +15,7 @@ use crate::types::{Refusal, ShardSet, SqlState};
 
 use super::call::{Arguments, BIGINT_OID, Call};
 use super::failure::Failure;
-use super::id_wait::{asked_again, is_segment_empty};
+use super::id_wait::{asked_again, lacks_ids};
 use super::link::Link;
 use super::lookup::is_awaited;
 use super::pinned;
@@ -36,7 +36,7 @@ impl Link {
             }
             Meaning::Plan(Planned::Issuing(_)) => {
                 let mut issued = self.issued(call, understood);
-                if is_segment_empty(&issued) {
+                if lacks_ids(&issued) {
                     issued = Box::pin(asked_again(&self.worker.proxy, || self.issued(call, understood))).await;
                 }
                 let Some((call, issued)) = issued? else { return Err(no_plan().into()) };
@@ -161,7 +161,7 @@ impl Link {
                     formats: &arguments.formats,
                     types: &arguments.types,
                 };
-                let mut ids = |wanted| self.worker.proxy.make_ids(wanted, &self.snapshot.rules.ids);
+                let mut ids = |wanted| self.make_ids(wanted);
                 Ok(prepared.plan(&self.context(), &Values { text: &call.text, literals, parameters }, &mut ids)?)
             }
             Meaning::Plan(Planned::Issuing(_)) => Err(no_plan().into()),

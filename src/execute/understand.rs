@@ -363,7 +363,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         understood.pins = Pinned::TemporaryTable;
     }
     // INSERT hands ids to the calls in its rows by itself.
-    let calls = if issued || is_insert(text) { Vec::new() } else { sql::next_id::calls(text)? };
+    let calls = if issued || sql::next_id::is_insert(text) { Vec::new() } else { sql::next_id::calls(text)? };
     understood.meaning =
         Meaning::Plan(if calls.is_empty() { planned(text, snapshot)? } else { Planned::Issuing(calls) });
     match parsing_shard(&understood.meaning, snapshot) {
@@ -394,10 +394,6 @@ fn parsing_shard(meaning: &Meaning, snapshot: &Snapshot) -> Result<Option<ShardI
         Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => Ok(None),
         Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => Ok(None),
     }
-}
-
-fn is_insert(text: &str) -> bool {
-    sql::Scanner::new(text).next().is_some_and(|token| token.is_word(text, "insert"))
 }
 
 /// Returns the greatest `$n` in a text.

@@ -34,6 +34,7 @@ mod pause;
 mod prepared;
 mod recover;
 mod redo;
+mod registry;
 mod relay;
 mod report;
 mod resync;
@@ -62,6 +63,7 @@ pub use ledger::{
 pub use look::{AuditRow, DoubtRow};
 pub use metrics::OutboxMetrics;
 pub use pause::{LaneChange, PausedRow};
+pub use registry::IdRegistry;
 pub use report::{DeadLetterRow, LaneRow, LedgerDetail, LedgerFilter, LedgerRow, TargetRow};
 pub use resync::{KEYS_MAX, Resynced};
 pub use settings::{OutboxBounds, OutboxSettings, ShardEndpoint};

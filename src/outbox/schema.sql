@@ -171,6 +171,12 @@ CREATE TABLE IF NOT EXISTS shardloom.id_layout (
     tag_bits integer NOT NULL,
     worker_bits integer NOT NULL,
     sequence_bits integer NOT NULL);
+-- Whether the second field is a bucket: unknown of what came before version 8. Ids may have been made in all of those.
+ALTER TABLE shardloom.id_layout ADD COLUMN IF NOT EXISTS has_bucket boolean;
+ALTER TABLE shardloom.id_layout ADD COLUMN IF NOT EXISTS used boolean NOT NULL DEFAULT true;
+CREATE TABLE IF NOT EXISTS shardloom.id_column (
+    table_name text PRIMARY KEY,
+    layout text NOT NULL);
 CREATE TABLE IF NOT EXISTS shardloom.id_tag (
     code integer PRIMARY KEY,
     name text NOT NULL);
@@ -207,10 +213,12 @@ CREATE OR REPLACE FUNCTION shardloom.decode_id(id bigint, layout text DEFAULT 's
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ DECLARE l shardloom.id_layout;
 BEGIN
-    SELECT * INTO l FROM shardloom.id_layout WHERE name = layout;
+    SELECT known.* INTO l FROM shardloom.id_layout known LEFT JOIN shardloom.id_column c ON c.layout = known.name
+        AND decode_id.layout IN (c.table_name, 'public.' || c.table_name)
+        WHERE known.name = decode_id.layout OR c.layout IS NOT NULL ORDER BY known.name = decode_id.layout DESC LIMIT 1;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no id layout "%"', layout USING ERRCODE = 'undefined_object',
-            HINT = 'The layouts are declared in the Ids rule file.';
+        RAISE EXCEPTION 'no id layout "%", and no table of that name whose ids have one', layout USING ERRCODE = 'undefined_object',
+            HINT = 'Layouts are declared in the Ids rule file, tables'' ids in their table group.';
     END IF;
     IF id < 0 OR (id >> l.sequence_bits >> l.worker_bits >> l.tag_bits >> l.time_bits) > 0 THEN
         RAISE EXCEPTION '% is no id of the layout "%"', id, layout USING ERRCODE = 'invalid_parameter_value';

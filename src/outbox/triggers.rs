@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::error::Error;
 use super::handle::Outbox;
 use super::literal::literal;
-use crate::rules::{IdLayout, Lookup, OnDead};
+use super::registry::IdRegistry;
+use crate::rules::{Lookup, OnDead};
 use crate::types::ShardId;
 
 /// One reference table of the rules.
@@ -28,8 +29,7 @@ pub(super) struct Wanted {
     /// `None` until the rules have said so: a relay that does not know them must not drop a trigger.
     pub references: Option<Vec<ReferenceTable>>,
     pub lookups: Vec<Lookup>,
-    pub layouts: BTreeMap<String, IdLayout>,
-    pub tags: BTreeMap<String, u16>,
+    pub ids: IdRegistry,
     /// Layouts that home knows with other numbers, and what it knows.
     pub changed_layouts: BTreeMap<String, String>,
     pub roles: Vec<String>,

@@ -3,6 +3,7 @@
 
 use crate::snowflake::{BORROW_MS_MAX, WorkerPermit};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::watch;
 
@@ -31,7 +32,7 @@ pub struct LeasedWorker {
 #[derive(Debug)]
 pub struct WorkerLease {
     outbox: Arc<Outbox>,
-    worker_bits: u8,
+    worker_bits: Arc<AtomicU8>,
     wish: Option<u16>,
     permit: watch::Sender<Option<Arc<WorkerPermit>>>,
     held: Option<LeasedWorker>,
@@ -61,7 +62,18 @@ const TAKE_ATTEMPTS_MAX: u32 = 8;
 impl WorkerLease {
     /// Prepares to lease an id of `0..2^worker_bits`; `wish` names one, and only that one.
     pub fn new(outbox: Arc<Outbox>, worker_bits: u8, wish: Option<u16>) -> Self {
+        let worker_bits = Arc::new(AtomicU8::new(worker_bits));
         Self { outbox, worker_bits, wish, permit: watch::Sender::new(None), held: None }
+    }
+
+    /// Returns the width that ids must fit: of less, an id that does not fit any more is changed for one that does.
+    pub fn worker_bits(&self) -> Arc<AtomicU8> {
+        Arc::clone(&self.worker_bits)
+    }
+
+    /// Returns how many worker ids there are.
+    fn count(&self) -> u32 {
+        1 << self.worker_bits.load(Ordering::Relaxed).min(16)
     }
 
     /// Returns where permits appear: `None` before the first lease and after a lost one, another one after each lease.
@@ -87,7 +99,7 @@ impl WorkerLease {
                 return Ok(leased);
             }
         }
-        let count = 1u32 << self.worker_bits.min(16);
+        let count = self.count();
         let Some(worker) = self.wish else { return Err(Error::NoWorker(count)) };
         if u32::from(worker) >= count {
             return Err(Error::Unknown(format!(
@@ -110,7 +122,7 @@ impl WorkerLease {
         let began = outbox.clock.monotonic();
         let now_ms = outbox.clock.wall_ms();
         let reserve_ms = bounds.worker_reserve.as_millis() as i64;
-        let count = 1i32 << self.worker_bits.min(16);
+        let count = self.count() as i32;
         let client = outbox.store.connect(home).await?;
         let row = client
             .query_opt(
@@ -131,7 +143,7 @@ impl WorkerLease {
         let (worker, epoch, reserved): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
         // A first holder has nobody before it; a later one's reserve begins where the old one's ended, or now.
         let floor_ms = if epoch == 1 { 0 } else { reserved - reserve_ms };
-        let worker = u16::try_from(worker).map_err(|_| Error::NoWorker(1 << self.worker_bits.min(16)))?;
+        let worker = u16::try_from(worker).map_err(|_| Error::NoWorker(self.count()))?;
         let leased = LeasedWorker { worker, floor_ms, epoch };
         tracing::info!(worker, epoch, floor_ms, "worker id leased");
         let permit = WorkerPermit::new(worker, epoch, floor_ms, reserved, began + bounds.worker_lease);
@@ -152,9 +164,16 @@ impl WorkerLease {
                 worker = held.worker,
                 "the clock stepped back too far for this worker id; another is leased"
             );
-            self.revoke();
-            self.release().await?;
-            return Ok(false);
+            self.change(held).await?;
+            return Ok(true);
+        }
+        if u32::from(held.worker) >= self.count() && self.wish.is_none() {
+            tracing::info!(worker = held.worker, "a layout of the new rules has fewer worker ids; another is leased");
+            match self.change(held).await {
+                Ok(()) => return Ok(true),
+                // The layouts that it fits go on with it.
+                Err(error) => tracing::warn!(%error, worker = held.worker, "no smaller worker id leased"),
+            }
         }
         let outbox = &self.outbox;
         let (home, bounds) = (outbox.settings.home, &outbox.settings.bounds);
@@ -182,6 +201,19 @@ impl WorkerLease {
         Ok(true)
     }
 
+    /// Leases another id, then gives this one back: whoever takes it begins after all that it was reserved.
+    async fn change(&mut self, held: LeasedWorker) -> Result<(), Error> {
+        let before = self.permit.borrow().clone();
+        self.acquire().await?;
+        let leased = self.held.replace(held);
+        let released = self.release().await;
+        self.held = leased;
+        if let Some(permit) = before {
+            permit.revoke();
+        }
+        released
+    }
+
     /// Tells whether times were reserved so far ahead of the clock, before it stepped back, that ids cannot be borrowed
     /// until it has caught up. An id that was wished for is kept all the same.
     fn is_far_ahead(&self) -> bool {
@@ -195,7 +227,7 @@ impl WorkerLease {
     /// lease reserves more.
     async fn is_better_free(&self) -> Result<bool, Error> {
         let home = self.outbox.settings.home;
-        let count = 1i32 << self.worker_bits.min(16);
+        let count = self.count() as i32;
         let most = self.outbox.clock.wall_ms() + BORROW_MS_MAX;
         let client = self.outbox.store.connect(home).await?;
         let row = client.query_one(BETTER, &[&count, &most]).await.map_err(self.outbox.store.at(home))?;

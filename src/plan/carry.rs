@@ -35,6 +35,8 @@ pub struct Carried {
     pub type_oid: u32,
     /// Whether it is a sharding key, whose constant the proxy reads.
     pub key: bool,
+    /// The call of `shardloom.next_id` that is written in the place of the value.
+    pub call: Option<String>,
 }
 
 /// How the rows are written.

@@ -270,7 +270,7 @@ fn is_made_key(copy: &Sharded<'_>, source: IdSource) -> bool {
 
 /// Where the ids are that clients give and the rules want checked.
 fn checked_id(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<(usize, IdRule)>, Refusal> {
-    let rule = copy.rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.route || id.check_tag);
+    let rule = copy.rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.is_checked());
     let Some(rule) = rule else { return Ok(None) };
     let Some(position) = columns.iter().position(|column| *column == rule.column) else { return Ok(None) };
     let column = copy.catalog.table(copy.name).and_then(|table| table.column(&rule.column));

@@ -321,7 +321,7 @@ pub(super) fn spread(keyed: &Keyed, context: &Context<'_>, values: &Values<'_>) 
 /// Ids that the rules hold against their rows' keys stay what they were when they were checked, and so do the keys.
 fn check_ids(facts: &Facts, target: &TableName, context: &Context<'_>) -> Result<(), Refusal> {
     let Some(rule) = context.rules.table(&target.rule_key()) else { return Ok(()) };
-    let Some(id) = rule.id.as_ref().filter(|id| id.route || id.check_tag) else { return Ok(()) };
+    let Some(id) = rule.id.as_ref().filter(|id| id.is_checked()) else { return Ok(()) };
     let sets = |column: &str| facts.assignments.iter().any(|(c, _)| c == column);
     match &rule.distribution {
         _ if sets(&id.column) => Err(given_id::update(&rule.name, id)),

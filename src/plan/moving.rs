@@ -97,7 +97,7 @@ fn texts(
     let (name, alias) = (cut(&clauses.name), cut(&clauses.alias));
     let type_of = |name: &str| table.column(name).map_or(0, |column| column.type_oid);
     let mut items = vec![format!("{alias}.{}", quoted(key))];
-    let mut columns = vec![Carried { type_oid: type_of(key), key: false }];
+    let mut columns = vec![Carried { type_oid: type_of(key), key: false, call: None }];
     let (mut list, mut given, mut place) = (Vec::new(), Vec::new(), 0);
     for column in table.columns.iter().filter(|column| !column.generated) {
         let is_key = column.name == key;
@@ -114,7 +114,7 @@ fn texts(
             Some((_, Some(span))) => items.push(format!("({})", cut(span))),
             None => items.push(format!("{alias}.{}", quoted(&column.name))),
         }
-        columns.push(Carried { type_oid: column.type_oid, key: is_key });
+        columns.push(Carried { type_oid: column.type_oid, key: is_key, call: None });
     }
     items.push(format!("{alias}.*"));
     let named = if alias == name { name.to_owned() } else { format!("{name} AS {alias}") };

@@ -5,13 +5,13 @@
 
 use super::colocate::{Keyed, Located, is_as_ruled, passed_key};
 use super::context::{Context, Values};
-use super::insert;
+use super::insert::{self, MakeIds};
 use super::key::{Decoded, decode};
 use super::modify::{self, is_cut};
-use super::plan_types::{Direct, Plan, Statement, WriteEffect};
+use super::plan_types::{Direct, ParameterSource, Plan, Statement, WriteEffect};
 use super::read::check_home;
 use crate::rules::{Distribution, IdRule};
-use crate::sql::{Column, Facts, InsertedRows, InsertedValue, Passed, RelationIndex, Slot, Write};
+use crate::sql::{self, Column, Facts, InsertedRows, InsertedValue, Passed, RelationIndex, Slot, TableName, Write};
 use crate::types::{Refusal, ShardId, ShardSet};
 
 /// The reason of these refusals.
@@ -58,16 +58,52 @@ fn check_conflict(write: &Write, keys: &[&String]) -> Result<(), &'static str> {
     }
 }
 
-/// Ids are neither made nor held against the rules here.
+/// Ids that are given are not held against the rules here.
 fn check_ids(write: &Write, id: Option<&IdRule>) -> Result<(), &'static str> {
-    let Some(id) = id else { return Ok(()) };
-    let given = |insert: &InsertedRows| insert.columns.contains(&id.column) && !has_default(insert, &id.column);
+    let Some(id) = id.filter(|id| id.is_checked()) else { return Ok(()) };
     match &write.insert {
-        Some(_) if id.route || id.check_tag => Err("whose ids the rules check"),
-        Some(insert) if !given(insert) => Err("whose ids the rules make"),
-        _ if (id.route || id.check_tag) && write.sets.contains(&id.column) => Err("whose ids the rules check"),
+        Some(insert) if gives(insert, id) => Err("whose ids the rules check"),
+        _ if write.sets.contains(&id.column) => Err("whose ids the rules check"),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Tells whether each row has an id.
+fn gives(insert: &InsertedRows, id: &IdRule) -> bool {
+    insert.columns.contains(&id.column) && !has_default(insert, &id.column)
+}
+
+/// Makes the ids that INSERTs leave out.
+fn with_ids(
+    facts: &Facts,
+    shard: ShardId,
+    context: &Context<'_>,
+    values: &Values<'_>,
+    ids: &mut MakeIds<'_>,
+) -> Result<Statement, Refusal> {
+    if lacking(facts, context).is_none() && sql::next_id::all(values.text)?.is_empty() {
+        return Ok(Statement::Original);
+    }
+    let sql = insert::with_ids(shard, context, values, ids)?;
+    // What was made is read again: no row may be left without.
+    let left = match sql::read(&sql) {
+        Ok(made) => lacking(&made, context).map(ToString::to_string),
+        Err(_) => lacking(facts, context).map(ToString::to_string),
+    };
+    if let Some(table) = left {
+        return Err(refused(&table, "for whose rows it cannot be told how many ids to make"));
+    }
+    let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
+    Ok(Statement::Rewritten { sql, parameters })
+}
+
+/// Returns a table whose rows are inserted without the ids that the rules make.
+fn lacking<'a>(facts: &'a Facts, context: &Context<'_>) -> Option<&'a TableName> {
+    facts.writes.iter().find_map(|write| {
+        let table = facts.relations.get(write.relation)?.table.as_ref()?;
+        let id = context.rules.table(&table.rule_key())?.id.as_ref()?;
+        (!gives(write.insert.as_ref()?, id)).then_some(table)
+    })
 }
 
 fn has_default(insert: &InsertedRows, column: &str) -> bool {
@@ -98,6 +134,7 @@ pub(super) fn plan(
     located: &Located,
     context: &Context<'_>,
     values: &Values<'_>,
+    ids: &mut MakeIds<'_>,
 ) -> Result<Plan, Refusal> {
     let inserts = |relation: RelationIndex| {
         facts.writes.iter().find(|write| write.relation == relation).and_then(|write| write.insert.as_ref())
@@ -130,7 +167,7 @@ pub(super) fn plan(
     };
     Ok(Plan::Direct(Direct {
         shard,
-        statement: Statement::Original,
+        statement: with_ids(facts, shard, context, values, ids)?,
         effect: Some(effect),
         anywhere: false,
         reads_reference: !located.references.is_empty(),

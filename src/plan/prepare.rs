@@ -194,7 +194,7 @@ impl Prepared {
         match &self.body {
             Body::Fixed(plan) => Ok((**plan).clone()),
             Body::Read(located, facts) if read::writes_inside(facts, located) => read::check(facts, located, context)
-                .and_then(|()| nested::plan(facts, located, context, values))
+                .and_then(|()| nested::plan(facts, located, context, values, ids))
                 .or_else(|refusal| with::plan(context, values, ids, refusal)),
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
                 Ok(Some(plan)) => Ok(plan),
@@ -204,7 +204,7 @@ impl Prepared {
                 Err(refusal) => gather::plan(facts, located, context, values, refusal),
             },
             Body::Modify(modify) => modify.plan(context, values),
-            Body::Merge(merging) => merging.plan(context, values),
+            Body::Merge(merging) => merging.plan(context, values, ids),
             Body::Explain(explain) => explain.plan(context, values, ids),
             Body::Expanded(expanded) => expanded.plan(context, values, ids),
             Body::Steered(steered) => steered.plan(context, values, ids),

@@ -70,7 +70,12 @@ pub(super) fn rules() -> RuleSet {
         ],
         tables: tables.into_iter().map(|(name, place)| (name.to_owned(), rule(name, place))).collect::<HashMap<_, _>>(),
         physical: HashMap::new(),
-        ids: IdRules { tags: BTreeMap::new(), layouts: BTreeMap::new(), segments: BTreeMap::new() },
+        ids: IdRules {
+            tags: BTreeMap::new(),
+            layouts: BTreeMap::new(),
+            segments: BTreeMap::new(),
+            of_columns: BTreeMap::new(),
+        },
         unlisted: UnlistedTables::Home,
         tests: Vec::new(),
     }

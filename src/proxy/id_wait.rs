@@ -29,16 +29,22 @@ impl IdWait {
         Self { fetches: proxy.ids.fetches(), until: Instant::now() + RANGE_WAIT }
     }
 
-    /// Waits for the clock; `false` once the time is over.
-    async fn tick(&self) -> bool {
-        tokio::time::sleep(CLOCK_PAUSE).await;
-        Instant::now() < self.until
+    /// Waits for what ids were refused for; `false` once the time is over, and for what does not end by itself.
+    pub async fn ends(&mut self, refusal: &Refusal) -> bool {
+        match refusal.reason {
+            SEGMENT_EMPTY => timeout_at(self.until, self.fetches.changed()).await.is_ok_and(|changed| changed.is_ok()),
+            AHEAD_OF_CLOCK => {
+                tokio::time::sleep(CLOCK_PAUSE).await;
+                Instant::now() < self.until
+            }
+            _ => false,
+        }
     }
+}
 
-    /// Waits for the next fetch; `false` once the time is over.
-    pub async fn next(&mut self) -> bool {
-        timeout_at(self.until, self.fetches.changed()).await.is_ok_and(|changed| changed.is_ok())
-    }
+/// Tells whether a refusal of ids ends in a while.
+pub fn is_waited_for(refusal: &Refusal) -> bool {
+    [SEGMENT_EMPTY, AHEAD_OF_CLOCK].contains(&refusal.reason)
 }
 
 /// Asks for ids until they are there, or until they cannot be had.
@@ -47,18 +53,14 @@ impl IdWait {
 /// What `ask` refuses for another reason than an empty segment or the clock, or still refuses when the time is over.
 pub async fn until_there<T>(proxy: &Proxy, mut ask: impl FnMut() -> Result<T, Refusal>) -> Result<T, Refusal> {
     let mut asked = ask();
-    if refused_for(&asked, SEGMENT_EMPTY) || refused_for(&asked, AHEAD_OF_CLOCK) {
+    if asked.as_ref().is_err_and(is_waited_for) {
         let mut wait = IdWait::new(proxy);
         asked = ask();
-        while refused_for(&asked, SEGMENT_EMPTY) && wait.next().await
-            || refused_for(&asked, AHEAD_OF_CLOCK) && wait.tick().await
+        while let Err(refusal) = &asked
+            && wait.ends(refusal).await
         {
             asked = ask();
         }
     }
     asked
-}
-
-fn refused_for<T>(asked: &Result<T, Refusal>, reason: &str) -> bool {
-    asked.as_ref().is_err_and(|refusal| refusal.reason == reason)
 }

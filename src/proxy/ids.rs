@@ -30,6 +30,8 @@ pub struct Ids {
     segments: RwLock<BTreeMap<String, Arc<Segment>>>,
     low: Notify,
     fetched: watch::Sender<Fetched>,
+    /// Layouts of which home knows that nobody made ids with other numbers, once it was asked.
+    registered: RwLock<Vec<IdLayout>>,
     /// Layouts that were changed after ids had been made in them.
     blocked: RwLock<Vec<(IdLayout, Refusal)>>,
     issued: Box<[AtomicU64]>,
@@ -73,6 +75,8 @@ impl Ids {
             segments: RwLock::default(),
             low: Notify::new(),
             fetched: watch::Sender::default(),
+            // None has a permit before home was asked.
+            registered: RwLock::new(rules.layouts.values().copied().chain([layout]).collect()),
             blocked: RwLock::default(),
             issued: (0..=COUNTED_TAGS).map(|_| AtomicU64::new(0)).collect(),
             uuids_issued: AtomicU64::new(0),
@@ -108,7 +112,8 @@ impl Ids {
     pub fn make(&self, wanted: IdsWanted, rules: &IdRules) -> Result<Vec<IdValue>, Refusal> {
         match wanted.source {
             IdSource::Snowflake { layout, tag_code } => {
-                let field = wanted.bucket.map_or(tag_code, |bucket| bucket.0 as u16);
+                let own = if layout.tag_bits == 0 { 0 } else { tag_code };
+                let field = wanted.bucket.map_or(own, |bucket| bucket.0 as u16);
                 let mut ids = Vec::with_capacity(wanted.count);
                 let made = self.generator(layout).and_then(|generator| {
                     let made = generator.next_many(field, wanted.count, &mut ids);
@@ -190,7 +195,7 @@ impl Ids {
     fn add(&self, layout: IdLayout, permit: Option<&Arc<WorkerPermit>>) -> Result<Arc<Generator>, Refusal> {
         let wrong = |error: LayoutError| Refusal::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string());
         let generator = Arc::new(Generator::new(layout_of(layout).map_err(wrong)?, Arc::clone(&self.clock)));
-        if let Some(permit) = permit.filter(|_| self.blocked(layout).is_none()) {
+        if let Some(permit) = permit.filter(|_| self.is_permitted(layout)) {
             generator.set_permit(Arc::clone(permit)).map_err(|error| self.refuse(&error))?;
         }
         let mut all = self.generators.load().to_vec();
@@ -208,7 +213,7 @@ impl Ids {
         *held = Some(Arc::clone(permit));
         let mut result = Ok(());
         for (layout, generator) in self.generators.load().iter() {
-            if self.blocked(*layout).is_some() {
+            if !self.is_permitted(*layout) {
                 continue;
             }
             if let Err(error) = generator.set_permit(Arc::clone(permit)) {
@@ -225,10 +230,33 @@ impl Ids {
         let hint = "Give the layout its numbers back and declare the new ones under a new name; if no id of it was ever \
                     kept, delete its row from shardloom.id_layout on every shard. Then restart the proxy.";
         let refusal = Refusal::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint(hint);
+        if self.blocked(layout).is_some() {
+            return;
+        }
         self.blocked.write().unwrap_or_else(PoisonError::into_inner).push((layout, refusal));
         if let Some((_, generator)) = self.generators.load().iter().find(|(known, _)| *known == layout) {
             generator.clear_permit();
         }
+    }
+
+    /// Lets ids be made in layouts that new rules brought, after home was asked for them and none of [`Ids::block`].
+    pub fn permit_layouts(&self, layouts: impl Iterator<Item = IdLayout>) {
+        let mut registered = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<IdLayout> = layouts.filter(|layout| !registered.contains(layout)).collect();
+        if new.is_empty() {
+            return;
+        }
+        registered.extend(new);
+        drop(registered);
+        let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(error) = permit.and_then(|permit| self.set_permit(&permit).err()) {
+            tracing::debug!(%error, "a layout waits for another worker id");
+        }
+    }
+
+    fn is_permitted(&self, layout: IdLayout) -> bool {
+        let registered = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+        registered.contains(&layout) && self.blocked(layout).is_none()
     }
 
     fn blocked(&self, layout: IdLayout) -> Option<Refusal> {

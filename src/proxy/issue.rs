@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Proxy;
-use crate::plan::{IdValue, IdsWanted};
-use crate::rules::IdRules;
+use crate::plan::{IdValue, IdsWanted, key_from_text};
+use crate::rules::{Distribution, IdRules, IdSource, RuleSet};
 use crate::types::{Refusal, SqlState};
 
 /// The tag code of transaction ids; the rules' tags start at 1.
@@ -45,6 +45,41 @@ impl Proxy {
         })?;
         let ids = self.make_ids(IdsWanted { source, bucket: None, count }, rules)?;
         Ok(ids.into_iter().filter_map(|id| id.bigint()).collect())
+    }
+
+    /// Makes `count` ids as the id column of a table has them; `key` is the sharding key of their rows, for layouts with a
+    /// bucket and uuids with their shard's name.
+    ///
+    /// # Errors
+    /// `22023` for a table or key that has none, else as [`super::Ids::make`].
+    pub fn ids_of_table(
+        &self,
+        tag: &str,
+        (table, key): (&str, Option<&str>),
+        count: usize,
+        rules: &RuleSet,
+    ) -> Result<Vec<IdValue>, Refusal> {
+        let wrong = |message: String| Refusal::new(SqlState::INVALID_PARAMETER_VALUE, message);
+        let rule = rules.table(table).ok_or_else(|| wrong(format!("no table \"{table}\" in the rules")))?;
+        let id = rule.id.as_ref().filter(|id| id.tag == tag);
+        let id = id.ok_or_else(|| wrong(format!("table \"{table}\" has no id column of the tag \"{tag}\"")))?;
+        let bucket = match id.source {
+            IdSource::Snowflake { layout, .. } if layout.has_bucket => {
+                let Distribution::Sharded { group, more, .. } = &rule.distribution else {
+                    return Err(wrong(format!("table \"{table}\" has no sharding key")));
+                };
+                let missing = || {
+                    wrong(format!("ids of table \"{table}\" carry the bucket of their row's sharding key"))
+                        .with_hint("Say the key's value: key=42.")
+                };
+                let key = key.filter(|_| more.is_empty()).ok_or_else(missing)?;
+                let value = key_from_text(rules.group(*group).key_type, key);
+                let bucket = value.and_then(|value| rules.bucket_of(*group, &value));
+                Some(bucket.ok_or_else(|| wrong(format!("the key \"{key}\" has no bucket in table \"{table}\"")))?)
+            }
+            IdSource::Snowflake { .. } | IdSource::Segment(_) | IdSource::Uuid { .. } => None,
+        };
+        self.make_ids(IdsWanted { source: id.source, bucket, count }, &rules.ids)
     }
 
     /// Returns wall time in milliseconds.

@@ -26,7 +26,7 @@ pub use drain::{ClientFate, Drain, DrainPhase};
 pub use ending::{EndCause, EndSignal};
 pub use handles::Proxy;
 pub use health::{HealthBoard, Readiness, ShardState};
-pub use id_wait::{IdWait, until_there};
+pub use id_wait::{IdWait, is_waited_for, until_there};
 pub use ids::{Fetched, IdFigures, Ids, SEGMENT_EMPTY, layout_of};
 pub use live::Live;
 pub use logins::{Candidate, Logins};

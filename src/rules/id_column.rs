@@ -100,7 +100,7 @@ fn tagged(node: &Node, rules: &IdRules, around: Around<'_>, findings: &mut Findi
     if route && !layout.has_bucket {
         findings.report(&node.place, format!("route: true needs a layout with a bucket, {layout_name:?} has none"));
     }
-    if check_tag && layout.has_bucket {
+    if check_tag && (layout.has_bucket || layout.tag_bits == 0) {
         findings.report(&node.place, format!("check_tag: true needs a layout with a tag, {layout_name:?} has none"));
     }
     Some(IdRule {
@@ -151,8 +151,9 @@ fn known<'a, T>(
     found
 }
 
+/// Tells whether a layout has room for the code; one without tags has no codes, and all tags share its ids.
 pub(super) fn fits(code: u16, layout: &IdLayout) -> bool {
-    u64::from(code) < 1 << layout.tag_bits.min(16)
+    layout.tag_bits == 0 || u64::from(code) < 1 << layout.tag_bits.min(16)
 }
 
 pub(super) fn misfit(tag: &str, code: u16, name: &str, layout: &IdLayout) -> String {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::formats::epoch_ms;
 use super::id_column::{fits, misfit};
-use super::{IdLayout, IdRules, IdSource, SegmentRule};
+use super::{IdLayout, IdRule, IdRules, IdSource, SegmentRule};
 use crate::yaml::{Findings, Node};
 
-/// The layout that is there without being declared.
+/// The layout of transaction ids, and of all ids whose column names no other.
 pub const STANDARD: &str = "standard";
 
 /// The most bits of an id: a bigint without its sign.
@@ -56,8 +56,12 @@ impl IdLayout {
 }
 
 impl IdRules {
-    /// Returns where the ids of a tag come from; those of the clock are of the layout `standard`.
+    /// Returns where the ids of a tag come from; those of the clock are of the layout that all columns of the tag have, if
+    /// that needs no row, else of `standard`.
     pub fn of_tag(&self, tag: &str) -> Option<IdSource> {
+        if let Some(source) = self.of_columns.get(tag) {
+            return Some(*source);
+        }
         if let Some(&tag_code) = self.tags.get(tag) {
             let layout = self.layouts.get(STANDARD).copied().unwrap_or_else(standard_layout);
             return Some(IdSource::Snowflake { layout, tag_code });
@@ -70,6 +74,22 @@ impl IdRules {
         self.tags.keys().chain(self.segments.keys()).map(String::as_str)
     }
 
+    /// Learns the layouts that columns of the tags have.
+    pub(super) fn learn_columns<'a>(&mut self, columns: impl Iterator<Item = &'a IdRule>) {
+        let mut sources: BTreeMap<&str, Vec<IdSource>> = BTreeMap::new();
+        for column in columns.filter(|column| matches!(column.source, IdSource::Snowflake { .. })) {
+            sources.entry(&column.tag).or_default().push(column.source);
+        }
+        let only = |sources: &[IdSource]| match sources {
+            [first @ IdSource::Snowflake { layout, .. }, rest @ ..] => {
+                (!layout.has_bucket && rest.iter().all(|other| other == first)).then_some(*first)
+            }
+            _ => None,
+        };
+        let found = sources.into_iter().filter_map(|(tag, sources)| Some((tag.to_owned(), only(&sources)?)));
+        self.of_columns = found.collect();
+    }
+
     pub(super) fn segment(&self, tag: &str) -> Option<IdSource> {
         let place = self.segments.keys().position(|name| name == tag)?;
         u16::try_from(place).ok().map(IdSource::Segment)
@@ -80,7 +100,7 @@ impl IdRules {
 pub fn read(document: Option<&Node>, findings: &mut Findings) -> IdRules {
     let layouts = [(STANDARD, standard_layout()), ("gene", gene_layout()), ("js53", js53_layout())];
     let layouts = layouts.into_iter().map(|(name, layout)| (name.to_owned(), layout)).collect();
-    let mut rules = IdRules { tags: BTreeMap::new(), layouts, segments: BTreeMap::new() };
+    let mut rules = IdRules { tags: BTreeMap::new(), layouts, segments: BTreeMap::new(), of_columns: BTreeMap::new() };
     let Some(document) = document else { return rules };
     if let Some(layouts) = document.get("layouts") {
         for entry in layouts.entries() {
@@ -147,7 +167,7 @@ fn read_tags(tags: &Node, rules: &mut IdRules, findings: &mut Findings) {
         if let Some(other) = owners.insert(code, &entry.key) {
             findings.report(&entry.node.place, format!("code {code} belongs to the tag {other:?} already"));
         }
-        if !fits(code, &standard) {
+        if !fits(code, &standard) || standard.tag_bits == 0 {
             findings.report(&entry.node.place, misfit(&entry.key, code, STANDARD, &standard));
         }
         rules.tags.insert(entry.key.clone(), code);

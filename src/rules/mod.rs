@@ -27,7 +27,7 @@ mod tests;
 
 pub use algorithm::{Algorithm, Directory, Interval, KeyBounds, List, Lookup, Span, Unit};
 pub use hash::partition_hash;
-pub use ids::{gene_layout, js53_layout, standard_layout};
+pub use ids::{STANDARD, gene_layout, js53_layout, standard_layout};
 pub use parse::{Parsed, RuleFile};
 pub use ruleset::{
     Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, IdSource, MissingKey,

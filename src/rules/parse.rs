@@ -125,7 +125,7 @@ impl Documents {
         declared: Option<&Topology>,
         findings: &mut Findings,
     ) -> Option<RuleSet> {
-        let ids = ids::read(self.ids.first(), findings);
+        let mut ids = ids::read(self.ids.first(), findings);
         let mut tables = Tables::new(topology, &ids);
         self.groups.iter().for_each(|document| tables.add_group(document, findings));
         self.references.iter().for_each(|document| tables.add_reference(document, findings));
@@ -135,6 +135,7 @@ impl Documents {
         let tests = documents.flat_map(|document| golden::read(document, declared, findings)).collect();
         let (groups, physical, tables) = (tables.groups, tables.physical, tables.rules);
         let Topology { database, shards, placement, home, unlisted } = topology?.clone();
+        ids.learn_columns(tables.values().filter_map(|table| table.id.as_ref()));
         let version = String::new();
         let mut rules =
             RuleSet { version, database, shards, home, placement, groups, tables, physical, ids, unlisted, tests };

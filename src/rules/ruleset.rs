@@ -245,6 +245,8 @@ pub struct IdRules {
     pub layouts: BTreeMap<String, IdLayout>,
     /// Tags whose ids are dense, by name: taken from ranges that home's database hands out.
     pub segments: BTreeMap<String, SegmentRule>,
+    /// Where the ids of a tag come from whose columns all have one layout other than `standard`, with a tag.
+    pub of_columns: BTreeMap<String, IdSource>,
 }
 
 /// A tag with dense ids.
@@ -309,6 +311,13 @@ pub struct IdRule {
     pub route: bool,
     /// Whether ids that clients give are held against the tag.
     pub check_tag: bool,
+}
+
+impl IdRule {
+    /// Tells whether ids that clients give are held against the rules.
+    pub fn is_checked(&self) -> bool {
+        self.route || self.check_tag
+    }
 }
 
 /// One golden routing case (`tests` in a rule file).

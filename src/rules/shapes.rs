@@ -65,8 +65,8 @@ const IDS: Record = Record {
         kind(&["Ids"]),
         Field::optional(
             "tags",
-            Shape::Map(&Shape::Integer { min: 0, max: 65_535 }),
-            "Business tag to code; a retired code is never used again.",
+            Shape::Map(&Shape::Integer { min: 1, max: 65_535 }),
+            "Business tag to code; a retired code is never used again, 0 is that of transaction ids.",
         ),
         Field::optional("layouts", Shape::Map(&Shape::Record(&LAYOUT)), "Snowflake layouts by name."),
         Field::optional("segments", Shape::Map(&Shape::Record(&SEGMENT)), "Tags with dense ids, by name."),

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -10,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::permit::follow_lease;
 use super::segments::keep_segments;
-use crate::outbox::{Error as OutboxError, ReferenceTable, WorkerLease};
+use crate::outbox::{Error as OutboxError, IdRegistry, ReferenceTable, WorkerLease};
 use crate::proxy::Proxy;
 use crate::rules::{Distribution, IdSource, RuleSet, TableRule};
 
@@ -20,6 +21,9 @@ const INSTALL_PAUSE: Duration = Duration::from_millis(500);
 /// Pause between two looks for dead transactions that are to be taken back.
 const COMPENSATE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Pause between two looks for new rules, where nobody tells of them; and until home is asked again.
+const REGISTER_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long the relay may take to end its turn and give its leases back.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -27,25 +31,58 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 pub async fn keep_outbox(proxy: Arc<Proxy>) {
     let outbox = Arc::clone(&proxy.outbox);
     let rules = Arc::clone(&proxy.rules.load().rules);
-    outbox.set_id_layouts(rules.ids.layouts.clone());
-    outbox.set_id_tags(rules.ids.tags.clone());
+    let registered = IdRegistry::of(&rules);
+    outbox.set_ids(registered.clone());
     install(&proxy, &rules).await;
-    for (name, known) in outbox.changed_layouts() {
-        if let Some(layout) = rules.ids.layouts.get(&name) {
-            error!(layout = name, known, "the layout of ids was changed; no ids are made in it");
-            proxy.ids.block(*layout, &name, &known);
-        }
-    }
-    let worker_bits = worker_bits(&rules);
-    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits, proxy.config.ids.worker);
-    let permits = lease.permits();
+    block_changed(&proxy, &rules);
+    let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits(&rules), proxy.config.ids.worker);
+    let (permits, bits) = (lease.permits(), lease.worker_bits());
     tokio::select! {
         () = Arc::clone(&outbox).run() => info!("the relay ended"),
         // It ends before the relay does: the relay still gives its own leases back.
         () = async { lease.keep().await; pending().await } => {}
         () = follow_lease(&proxy, permits) => {}
         () = keep_segments(&proxy) => {}
+        () = keep_registered(&proxy, registered, &bits) => {}
         () = keep_compensating(&proxy) => {}
+    }
+}
+
+/// Registers what new rules say of ids, and has a worker id leased that fits their layouts.
+async fn keep_registered(proxy: &Proxy, mut registered: IdRegistry, bits: &AtomicU8) {
+    let mut version = String::new();
+    loop {
+        let ticket = proxy.requests.catalogs_wanted();
+        let rules = Arc::clone(&proxy.rules.load().rules);
+        if rules.version != version {
+            version.clone_from(&rules.version);
+            bits.store(worker_bits(&rules), Ordering::Relaxed);
+            let wanted = IdRegistry::of(&rules);
+            if wanted != registered {
+                registered = wanted;
+                proxy.outbox.set_ids(registered.clone());
+                if !proxy.outbox.register_ids().await {
+                    // Home is away: layouts that it was not asked for make no ids.
+                    version.clear();
+                    registered = IdRegistry::default();
+                }
+                block_changed(proxy, &rules);
+            }
+            if !version.is_empty() {
+                proxy.ids.permit_layouts(rules.ids.layouts.values().copied());
+            }
+        }
+        let _ = timeout(REGISTER_PAUSE, proxy.requests.catalog_wanted(ticket)).await;
+    }
+}
+
+/// Stops layouts in which ids were made with other numbers.
+fn block_changed(proxy: &Proxy, rules: &RuleSet) {
+    for (name, known) in proxy.outbox.changed_layouts() {
+        if let Some(layout) = rules.ids.layouts.get(&name) {
+            error!(layout = name, known, "the layout of ids was changed; no ids are made in it");
+            proxy.ids.block(*layout, &name, &known);
+        }
     }
 }
 

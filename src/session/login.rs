@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use crate::backend::SecretLength;
 use crate::config::User;
 use crate::execute::{
-    Client, ClientError, Failure, Identity, Keeping, Link, Lookups, Settings, Targets, Transaction, Worker,
+    Client, ClientError, Failure, Identity, Keeping, Link, Lookups, Pieces, Settings, Targets, Transaction, Worker,
     check_setting, quoted_value,
 };
 use crate::proxy::{ClientHandle, Newcomer, Pinned, Snapshot, Stranger};
@@ -251,6 +251,7 @@ async fn open_session(
         rows: 0,
         touches_settings: false,
         lookups: Lookups::default(),
+        pieces: Pieces::default(),
         read_your_writes: true,
         schema_dirty: false,
         worker,

@@ -21,6 +21,8 @@ pub struct NextIdCall {
     pub tag: Tag,
     /// The byte behind the only argument, where the second one goes.
     pub argument_end: usize,
+    /// The whole call.
+    pub span: Range<usize>,
 }
 
 /// How a call names its tag.
@@ -55,24 +57,61 @@ const WITH_FROM: [&str; 5] = ["extract", "substring", "trim", "overlay", "positi
 /// # Errors
 /// Refuses with 0A000 a call that may be evaluated more than once or whose tag is computed.
 pub fn calls(text: &str) -> Result<Vec<NextIdCall>, Refusal> {
-    if memchr::memmem::find(text.as_bytes(), b"next_id").is_none() {
+    if !may_call(text) {
         return Ok(Vec::new());
     }
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    let mut found = Vec::new();
-    for at in 0..tokens.len() {
-        if let Some(function) = function_at(text, &tokens, at) {
-            found.push((at, call(text, &tokens, at, &function)?));
-        }
-    }
-    if found.len() > CALLS_MAX {
-        return Err(refused("more calls of shardloom.next_id in one statement than are planned"));
-    }
+    let found = found(text, &tokens)?;
     let places: Vec<usize> = found.iter().map(|(at, _)| *at).collect();
     if !places.is_empty() {
         check_place(text, &tokens, &places)?;
     }
     Ok(found.into_iter().map(|(_, call)| call).collect())
+}
+
+/// Finds the calls in `text`, in order, wherever they stand.
+///
+/// # Errors
+/// Refuses with 0A000 a call whose tag is computed.
+pub fn all(text: &str) -> Result<Vec<NextIdCall>, Refusal> {
+    if !may_call(text) {
+        return Ok(Vec::new());
+    }
+    let tokens: Vec<Token> = Scanner::new(text).collect();
+    Ok(found(text, &tokens)?.into_iter().map(|(_, call)| call).collect())
+}
+
+/// Tells whether a call may stand in the text, at the price of one search.
+fn may_call(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), b"next_id").is_some()
+}
+
+/// Tells whether it is an INSERT, which hands ids to the calls in its rows by itself; it may stand behind WITH.
+pub fn is_insert(text: &str) -> bool {
+    let mut depth = 0_i32;
+    let mut outside = Scanner::new(text).filter(|token| {
+        depth += i32::from(token.is_mark(text, "(")) - i32::from(token.is_mark(text, ")"));
+        depth == 0
+    });
+    match outside.next() {
+        Some(first) if first.is_word(text, "with") => outside.any(|token| token.is_word(text, "insert")),
+        Some(first) => first.is_word(text, "insert"),
+        None => false,
+    }
+}
+
+/// Finds the calls with the places of their first tokens.
+fn found(text: &str, tokens: &[Token]) -> Result<Vec<(usize, NextIdCall)>, Refusal> {
+    let mut found = Vec::new();
+    for at in 0..tokens.len() {
+        if let Some(function) = function_at(text, tokens, at) {
+            found.push((at, call(text, tokens, at, &function)?));
+        }
+    }
+    if found.len() > CALLS_MAX {
+        return Err(refused("more calls of shardloom.next_id in one statement than are planned"));
+    }
+    Ok(found)
 }
 
 /// Returns the edits that hand `ids`, one per call, to the calls.
@@ -88,7 +127,7 @@ pub fn edits(calls: &[NextIdCall], ids: &[i64], form: IdArguments) -> Vec<(Range
 }
 
 fn refused(message: &str) -> Refusal {
-    let hint = "Call it as SELECT shardloom.next_id('tag'), or in the rows of INSERT … VALUES.";
+    let hint = "Call it as SELECT shardloom.next_id('tag'), in the rows of INSERT … VALUES, or as a column of INSERT … SELECT.";
     Refusal::unsupported(message, hint)
 }
 
@@ -112,14 +151,14 @@ fn call(text: &str, tokens: &[Token], at: usize, function: &str) -> Result<NextI
         .or_else(|| parameter_index(text, argument).map(Tag::Parameter))
         .filter(|_| close.is_mark(text, ")"))
         .ok_or_else(computed)?;
-    Ok(NextIdCall { tag, argument_end: argument.end })
+    Ok(NextIdCall { tag, argument_end: argument.end, span: tokens[at].start..close.end })
 }
 
 fn check_place(text: &str, tokens: &[Token], places: &[usize]) -> Result<(), Refusal> {
     let first = &tokens[0];
     let (scope, one_row) = if first.is_word(text, "select") {
         (0..tokens.len(), (0..tokens.len()).all(|at| returns_one_row(text, tokens, at)))
-    } else if first.is_word(text, "insert") || first.is_word(text, "values") {
+    } else if first.is_word(text, "values") || is_insert(text) {
         (rows_of_values(text, tokens), true)
     } else {
         (0..0, false)
@@ -128,7 +167,12 @@ fn check_place(text: &str, tokens: &[Token], places: &[usize]) -> Result<(), Ref
     if one_row && inside && !scope.into_iter().any(|at| is_from_clause(text, tokens, at)) {
         return Ok(());
     }
-    Err(refused("shardloom.next_id at a place where it may be evaluated for many rows"))
+    Err(evaluated_often())
+}
+
+/// The refusal of a call that may be evaluated more than once.
+pub fn evaluated_often() -> Refusal {
+    refused("shardloom.next_id at a place where it may be evaluated for many rows")
 }
 
 /// The tokens from VALUES outside parentheses to ON, RETURNING or the end.

@@ -21,6 +21,8 @@ tables:
   labels: {key: user_id, id: {column: label, strategy: uuid, prefix: shard}}
   clicks: {key: user_id, id: {column: click_id, layout: js53, tag: item}}
   people: {key: person_id, id: {column: person_id, tag: item}}
+  lines: {key: user_id, id: {column: line_id, tag: item}}
+  logs: {key: user_id, id: {column: log_id, tag: item}, split: {by: log_id, into: 2, pattern: "logs_{00}"}}
 missing_key: {read: reject, write: reject}
 ---
 kind: Ids
@@ -39,8 +41,12 @@ const SCHEMA: [&str; 7] = [
 ];
 
 async fn start(label: &str) -> (TestDatabase, Proxy) {
+    start_with(label, RULES).await
+}
+
+async fn start_with(label: &str, rules: &str) -> (TestDatabase, Proxy) {
     let database = TestDatabase::new(label);
-    let proxy = Proxy::start(&database, RULES, ProxyOptions::default()).await;
+    let proxy = Proxy::start(&database, rules, ProxyOptions::default()).await;
     proxy.gates_open().await;
     let mut client = proxy.raw();
     for sql in SCHEMA {
@@ -103,6 +109,7 @@ async fn an_id_that_would_not_be_found_is_refused() {
     let made = client.simple("INSERT INTO orders (user_id) VALUES (1) RETURNING order_id").rows();
     let id: i64 = column(&made)[0].parse().unwrap();
     let other = foreign(id);
+    assert_eq!(client.simple("INSERT INTO clicks (user_id) VALUES (1), (2)").tags(), ["INSERT 0 2"]);
     assert_eq!(client.simple(&format!("DELETE FROM orders WHERE order_id = {id}")).tags(), ["DELETE 1"]);
     let texts = [
         (format!("INSERT INTO orders (order_id, user_id) VALUES ({other}, 1)"), "23514"),
@@ -111,8 +118,14 @@ async fn an_id_that_would_not_be_found_is_refused() {
         ("INSERT INTO orders (order_id, user_id) VALUES (1 + 1, 1)".to_owned(), "0A000"),
         ("INSERT INTO orders (order_id, user_id) VALUES (shardloom.next_id('item'), 1)".to_owned(), "23514"),
         (
-            "INSERT INTO orders (order_id, user_id) SELECT order_id, user_id FROM orders WHERE user_id = 1".to_owned(),
-            "0A000",
+            "INSERT INTO orders (order_id, user_id) SELECT 5 + user_id, user_id FROM clicks WHERE user_id = 1"
+                .to_owned(),
+            "23514",
+        ),
+        (
+            "INSERT INTO order_items (item_id, user_id) SELECT user_id, user_id FROM clicks WHERE user_id = 2"
+                .to_owned(),
+            "23514",
         ),
         (format!("UPDATE orders SET order_id = {id} WHERE user_id = 1"), "0A000"),
         ("UPDATE orders SET user_id = 1 WHERE user_id = 1".to_owned(), "0A000"),
@@ -272,6 +285,165 @@ async fn a_copy_makes_the_sharding_key_where_that_is_the_id() {
     let mut letters: Vec<char> = names.chars().collect();
     letters.sort_unstable();
     assert_eq!(letters.iter().collect::<String>(), "abcdefghi");
+}
+
+/// Goal: whatever inserts gets ids where it leaves them out: queries, WITH, MERGE; each row finds itself again by its id.
+#[tokio::test]
+async fn every_kind_of_insert_gets_ids() {
+    let (_database, proxy) = start_with("ids_kinds", &RULES.replace("read: reject", "read: scatter")).await;
+    let mut client = proxy.raw();
+    for sql in [
+        "CREATE TABLE lines (line_id bigint PRIMARY KEY, user_id bigint NOT NULL, order_id bigint, note text)",
+        "CREATE TABLE logs (log_id bigint PRIMARY KEY, user_id bigint NOT NULL, note text)",
+        "INSERT INTO clicks (user_id) SELECT g FROM generate_series(1, 6) g",
+    ] {
+        assert_eq!(client.simple(sql).error(), None, "{sql}");
+    }
+    let inserts = [
+        ("INSERT INTO orders (user_id, note) SELECT user_id, 'select' FROM clicks", 6),
+        ("INSERT INTO order_items (user_id) SELECT user_id FROM clicks WHERE user_id < 3", 2),
+        ("INSERT INTO logs (user_id, note) SELECT user_id, 'split' FROM clicks", 6),
+        (
+            "INSERT INTO lines (line_id, user_id, order_id) SELECT shardloom.next_id('item'), user_id, order_id FROM orders",
+            6,
+        ),
+        (
+            "INSERT INTO lines (user_id, order_id, note) SELECT user_id, shardloom.next_id('order') AS o, 'b' FROM clicks",
+            6,
+        ),
+        (
+            "WITH o AS (INSERT INTO orders (user_id) VALUES (7) RETURNING order_id, user_id) \
+             INSERT INTO lines (user_id, order_id, note) VALUES (7, (SELECT order_id FROM o), 'with')",
+            1,
+        ),
+        (
+            "WITH o AS (INSERT INTO orders (user_id, note) VALUES (8, 'a'), (8, 'b') RETURNING order_id) \
+             INSERT INTO lines (user_id, order_id) SELECT 8, order_id FROM o",
+            2,
+        ),
+        ("WITH o AS (INSERT INTO labels (user_id) VALUES (8) RETURNING label) SELECT label FROM o", 1),
+        (
+            "MERGE INTO lines l USING (VALUES (21), (22), (23)) s (u) ON l.user_id = s.u WHEN NOT MATCHED THEN INSERT (user_id) VALUES (s.u)",
+            3,
+        ),
+        (
+            "MERGE INTO lines l USING clicks c ON l.user_id = c.user_id AND l.note = 'no' WHEN NOT MATCHED THEN INSERT VALUES (DEFAULT, c.user_id, 1, 'merge')",
+            6,
+        ),
+        (
+            "MERGE INTO lines l USING (SELECT 21 AS u) s ON l.user_id = s.u WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (user_id) VALUES (s.u)",
+            1,
+        ),
+        (
+            "MERGE INTO notes n USING clicks c ON n.user_id = c.user_id WHEN NOT MATCHED THEN INSERT (user_id) VALUES (c.user_id)",
+            6,
+        ),
+    ];
+    for (sql, rows) in inserts {
+        let reply = client.simple(sql);
+        assert_eq!(reply.error(), None, "{sql}");
+        assert!(reply.tags()[0].ends_with(&format!(" {rows}")), "{sql}: {:?}", reply.tags());
+    }
+    for id in column(&client.simple("SELECT order_id FROM orders WHERE user_id BETWEEN 1 AND 8").rows()) {
+        assert_eq!(client.simple(&format!("SELECT FROM orders WHERE order_id = {id}")).rows().len(), 1);
+    }
+    let lines = client.simple("SELECT line_id FROM lines WHERE user_id BETWEEN 1 AND 30").rows();
+    let ids: HashSet<String> = column(&lines).into_iter().collect();
+    assert_eq!((lines.len(), ids.len()), (23, 23));
+    assert_eq!(client.simple("SELECT FROM logs WHERE user_id BETWEEN 1 AND 6").rows().len(), 6);
+    let refused = [
+        "INSERT INTO lines (line_id, user_id) SELECT DISTINCT shardloom.next_id('item'), user_id FROM clicks",
+        "INSERT INTO lines (line_id, user_id) SELECT 1 + shardloom.next_id('item'), user_id FROM clicks",
+        "INSERT INTO lines (user_id, line_id, note) SELECT c.user_id, shardloom.next_id('item') FROM clicks c WHERE shardloom.next_id('item') > 0",
+        "WITH d AS (DELETE FROM clicks WHERE user_id = 1 RETURNING user_id) INSERT INTO lines (user_id) SELECT user_id FROM d",
+        "WITH o AS (INSERT INTO orders (user_id, order_id) VALUES (8, 5) RETURNING 1) SELECT * FROM o",
+        "MERGE INTO orders o USING clicks c ON o.user_id = c.user_id AND o.note = 'no' WHEN NOT MATCHED THEN INSERT (user_id) VALUES (c.user_id)",
+    ];
+    for sql in refused {
+        assert_eq!(client.simple(sql).error().map(|(state, _)| state), Some("0A000".to_owned()), "{sql}");
+    }
+    let unknown = "INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('nobody'), user_id FROM clicks";
+    assert_eq!(client.simple(unknown).error().map(|(state, _)| state), Some("22023".to_owned()));
+}
+
+/// Goal: an INSERT of more rows than its layout has ids for at once goes on at the layout's pace. Method: the primary key
+/// would refuse an id that came twice.
+#[tokio::test]
+async fn an_insert_waits_for_the_clock() {
+    let (_database, proxy) = start("ids_insert_pace").await;
+    let rows: Vec<String> = (0..60_000).map(|user| format!("({user})")).collect();
+    let mut client = proxy.raw();
+    let reply = client.simple(&format!("INSERT INTO clicks (user_id) VALUES {}", rows.join(", ")));
+    assert_eq!(reply.tags(), ["INSERT 0 60000"], "{:?}", reply.error());
+}
+
+/// Goal: services that insert elsewhere get ids as a table has them.
+#[tokio::test]
+async fn ids_are_made_as_a_table_has_them() {
+    let (_database, proxy) = start("ids_of_table").await;
+    let ids = |query: &str| {
+        let (status, body) = proxy.http(&format!("/api/v1/ids/{query}")).unwrap();
+        let list = body.split(['[', ']']).nth(1).unwrap_or_default();
+        let ids: Vec<i64> = list.split(',').filter_map(|id| id.trim().parse().ok()).collect();
+        (status, ids, body)
+    };
+    let (_, orders, _) = ids("order?n=3&table=orders&key=42");
+    let mut client = proxy.raw();
+    for id in &orders {
+        let insert = format!("INSERT INTO orders (order_id, user_id) VALUES ({id}, 42)");
+        assert_eq!(client.simple(&insert).tags(), ["INSERT 0 1"], "the id has its row's bucket");
+    }
+    let (_, clicks, _) = ids("item?table=clicks&n=2");
+    assert_eq!((orders.len(), clicks.len()), (3, 2));
+    assert!(clicks.iter().all(|id| *id < 1 << 53), "{clicks:?}");
+    for (query, words) in [
+        ("order?table=orders", "Say the key's value"),
+        ("order?table=orders&key=x", "has no bucket"),
+        ("order?key=1", "table=orders&key=42"),
+        ("order?table=nobody", "no table"),
+        ("order?table=clicks", "has no id column of the tag"),
+        ("order?count=3", "unknown field"),
+    ] {
+        let (status, _, body) = ids(query);
+        assert!(status == 400 && body.contains(words), "{query}: {status} {body}");
+    }
+    let decoded = format!("SELECT tag FROM shardloom.decode_id({}, 'public.orders')", orders[0]);
+    let by_layout = format!("SELECT tag FROM shardloom.decode_id({}, 'gene')", orders[0]);
+    assert_eq!(client.simple(&decoded).rows(), client.simple(&by_layout).rows());
+}
+
+/// Goal: new rules may bring tags and layouts; the shards learn them, and the worker id fits.
+#[tokio::test]
+async fn new_rules_bring_layouts_and_tags() {
+    let database = TestDatabase::new("ids_reload");
+    let proxy = Proxy::start(&database, RULES, ProxyOptions::default()).await;
+    proxy.gates_open().await;
+    let file = proxy.rules_folder().join("rules.yaml");
+    let one = "layouts: {one: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 41, tag: 0, worker: 1, sequence: 12}}}\n";
+    let with_table = RULES
+        .replace("missing_key:", "  ones: {key: user_id, id: {column: id, tag: third, layout: one}}\nmissing_key:");
+    std::fs::write(&file, with_table.replace("item: 2}", &format!("item: 2, third: 7}}\n{one}"))).unwrap();
+    let console = proxy.console().await;
+    console.simple_query("RELOAD").await.unwrap();
+    let mut client = proxy.raw();
+    assert_eq!(client.simple("CREATE TABLE ones (id bigint PRIMARY KEY, user_id bigint)").error(), None);
+    let begun = std::time::Instant::now();
+    let id = loop {
+        let made = client.simple("INSERT INTO ones (user_id) VALUES (1) RETURNING id");
+        if made.error().is_none() {
+            break column(&made.rows())[0].clone();
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}\n{}", made.error(), proxy.log());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let decoded = client.simple(&format!("SELECT worker < 2, tag FROM shardloom.decode_id({id}, 'ones')"));
+    assert_eq!(decoded.rows(), [[Some("t".to_owned()), Some("0".to_owned())]], "{:?}", decoded.error());
+    assert_eq!(
+        column(&client.simple(&format!("SELECT shardloom.next_id('third') - {id} < 1::bigint << 43")).rows()),
+        ["t"]
+    );
+    let known = database.service(1).await.query_one("SELECT name FROM shardloom.id_tag WHERE code = 7", &[]).await;
+    assert_eq!(known.unwrap().get::<_, String>(0), "third");
 }
 
 /// Goal: a COPY that is faster than its layout has ids goes on at the layout's pace.

@@ -32,6 +32,7 @@ pub async fn all(servers: &Servers) {
     an_unanswered_commit_is_resolved(servers).await;
     a_worker_id_is_leased_once_and_starts_after_its_reserve(servers).await;
     a_clock_that_steps_far_back_gets_a_better_worker_id(servers).await;
+    a_worker_id_that_does_not_fit_any_more_is_changed(servers).await;
     the_app_role_may_write_just_what_it_needs(servers).await;
     ids_decode_in_sql(servers).await;
     a_proxy_without_the_lease_learns_what_the_owner_did(servers).await;
@@ -540,13 +541,37 @@ pub async fn a_clock_that_steps_far_back_gets_a_better_worker_id(servers: &Serve
     let first = lease.acquire().await.unwrap();
     assert_eq!((first.epoch, lease.renew().await.unwrap()), (2, true));
     clock.step_to(start - 60_000);
-    assert!(!lease.renew().await.unwrap(), "another id is free");
-    let second = lease.acquire().await.unwrap();
-    assert_ne!(second.worker, first.worker);
-    assert!(second.floor_ms < start - 50_000, "{second:?}");
+    assert!(lease.renew().await.unwrap(), "another id is free");
+    let second = lease.permits().borrow().clone().unwrap();
+    assert_ne!(second.worker(), first.worker);
+    assert!(second.reserved_until_ms() < start - 50_000, "{second:?}");
     assert!(lease.renew().await.unwrap());
     clock.step_to(start - 120_000);
     assert!(lease.renew().await.unwrap(), "the other one is no better");
+    assert_eq!(lease.permits().borrow().as_ref().map(|permit| permit.worker()), Some(second.worker()));
+}
+
+/// A layout of new rules may have fewer worker ids: one that does not fit is changed, without a time that none is held.
+pub async fn a_worker_id_that_does_not_fit_any_more_is_changed(servers: &Servers) {
+    let shop = Shop::open(servers, "worker_fit").await;
+    shop.installed(OnDead::Resync).await;
+    let low = "INSERT INTO shardloom.worker_lease (worker, holder, epoch, expires_at, reserved_until) \
+               SELECT id, 'low', 1, clock_timestamp() + interval '1 h', 0 FROM generate_series(0, 3) id";
+    shop.clients[0].batch_execute(low).await.unwrap();
+    let clock = Arc::new(ManualClock::at(1_800_000_000_000));
+    let mut lease = WorkerLease::new(Outbox::new(shop.settings("p1"), clock.clone()), 7, None);
+    let first = lease.acquire().await.unwrap();
+    assert!(first.worker > 3);
+    lease.worker_bits().store(2, std::sync::atomic::Ordering::Relaxed);
+    assert!(lease.renew().await.unwrap(), "none is free: the one that is held stays");
+    let worker = |lease: &WorkerLease| lease.permits().borrow().as_ref().map(|permit| permit.worker());
+    assert_eq!(worker(&lease), Some(first.worker));
+    let free = "UPDATE shardloom.worker_lease SET expires_at = clock_timestamp() - interval '1 s' WHERE worker = 2";
+    shop.clients[0].batch_execute(free).await.unwrap();
+    assert!(lease.renew().await.unwrap());
+    assert_eq!(worker(&lease), Some(2));
+    let held = "SELECT count(*)::text FROM shardloom.worker_lease WHERE worker > 3 AND expires_at > clock_timestamp()";
+    assert_eq!(shop.text(0, held).await, "0", "the other one was given back");
 }
 
 /// The client path's inserts are granted, and nothing that would let a client speak for another role.

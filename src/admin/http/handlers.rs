@@ -23,10 +23,15 @@ const IDS_MAX: usize = 10_000;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// How many ids are wanted.
+/// How many ids are wanted, and of what kind.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IdsWanted {
     n: Option<usize>,
+    /// As the id column of this table has them.
+    table: Option<String>,
+    /// The sharding key of their rows.
+    key: Option<String>,
 }
 
 /// Where things are, in plain text.
@@ -42,7 +47,7 @@ const INDEX: &str = "Shardloom
 POST /api/v1/ledger/TXID/retry or /skip    {\"reason\": \"...\", \"target\": \"s1\"}
 POST /api/v1/ledger/TXID/compensate        {\"reason\": \"...\"}
 POST /api/v1/reload          reads the rule files again
-/api/v1/ids/TAG?n=10         makes ids
+/api/v1/ids/TAG?n=10         makes ids; &table=orders&key=42 as that table's rows of that sharding key have them
 
 The same for people: psql to the database shardloom on the clients' port, SHOW HELP; and: shardloom --help
 ";
@@ -134,14 +139,22 @@ pub async fn next_ids(
         let refusal = Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("n must be from 1 to {IDS_MAX}"));
         return Err(ApiError(refusal));
     }
-    let ids = next(&proxy, &tag, count).await?;
+    let rules = Arc::clone(&proxy.rules.load().rules);
+    let ids = until_there(&proxy, || match (&wanted.table, &wanted.key) {
+        (None, None) => proxy.next_ids(&tag, count, &rules.ids),
+        (None, Some(_)) => Err(key_without_table()),
+        (Some(table), key) => {
+            let ids = proxy.ids_of_table(&tag, (table, key.as_deref()), count, &rules)?;
+            Ok(ids.into_iter().filter_map(|id| id.bigint()).collect())
+        }
+    });
+    let ids = ids.await?;
     Ok(Json(json!({"tag": tag, "ids": ids})))
 }
 
-/// Makes ids, and waits a little for those of a segment.
-async fn next(proxy: &Proxy, tag: &str, count: usize) -> Result<Vec<i64>, Refusal> {
-    let rules = Arc::clone(&proxy.rules.load().rules);
-    until_there(proxy, || proxy.next_ids(tag, count, &rules.ids)).await
+fn key_without_table() -> Refusal {
+    Refusal::new(SqlState::INVALID_PARAMETER_VALUE, "a key has no meaning without the table whose rows it is of")
+        .with_hint("Say both: table=orders&key=42.")
 }
 
 /// Any other path.

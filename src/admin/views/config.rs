@@ -35,7 +35,7 @@ fn settings(config: &Config, live: &Config) -> Vec<SettingView> {
         ("passthrough", passthrough(&live.passthrough)),
         ("telemetry.log", log(config.telemetry.log).to_owned()),
     ];
-    let numbers = [live.pool.pairs(), live.limits.pairs(), config.relay.pairs()];
+    let numbers = [live.pool.pairs(), live.limits.pairs(), config.relay.pairs(), config.ids.pairs()];
     let all = pairs.into_iter().chain(numbers.into_iter().flatten());
     all.map(|(name, value)| SettingView { name, value }).collect()
 }

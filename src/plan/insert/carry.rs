@@ -10,6 +10,7 @@ use crate::sql::Scanner;
 use crate::sql::insert::{CellValue, Row, Source};
 use crate::types::{Refusal, ShardId};
 
+use super::called::without;
 use super::effect::target_table;
 use super::key::KeyColumn;
 use super::prepared::{Moved, PreparedInsert, Target};
@@ -26,12 +27,19 @@ impl PreparedInsert {
         }
         let names = self.layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&self.name))?;
         let start = if self.facts.with { insert_at(text) } else { 0 };
+        let read = without(&self.layout.called, text, &query.span);
         let source = match self.facts.with {
             // The query may have a WITH clause of its own.
-            true => format!("{} ({}\n)", &text[..start], &text[query.span.clone()]),
-            false => text[query.span.clone()].to_owned(),
+            true => format!("{} ({read}\n)", &text[..start]),
+            false => read,
         };
-        let columns = names.iter().map(|name| self.carried(rules, catalog, name)).collect();
+        let mut columns: Vec<Carried> = names.iter().map(|name| self.carried(rules, catalog, name)).collect();
+        for called in &self.layout.called {
+            // More columns than the table has are PostgreSQL's error.
+            if let Some(column) = columns.get_mut(called.place) {
+                column.call = Some(called.text(text).to_owned());
+            }
+        }
         let form = CarryForm::Rows { head: text[start..query.span.start].to_owned(), tail: tail.to_owned() };
         self.carry(rules, text, (source, columns, form))
     }
@@ -103,7 +111,7 @@ impl PreparedInsert {
         let column = catalog.table(&self.name).and_then(|table| table.column(name));
         let key = self.key_columns().any(|(key, _)| key.name == name);
         debug_assert!(!key || rules.table(&self.name).is_some(), "only tables of the rules have keys");
-        Carried { type_oid: column.map_or(0, |column| column.type_oid), key }
+        Carried { type_oid: column.map_or(0, |column| column.type_oid), key, call: None }
     }
 
     fn carry(
@@ -135,11 +143,16 @@ impl PreparedInsert {
         if shards.contains(there) { there } else { shards.iter().next().unwrap_or(there) }
     }
 
-    /// Tells whether the rules' id column is not among those that the query fills, so that ids have to be made.
-    pub(super) fn lacks_ids(&self, rule: Option<&TableRule>) -> bool {
-        let (Source::Query(query), Some(id)) = (&self.facts.source, rule.and_then(|rule| rule.id.as_ref())) else {
-            return false;
-        };
+    /// Tells whether the rows of its query have to be read first: ids are made for them, or held against the rules.
+    pub(super) fn reads_first(&self, rule: Option<&TableRule>) -> bool {
+        let Source::Query(query) = &self.facts.source else { return false };
+        if !self.layout.called.is_empty() {
+            return true;
+        }
+        let Some(id) = rule.and_then(|rule| rule.id.as_ref()) else { return false };
+        if id.is_checked() {
+            return true;
+        }
         let width = query.simple.as_ref().map(|simple| simple.items.len());
         !match (&self.layout.columns, &self.facts.columns, width) {
             (Some(columns), Some(_), _) => columns.contains(&id.column),

@@ -76,7 +76,7 @@ pub(in crate::plan) fn rules() -> RuleSet {
         ],
         tables: tables.into_iter().map(rule).collect(),
         physical: HashMap::new(),
-        ids: IdRules { tags, layouts: BTreeMap::new(), segments: BTreeMap::new() },
+        ids: IdRules { tags, layouts: BTreeMap::new(), segments: BTreeMap::new(), of_columns: BTreeMap::new() },
         unlisted: UnlistedTables::Home,
         tests: Vec::new(),
     }

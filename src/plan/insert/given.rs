@@ -3,7 +3,6 @@
 use crate::plan::catalog::Catalog;
 use crate::plan::given_id;
 use crate::rules::{IdRule, IdSource, RuleSet, TableRule};
-use crate::sql::insert::Source;
 use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId};
 
 use super::key::KeyColumn;
@@ -99,25 +98,9 @@ impl PreparedInsert {
         }
     }
 
-    /// A column that is too narrow would take the first ids of a segment and fail one day; others fail at once.
-    pub(super) fn check_width(&self, rule: Option<&TableRule>, catalog: &Catalog) -> Result<(), Refusal> {
-        let Some(id) = rule.and_then(|rule| rule.id.as_ref()).filter(|_| self.injects()) else { return Ok(()) };
-        let column = catalog.table(&self.name).and_then(|table| table.column(&id.column));
-        let narrow = column.filter(|column| NARROW.contains(&column.type_oid));
-        match (narrow, id.source) {
-            (Some(column), IdSource::Snowflake { .. } | IdSource::Segment(_)) => {
-                Err(given_id::narrow(&self.name, id, &column.type_name))
-            }
-            (Some(_), IdSource::Uuid { .. }) | (None, _) => Ok(()),
-        }
-    }
-
     /// Refuses what could bring in an id that is not held against its row's key or tag.
     pub(super) fn check_ids(&self, rule: Option<&TableRule>) -> Result<(), Refusal> {
         let Some(id) = checked(rule) else { return Ok(()) };
-        if matches!(self.facts.source, Source::Query(_)) {
-            return Err(given_id::unchecked(&self.name, id, "an INSERT … SELECT"));
-        }
         let updated = self.facts.conflict.as_ref().and_then(|conflict| conflict.update.as_ref());
         if updated.is_some_and(|columns| columns.contains(&id.column)) {
             return Err(given_id::update(&self.name, id));
@@ -163,6 +146,18 @@ impl PreparedInsert {
     }
 }
 
-fn checked(rule: Option<&TableRule>) -> Option<&IdRule> {
-    rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.route || id.check_tag)
+pub(super) fn checked(rule: Option<&TableRule>) -> Option<&IdRule> {
+    rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.is_checked())
+}
+
+/// A column that is too narrow would take the first ids of a segment and fail one day; others fail at once.
+pub(super) fn check_width(table: &str, id: &IdRule, catalog: &Catalog) -> Result<(), Refusal> {
+    let column = catalog.table(table).and_then(|table| table.column(&id.column));
+    let narrow = column.filter(|column| NARROW.contains(&column.type_oid));
+    match (narrow, id.source) {
+        (Some(column), IdSource::Snowflake { .. } | IdSource::Segment(_)) => {
+            Err(given_id::narrow(table, id, &column.type_name))
+        }
+        (Some(_), IdSource::Uuid { .. }) | (None, _) => Ok(()),
+    }
 }

@@ -2,12 +2,14 @@
 //!
 //! [`PreparedInsert::new`] decides what the text alone tells; [`PreparedInsert::plan`] adds the values at hand.
 
+mod called;
 mod carry;
 mod checks;
 mod effect;
 #[cfg(test)]
 pub(in crate::plan) mod fixture;
 mod given;
+mod inside;
 mod key;
 mod make;
 mod moment;
@@ -25,6 +27,7 @@ mod tests;
 mod undo;
 
 pub(in crate::plan) use effect::{reference_mode, target_table};
+pub(in crate::plan) use inside::with_ids;
 pub use key::{KeyColumn, type_named};
 pub use make::{IdValue, IdsWanted, MakeIds};
 pub use parameters::Parameters;

@@ -13,7 +13,7 @@ use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 
 use super::effect::{Judge, target_table};
-use super::given::RowKeys;
+use super::given::{RowKeys, check_width};
 use super::key::{KeyColumn, check_type, key_position};
 use super::make::{IdValue, MakeIds};
 use super::moment::Moments;
@@ -33,8 +33,8 @@ pub struct PreparedInsert {
     pub(super) name: String,
     pub(super) layout: Layout,
     pub(super) target: Target,
-    /// Whether it is an INSERT of a query for whose rows ids have to be made.
-    pub(super) lacks_ids: bool,
+    /// Whether the rows of its query have to be read first, for their ids.
+    pub(super) reads_first: bool,
     /// The query, if each of its rows is inserted where it is made.
     pub(super) rows: Option<Box<RowsByKey>>,
     /// What it has to do with split tables, if it has.
@@ -103,7 +103,7 @@ impl PreparedInsert {
                     check_type(&key, table)?;
                     let position = match key_position(&layout, &key) {
                         // Its rows get their keys when ids are made for them.
-                        Err(_) if is_made(&facts, rule, &key) => usize::MAX,
+                        Err(_) if is_made(&facts, rule, &key.name) => usize::MAX,
                         Err(refusal) => return Err(unknown_column(&facts, &name, table).unwrap_or(refusal)),
                         Ok(position) => position,
                     };
@@ -132,7 +132,7 @@ impl PreparedInsert {
             name,
             layout,
             target,
-            lacks_ids: false,
+            reads_first: false,
             rows,
             splits,
             redo: Redo::Exact,
@@ -144,8 +144,10 @@ impl PreparedInsert {
         prepared.check_with(rules)?;
         prepared.check_conflict(rule, catalog)?;
         prepared.check_ids(rule)?;
-        prepared.check_width(rule, catalog)?;
-        prepared.lacks_ids = prepared.lacks_ids(rule);
+        if let Some(id) = rule.and_then(|rule| rule.id.as_ref()).filter(|_| prepared.injects()) {
+            check_width(&prepared.name, id, catalog)?;
+        }
+        prepared.reads_first = prepared.reads_first(rule);
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
         prepared.moments = Moments::of(&prepared.facts, &prepared.layout, table, catalog);
@@ -480,10 +482,10 @@ impl Moved<'_> {
     }
 }
 
-/// Tells whether the key of a query's rows is a generated id.
-fn is_made(facts: &InsertFacts, rule: Option<&TableRule>, key: &KeyColumn) -> bool {
+/// Tells whether this column of a query's rows is a generated id.
+pub(super) fn is_made(facts: &InsertFacts, rule: Option<&TableRule>, column: &str) -> bool {
     let id = rule.and_then(|rule| rule.id.as_ref());
-    matches!(facts.source, Source::Query(_)) && id.is_some_and(|id| id.column == key.name)
+    matches!(facts.source, Source::Query(_)) && id.is_some_and(|id| id.column == column)
 }
 
 /// Returns what PostgreSQL says first of a list of columns that has one which the table has not.

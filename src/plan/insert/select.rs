@@ -1,11 +1,12 @@
 //! INSERT … SELECT: allowed where it can be proved that each row is inserted on the shard it was read from.
 
 use crate::plan::catalog::Catalog;
-use crate::plan::{Direct, MultiWrite, Part, Plan, ReturningOrder, Statement};
+use crate::plan::{Direct, MultiWrite, Part, Plan, ReturningOrder, Statement, given_id};
 use crate::rules::{Distribution, OnMissingKey, RuleSet};
 use crate::sql::insert::{SelectItem, SimpleSelect, Source};
 use crate::types::{Refusal, ShardId, ShardSet};
 
+use super::given::checked;
 use super::key::KeyColumn;
 use super::moment;
 use super::parameters::Parameters;
@@ -30,7 +31,7 @@ impl PreparedInsert {
         parameters: &Parameters<'_>,
     ) -> Result<Plan, Refusal> {
         let from = match &self.target {
-            Target::Home(_) | Target::Sharded { .. } if self.lacks_ids => Err(self.not_proved()),
+            Target::Home(_) | Target::Sharded { .. } if self.reads_first => Err(self.not_known(rules)),
             Target::Home(shard) => {
                 self.check_subqueries(rules).map(|reads_reference| From::One { shard: *shard, reads_reference })
             }
@@ -186,6 +187,14 @@ impl PreparedInsert {
             OnMissingKey::Scatter => Ok(rules.shards_of_group(*group)),
             OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name)
                 .with_hint(format!("Add a condition on \"{}\", or set missing_key.write: scatter.", key.name))),
+        }
+    }
+
+    /// Why rows whose ids are made or checked cannot be read first.
+    fn not_known(&self, rules: &RuleSet) -> Refusal {
+        match checked(rules.table(&self.name)) {
+            Some(id) => given_id::unchecked(&self.name, id, "an INSERT … SELECT that is not run in two steps"),
+            None => self.not_proved(),
         }
     }
 

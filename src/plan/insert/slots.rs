@@ -10,6 +10,7 @@ use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source};
 use crate::sql::next_id::{self, Tag};
 use crate::types::{Refusal, SqlState};
 
+use super::called::{Called, called};
 use super::refuse;
 
 /// One id to be made.
@@ -38,6 +39,8 @@ pub struct Layout {
     pub slots: Vec<Slot>,
     /// Whether the rule's id column is made by the proxy in every row.
     pub id_generated: bool,
+    /// The columns of a query that are calls.
+    pub called: Vec<Called>,
 }
 
 impl Layout {
@@ -75,13 +78,10 @@ pub fn layout(
             Ok(layout)
         }
         Source::DefaultValues(span) => Ok(of_defaults(span, id)),
-        Source::Query(_) if next_id::calls(text)?.is_empty() => {
-            Ok(Layout { columns: listed(facts, table, usize::MAX), ..Layout::default() })
+        Source::Query(query) => {
+            let called = called(text, &query.span, rules)?;
+            Ok(Layout { columns: listed(facts, table, usize::MAX), called, ..Layout::default() })
         }
-        Source::Query(_) => Err(Refusal::unsupported(
-            format!("shardloom.next_id in a query that is inserted into \"{name}\""),
-            "Insert the rows as values.",
-        )),
     }
 }
 
@@ -101,6 +101,7 @@ fn of_defaults(span: &Range<usize>, id: Option<&IdRule>) -> Layout {
         list: Some((span.clone(), format!("({}) ", quoted(&id.column)))),
         slots: vec![slot],
         id_generated: true,
+        called: Vec::new(),
     }
 }
 
@@ -133,7 +134,7 @@ fn of_rows(
     }
     let position = names.iter().position(|column| *column == id.column);
     let id_generated = slots.iter().filter(|slot| Some(slot.column) == position).count() == rows.len();
-    Ok(Layout { columns, list, slots, id_generated })
+    Ok(Layout { columns, list, slots, id_generated, called: Vec::new() })
 }
 
 fn check_lengths(facts: &InsertFacts, rows: &[Row], count: usize, table: Option<&Table>) -> Result<(), Refusal> {
@@ -195,7 +196,7 @@ fn nested_slots(text: &str, rows: &[Row], rules: &RuleSet, slots: &mut Vec<Slot>
     Ok(())
 }
 
-fn unknown_tag(tag: &str, rules: &RuleSet) -> Refusal {
+pub(super) fn unknown_tag(tag: &str, rules: &RuleSet) -> Refusal {
     let known: Vec<&str> = rules.ids.tag_names().collect();
     Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("no id tag \"{tag}\" in the rules"))
         .with_hint(format!("The tags are: {}.", known.join(", ")))

@@ -12,7 +12,7 @@ use crate::types::{Refusal, type_modifier};
 use super::key::{KeyColumn, check_type};
 use super::make::IdValue;
 use super::parameters::Parameters;
-use super::prepared::Moved;
+use super::prepared::{Moved, is_made};
 use super::refuse;
 use super::slots::Layout;
 
@@ -57,8 +57,12 @@ impl SplitInsert {
         };
         check_type(&key, table)?;
         let columns = layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&key.table))?;
-        let position = columns.iter().position(|column| *column == key.name);
-        let position = position.ok_or_else(|| reworded(refuse::missing_key(&key.table, &key.name)))?;
+        let position = match columns.iter().position(|column| *column == key.name) {
+            Some(position) => position,
+            // Its rows find their table when ids are made for them.
+            None if is_made(facts, Some(rule), &key.name) => usize::MAX,
+            None => return Err(reworded(refuse::missing_key(&key.table, &key.name))),
+        };
         if let Some(conflict) = &facts.conflict {
             check_conflict(
                 conflict,

@@ -63,14 +63,17 @@ impl Merging {
         column: &str,
         context: &Context<'_>,
     ) -> Option<&'a MergeCell> {
-        let position = match insert.columns.is_empty() {
-            false => insert.columns.iter().position(|name| name == column),
-            true => {
-                let table = context.catalog.table(&self.modify.target().rule_key())?;
-                table.columns.iter().position(|known| known.name == column)
-            }
-        };
-        insert.cells.get(position?).filter(|cell| **cell != MergeCell::Default)
+        let position = self.position(insert, column, context)?;
+        insert.cells.get(position).filter(|cell| **cell != MergeCell::Default)
+    }
+
+    /// Returns the place of a column among those that are inserted.
+    pub(super) fn position(&self, insert: &MergeInsert, column: &str, context: &Context<'_>) -> Option<usize> {
+        if !insert.columns.is_empty() {
+            return insert.columns.iter().position(|name| name == column);
+        }
+        let table = context.catalog.table(&self.modify.target().rule_key())?;
+        table.columns.iter().position(|known| known.name == column)
     }
 }
 

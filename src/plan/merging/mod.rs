@@ -4,6 +4,7 @@
 //! must have each row on the shard of its key: because it is sharded alike, or because its rows stand in the statement
 //! and each shard is given its own.
 
+mod ids;
 mod keys;
 mod slots;
 
@@ -14,6 +15,7 @@ use super::classify::inexact;
 use super::colocate::{Keyed, Located, handed_key, is_as_ruled, locate};
 use super::context::{Context, Values};
 use super::hidden::Called;
+use super::insert::MakeIds;
 use super::key::{Decoded, decode};
 use super::modify::{Modify, is_cut, spread};
 use super::plan_types::{Part, Plan, Statement};
@@ -77,7 +79,15 @@ impl Merging {
     }
 
     /// Plans it for these values.
-    pub(super) fn plan(&self, context: &Context<'_>, values: &Values<'_>) -> Result<Plan, Refusal> {
+    pub(super) fn plan(
+        &self,
+        context: &Context<'_>,
+        values: &Values<'_>,
+        ids: &mut MakeIds<'_>,
+    ) -> Result<Plan, Refusal> {
+        if let Some(id) = self.lacking(context) {
+            return self.with_ids(id, context, values, ids);
+        }
         let plan = self.where_it_is(context, values).or_else(|refusal| {
             let mendable = MENDED.contains(&refusal.reason) && self.merge.constants.is_empty() && !self.merge.by_source;
             match self.merge.facts.relations.get(self.merge.source).filter(|_| mendable) {
@@ -303,16 +313,8 @@ impl Merging {
         let rule = context.rules.table(&table);
         for insert in &self.merge.inserts {
             let given = |column: &str| self.cell(insert, column, context).is_some();
-            if let Some(id) = rule.and_then(|rule: &TableRule| rule.id.as_ref()) {
-                if id.route || id.check_tag {
-                    return Err(super::given_id::unchecked(&table, id, "rows of a MERGE"));
-                }
-                if !given(&id.column) {
-                    return Err(self.refused(
-                        &format!("would insert rows without the id \"{}\"", id.column),
-                        "Give the id a value from shardloom.next_id, or INSERT … ON CONFLICT.",
-                    ));
-                }
+            if let Some(id) = rule.and_then(|rule: &TableRule| rule.id.as_ref()).filter(|id| id.is_checked()) {
+                return Err(super::given_id::unchecked(&table, id, "rows of a MERGE"));
             }
             let columns = context.catalog.table(&table).map(|known| known.columns.as_slice()).unwrap_or_default();
             if let Some(column) = columns.iter().find(|column| column.is_numbered() && !given(&column.name)) {

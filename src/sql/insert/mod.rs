@@ -8,9 +8,10 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub(super) use cursor::{Cursor, split_commas};
+pub(super) use cursor::Cursor;
 
 pub use cell::{parameter_index, read_cell, string_value};
+pub use cursor::split_commas;
 pub use facts::{
     Cell, CellValue, ColumnList, Conflict, ConflictTarget, InsertFacts, Overriding, ParameterUse, Row, SelectItem,
     SimpleSelect, Source, SourceQuery, Span,
