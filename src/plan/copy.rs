@@ -249,6 +249,7 @@ fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<
     if columns.contains(&id.column) {
         return Ok((Statement::Original, None));
     }
+    super::given_id::check_width(copy.name, id, copy.catalog)?;
     let span = &copy.head.columns_span;
     let all: Vec<String> = columns.iter().chain([&id.column]).map(|name| quoted(name)).collect();
     let list = format!("({})", all.join(", "));

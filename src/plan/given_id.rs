@@ -2,8 +2,12 @@
 //!
 //! Reads trust what is held here: the bucket in an id says where its row is (`route: true`).
 
+use super::catalog::Catalog;
 use crate::rules::{IdRule, IdSource};
 use crate::types::{BucketId, Refusal, SqlState};
+
+/// PostgreSQL's oids of smallint and integer.
+const NARROW: [u32; 2] = [21, 23];
 
 /// Checks one id of a row whose key has this bucket.
 ///
@@ -66,8 +70,18 @@ pub(super) fn other_source(table: &str, rule: &IdRule) -> Refusal {
     .with_hint("Leave the column out, or call shardloom.next_id with that tag.")
 }
 
+/// A column that is too narrow would take the first ids of a segment and fail one day; others fail at once.
+pub(super) fn check_width(table: &str, id: &IdRule, catalog: &Catalog) -> Result<(), Refusal> {
+    let column = catalog.table(table).and_then(|table| table.column(&id.column));
+    let small = column.filter(|column| NARROW.contains(&column.type_oid));
+    match (small, id.source) {
+        (Some(column), IdSource::Snowflake { .. } | IdSource::Segment(_)) => Err(narrow(table, id, &column.type_name)),
+        (Some(_), IdSource::Uuid { .. }) | (None, _) => Ok(()),
+    }
+}
+
 /// The refusal of a generated id for a column that cannot hold it.
-pub(super) fn narrow(table: &str, rule: &IdRule, type_name: &str) -> Refusal {
+fn narrow(table: &str, rule: &IdRule, type_name: &str) -> Refusal {
     let column = &rule.column;
     let message =
         format!("the generated id \"{column}\" of table \"{table}\" is of type {type_name}, which is too small");

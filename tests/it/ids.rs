@@ -362,6 +362,16 @@ async fn every_kind_of_insert_gets_ids() {
     for sql in refused {
         assert_eq!(client.simple(sql).error().map(|(state, _)| state), Some("0A000".to_owned()), "{sql}");
     }
+    assert_eq!(client.simple("ALTER TABLE order_items ALTER COLUMN item_id TYPE int USING 1").error(), None);
+    for sql in [
+        "INSERT INTO order_items (user_id) VALUES (1)",
+        "INSERT INTO order_items (user_id) SELECT user_id FROM clicks",
+        "WITH o AS (INSERT INTO order_items (user_id) VALUES (1) RETURNING 1) SELECT * FROM o",
+        "COPY order_items (user_id) FROM STDIN",
+    ] {
+        let (state, message) = client.simple(sql).error().expect("an int column holds no id");
+        assert!(state == "42804" && message.contains("too small"), "{sql}: {state} {message}");
+    }
     let unknown = "INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('nobody'), user_id FROM clicks";
     assert_eq!(client.simple(unknown).error().map(|(state, _)| state), Some("22023".to_owned()));
 }

@@ -1,6 +1,5 @@
 //! The ids of an INSERT's rows: those that the proxy makes, and those that the client gives and the rules want checked.
 
-use crate::plan::catalog::Catalog;
 use crate::plan::given_id;
 use crate::rules::{IdRule, IdSource, RuleSet, TableRule};
 use crate::types::{BucketId, KeyType, KeyValue, Refusal, ShardId};
@@ -11,9 +10,6 @@ use super::parameters::Parameters;
 use super::prepared::{Moved, PreparedInsert, Target};
 use super::refuse;
 use super::slots::Slot;
-
-/// PostgreSQL's oids of smallint and integer.
-const NARROW: [u32; 2] = [21, 23];
 
 /// The sharding key of each row, `None` for NULL; empty for a table that has none.
 pub(super) type RowKeys = Vec<Option<KeyValue>>;
@@ -148,16 +144,4 @@ impl PreparedInsert {
 
 pub(super) fn checked(rule: Option<&TableRule>) -> Option<&IdRule> {
     rule.and_then(|rule| rule.id.as_ref()).filter(|id| id.is_checked())
-}
-
-/// A column that is too narrow would take the first ids of a segment and fail one day; others fail at once.
-pub(super) fn check_width(table: &str, id: &IdRule, catalog: &Catalog) -> Result<(), Refusal> {
-    let column = catalog.table(table).and_then(|table| table.column(&id.column));
-    let narrow = column.filter(|column| NARROW.contains(&column.type_oid));
-    match (narrow, id.source) {
-        (Some(column), IdSource::Snowflake { .. } | IdSource::Segment(_)) => {
-            Err(given_id::narrow(table, id, &column.type_name))
-        }
-        (Some(_), IdSource::Uuid { .. }) | (None, _) => Ok(()),
-    }
 }

@@ -13,7 +13,6 @@ use crate::sql::next_id;
 use crate::sql::{Scanner, Token, identifier, splice};
 use crate::types::{BucketId, Refusal, ShardId, type_modifier};
 
-use super::given::check_width;
 use super::key::{KeyColumn, key_position};
 use super::make::{self, IdValue, IdsWanted, MakeIds};
 use super::refuse;
@@ -57,7 +56,7 @@ pub(in crate::plan) fn with_ids(
         };
         let own = match made {
             Some((id, wanted, places)) => {
-                check_width(&part.facts.table.to_string(), id, context.catalog)?;
+                given_id::check_width(&part.facts.table.to_string(), id, context.catalog)?;
                 pool(id, ids(wanted)?, places, &context.rules.shard(shard).name)
             }
             None if layout.slots.is_empty() => continue,
@@ -138,7 +137,7 @@ fn of_rows(
         if id.is_checked() && !layout.id_generated {
             return Err(given_id::unchecked(&part.facts.table.to_string(), id, "an id that is given behind WITH"));
         }
-        check_width(&part.facts.table.to_string(), id, context.catalog)?;
+        given_id::check_width(&part.facts.table.to_string(), id, context.catalog)?;
     }
     let slots = &layout.slots;
     let mut made = vec![IdValue::Bigint(0); slots.len()];

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 
 use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::{Context, Values};
-use crate::plan::split;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
+use crate::plan::{given_id, split};
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
 use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
 
 use super::effect::{Judge, target_table};
-use super::given::{RowKeys, check_width};
+use super::given::RowKeys;
 use super::key::{KeyColumn, check_type, key_position};
 use super::make::{IdValue, MakeIds};
 use super::moment::Moments;
@@ -145,7 +145,7 @@ impl PreparedInsert {
         prepared.check_conflict(rule, catalog)?;
         prepared.check_ids(rule)?;
         if let Some(id) = rule.and_then(|rule| rule.id.as_ref()).filter(|_| prepared.injects()) {
-            check_width(&prepared.name, id, catalog)?;
+            given_id::check_width(&prepared.name, id, catalog)?;
         }
         prepared.reads_first = prepared.reads_first(rule);
         let none = Parameters::default();

@@ -9,7 +9,7 @@ use crate::plan::colocate::Keyed;
 use crate::plan::context::{Context, Values};
 use crate::plan::insert::{self, IdValue, IdsWanted, MakeIds};
 use crate::plan::prepare::{PrepareError, prepare};
-use crate::plan::{Plan, apart, view};
+use crate::plan::{Plan, apart, given_id, view};
 use crate::rules::{IdRule, IdSource};
 use crate::sql::{self, MergeCell, MergeInsert, Scanner, Slot, Token, merge_source, splice};
 use crate::types::{BucketId, Refusal};
@@ -43,6 +43,7 @@ impl Merging {
         values: &Values<'_>,
         ids: &mut MakeIds<'_>,
     ) -> Result<Plan, Refusal> {
+        given_id::check_width(&self.modify.target().rule_key(), id, context.catalog)?;
         let Some(constants) = constants(values.text) else {
             let source = self.merge.facts.relations.get(self.merge.source);
             let refusal = self.no_ids(id);
