@@ -111,8 +111,7 @@ fn catalog() -> &'static Catalog {
             ("carts".to_owned(), table(&["user_id", "item"])),
             ("regions".to_owned(), table(&["id", "name"])),
         ]),
-        functions: HashMap::new(),
-        routines: HashMap::new(),
+        ..Catalog::default()
     })
 }
 
@@ -126,6 +125,7 @@ fn table(names: &[&str]) -> Table {
         generated: false,
         identity: false,
         collation_is_default: true,
+        equal_by_bytes: true,
     };
     Table {
         columns: names.iter().map(column).collect(),

@@ -95,6 +95,7 @@ mod tests {
             generated: false,
             identity: false,
             collation_is_default: true,
+            equal_by_bytes: true,
         }
     }
 

@@ -11,7 +11,7 @@ use super::catalog::{Catalog, Column};
 use super::context::Context;
 use super::hidden;
 use super::insert::{missing_key, numbered, quoted, reference_mode, target_table, unlisted, unnamed_columns};
-use super::key::{binary_fits, column_fits};
+use super::key::{binary_fits, column_fits, misfit};
 use super::split;
 use super::{CopyKey, CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
 
@@ -219,16 +219,7 @@ fn key_column<'a>(copy: &Sharded<'a>) -> Option<&'a Column> {
 /// Values are read as the rules say.
 fn check_type(copy: &Sharded<'_>) -> Result<(), Refusal> {
     match key_column(copy) {
-        Some(column) if !column_fits(copy.key_type, column) => Err(Refusal::unsupported(
-            format!(
-                "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",
-                copy.key,
-                copy.name,
-                column.type_name,
-                copy.key_type.name()
-            ),
-            "Give the column or the rules the other's type.",
-        )),
+        Some(column) if !column_fits(copy.key_type, column) => Err(misfit(copy.name, column, copy.key_type)),
         Some(_) | None => Ok(()),
     }
 }

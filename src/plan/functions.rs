@@ -1,6 +1,6 @@
 //! Which functions do the same on every shard.
 
-use super::catalog::Volatility;
+use super::catalog::{Catalog, Volatility};
 use super::colocate::Located;
 use super::context::Context;
 use super::root::is_held_by_key;
@@ -253,6 +253,11 @@ pub(super) fn are_known(functions: &[String]) -> bool {
     functions.iter().all(|function| is_known(function))
 }
 
+/// Finds a function of PostgreSQL's name that may be one of the users' own.
+pub(super) fn own<'f>(facts: &'f Facts, catalog: &Catalog) -> Option<&'f str> {
+    facts.functions.iter().map(String::as_str).find(|name| catalog.own_names.contains(*name))
+}
+
 /// Finds a function that may give something else if each shard of the table `root` calls it for its own rows.
 pub(super) fn unknown<'f>(facts: &'f Facts, located: &Located, root: usize) -> Option<&'f str> {
     let one_by_one = || keeps_rows_apart(facts, located, root);
@@ -278,7 +283,7 @@ const OF_ROW: [&str; 4] = ["clock_timestamp", "gen_random_uuid", "random", "uuid
 /// Tells whether all functions of a write do with a row on its shard what they would do with it among all others.
 pub(super) fn act_alike(text: &str, functions: &[String], context: &Context<'_>) -> bool {
     functions.iter().all(|function| {
-        is_known(function)
+        is_known(function) && !context.catalog.own_names.contains(function)
             || OF_TRANSACTION.contains(&function.as_str())
             || OF_ROW.contains(&function.as_str()) && is_by_row(text)
             || context.catalog.volatility(function) == Volatility::Immutable

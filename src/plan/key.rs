@@ -6,7 +6,7 @@ use super::catalog::Column;
 use super::context::Values;
 use crate::sql::{LiteralKind, Slot, SlotCast, SlotSource, literal_value};
 use crate::types::moment::{self, DAY_MICROS};
-use crate::types::{KeyType, KeyValue};
+use crate::types::{KeyType, KeyValue, Refusal};
 
 /// What a constant says about the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,28 @@ pub fn binary_fits(key: KeyType, type_oid: u32) -> bool {
 /// `citext` alone is known: that does not.
 pub(super) fn column_fits(key: KeyType, column: &Column) -> bool {
     let is_own = column.type_oid >= FIRST_OWN_OID && !column.type_name.ends_with("citext");
-    binary_fits(key, column.type_oid) || !key.is_time() && is_own
+    column.equal_by_bytes && (binary_fits(key, column.type_oid) || !key.is_time() && is_own)
+}
+
+/// The refusal of a write by a key whose column does not fit.
+pub(super) fn misfit(table: &str, column: &Column, key: KeyType) -> Refusal {
+    let name = &column.name;
+    if binary_fits(key, column.type_oid) && !column.equal_by_bytes {
+        return Refusal::unsupported(
+            format!(
+                "the sharding key \"{name}\" of table \"{table}\" has a collation that calls different texts equal"
+            ),
+            "Give the column a deterministic collation.",
+        );
+    }
+    Refusal::unsupported(
+        format!(
+            "the sharding key \"{name}\" of table \"{table}\" is of type {}, the rules say {}",
+            column.type_name,
+            key.name()
+        ),
+        "Give the column or the rules the other's type.",
+    )
 }
 
 /// Reads `slot` and hands each of its values to `take`; the result is the worst of them.

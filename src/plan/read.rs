@@ -140,7 +140,8 @@ pub(super) fn scatter(
     if shards.is_empty() {
         shards.insert(located.spare(context.rules));
     }
-    if let Some(name) = functions::unknown(facts, located, root).or(located.called.acts.as_deref()) {
+    let unknown = functions::unknown(facts, located, root).or_else(|| functions::own(facts, context.catalog));
+    if let Some(name) = unknown.or(located.called.acts.as_deref()) {
         return Err(Refusal::unsupported(
             format!("function {name}() is not known to be the same on every shard of table \"{}\"", keyed.table),
             format!("Bind the sharding key \"{}\" to one value.", keyed.key_names()),
@@ -165,6 +166,9 @@ pub(super) fn scatter(
 
 /// Returns how home can finish what each shard makes of its own rows; `None` where it needs the rows themselves.
 pub(super) fn partial(located: &Located, facts: &Facts, context: &Context<'_>, values: &Values<'_>) -> Option<Partial> {
+    if functions::own(facts, context.catalog).is_some() {
+        return None;
+    }
     let keyed = &located.keyed[root(located, facts).ok()?];
     let shards = keyed.shards(context.rules, values).unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     super::partial::plan(facts, shards, !located.references.is_empty(), values)

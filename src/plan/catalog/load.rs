@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::routine::{Source, routines};
+use super::routine::{Source, own_names, routines};
 use super::{Catalog, Check, Column, ForeignKey, Table, TableKind, Volatility};
 
 /// Returns rows of two text columns, `kind` and `value` (JSON): one `database` row, one `functions` row, one `routine`
@@ -45,6 +45,8 @@ select 'routine', json_build_object(
       where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid
         and coalesce(r.oid, q.oid) is not null) end,
   'volatile', p.provolatile = 'v',
+  'extension', exists (select 1 from pg_catalog.pg_depend e where e.classid = 'pg_catalog.pg_proc'::regclass
+      and e.objid = p.oid and e.deptype = 'e'),
   'of_row', p.pronargs = 1 and (select t.typtype = 'c' from pg_catalog.pg_type t where t.oid = p.proargtypes[0]))::text
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
@@ -63,7 +65,9 @@ select 'table', json_build_object(
       'default', case when a.attgenerated = '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end,
       'generated', a.attgenerated <> '',
       'identity', a.attidentity <> '',
-      'collation_is_default', a.attcollation in (0, 100)) order by a.attnum), '[]')
+      'collation_is_default', a.attcollation in (0, 100),
+      'equal_by_bytes', a.attcollation = 0 or exists (select 1 from pg_catalog.pg_collation k
+        where k.oid = a.attcollation and k.collisdeterministic)) order by a.attnum), '[]')
     from pg_catalog.pg_attribute a
     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped),
@@ -157,6 +161,8 @@ struct ColumnRow {
     generated: bool,
     identity: bool,
     collation_is_default: bool,
+    #[serde(default = "yes")]
+    equal_by_bytes: bool,
 }
 
 #[derive(Deserialize)]
@@ -193,9 +199,14 @@ impl Catalog {
                 other => return Err(CatalogError::Kind(other.to_owned())),
             }
         }
+        catalog.own_names = own_names(&sources);
         catalog.routines = routines(sources, &catalog.tables);
         Ok(catalog)
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn functions(row: HashMap<String, String>) -> HashMap<String, Volatility> {
@@ -251,6 +262,7 @@ fn column(row: ColumnRow) -> Column {
         generated: row.generated,
         identity: row.identity,
         collation_is_default: row.collation_is_default,
+        equal_by_bytes: row.equal_by_bytes,
     }
 }
 

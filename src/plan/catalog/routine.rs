@@ -36,7 +36,15 @@ pub(super) struct Source {
     /// What a body of the SQL standard depends on; its text is printed anew by the server.
     uses: Option<Vec<String>>,
     volatile: bool,
+    #[serde(default)]
+    extension: bool,
     of_row: bool,
+}
+
+/// Returns the names of all that is no extension's, without schema.
+pub(super) fn own_names(sources: &[Source]) -> HashSet<String> {
+    let own = sources.iter().filter(|source| !source.extension);
+    own.filter_map(|source| source.name.rsplit('.').next()).map(str::to_owned).collect()
 }
 
 /// Words without which nothing is written; `execute` may run anything.
@@ -145,6 +153,7 @@ mod tests {
             source: Some(text.into()),
             uses: None,
             volatile: true,
+            extension: false,
             of_row: false,
         }
     }

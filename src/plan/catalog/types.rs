@@ -1,6 +1,6 @@
 //! Tables as the planner wants to know them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Routine, Volatility};
 
@@ -16,6 +16,9 @@ pub struct Catalog {
     pub functions: HashMap<String, Volatility>,
     /// Functions that users wrote in SQL or a procedural language, by the name that rules would use.
     pub routines: HashMap<String, Routine>,
+    /// The names of functions and aggregates that users made, without schema: one that PostgreSQL has, too, may mean theirs.
+    /// Those of extensions are left out.
+    pub own_names: HashSet<String>,
 }
 
 /// One table.
@@ -69,6 +72,8 @@ pub struct Column {
     pub identity: bool,
     /// Whether its collation is the database's default (also when the type has none).
     pub collation_is_default: bool,
+    /// Whether texts are equal only if their bytes are: a collation that is not deterministic calls others equal, too.
+    pub equal_by_bytes: bool,
 }
 
 /// One foreign key.

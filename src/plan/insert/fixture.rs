@@ -126,6 +126,7 @@ fn column(text: &str) -> Column {
         generated: false,
         identity: false,
         collation_is_default: true,
+        equal_by_bytes: true,
     }
 }
 
@@ -157,5 +158,5 @@ pub(in crate::plan) fn catalog() -> Catalog {
         ("tickets", table(&["ticket_id bigint !", "title text"], &[&["ticket_id"]])),
     ];
     let tables = tables.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
-    Catalog { database_collation_is_c: false, tables, functions: HashMap::new(), routines: HashMap::new() }
+    Catalog { tables, ..Catalog::default() }
 }

@@ -1,8 +1,7 @@
 //! A sharding key's value from a cell, typed as the column would coerce it. What only a server can evaluate is refused.
 
 use crate::plan::catalog::Table;
-use crate::plan::key::column_fits;
-use crate::plan::key::{binary_days, time};
+use crate::plan::key::{binary_days, column_fits, misfit, time};
 use crate::sql::insert::{Cell, CellValue};
 use crate::types::{KeyType, KeyValue, Refusal, stored};
 
@@ -28,16 +27,7 @@ pub struct KeyColumn {
 pub(super) fn check_type(key: &KeyColumn, table: Option<&Table>) -> Result<(), Refusal> {
     let column = table.and_then(|table| table.column(&key.name));
     match column.filter(|column| !column_fits(key.key_type, column)) {
-        Some(column) => Err(Refusal::unsupported(
-            format!(
-                "the sharding key \"{}\" of table \"{}\" is of type {}, the rules say {}",
-                key.name,
-                key.table,
-                column.type_name,
-                key.key_type.name()
-            ),
-            "Give the column or the rules the other's type.",
-        )),
+        Some(column) => Err(misfit(&key.table, column, key.key_type)),
         None => Ok(()),
     }
 }

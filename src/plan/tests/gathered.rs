@@ -13,6 +13,7 @@ fn table(columns: &[(&str, u32)]) -> Table {
         generated: false,
         identity: false,
         collation_is_default: true,
+        equal_by_bytes: true,
     };
     Table {
         columns: columns.iter().map(column).collect(),

@@ -12,11 +12,14 @@ tables:
   numbers: {key: k}
   coded: {key: k}
   short: {key: k}
+  loose: {key: k}
 missing_key: {read: scatter, write: scatter}
 "#;
 
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 8] = [
     "CREATE DOMAIN code AS text",
+    "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    "CREATE TABLE loose (k text COLLATE any_case PRIMARY KEY, v int)",
     "CREATE TABLE padded (k char(5) PRIMARY KEY, v int)",
     "CREATE TABLE ids (k uuid PRIMARY KEY, v int)",
     "CREATE TABLE numbers (k int PRIMARY KEY, v int)",
@@ -27,7 +30,9 @@ const SCHEMA: [&str; 6] = [
 #[tokio::test]
 async fn rows_are_not_placed_by_keys_that_compare_otherwise() {
     let mut test = Sharded::start("algorithm_key_types", RULES, &SCHEMA).await;
-    for (table, key) in [("padded", "a "), ("ids", "AAAAAAAA-0000-0000-0000-000000000001"), ("numbers", "01")] {
+    for (table, key) in
+        [("padded", "a "), ("ids", "AAAAAAAA-0000-0000-0000-000000000001"), ("numbers", "01"), ("loose", "A")]
+    {
         test.refused(&format!("INSERT INTO {table} VALUES ('{key}', 1)"), "0A000");
         let copied = copy_in(&mut test.both, &format!("COPY {table} FROM STDIN"), &format!("{key}\t1\n"));
         assert_eq!(copied, ["COPY 1", "0A000"], "{table}");

@@ -506,3 +506,18 @@ BEGIN
 SELECT customer_id FROM customers c WHERE customer_id < 5 ORDER BY 1 FOR NO KEY UPDATE OF c SKIP LOCKED
 
 COMMIT
+
+-- Functions of one's own with the names of PostgreSQL's
+CREATE FUNCTION add_both(bigint, bigint, int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, 0) + $2 + $3'
+
+CREATE AGGREGATE max(bigint, int) (SFUNC = add_both, STYPE = bigint)
+
+SELECT max(customer_id, 1) FROM customers
+
+SELECT max(customer_id) FROM customers
+
+SELECT region, max(customer_id, 1), count(*) FROM customers GROUP BY region ORDER BY region
+
+DROP AGGREGATE max(bigint, int)
+
+SELECT max(customer_id), min(customer_id) FROM customers
