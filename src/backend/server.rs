@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
 use super::grant::Slot;
+use super::oids::Renumbering;
 use super::roster::Enrolled;
 use super::socket::{Quiet, Socket};
 use super::{BackendError, Borrowers, CancelKey, ServerTarget, SettingsTag, StatementCache, startup};
@@ -55,6 +56,8 @@ pub struct Connection {
     due: u32,
     /// How much of `output` has been looked at for messages that are answered by ReadyForQuery; `None` during login.
     counted: Option<usize>,
+    /// Makes numbers of types and tables home's, where the shard has others.
+    renumbering: Option<Box<Renumbering>>,
     parameters: Vec<(String, String)>,
     cancel_key: CancelKey,
     opened: Instant,
@@ -113,6 +116,7 @@ impl Server {
             condition: Condition::Known,
             due: 0,
             counted: None,
+            renumbering: None,
             parameters: Vec::new(),
             cancel_key: CancelKey::new(target.clone(), 0, &[]),
             opened: Instant::now(),
@@ -125,6 +129,7 @@ impl Server {
         }));
         startup::log_in(&mut server).await?;
         server.counted = Some(0);
+        server.begin_renumbering();
         Ok(server)
     }
 }
@@ -279,13 +284,30 @@ impl Connection {
     /// Counts the messages in the buffer that the server answers with ReadyForQuery: Query, Sync and FunctionCall.
     fn count_due(&mut self) {
         let Some(mut at) = self.counted else { return };
+        if self.due == 0
+            && self.input.is_empty()
+            && self.renumbering.as_ref().is_some_and(|renumbering| renumbering.is_between_frames())
+        {
+            self.begin_renumbering();
+        }
         while let Ok(Some(found)) = header(&self.output[at.min(self.output.len())..], LARGE_BOUND) {
             if matches!(found.kind, b'Q' | b'S' | b'F') {
                 self.due += 1;
             }
+            if let (b'P', Some(renumbering)) = (found.kind, &self.renumbering)
+                && let Some(frame) = self.output.get_mut(at..at + found.length)
+            {
+                renumbering.parse(frame);
+            }
             at += found.length;
         }
         self.counted = Some(at);
+    }
+
+    /// Makes numbers home's from here on; nothing may be on its way.
+    #[inline]
+    pub(super) fn begin_renumbering(&mut self) {
+        self.renumbering = self.target.oids.begin();
     }
 
     /// Tells whether every reply so far was read to its end: an error that ended the session was not.
@@ -368,7 +390,12 @@ impl Connection {
         let read = pin!(self.socket.read_buf(&mut self.input));
         match ready!(read.poll(cx)) {
             Ok(0) => Poll::Ready(Err(self.lost("the server closed it"))),
-            Ok(count) => Poll::Ready(Ok(count)),
+            Ok(count) => {
+                if let Some(renumbering) = &mut self.renumbering {
+                    renumbering.received(&mut self.input, count);
+                }
+                Poll::Ready(Ok(count))
+            }
             Err(error) => Poll::Ready(Err(self.lost(error))),
         }
     }

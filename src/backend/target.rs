@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ShardOids;
 use crate::config::Secret;
 use crate::tls::Connector;
 use crate::types::ShardId;
@@ -30,6 +31,8 @@ pub struct ServerTarget {
     pub password: Option<Secret>,
     /// What logs in by SCRAM where there is no password: the keys that the client proved.
     pub keys: Option<ScramKeys>,
+    /// The shard's numbers of types and tables.
+    pub oids: Arc<ShardOids>,
 }
 
 impl ServerTarget {
@@ -72,6 +75,7 @@ mod tests {
             tls: None,
             password: Some(Secret::new("hush")),
             keys: None,
+            oids: Arc::default(),
         };
         assert!(!format!("{target:?}").contains("hush"));
         assert_eq!(target.address(), "/run/pg/.s.PGSQL.5432");

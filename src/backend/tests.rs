@@ -66,6 +66,7 @@ impl Played {
             tls: None,
             password: None,
             keys: None,
+            oids: Arc::default(),
         })
     }
 }

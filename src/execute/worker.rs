@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{Pools, ServerTarget};
+use crate::backend::{Pools, ServerTarget, ShardOids};
 use crate::proxy::{Proxy, Snapshot};
 use crate::tls::{Connector, Mode};
 use crate::types::ShardId;
@@ -99,6 +99,12 @@ impl Worker {
         &self.limits
     }
 
+    /// Returns the shard's numbers; a database that is passed through keeps its own.
+    fn oids_of(&self, shard: ShardId, identity: &Identity) -> Arc<ShardOids> {
+        let known = self.proxy.oids.get(usize::from(shard.0)).filter(|_| !identity.passthrough);
+        known.cloned().unwrap_or_default()
+    }
+
     /// Returns the address and the role under which `identity` reaches `shard`.
     pub fn target(&self, snapshot: &Snapshot, identity: &Identity, shard: ShardId) -> Arc<ServerTarget> {
         let rule = snapshot.rules.shard(shard);
@@ -123,6 +129,7 @@ impl Worker {
             tls: self.server_tls(),
             password: identity.shard_password.clone(),
             keys: identity.shard_keys.clone(),
+            oids: self.oids_of(shard, identity),
         });
         targets.insert(key, Arc::clone(&target));
         target

@@ -7,7 +7,7 @@ use super::{
     ClientInfo, ClientRegistry, ClientState, Drain, DrainPhase, EndCause, HealthBoard, Ids, Live, Logins, PoolBoard,
     Readiness, Requests, RouteBoard, Rules, SchemaBoard, SchemaChanges, StrangerBounds, Strangers,
 };
-use crate::backend::{Allowance, CancelRegistry, Roster};
+use crate::backend::{Allowance, CancelRegistry, Roster, ShardOids};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -54,6 +54,8 @@ pub struct Proxy {
     pub pools: PoolBoard,
     /// Where the shards' tables differ.
     pub schemas: SchemaBoard,
+    /// The numbers that types and tables have on each shard, by its place in the topology.
+    pub oids: Vec<Arc<ShardOids>>,
     /// Which way statements took.
     pub routes: Arc<RouteBoard>,
     /// Which shards answer.

@@ -29,6 +29,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
     let (requests, reloads) = Requests::new();
     let source = options.rules.directory.display().to_string();
     let config = Arc::new(options.config.clone());
+    let oids = rules.shards.iter().map(|_| Arc::default()).collect();
     let proxy = Proxy {
         config: Arc::clone(&config),
         live: Live::new(config),
@@ -50,6 +51,7 @@ pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnsw
         pools: PoolBoard::default(),
         routes: Arc::default(),
         schemas: Default::default(),
+        oids,
         health: HealthBoard::default(),
         readiness: Readiness::default(),
         drain: Drain::default(),

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::link::{ServiceRole, ShardLink};
+use super::numbers::NumberLinks;
 use super::outbox::reconcile;
 use crate::plan::catalog::{CATALOG_QUERY, Catalog};
 use crate::proxy::Proxy;
@@ -26,6 +27,7 @@ const SCHEMA_PAUSE: Duration = Duration::from_millis(20);
 pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
     let rules = Arc::clone(&proxy.rules.load().rules);
     let mut home = ShardLink::new(rules.shard(rules.home), &role, &proxy.connector);
+    let mut numbers = NumberLinks::new(&proxy, &role);
     let mut said = false;
     // Capture triggers call functions of the shardloom schema.
     while !proxy.readiness.is_schema_installed() {
@@ -34,7 +36,11 @@ pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
     loop {
         let ticket = proxy.requests.catalogs_wanted();
         match load(&mut home).await {
-            Ok(catalog) => put_in_force(&proxy, catalog, ticket).await,
+            Ok(catalog) => {
+                put_in_force(&proxy, catalog).await;
+                numbers.compare(&proxy, &mut home).await;
+                proxy.requests.catalog_done(ticket);
+            }
             Err(error) => {
                 if !said {
                     warn!(error, "the catalog cannot be read from home; trying again");
@@ -60,7 +66,7 @@ pub async fn load(home: &mut ShardLink) -> Result<Catalog, String> {
     Catalog::from_rows(pairs).map_err(|error| error.to_string())
 }
 
-async fn put_in_force(proxy: &Proxy, mut catalog: Catalog, ticket: u64) {
+async fn put_in_force(proxy: &Proxy, mut catalog: Catalog) {
     catalog.adopt(&proxy.rules.load().rules);
     if *proxy.rules.load().catalog == catalog {
         debug!("the catalog is unchanged");
@@ -70,5 +76,4 @@ async fn put_in_force(proxy: &Proxy, mut catalog: Catalog, ticket: u64) {
     }
     reconcile(proxy).await;
     proxy.readiness.set_catalog_loaded();
-    proxy.requests.catalog_done(ticket);
 }

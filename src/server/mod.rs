@@ -13,6 +13,7 @@ mod link;
 mod listen;
 mod local_socket;
 mod logging;
+mod numbers;
 mod options;
 mod outbox;
 mod outbox_metrics;

@@ -72,6 +72,7 @@ mod tests {
             tls: None,
             password: None,
             keys: None,
+            oids: Default::default(),
         };
         settings(&config, database, &target)
     }

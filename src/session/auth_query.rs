@@ -68,5 +68,6 @@ fn target(worker: &Worker, config: &Config) -> Arc<ServerTarget> {
         tls: worker.server_tls(),
         password: service.password.clone(),
         keys: None,
+        oids: Arc::default(),
     })
 }

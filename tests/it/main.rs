@@ -46,6 +46,7 @@ mod ledger_tables;
 mod lent;
 mod lost_servers;
 mod newest;
+mod own_types;
 mod partial;
 mod parts;
 mod paused;

@@ -23,6 +23,7 @@ fn target(host: &str, port: u16, user: &str, password: &str, database: &str) -> 
         tls: None,
         password: Some(Secret::new(password)),
         keys: None,
+        oids: Arc::default(),
     })
 }
 
