@@ -9,7 +9,7 @@ use crate::sql::{Facts, Scanner, is_aggregate_name};
 /// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 222] = [
+const KNOWN_FUNCTIONS: [&str; 226] = [
     "abbrev",
     "abs",
     "acos",
@@ -65,8 +65,10 @@ const KNOWN_FUNCTIONS: [&str; 222] = [
     "cotd",
     "count",
     "current_date",
+    "current_role",
     "current_time",
     "current_timestamp",
+    "current_user",
     "date_bin",
     "date_part",
     "date_trunc",
@@ -182,6 +184,7 @@ const KNOWN_FUNCTIONS: [&str; 222] = [
     "rpad",
     "rtrim",
     "scale",
+    "session_user",
     "set_bit",
     "set_byte",
     "setweight",
@@ -230,6 +233,7 @@ const KNOWN_FUNCTIONS: [&str; 222] = [
     "upper",
     "upper_inc",
     "upper_inf",
+    "user",
     "websearch_to_tsquery",
     "width_bucket",
 ];
@@ -275,7 +279,7 @@ fn keeps_rows_apart(facts: &Facts, located: &Located, root: usize) -> bool {
 }
 
 /// What is the same on all shards for a whole transaction; the time is, as each of them gets home's.
-const OF_TRANSACTION: [&str; 5] = ["current_role", "current_user", "session_user", "transaction_timestamp", "user"];
+const OF_TRANSACTION: [&str; 1] = ["transaction_timestamp"];
 
 /// What has another value for each row, on one shard as on many.
 const OF_ROW: [&str; 4] = ["clock_timestamp", "gen_random_uuid", "random", "uuid_generate_v4"];

@@ -47,7 +47,7 @@ pub(super) fn says_more_than_copies(words: &Words<'_>) -> bool {
 }
 
 /// PostgreSQL's functions beyond the immutable ones that look at no table and at nothing that a shard has of its own.
-const BESIDES_IMMUTABLE: [&str; 17] = [
+const BESIDES_IMMUTABLE: [&str; 22] = [
     "grouping",
     "array_to_json",
     "clock_timestamp",
@@ -65,6 +65,11 @@ const BESIDES_IMMUTABLE: [&str; 17] = [
     "to_json",
     "to_jsonb",
     "transaction_timestamp",
+    "current_catalog",
+    "current_database",
+    "pg_client_encoding",
+    "pg_typeof",
+    "version",
 ];
 
 /// What says when the transaction began.

@@ -332,3 +332,14 @@ BEGIN
 TABLE counters ORDER BY id FOR UPDATE
 
 ROLLBACK
+
+-- Functions of the session beside rows of several shards
+SELECT current_user, count(*) FROM customers
+
+SELECT customer_id, session_user = current_user, current_role FROM customers ORDER BY customer_id LIMIT 3
+
+SELECT pg_typeof(customer_id), pg_typeof(name), customer_id FROM customers ORDER BY customer_id LIMIT 2
+
+SELECT version() LIKE 'PostgreSQL%', customer_id FROM customers ORDER BY customer_id LIMIT 2
+
+SELECT current_database() IS NOT NULL, count(*) FROM customers
