@@ -29,7 +29,7 @@ pub struct Carry {
 }
 
 /// What one column of the source is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// The oid of the type of the column that it is written to; 0 if that is not known.
     pub type_oid: u32,

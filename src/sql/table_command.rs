@@ -12,10 +12,12 @@ const BEFORE_PARTS: [&str; 5] = ["union", "intersect", "except", "all", "distinc
 pub fn without_table_commands(text: &str) -> Option<String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let is = |at: usize, words: &[&str]| words.iter().any(|word| tokens[at].is_word(text, word));
-    if tokens.is_empty() || !(is(0, &QUERIES) || tokens[0].is_mark(text, "(")) {
+    let insert = !tokens.is_empty() && is(0, &["insert"]);
+    if tokens.is_empty() || !(insert || is(0, &QUERIES) || tokens[0].is_mark(text, "(")) {
         return None;
     }
-    let begins = |at: usize| at == 0 || tokens[at - 1].is_mark(text, "(") || is(at - 1, &BEFORE_PARTS);
+    // The word is reserved: behind the name and the columns of an INSERT it is nothing else.
+    let begins = |at: usize| insert || at == 0 || tokens[at - 1].is_mark(text, "(") || is(at - 1, &BEFORE_PARTS);
     let edits: Vec<_> = (0..tokens.len())
         .filter(|at| is(*at, &["table"]) && begins(*at))
         .map(|at| (tokens[at].span(), "SELECT * FROM".to_owned()))
@@ -36,6 +38,7 @@ mod tests {
                 "(TABLE a UNION ALL TABLE b) EXCEPT TABLE c",
                 "(SELECT * FROM a UNION ALL SELECT * FROM b) EXCEPT SELECT * FROM c",
             ),
+            ("INSERT INTO t (a) TABLE u", "INSERT INTO t (a) SELECT * FROM u"),
             ("WITH w AS (TABLE a) SELECT (TABLE w)", "WITH w AS (SELECT * FROM a) SELECT (SELECT * FROM w)"),
         ];
         for (text, expected) in cases {

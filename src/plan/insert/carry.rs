@@ -16,6 +16,9 @@ use super::key::KeyColumn;
 use super::prepared::{Moved, PreparedInsert, Target};
 use super::refuse;
 
+/// The most columns of a table.
+const COLUMNS_MAX: usize = 1600;
+
 impl PreparedInsert {
     /// Plans an INSERT of a query whose rows are brought first; `refusal` says why they have to be.
     pub(super) fn carry_query(&self, rules: &RuleSet, catalog: &Catalog, refusal: Refusal) -> Result<Plan, Refusal> {
@@ -25,7 +28,12 @@ impl PreparedInsert {
         if self.facts.with_writes || has_query(tail) {
             return Err(refusal);
         }
-        let names = self.layout.columns.as_ref().ok_or_else(|| refuse::unnamed_columns(&self.name))?;
+        let mut columns: Vec<Carried> = match (&self.layout.columns, &self.target) {
+            (Some(names), _) => names.iter().map(|name| self.carried(rules, catalog, name)).collect(),
+            // A temporary table, say: the server knows its columns, and no key is among them.
+            (None, Target::Home(_)) => vec![Carried::default(); COLUMNS_MAX],
+            (None, Target::Sharded { .. }) => return Err(refuse::unnamed_columns(&self.name)),
+        };
         let start = if self.facts.with { insert_at(text) } else { 0 };
         let read = without(&self.layout.called, text, &query.span);
         let source = match self.facts.with {
@@ -33,7 +41,6 @@ impl PreparedInsert {
             true => format!("{} ({read}\n)", &text[..start]),
             false => read,
         };
-        let mut columns: Vec<Carried> = names.iter().map(|name| self.carried(rules, catalog, name)).collect();
         for called in &self.layout.called {
             // More columns than the table has are PostgreSQL's error.
             if let Some(column) = columns.get_mut(called.place) {

@@ -237,3 +237,26 @@ DELETE FROM counters WHERE id IN (/* shardloom: shard=s1 */ SELECT customer_id F
 --: simple
 --: refused 0A000
 WITH a AS (SELECT hits FROM regions) DELETE FROM counters WHERE hits IN (SELECT hits FROM a)
+
+-- Tables as queries, and into tables whose columns only the server knows
+BEGIN
+
+CREATE TEMP TABLE brief (id bigint, what text, n numeric)
+
+INSERT INTO brief SELECT customer_id, name, age FROM customers
+
+INSERT INTO brief SELECT customer_id, name FROM customers WHERE customer_id = 1
+
+SELECT id, what, n FROM brief ORDER BY id, n
+
+INSERT INTO brief TABLE products
+
+INSERT INTO brief SELECT customer_id, name, age, region FROM customers
+
+ROLLBACK
+
+BEGIN
+
+INSERT INTO loose TABLE loose
+
+ROLLBACK
