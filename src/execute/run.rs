@@ -136,6 +136,7 @@ impl Link {
     /// Returns the plan of one execution; a refusal is counted.
     pub fn plan(&self, call: &Call, understood: &Understood) -> Result<Plan, Failure> {
         self.miss_nothing();
+        self.pieces.rewind();
         let planned = self.unless_missed(self.planned(call, understood));
         if !is_awaited(&planned)
             && let (Err(Failure::Refused(refusal)), Some(route)) = (&planned, &understood.route)

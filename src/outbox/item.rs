@@ -84,8 +84,12 @@ const FETCH: &str = "SELECT * FROM (SELECT l.txid, l.commit_seq, l.mode, l.kind,
 const CAPTURED: &str = "SELECT relation, op, old_rows, new_rows, xid::text FROM shardloom.outbox \
      WHERE xid = ANY ($1::text[]::xid8[]) ORDER BY seq";
 
-const PARKED: &str = "SELECT DISTINCT k.key FROM shardloom.ledger_target t LEFT JOIN LATERAL unnest(t.keys) k (key) ON true \
+const PARKED: &str = "SELECT DISTINCT k.key, t.state = 'DEAD' FROM shardloom.ledger_target t LEFT JOIN LATERAL unnest(t.keys) k (key) ON true \
      WHERE t.target = $1 AND t.state IN ('DEAD', 'PARKED')";
+
+/// Has the parked events of a lane looked at again.
+pub(super) const LET_GO: &str = "UPDATE shardloom.ledger_target SET state = 'PENDING', keys = '{}', \
+     updated_at = clock_timestamp() WHERE target = $1 AND state = 'PARKED'";
 
 /// Reads the first events of a lane that are not finished, in commit order, as many as a batch holds; tells whether it is
 /// full.
@@ -242,7 +246,13 @@ pub(super) fn overlap(keys: &BTreeSet<String>, parked: &BTreeSet<String>) -> boo
 pub(super) async fn parked_keys(outbox: &Outbox, run: &LaneRun) -> Result<Option<BTreeSet<String>>, Error> {
     let client = outbox.store.connect(run.home).await?;
     let target = outbox.store.name(run.target);
-    let rows = query_prepared(&client, PARKED, &[&target]).await.map_err(outbox.store.at(run.home))?;
+    let at = outbox.store.at(run.home);
+    let rows = query_prepared(&client, PARKED, &[&target]).await.map_err(&at)?;
+    if !rows.is_empty() && !rows.iter().any(|row| row.get::<_, bool>(1)) {
+        // They wait for nothing: parked by what was read just before an operator let the dead one go on.
+        client.execute(LET_GO, &[&target]).await.map_err(&at)?;
+        return Ok(None);
+    }
     let keys = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).collect();
     Ok((!rows.is_empty()).then_some(keys))
 }

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::handle::Outbox;
+use super::item::LET_GO;
 use super::marks::Verdict;
 use super::state::{Input, TargetState, next};
 use crate::types::ShardId;
@@ -119,14 +120,7 @@ impl Outbox {
             .await
             .map_err(&at)?;
         // What waited behind it is looked at again; if another dead event has its key, it parks again.
-        client
-            .execute(
-                "UPDATE shardloom.ledger_target SET state = 'PENDING', keys = '{}', updated_at = clock_timestamp() \
-                 WHERE target = $1 AND state = 'PARKED'",
-                &[&name],
-            )
-            .await
-            .map_err(&at)?;
+        client.execute(LET_GO, &[&name]).await.map_err(&at)?;
         self.flights.nudge(home);
         Ok(())
     }

@@ -55,6 +55,16 @@ impl IdRegistry {
         let layouts = rules.ids.layouts.iter().map(|(name, layout)| (name.clone(), (*layout, used(name)))).collect();
         Self { layouts, tags: rules.ids.tags.clone(), columns }
     }
+
+    /// Returns the names of the layouts in which ids are made.
+    pub fn used_names(&self) -> impl Iterator<Item = &String> {
+        self.layouts.iter().filter(|(_, (_, used))| *used).map(|(name, _)| name)
+    }
+
+    /// Returns the layouts in which ids are made.
+    pub fn used(&self) -> impl Iterator<Item = IdLayout> {
+        self.layouts.values().filter(|(_, used)| *used).map(|(layout, _)| *layout)
+    }
 }
 
 impl Outbox {
@@ -94,7 +104,8 @@ impl Outbox {
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
                 [name, &layout.epoch_ms, time, tag, worker, sequence, &layout.has_bucket, used];
             let row = transaction.query_one(LAYOUT, &values).await.map_err(&at)?;
-            if !row.get::<_, bool>(0) {
+            // Of one that nobody uses here, others may know better.
+            if *used && !row.get::<_, bool>(0) {
                 changed.insert(name.clone(), row.get(1));
             }
         }

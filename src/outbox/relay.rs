@@ -90,11 +90,12 @@ struct Relay {
     runs: JoinSet<(LaneRun, Result<Ran, Error>)>,
 }
 
-/// The lanes of $1 that have an event due above their floors of $2, and do not stand still.
+/// The lanes of $1 that have an event due above their floors of $2, or parked behind nothing, and do not stand still.
 const DUE: &str = "SELECT v.target FROM unnest($1::text[], $2::bigint[]) v (target, floor) CROSS JOIN LATERAL (SELECT \
      FROM shardloom.ledger l LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = v.target \
      WHERE l.commit_seq > v.floor AND l.state IN ('OPEN', 'ATTENTION') AND v.target = ANY (l.targets) \
-     AND coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') ORDER BY l.commit_seq LIMIT 1) due \
+     AND (coalesce(t.state, 'PENDING') IN ('PENDING', 'PUBLISHED', 'RETRY', 'BLOCKED') OR t.state = 'PARKED' AND NOT EXISTS \
+     (SELECT FROM shardloom.ledger_target d WHERE d.target = v.target AND d.state = 'DEAD')) ORDER BY l.commit_seq LIMIT 1) due \
      WHERE NOT EXISTS (SELECT FROM shardloom.paused_target p WHERE p.target = v.target)";
 
 /// The last commit sequence that was drawn, and the oldest xid that still runs.

@@ -3,7 +3,6 @@
 
 use crate::snowflake::{BORROW_MS_MAX, WorkerPermit};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::watch;
 
@@ -32,7 +31,7 @@ pub struct LeasedWorker {
 #[derive(Debug)]
 pub struct WorkerLease {
     outbox: Arc<Outbox>,
-    worker_bits: Arc<AtomicU8>,
+    worker_bits: Arc<watch::Sender<u8>>,
     wish: Option<u16>,
     permit: watch::Sender<Option<Arc<WorkerPermit>>>,
     held: Option<LeasedWorker>,
@@ -62,18 +61,18 @@ const TAKE_ATTEMPTS_MAX: u32 = 8;
 impl WorkerLease {
     /// Prepares to lease an id of `0..2^worker_bits`; `wish` names one, and only that one.
     pub fn new(outbox: Arc<Outbox>, worker_bits: u8, wish: Option<u16>) -> Self {
-        let worker_bits = Arc::new(AtomicU8::new(worker_bits));
+        let worker_bits = Arc::new(watch::Sender::new(worker_bits));
         Self { outbox, worker_bits, wish, permit: watch::Sender::new(None), held: None }
     }
 
     /// Returns the width that ids must fit: of less, an id that does not fit any more is changed for one that does.
-    pub fn worker_bits(&self) -> Arc<AtomicU8> {
+    pub fn worker_bits(&self) -> Arc<watch::Sender<u8>> {
         Arc::clone(&self.worker_bits)
     }
 
     /// Returns how many worker ids there are.
     fn count(&self) -> u32 {
-        1 << self.worker_bits.load(Ordering::Relaxed).min(16)
+        1 << (*self.worker_bits.borrow()).min(16)
     }
 
     /// Returns where permits appear: `None` before the first lease and after a lost one, another one after each lease.
@@ -239,6 +238,7 @@ impl WorkerLease {
         let bounds = self.outbox.settings.bounds.clone();
         let pace = (bounds.worker_lease / RENEWALS_PER_LEASE).min(bounds.worker_reserve / EXTENSIONS_PER_RESERVE);
         let mut stopping = self.outbox.stopping.subscribe();
+        let mut bits = self.worker_bits.subscribe();
         while !*stopping.borrow() {
             let result =
                 if self.held.is_some() { self.renew().await.map(|_| ()) } else { self.acquire().await.map(|_| ()) };
@@ -247,6 +247,7 @@ impl WorkerLease {
             }
             tokio::select! {
                 () = tokio::time::sleep(pace) => {}
+                _ = bits.changed() => {}
                 _ = stopping.changed() => {}
             }
         }

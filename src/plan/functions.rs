@@ -6,10 +6,10 @@ use super::context::Context;
 use super::root::is_held_by_key;
 use crate::sql::{Facts, Scanner, is_aggregate_name};
 
-/// PostgreSQL's functions that give the same on every server for the same arguments, change nothing, and return one
+/// PostgreSQL's functions, and `shardloom.decode_id`, that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 226] = [
+const KNOWN_FUNCTIONS: [&str; 227] = [
     "abbrev",
     "abs",
     "acos",
@@ -192,6 +192,7 @@ const KNOWN_FUNCTIONS: [&str; 226] = [
     "sha256",
     "sha384",
     "sha512",
+    "shardloom.decode_id",
     "sign",
     "sin",
     "sind",

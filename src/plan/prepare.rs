@@ -104,6 +104,10 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
         let explain = Explain::read(text, inner, analyze, context)?;
         return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain), splits: None });
     }
+    if let Some(reworded) = insert::rows_of_functions(text, context.catalog)? {
+        let inner = plain(&reworded, context)?;
+        return Ok(said_as(text, reworded, inner));
+    }
     let called = hidden::called(text, context)?;
     if let Some(insert) = insertion(text, &called, context) {
         return insert;

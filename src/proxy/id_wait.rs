@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::Proxy;
-use super::ids::{Fetched, SEGMENT_EMPTY};
+use super::ids::{Fetched, LAYOUT_IS_NEW, SEGMENT_EMPTY};
 use crate::snowflake::AHEAD_OF_CLOCK;
 use crate::types::Refusal;
 
@@ -33,7 +33,7 @@ impl IdWait {
     pub async fn ends(&mut self, refusal: &Refusal) -> bool {
         match refusal.reason {
             SEGMENT_EMPTY => timeout_at(self.until, self.fetches.changed()).await.is_ok_and(|changed| changed.is_ok()),
-            AHEAD_OF_CLOCK => {
+            AHEAD_OF_CLOCK | LAYOUT_IS_NEW => {
                 tokio::time::sleep(CLOCK_PAUSE).await;
                 Instant::now() < self.until
             }
@@ -44,7 +44,7 @@ impl IdWait {
 
 /// Tells whether a refusal of ids ends in a while.
 pub fn is_waited_for(refusal: &Refusal) -> bool {
-    [SEGMENT_EMPTY, AHEAD_OF_CLOCK].contains(&refusal.reason)
+    [SEGMENT_EMPTY, AHEAD_OF_CLOCK, LAYOUT_IS_NEW].contains(&refusal.reason)
 }
 
 /// Asks for ids until they are there, or until they cannot be had.

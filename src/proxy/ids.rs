@@ -15,6 +15,9 @@ use crate::types::{Clock, Refusal, SqlState};
 /// The reason of a refusal that ends when the next range of a segment has come.
 pub const SEGMENT_EMPTY: &str = "segment_empty";
 
+/// The reason of a refusal that ends when a layout that new rules brought is ready.
+pub const LAYOUT_IS_NEW: &str = "layout_is_new";
+
 /// Tags whose ids are counted one by one; codes from here on, possible with a wide tag field, are counted together.
 const COUNTED_TAGS: usize = 1024;
 
@@ -75,8 +78,7 @@ impl Ids {
             segments: RwLock::default(),
             low: Notify::new(),
             fetched: watch::Sender::default(),
-            // None has a permit before home was asked.
-            registered: RwLock::new(rules.layouts.values().copied().chain([layout]).collect()),
+            registered: RwLock::default(),
             blocked: RwLock::default(),
             issued: (0..=COUNTED_TAGS).map(|_| AtomicU64::new(0)).collect(),
             uuids_issued: AtomicU64::new(0),
@@ -117,7 +119,7 @@ impl Ids {
                 let mut ids = Vec::with_capacity(wanted.count);
                 let made = self.generator(layout).and_then(|generator| {
                     let made = generator.next_many(field, wanted.count, &mut ids);
-                    made.map_err(|error| self.blocked(layout).unwrap_or_else(|| self.refuse(&error)))
+                    made.map_err(|error| self.blocked(layout).unwrap_or_else(|| self.soon(layout, &error)))
                 });
                 made?;
                 self.issued[usize::from(tag_code).min(COUNTED_TAGS)].fetch_add(wanted.count as u64, Ordering::Relaxed);
@@ -196,7 +198,8 @@ impl Ids {
         let wrong = |error: LayoutError| Refusal::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string());
         let generator = Arc::new(Generator::new(layout_of(layout).map_err(wrong)?, Arc::clone(&self.clock)));
         if let Some(permit) = permit.filter(|_| self.is_permitted(layout)) {
-            generator.set_permit(Arc::clone(permit)).map_err(|error| self.refuse(&error))?;
+            // A worker id that does not fit is changed for another.
+            let _ = generator.set_permit(Arc::clone(permit));
         }
         let mut all = self.generators.load().to_vec();
         all.push((layout, Arc::clone(&generator)));
@@ -304,6 +307,16 @@ impl Ids {
             steps_back: generators.iter().map(|(_, generator)| generator.steps_back()).max().unwrap_or(0),
             refused: self.refused.load(Ordering::Relaxed),
             uuids: self.uuids_issued.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A layout that new rules brought has no worker id for a moment: home is asked for it, or one that fits is leased.
+    fn soon(&self, layout: IdLayout, error: &IdError) -> Refusal {
+        let refusal = self.refuse(error);
+        let has_lease = self.permit.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        match error {
+            IdError::NoLease if has_lease && layout != self.standard_layout() => refusal.with_reason(LAYOUT_IS_NEW),
+            _ => refusal,
         }
     }
 

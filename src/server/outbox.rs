@@ -2,9 +2,9 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
@@ -35,6 +35,7 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
     outbox.set_ids(registered.clone());
     install(&proxy, &rules).await;
     block_changed(&proxy, &rules);
+    proxy.ids.permit_layouts(registered.used());
     let lease = WorkerLease::new(Arc::clone(&outbox), worker_bits(&rules), proxy.config.ids.worker);
     let (permits, bits) = (lease.permits(), lease.worker_bits());
     tokio::select! {
@@ -49,14 +50,13 @@ pub async fn keep_outbox(proxy: Arc<Proxy>) {
 }
 
 /// Registers what new rules say of ids, and has a worker id leased that fits their layouts.
-async fn keep_registered(proxy: &Proxy, mut registered: IdRegistry, bits: &AtomicU8) {
+async fn keep_registered(proxy: &Proxy, mut registered: IdRegistry, bits: &watch::Sender<u8>) {
     let mut version = String::new();
     loop {
         let ticket = proxy.requests.catalogs_wanted();
         let rules = Arc::clone(&proxy.rules.load().rules);
         if rules.version != version {
             version.clone_from(&rules.version);
-            bits.store(worker_bits(&rules), Ordering::Relaxed);
             let wanted = IdRegistry::of(&rules);
             if wanted != registered {
                 registered = wanted;
@@ -69,8 +69,10 @@ async fn keep_registered(proxy: &Proxy, mut registered: IdRegistry, bits: &Atomi
                 block_changed(proxy, &rules);
             }
             if !version.is_empty() {
-                proxy.ids.permit_layouts(rules.ids.layouts.values().copied());
+                proxy.ids.permit_layouts(registered.used());
             }
+            let width = worker_bits(&rules);
+            bits.send_if_modified(|bits| std::mem::replace(bits, width) != width);
         }
         let _ = timeout(REGISTER_PAUSE, proxy.requests.catalog_wanted(ticket)).await;
     }

@@ -4,6 +4,7 @@ use tracing::{info, warn};
 
 use super::rule_files::RuleSource;
 use super::rules_text::{lines, load};
+use crate::outbox::IdRegistry;
 use crate::proxy::{Proxy, ReloadError, Reloaded};
 use crate::rules::RuleSet;
 use crate::types::{Refusal, SqlState};
@@ -50,7 +51,9 @@ fn refuse(proxy: &Proxy, findings: Vec<String>) -> Refusal {
 
 /// Lists what a running process cannot change: its connections, leases and ids are built on it.
 fn fixed_for_life(current: &RuleSet, new: &RuleSet) -> Vec<String> {
-    let layouts_kept = current.ids.layouts.iter().all(|(name, layout)| new.ids.layouts.get(name) == Some(layout));
+    let used = IdRegistry::of(current);
+    let kept = |name: &String| new.ids.layouts.get(name) == current.ids.layouts.get(name);
+    let layouts_kept = used.used_names().all(kept);
     let changes = [
         (current.database != new.database, "the database's name"),
         (current.shards != new.shards, "the shards"),

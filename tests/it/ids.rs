@@ -334,6 +334,8 @@ async fn every_kind_of_insert_gets_ids() {
             "MERGE INTO lines l USING (SELECT 21 AS u) s ON l.user_id = s.u WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (user_id) VALUES (s.u)",
             1,
         ),
+        ("INSERT INTO lines (user_id, note) VALUES (40, unnest(ARRAY['a', 'b', 'c']))", 3),
+        ("INSERT INTO lines (line_id, user_id) VALUES (shardloom.next_id('item'), generate_series(41, 44))", 4),
         (
             "MERGE INTO notes n USING clicks c ON n.user_id = c.user_id WHEN NOT MATCHED THEN INSERT (user_id) VALUES (c.user_id)",
             6,
@@ -350,11 +352,24 @@ async fn every_kind_of_insert_gets_ids() {
     let lines = client.simple("SELECT line_id FROM lines WHERE user_id BETWEEN 1 AND 30").rows();
     let ids: HashSet<String> = column(&lines).into_iter().collect();
     assert_eq!((lines.len(), ids.len()), (23, 23));
+    let decoded = client.simple("SELECT shardloom.decode_id(line_id, 'lines') FROM lines LIMIT 1");
+    assert_eq!(decoded.rows().len(), 1, "{:?}", decoded.error());
     assert_eq!(client.simple("SELECT FROM logs WHERE user_id BETWEEN 1 AND 6").rows().len(), 6);
     let refused = [
         "INSERT INTO lines (line_id, user_id) SELECT DISTINCT shardloom.next_id('item'), user_id FROM clicks",
         "INSERT INTO lines (line_id, user_id) SELECT 1 + shardloom.next_id('item'), user_id FROM clicks",
         "INSERT INTO lines (user_id, line_id, note) SELECT c.user_id, shardloom.next_id('item') FROM clicks c WHERE shardloom.next_id('item') > 0",
+        "INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('item'), user_id FROM clicks GROUP BY 1, 2",
+        "INSERT INTO lines (user_id, note) VALUES (DEFAULT, unnest(ARRAY['a', 'b']))",
+        "WITH o AS (INSERT INTO lines (user_id, note) VALUES (50, unnest(ARRAY['a', 'b'])) RETURNING 1) SELECT * FROM o",
+        "WITH o AS (INSERT INTO orders (user_id) VALUES (8) RETURNING order_id) \
+         INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('item'), 8 FROM o",
+        "MERGE INTO lines l USING (VALUES (51, 'a'), (51, 'b') EXCEPT VALUES (51, 'b')) s (u, n) ON l.user_id = 51 AND l.note = s.n \
+         WHEN NOT MATCHED THEN INSERT (user_id, note) VALUES (51, s.n)",
+        "MERGE INTO lines l USING (SELECT generate_series(1, 2) AS n) s ON l.user_id = 51 AND l.order_id = s.n \
+         WHEN NOT MATCHED THEN INSERT (user_id, order_id) VALUES (51, s.n)",
+        "MERGE INTO lines l USING (VALUES (51, 'a')) s (u, n) ON l.user_id = s.u \
+         WHEN NOT MATCHED THEN INSERT (user_id, note) VALUES (s.u, s::text)",
         "WITH d AS (DELETE FROM clicks WHERE user_id = 1 RETURNING user_id) INSERT INTO lines (user_id) SELECT user_id FROM d",
         "WITH o AS (INSERT INTO orders (user_id, order_id) VALUES (8, 5) RETURNING 1) SELECT * FROM o",
         "MERGE INTO orders o USING clicks c ON o.user_id = c.user_id AND o.note = 'no' WHEN NOT MATCHED THEN INSERT (user_id) VALUES (c.user_id)",

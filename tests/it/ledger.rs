@@ -173,6 +173,19 @@ async fn a_dead_letter_parks_its_key_until_an_operator_decides() {
     )
     .await;
 
+    // Parked in the moment in which an operator lets it go on: then it waits for nothing, and goes on as well.
+    shop.inspector.shard(2).batch_execute(poison).await.unwrap();
+    ok(&client.simple("UPDATE rates SET rate = 700 WHERE id = 1"));
+    shop.until(0, "SELECT count(*) FROM shardloom.ledger_target WHERE state = 'DEAD'", "1").await;
+    shop.inspector.shard(2).batch_execute("ALTER TABLE rates DROP CONSTRAINT low").await.unwrap();
+    let parked = "UPDATE shardloom.dead_letter SET resolved_at = clock_timestamp() WHERE resolved_at IS NULL; \
+                  UPDATE shardloom.ledger_target SET state = 'PARKED' WHERE state = 'DEAD'";
+    shop.inspector.shard(0).batch_execute(parked).await.unwrap();
+    shop.inspector.settled().await;
+    shop.inspector.copies_equal("rates").await;
+    ok(&client.simple("UPDATE rates SET rate = 11 WHERE id = 1"));
+    shop.inspector.settled().await;
+
     shop.inspector.shard(2).batch_execute(poison).await.unwrap();
     ok(&client.simple("UPDATE rates SET rate = 600 WHERE id = 2"));
     shop.until(0, "SELECT count(*) FROM shardloom.dead_letter WHERE resolved_at IS NULL", "1").await;

@@ -562,7 +562,7 @@ pub async fn a_worker_id_that_does_not_fit_any_more_is_changed(servers: &Servers
     let mut lease = WorkerLease::new(Outbox::new(shop.settings("p1"), clock.clone()), 7, None);
     let first = lease.acquire().await.unwrap();
     assert!(first.worker > 3);
-    lease.worker_bits().store(2, std::sync::atomic::Ordering::Relaxed);
+    lease.worker_bits().send_replace(2);
     assert!(lease.renew().await.unwrap(), "none is free: the one that is held stays");
     let worker = |lease: &WorkerLease| lease.permits().borrow().as_ref().map(|permit| permit.worker());
     assert_eq!(worker(&lease), Some(first.worker));

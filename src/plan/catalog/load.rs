@@ -30,6 +30,8 @@ from (select p.proname::text, case max(case p.provolatile when 'v' then 2 when '
       from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
       where n.nspname <> 'shardloom' group by p.proname) f
 union all
+select 'sets', coalesce(json_agg(distinct p.proname), '[]')::text from pg_catalog.pg_proc p where p.proretset
+union all
 select 'routine', json_build_object(
   'name', case when n.nspname = 'public' then p.proname::text else n.nspname || '.' || p.proname end,
   'language', l.lanname,
@@ -191,6 +193,7 @@ impl Catalog {
                     catalog.database_collation_is_c = serde_json::from_str::<DatabaseRow>(value).map_err(wrong)?.c;
                 }
                 "functions" => catalog.functions = functions(serde_json::from_str(value).map_err(wrong)?),
+                "sets" => catalog.sets = serde_json::from_str(value).map_err(wrong)?,
                 "routine" => sources.push(serde_json::from_str(value).map_err(wrong)?),
                 "table" => {
                     let row: TableRow = serde_json::from_str(value).map_err(wrong)?;

@@ -19,6 +19,8 @@ pub struct Catalog {
     /// The names of functions and aggregates that users made, without schema: one that PostgreSQL has, too, may mean theirs.
     /// Those of extensions are left out.
     pub own_names: HashSet<String>,
+    /// The names of all functions that may return several rows, without schema.
+    pub sets: HashSet<String>,
 }
 
 /// One table.

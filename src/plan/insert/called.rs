@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::rules::RuleSet;
 use crate::sql::next_id::{self, Tag};
-use crate::sql::{self, splice};
+use crate::sql::{self, Block, Scanner, splice};
 use crate::types::Refusal;
 
 use super::slots::unknown_tag;
@@ -33,7 +33,9 @@ pub(super) fn called(text: &str, query: &Range<usize>, rules: &RuleSet) -> Resul
         return Ok(Vec::new());
     }
     let block = sql::read(&text[query.clone()]).ok().and_then(|facts| facts.block);
-    let items = block.filter(|block| !block.distinct).map(|block| block.items).unwrap_or_default();
+    // Where rows are taken together, what stands in the call's place would decide which.
+    let apart = |block: &Block| !block.distinct && block.group.is_empty() && !says_distinct(&text[query.clone()]);
+    let items = block.filter(apart).map(|block| block.items).unwrap_or_default();
     let place = |call: &next_id::NextIdCall| {
         let is_it =
             |item: &sql::Item| query.start + item.span.start == call.span.start && item.span.len() == call.span.len();
@@ -54,6 +56,13 @@ pub(super) fn called(text: &str, query: &Range<usize>, rules: &RuleSet) -> Resul
     Ok(found)
 }
 
+/// Tells whether DISTINCT stands behind the first SELECT.
+fn says_distinct(query: &str) -> bool {
+    let mut tokens = Scanner::new(query);
+    tokens.any(|token| token.is_word(query, "select"))
+        && tokens.next().is_some_and(|next| next.is_word(query, "distinct"))
+}
+
 impl Called {
     /// Returns the call as it is written.
     pub fn text<'a>(&self, text: &'a str) -> &'a str {
@@ -68,9 +77,9 @@ pub(super) fn without(called: &[Called], text: &str, range: &Range<usize>) -> St
     splice(&text[range.clone()], &edits)
 }
 
-fn elsewhere() -> Refusal {
+pub(super) fn elsewhere() -> Refusal {
     Refusal::unsupported(
         "shardloom.next_id in a query that is inserted is a whole column of its select list, with a constant as its tag",
-        "Write it as an item of its own behind SELECT (not DISTINCT, no * before it), or insert the rows as values.",
+        "Write it as an item of its own behind SELECT (not DISTINCT, no GROUP BY, no * before it), or insert the rows as values.",
     )
 }

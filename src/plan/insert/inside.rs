@@ -13,9 +13,11 @@ use crate::sql::next_id;
 use crate::sql::{Scanner, Token, identifier, splice};
 use crate::types::{BucketId, Refusal, ShardId, type_modifier};
 
+use super::called::elsewhere;
 use super::key::{KeyColumn, key_position};
 use super::make::{self, IdValue, IdsWanted, MakeIds};
 use super::refuse;
+use super::sets::row_of_sets;
 use super::slots::{Layout, Slot, layout, quoted};
 
 type Edits = Vec<(Range<usize>, String)>;
@@ -48,6 +50,12 @@ pub(in crate::plan) fn with_ids(
         let rule = context.rules.table(&name);
         let layout = layout(part.text, &part.facts, rule, &name, context.catalog.table(&name), context.rules)?;
         calls += next_id::all(part.text)?.len();
+        if !layout.called.is_empty() {
+            return Err(elsewhere());
+        }
+        if row_of_sets(part.text, &part.facts, context.catalog).is_some() {
+            return Err(next_id::evaluated_often());
+        }
         let made = match &part.facts.source {
             Source::Query(query) => {
                 rule.and_then(|rule| rule.id.as_ref()).and_then(|id| of_query(part, query, id, &parts))

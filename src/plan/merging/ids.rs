@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use super::Merging;
 use super::keys::InsertedKey;
+use crate::plan::catalog::Catalog;
 use crate::plan::colocate::Keyed;
 use crate::plan::context::{Context, Values};
 use crate::plan::insert::{self, IdValue, IdsWanted, MakeIds};
 use crate::plan::prepare::{PrepareError, prepare};
 use crate::plan::{Plan, apart, given_id, view};
 use crate::rules::{IdRule, IdSource};
-use crate::sql::{self, MergeCell, MergeInsert, Scanner, Slot, Token, merge_source, splice};
+use crate::sql::{self, MergeCell, MergeInsert, Scanner, Slot, Token, identifier, merge_source, splice};
 use crate::types::{BucketId, Refusal};
 
 type Edits = Vec<(Range<usize>, String)>;
@@ -44,8 +45,11 @@ impl Merging {
         ids: &mut MakeIds<'_>,
     ) -> Result<Plan, Refusal> {
         given_id::check_width(&self.modify.target().rule_key(), id, context.catalog)?;
-        let Some(constants) = constants(values.text) else {
-            let source = self.merge.facts.relations.get(self.merge.source);
+        let source = self.merge.facts.relations.get(self.merge.source);
+        if source.is_none_or(|source| names_whole_row(values.text, &source.alias)) {
+            return Err(self.no_ids(id));
+        }
+        let Some(constants) = constants(values.text, context.catalog) else {
             let refusal = self.no_ids(id);
             return match source {
                 Some(source) => apart::merge((&self.modify, &source.alias), context, values, refusal),
@@ -80,6 +84,9 @@ impl Merging {
             let made = self.made(id, at, constants, (context, values), ids)?;
             more += 1;
             let name = constants.add(&made, more, &mut edits);
+            if values.text.contains(&name) {
+                return Ok(None);
+            }
             if !clause.add(
                 (id, self.position(insert, &id.column, context)),
                 insert,
@@ -178,41 +185,77 @@ fn typed(id: &IdValue) -> String {
     }
 }
 
-/// Finds the constants of a source that is VALUES, or a SELECT without FROM.
-fn constants(text: &str) -> Option<Constants> {
+/// What makes of a SELECT without FROM something else than one row, or says something behind its items.
+const NOT_ONE_ROW: [&str; 18] = [
+    "all",
+    "distinct",
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "group",
+    "having",
+    "intersect",
+    "into",
+    "limit",
+    "offset",
+    "order",
+    "union",
+    "where",
+    "window",
+    "with",
+    "values",
+];
+
+/// Finds the constants of a source that is VALUES and nothing else, or one row of a SELECT without FROM.
+fn constants(text: &str, catalog: &Catalog) -> Option<Constants> {
     let span = merge_source(text)?;
-    let all: Vec<Token> = Scanner::new(text).collect();
-    let tokens: Vec<Token> =
-        all.into_iter().filter(|token| span.start <= token.start && token.end <= span.end).collect();
+    let all = Scanner::new(text).filter(|token| span.start <= token.start && token.end <= span.end);
+    let tokens: Vec<Token> = all.collect();
     let [open, first, rest @ ..] = tokens.as_slice() else { return None };
     if !open.is_mark(text, "(") {
         return None;
     }
-    let is_word = |word: &str| rest.iter().any(|token| token.is_word(text, word));
     if first.is_word(text, "select") {
-        let plain = rest.last()?.is_name() && !["from", "distinct", "all", "union", "with"].into_iter().any(is_word);
-        return plain.then_some(Constants::Select(first.end));
-    }
-    if !first.is_word(text, "values") {
-        return None;
+        let says = |word: &&str| rest.iter().any(|token| token.is_word(text, word));
+        let one_row = !NOT_ONE_ROW.iter().any(says) && !insert::calls_set(text, span, catalog);
+        // With names of its own for the columns, one more in front would take another's.
+        return (one_row && rest.last()?.is_name()).then_some(Constants::Select(first.end));
     }
     let (mut ends, mut width, mut depth) = (Vec::new(), 1, 0usize);
-    for token in rest {
+    for (at, token) in rest.iter().enumerate() {
         if token.is_mark(text, "(") {
             depth += 1;
-        } else if token.is_mark(text, ")") {
-            if depth == 0 {
-                break;
-            }
+        } else if token.is_mark(text, ")") && depth > 0 {
             depth -= 1;
             ends.extend((depth == 0).then_some(token.start));
+        } else if token.is_mark(text, ")") {
+            let values = first.is_word(text, "values") && !insert::calls_set(text, span, catalog);
+            return (values && !ends.is_empty()).then_some(Constants::Rows(ends, width));
         } else if depth == 1 && ends.is_empty() && token.is_mark(text, ",") {
             width += 1;
+        } else if depth == 0
+            && !(token.is_mark(text, ",") && rest.get(at + 1).is_some_and(|next| next.is_mark(text, "(")))
+        {
+            // Only rows stand side by side: no EXCEPT, no ORDER BY.
+            return None;
         }
     }
-    // ORDER BY and its like may have parentheses of their own.
-    let plain = !["order", "limit", "offset", "fetch", "union"].into_iter().any(is_word);
-    plain.then_some(Constants::Rows(ends, width))
+    None
+}
+
+/// Tells whether the source is spoken of as a whole row, or by all its columns: then one more would be seen.
+fn names_whole_row(text: &str, alias: &str) -> bool {
+    let Some(from) = merge_source(text).map(|source| source.end) else { return true };
+    let tokens: Vec<Token> = Scanner::new(text).filter(|token| token.start >= from).collect();
+    tokens.iter().enumerate().any(|(at, token)| {
+        let mark = |at: Option<usize>, mark: &str| {
+            at.and_then(|at| tokens.get(at)).is_some_and(|token| token.is_mark(text, mark))
+        };
+        let named = identifier(text, *token).is_some_and(|name| name == alias) && !mark(at.checked_sub(1), ".");
+        let column = mark(Some(at + 1), ".") && !mark(Some(at + 2), "*");
+        token.is_word(text, "returning") || named && !column
+    })
 }
 
 /// `INSERT [(columns)] … VALUES (cells)` of a clause.
@@ -279,11 +322,44 @@ mod tests {
 
     #[test]
     fn constants_are_found_in_values_and_in_a_select() {
-        let of = |source: &str| constants(&format!("MERGE INTO t USING {source} ON a = b WHEN MATCHED THEN DELETE"));
+        let catalog = Catalog { sets: ["unnest".to_owned()].into(), ..Catalog::default() };
+        let of = |source: &str| {
+            constants(&format!("MERGE INTO t USING {source} ON a = b WHEN MATCHED THEN DELETE"), &catalog)
+        };
         assert!(matches!(of("(VALUES (1, f(2, 3)), (2, 4)) s(a)"), Some(Constants::Rows(ends, 2)) if ends.len() == 2));
         assert!(matches!(of("(SELECT 1 AS a) AS s"), Some(Constants::Select(_))));
-        for source in ["s", "(SELECT a FROM u) s", "(SELECT 1 AS a) s(b)", "(VALUES (1) UNION SELECT 2) s", "f(1) s"] {
+        for source in [
+            "s",
+            "(SELECT a FROM u) s",
+            "(SELECT 1 AS a) s(b)",
+            "(SELECT unnest(b) AS a) s",
+            "(SELECT 1 AS a EXCEPT SELECT 2) s",
+            "(VALUES (1) UNION SELECT 2) s",
+            "(VALUES (1), (2) EXCEPT VALUES (2)) s",
+            "(VALUES (1), (2) ORDER BY (1)) s",
+            "(VALUES (unnest(b))) s",
+            "f(1) s",
+        ] {
             assert!(of(source).is_none(), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_named_as_a_whole_is_told() {
+        let whole =
+            |clause: &str| names_whole_row(&format!("MERGE INTO t USING (VALUES (1)) s(u) ON t.a = s.u {clause}"), "s");
+        for clause in [
+            "WHEN MATCHED THEN UPDATE SET b = s::text",
+            "WHEN MATCHED AND f(\"s\") THEN DELETE",
+            "AND s.* IS NULL",
+            "RETURNING *",
+        ] {
+            assert!(whole(clause), "{clause}");
+        }
+        for clause in
+            ["WHEN MATCHED THEN UPDATE SET b = s.u", "AND t.s = 1", "WHEN NOT MATCHED THEN INSERT (a) VALUES (s.u * 2)"]
+        {
+            assert!(!whole(clause), "{clause}");
         }
     }
 

@@ -208,7 +208,7 @@ const TOPOLOGY_MISTAKES: &[(&str, &str, &str)] = &[
 const ID_MISTAKES: &[(&str, &str)] = &[
     ("tags: {order: 1, payment: 1}", "2:27: code 1 belongs to the tag \"order\" already"),
     ("tags: {order: 64}", "2:15: code 64 of the tag \"order\" does not fit the 6 tag bits of the layout \"standard\""),
-    ("tags: {order: -1}", "2:15: expected a whole number from 0 to 65535, found \"-1\""),
+    ("tags: {order: -1}", "2:15: expected a whole number from 1 to 65535, found \"-1\""),
     (
         "layouts: {l: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 41, tag: 6, worker: 7, sequence: 10}}}",
         "2:52: the bits sum to 64, an id has at most 63",

@@ -117,9 +117,6 @@ MERGE INTO customers c USING products p ON c.age = p.product_id WHEN MATCHED THE
 --: refused 0A000
 MERGE INTO customers c USING (VALUES (1), (2)) s(id) ON c.customer_id = s.id WHEN MATCHED THEN UPDATE SET customer_id = 5
 
---: refused 0A000
-MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id WHEN NOT MATCHED THEN INSERT (customer_id, title) VALUES (s.id, 'x')
-
 MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id AND t.ticket_id = 5 WHEN NOT MATCHED THEN INSERT (customer_id, ticket_id, title) VALUES (s.id, 5, 'x')
 
 MERGE INTO tickets t USING (SELECT 1 AS id) s ON t.customer_id = s.id WHEN MATCHED THEN UPDATE SET title = DEFAULT
