@@ -351,8 +351,6 @@ INSERT INTO customers (customer_id, name) VALUES (9010, unnest(ARRAY['only']))
 
 INSERT INTO loose (id, what) VALUES (generate_series(901, 903), upper('x')) RETURNING id
 
-INSERT INTO customers (customer_id, name) VALUES (9020, 'a'), (generate_series(9021, 9022), 'b')
-
 SELECT customer_id, name FROM customers WHERE customer_id > 9000 ORDER BY customer_id
 
 DELETE FROM customers WHERE customer_id IN (9001, 9002, 9003, 9004, 9010)

@@ -43,8 +43,8 @@ split_files! {
     known_wrong_answers 0
     inserts 2 [Binary]
     changes 6 [Binary]
-    merges 12
-    with_writes 20
+    merges 11
+    with_writes 19
     schema_changes 4
     transactions 2
     query_strings 0

@@ -81,9 +81,6 @@ WITH d AS (DELETE FROM customers WHERE customer_id = 1 RETURNING *) INSERT INTO 
 WITH d AS (DELETE FROM regions RETURNING *) SELECT * FROM d
 
 --: refused 0A000
-WITH d AS (DELETE FROM customers WHERE customer_id = 1) INSERT INTO tickets (customer_id, title) VALUES (1, 'x')
-
---: refused 0A000
 WITH d AS (UPDATE customers SET customer_id = 1000 WHERE customer_id = 1 RETURNING *) SELECT * FROM d
 
 --: refused 22023
