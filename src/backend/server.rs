@@ -308,6 +308,11 @@ impl Connection {
     #[inline]
     pub(super) fn begin_renumbering(&mut self) {
         self.renumbering = self.target.oids.begin();
+        // What came with the end of the login, if anything, is whole frames from its first byte on.
+        if let Some(renumbering) = self.renumbering.as_mut().filter(|_| !self.input.is_empty()) {
+            let count = self.input.len();
+            renumbering.received(&mut self.input, count);
+        }
     }
 
     /// Tells whether every reply so far was read to its end: an error that ended the session was not.

@@ -205,12 +205,15 @@ impl WorkerLease {
         let before = self.permit.borrow().clone();
         self.acquire().await?;
         let leased = self.held.replace(held);
-        let released = self.release().await;
+        // From here on the new one is kept, whatever comes: the old one lapses by itself.
+        if let Err(error) = self.release().await {
+            tracing::debug!(%error, worker = held.worker, "worker lease not given back");
+        }
         self.held = leased;
         if let Some(permit) = before {
             permit.revoke();
         }
-        released
+        Ok(())
     }
 
     /// Tells whether times were reserved so far ahead of the clock, before it stepped back, that ids cannot be borrowed

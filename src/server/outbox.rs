@@ -61,12 +61,13 @@ async fn keep_registered(proxy: &Proxy, mut registered: IdRegistry, bits: &watch
             if wanted != registered {
                 registered = wanted;
                 proxy.outbox.set_ids(registered.clone());
-                if !proxy.outbox.register_ids().await {
+                if proxy.outbox.register_ids().await {
+                    block_changed(proxy, &rules);
+                } else {
                     // Home is away: layouts that it was not asked for make no ids.
                     version.clear();
                     registered = IdRegistry::default();
                 }
-                block_changed(proxy, &rules);
             }
             if !version.is_empty() {
                 proxy.ids.permit_layouts(registered.used());
