@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::types::USER_TYPES;
 use crate::wire::frame::{HEADER_BYTES, LARGE_BOUND, header};
-
-/// The first number that is not PostgreSQL's own.
-const FIRST_OWN: u32 = 16_384;
 
 /// The types and tables of one database: names with schema by number.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -147,7 +145,7 @@ fn renumber(body: &mut [u8], from: usize, map: &HashMap<u32, u32>) {
 fn change(body: &mut [u8], at: usize, map: &HashMap<u32, u32>) {
     let Some(bytes) = body.get_mut(at..at + 4) else { return };
     let number = bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
-    if number >= FIRST_OWN
+    if number >= USER_TYPES
         && let Some(other) = map.get(&number)
     {
         bytes.copy_from_slice(&other.to_be_bytes());

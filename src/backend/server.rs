@@ -284,7 +284,8 @@ impl Connection {
     /// Counts the messages in the buffer that the server answers with ReadyForQuery: Query, Sync and FunctionCall.
     fn count_due(&mut self) {
         let Some(mut at) = self.counted else { return };
-        if self.due == 0
+        if at < self.output.len()
+            && self.due == 0
             && self.input.is_empty()
             && self.renumbering.as_ref().is_some_and(|renumbering| renumbering.is_between_frames())
         {
