@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::plan::context::{Context, Values};
 use crate::plan::given_id;
+use crate::plan::partial_words::closing;
 use crate::rules::{Distribution, IdRule, IdSource, TableRule};
 use crate::sql::insert::{InsertFacts, Row, Source, SourceQuery, read};
 use crate::sql::next_id;
@@ -105,15 +106,6 @@ fn parts(text: &str) -> Vec<Part<'_>> {
         Some(Part { start, text: own, name, facts: read(own).ok()? })
     };
     found.into_iter().filter_map(part).collect()
-}
-
-fn closing(text: &str, tokens: &[Token], open: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    (open..tokens.len()).find(|at| {
-        depth += usize::from(tokens[*at].is_mark(text, "("));
-        depth -= usize::from(tokens[*at].is_mark(text, ")"));
-        depth == 0
-    })
 }
 
 /// Returns the name in `name [(columns)] AS [[NOT] MATERIALIZED]`, at the end of the tokens.

@@ -9,6 +9,7 @@ use crate::plan::catalog::Catalog;
 use crate::plan::colocate::Keyed;
 use crate::plan::context::{Context, Values};
 use crate::plan::insert::{self, IdValue, IdsWanted, MakeIds};
+use crate::plan::partial_words::closing;
 use crate::plan::prepare::{PrepareError, prepare};
 use crate::plan::{Plan, apart, given_id, view};
 use crate::rules::{IdRule, IdSource};
@@ -298,19 +299,11 @@ fn clauses(text: &str) -> Option<Vec<Clause>> {
 }
 
 fn clause(text: &str, tokens: &[Token]) -> Option<Clause> {
-    let closing = |open: usize| {
-        let mut depth = 0usize;
-        (open..tokens.len()).find(|at| {
-            depth += usize::from(tokens[*at].is_mark(text, "("));
-            depth -= usize::from(tokens[*at].is_mark(text, ")"));
-            depth == 0
-        })
-    };
     let listed = tokens.first()?.is_mark(text, "(");
-    let columns = if listed { Some(closing(0)?) } else { None };
+    let columns = if listed { Some(closing(text, tokens, 0)?) } else { None };
     let behind = columns.map_or(0, |at| at + 1);
     let values = (behind..tokens.len()).find(|at| tokens[*at].is_word(text, "values"))?;
-    let end = closing(values + 1).filter(|end| *end > values + 2)?;
+    let end = closing(text, tokens, values + 1).filter(|end| *end > values + 2)?;
     let cells = sql::insert::split_commas(text, &tokens[values + 2..end]);
     let cells = cells.iter().map(|cell| Some(cell.first()?.start..cell.last()?.end)).collect::<Option<Vec<_>>>()?;
     Some(Clause { columns_end: columns.map(|at| tokens[at].start), cells, end: tokens[end].start })
