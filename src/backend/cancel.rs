@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::ServerTarget;
 use super::socket::Socket;
+use crate::types::{Refusal, SqlState};
 use crate::wire::frontend::write_cancel;
 use crate::wire::startup::LONG_SECRETS_MINOR;
 
@@ -95,6 +97,9 @@ impl SecretLength {
 struct Active {
     secret: Box<[u8]>,
     keys: Mutex<Vec<CancelKey>>,
+    /// Requests so far, for a statement that waits in the proxy and that no server works for.
+    requests: AtomicU64,
+    requested: Notify,
 }
 
 impl Active {
@@ -128,7 +133,12 @@ impl CancelRegistry {
 
     /// Gives a client session a key of its own, until the handle is dropped.
     pub fn register(&self, length: SecretLength) -> CancelHandle {
-        let active = Arc::new(Active { secret: length.draw(), keys: Mutex::default() });
+        let active = Arc::new(Active {
+            secret: length.draw(),
+            keys: Mutex::default(),
+            requests: AtomicU64::new(0),
+            requested: Notify::new(),
+        });
         let mut process = draw();
         for _ in 0..DRAWS_MAX {
             if let Entry::Vacant(free) = self.clients.entry(process) {
@@ -176,6 +186,8 @@ impl CancelRegistry {
 
 /// Sends every request at once.
 async fn forward(active: &Active) -> usize {
+    active.requests.fetch_add(1, Ordering::AcqRel);
+    active.requested.notify_waiters();
     let mut requests = JoinSet::new();
     for key in take_for_use(active) {
         requests.spawn(async move { tokio::time::timeout(FORWARD_TIMEOUT, key.send()).await });
@@ -215,6 +227,11 @@ impl CancelHandle {
         &self.active.secret
     }
 
+    /// Returns the requests that come from now on, for a statement that waits without a server.
+    pub fn requests(&self) -> CancelRequests {
+        CancelRequests { active: Arc::clone(&self.active), seen: self.active.requests.load(Ordering::Acquire) }
+    }
+
     /// Says which servers work for the client now; replaces what was said before.
     pub fn set_active(&self, keys: &[CancelKey]) {
         let mut active = self.active.lock();
@@ -225,6 +242,24 @@ impl CancelHandle {
     /// Says that no server works for the client; call it before a connection goes back to its pool.
     pub fn clear(&self) {
         self.active.lock().clear();
+    }
+}
+
+/// Requests that come from a moment on.
+#[derive(Debug)]
+pub struct CancelRequests {
+    active: Arc<Active>,
+    seen: u64,
+}
+
+impl CancelRequests {
+    /// Waits until there is one, and returns what the statement is refused with; cancel-safe.
+    pub async fn next(&self) -> Refusal {
+        let requested = self.active.requested.notified();
+        if self.active.requests.load(Ordering::Acquire) == self.seen {
+            requested.await;
+        }
+        Refusal::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
     }
 }
 

@@ -28,7 +28,7 @@ mod tests;
 
 pub use allowance::Allowance;
 pub use ask::Ask;
-pub use cancel::{CancelHandle, CancelKey, CancelRegistry, SecretLength};
+pub use cancel::{CancelHandle, CancelKey, CancelRegistry, CancelRequests, SecretLength};
 pub use error::{BackendError, ServerError};
 pub use oids::{Numbers, ShardOids};
 pub use orders::Orders;

@@ -49,7 +49,7 @@ pub struct ShardOids {
 }
 
 impl ShardOids {
-    /// Compares a shard's numbers with home's; tells whether they begin to differ.
+    /// Compares a shard's numbers with home's; tells whether they differ in another way than before.
     pub fn learn(&self, home: &Numbers, shard: &Numbers) -> bool {
         let maps = Maps {
             types: differing(&shard.types, &home.types),
@@ -61,15 +61,33 @@ impl ShardOids {
         }
         let differ = maps != Maps::default();
         self.maps.store(Arc::new(maps));
-        !self.differ.swap(differ, Ordering::AcqRel) && differ
+        self.differ.store(differ, Ordering::Release);
+        true
     }
 
-    /// Begins with a connection of which nothing is on its way; `None` where nothing has to be changed.
+    /// Brings what a connection knows up to date while no reply is on its way; `input` is what was received and not
+    /// consumed. `None` where nothing has to be changed.
     #[inline]
-    pub(super) fn begin(&self) -> Option<Box<Renumbering>> {
-        self.differ
-            .load(Ordering::Acquire)
-            .then(|| Box::new(Renumbering { maps: self.maps.load_full(), received: 0, next: 0 }))
+    pub(super) fn renew(&self, renumbering: &mut Option<Box<Renumbering>>, input: &mut [u8]) {
+        if self.differ.load(Ordering::Acquire) {
+            self.renew_maps(renumbering, input);
+        } else {
+            *renumbering = None;
+        }
+    }
+
+    #[cold]
+    fn renew_maps(&self, renumbering: &mut Option<Box<Renumbering>>, input: &mut [u8]) {
+        let maps = self.maps.load();
+        match renumbering {
+            Some(known) if Arc::ptr_eq(&known.maps, &maps) => {}
+            Some(known) => known.maps = Arc::clone(&maps),
+            None => {
+                // What nobody asked for, if anything, is whole frames from its first byte on.
+                let new = renumbering.insert(Box::new(Renumbering { maps: Arc::clone(&maps), received: 0, next: 0 }));
+                new.received(input, input.len());
+            }
+        }
     }
 }
 
@@ -90,11 +108,6 @@ pub(super) struct Renumbering {
 }
 
 impl Renumbering {
-    /// Tells whether all that has come so far were whole frames.
-    pub(super) fn is_between_frames(&self) -> bool {
-        self.next == self.received
-    }
-
     /// Looks through what has come: `input` ends with `count` new bytes.
     pub(super) fn received(&mut self, input: &mut [u8], count: usize) {
         self.received += count;
@@ -186,6 +199,12 @@ mod tests {
         shard
     }
 
+    fn begun(shard: &ShardOids) -> Box<Renumbering> {
+        let mut renumbering = None;
+        shard.renew(&mut renumbering, &mut []);
+        renumbering.expect("numbers differ")
+    }
+
     #[test]
     fn descriptions_have_homes_numbers_however_they_come() {
         let mut sent = BytesMut::new();
@@ -194,7 +213,7 @@ mod tests {
         write_parameter_description(&mut sent, &[20_004, 25, 20_009]);
         backend::write_command_complete(&mut sent, "SELECT 1");
         for chunk in [1, 7, sent.len()] {
-            let mut numbering = shard().begin().expect("numbers differ");
+            let mut numbering = begun(&shard());
             let mut input = BytesMut::new();
             for part in sent.chunks(chunk) {
                 input.extend_from_slice(part);
@@ -214,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_was_taken_is_behind() {
-        let mut numbering = shard().begin().expect("numbers differ");
+        let mut numbering = begun(&shard());
         let mut input = BytesMut::new();
         for _ in 0..3 {
             write_parameter_description(&mut input, &[20_004]);
@@ -229,13 +248,30 @@ mod tests {
     fn a_parse_has_the_shards_numbers() {
         let mut frame = BytesMut::new();
         write_parse(&mut frame, "s1", "select $1", &[20_000, 0, 23, 20_009]);
-        shard().begin().expect("numbers differ").parse(&mut frame);
+        begun(&shard()).parse(&mut frame);
         let mut expected = BytesMut::new();
         write_parse(&mut expected, "s1", "select $1", &[20_004, 0, 23, 20_009]);
         assert_eq!(frame, expected);
         for broken in [&b"P\0\0\0\x04"[..], b"P\0\0\0\x06s\0", b"P\0\0\0\x0as\0x\0\0\x01"] {
-            shard().begin().expect("numbers differ").parse(&mut broken.to_vec());
+            begun(&shard()).parse(&mut broken.to_vec());
         }
+    }
+
+    #[test]
+    fn what_is_learned_holds_from_the_next_reply_on() {
+        let shard = shard();
+        let mut input = BytesMut::new();
+        backend::write_command_complete(&mut input, "LISTEN");
+        let mut renumbering = None;
+        shard.renew(&mut renumbering, &mut input);
+        let later = numbers(&[("public.mood", 20_000)], &[]);
+        assert!(shard.learn(&later, &numbers(&[("public.mood", 20_009)], &[])));
+        shard.renew(&mut renumbering, &mut input);
+        let known = input.len();
+        write_parameter_description(&mut input, &[20_004, 20_009]);
+        let count = input.len() - known;
+        renumbering.expect("numbers differ").received(&mut input, count);
+        assert_eq!(backend::parameter_description(&input[known + HEADER_BYTES..]).unwrap(), [20_004, 20_000]);
     }
 
     #[test]
@@ -243,6 +279,8 @@ mod tests {
         let shard = shard();
         let same = numbers(&[("public.mood", 20_000)], &[]);
         shard.learn(&same, &same);
-        assert!(shard.begin().is_none());
+        let mut renumbering = None;
+        shard.renew(&mut renumbering, &mut []);
+        assert!(renumbering.is_none());
     }
 }

@@ -265,9 +265,8 @@ fn is_full(error: &BackendError) -> bool {
 }
 
 /// Returns the connection if it goes where `target` says now and is still alive; else closes it.
-fn fitting(mut server: Server, target: &Arc<ServerTarget>) -> Option<Server> {
+fn fitting(server: Server, target: &Arc<ServerTarget>) -> Option<Server> {
     let same = Arc::ptr_eq(server.target(), target) || server.target() == target;
-    server.begin_renumbering();
     (same && server.is_usable() && server.is_quiet()).then_some(server)
 }
 

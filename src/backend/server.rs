@@ -56,6 +56,8 @@ pub struct Connection {
     due: u32,
     /// How much of `output` has been looked at for messages that are answered by ReadyForQuery; `None` during login.
     counted: Option<usize>,
+    /// Whether every reply was read and nothing was sent since.
+    rested: bool,
     /// Makes numbers of types and tables home's, where the shard has others.
     renumbering: Option<Box<Renumbering>>,
     parameters: Vec<(String, String)>,
@@ -116,6 +118,7 @@ impl Server {
             condition: Condition::Known,
             due: 0,
             counted: None,
+            rested: true,
             renumbering: None,
             parameters: Vec::new(),
             cancel_key: CancelKey::new(target.clone(), 0, &[]),
@@ -129,7 +132,6 @@ impl Server {
         }));
         startup::log_in(&mut server).await?;
         server.counted = Some(0);
-        server.begin_renumbering();
         Ok(server)
     }
 }
@@ -248,7 +250,7 @@ impl Connection {
     pub fn set_status(&mut self, status: TransactionStatus) {
         self.status = status;
         match self.due.checked_sub(1) {
-            Some(due) => self.due = due,
+            Some(due) => (self.due, self.rested) = (due, due == 0),
             None if self.counted.is_some() => self.mark_broken(),
             None => {}
         }
@@ -264,6 +266,7 @@ impl Connection {
     #[inline]
     pub fn all_answered(&mut self) {
         self.due = 0;
+        self.rested = true;
     }
 
     /// Says that the server ignores a Sync that was sent, because it came ahead of COPY data.
@@ -284,12 +287,9 @@ impl Connection {
     /// Counts the messages in the buffer that the server answers with ReadyForQuery: Query, Sync and FunctionCall.
     fn count_due(&mut self) {
         let Some(mut at) = self.counted else { return };
-        if at < self.output.len()
-            && self.due == 0
-            && self.input.is_empty()
-            && self.renumbering.as_ref().is_some_and(|renumbering| renumbering.is_between_frames())
-        {
-            self.begin_renumbering();
+        // All replies to what is sent together have the same numbers.
+        if at < self.output.len() && std::mem::take(&mut self.rested) {
+            self.target.oids.renew(&mut self.renumbering, &mut self.input);
         }
         while let Ok(Some(found)) = header(&self.output[at.min(self.output.len())..], LARGE_BOUND) {
             if matches!(found.kind, b'Q' | b'S' | b'F') {
@@ -303,17 +303,6 @@ impl Connection {
             at += found.length;
         }
         self.counted = Some(at);
-    }
-
-    /// Makes numbers home's from here on; nothing may be on its way.
-    #[inline]
-    pub(super) fn begin_renumbering(&mut self) {
-        self.renumbering = self.target.oids.begin();
-        // What came with the end of the login, if anything, is whole frames from its first byte on.
-        if let Some(renumbering) = self.renumbering.as_mut().filter(|_| !self.input.is_empty()) {
-            let count = self.input.len();
-            renumbering.received(&mut self.input, count);
-        }
     }
 
     /// Tells whether every reply so far was read to its end: an error that ended the session was not.

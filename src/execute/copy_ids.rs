@@ -39,7 +39,7 @@ impl Link {
         };
         let wanted = IdsWanted { source, bucket, count: 1 };
         let proxy = &self.worker.proxy;
-        let made = until_there(proxy, || proxy.make_ids(wanted, &rules.ids)).await?;
+        let made = until_there(proxy, Some(&self.cancel), || proxy.make_ids(wanted, &rules.ids)).await?;
         let none = || Refusal::new(SqlState::INTERNAL_ERROR, "the id generator returned no id");
         let id = made.into_iter().next().ok_or_else(none)?;
         Ok(match source {

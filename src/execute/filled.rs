@@ -24,7 +24,7 @@ impl Link {
         let mut filled = understand::read_issued(&text, &self.snapshot)?;
         filled.route.clone_from(&understood.route);
         let call = Call { text: text.into(), literals: None, ..call.clone() };
-        let plan = self.plan(&call, &filled)?;
+        let plan = self.plan_when_known(&call, &filled).await?;
         self.client.position = Position::Unknown;
         Ok(Some((call, filled, plan)))
     }

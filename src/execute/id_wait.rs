@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use super::failure::Failure;
 use super::link::Link;
 use crate::plan::{IdValue, IdsWanted};
-use crate::proxy::{IdWait, Proxy, is_waited_for};
+use crate::proxy::{IdWait, is_waited_for};
 use crate::types::Refusal;
 
 /// How many ids are asked for at a time where the clock does not let through all at once.
@@ -96,11 +96,11 @@ pub(super) fn lacks_ids<T>(done: &Result<T, Failure>) -> bool {
 }
 
 /// Asks again until there are ids or the time is over.
-pub(super) async fn asked_again<T>(proxy: &Proxy, mut ask: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut wait = IdWait::new(proxy);
+pub(super) async fn asked_again<T>(link: &Link, mut ask: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut wait = IdWait::new(&link.worker.proxy, Some(&link.cancel));
     let mut asked = ask();
     while let Err(Failure::Refused(refusal)) = &asked
-        && wait.ends(refusal).await
+        && wait.ends(refusal).await?
     {
         asked = ask();
     }

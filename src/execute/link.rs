@@ -140,7 +140,8 @@ impl Link {
         }
     }
 
-    /// Takes a server from the pool; a client that leaves while it waits leaves the queue. `begun`: a pause does not hold it.
+    /// Takes a server from the pool; a client that leaves while it waits, or cancels, leaves the queue. `begun`: a pause does not
+    /// hold it.
     async fn checkout(&mut self, shard: ShardId, begun: bool) -> Result<Server, Failure> {
         let (target, pool) = self.target(shard);
         if let Some(mut server) = self.worker.pools.take_idle(&pool, &target) {
@@ -149,15 +150,22 @@ impl Link {
         }
         // In the heap: waiting and connecting are rare, and every idle session would carry the room for them.
         let pools = &self.worker.pools;
+        let cancels = self.cancel.requests();
         let mut checkout = Box::pin(async {
-            match begun {
-                true => pools.checkout_begun(&pool, &target).await,
-                false => pools.checkout_from(&pool, &target).await,
+            let taken = async {
+                match begun {
+                    true => pools.checkout_begun(&pool, &target).await,
+                    false => pools.checkout_from(&pool, &target).await,
+                }
+            };
+            tokio::select! {
+                taken = taken => taken.map_err(Failure::from),
+                canceled = cancels.next() => Err(canceled.into()),
             }
         });
         let client = &mut self.client;
         let mut server = poll_fn(|context| match checkout.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(done.map_err(Failure::from)),
+            Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => client.poll_gone(context).map(|()| Err(Failure::Client(ClientError::Gone))),
         })
         .await?;

@@ -68,7 +68,7 @@ impl Link {
 
     /// Begins to wait for what planning needs, of which nothing is missed from here on.
     pub fn await_plan(&self) -> Awaited {
-        Awaited { ids: IdWait::new(&self.worker.proxy), rounds: 0 }
+        Awaited { ids: IdWait::new(&self.worker.proxy, Some(&self.cancel)), rounds: 0 }
     }
 
     /// Ends the wait: what home does not know now it may know for the next statement.
@@ -85,7 +85,7 @@ impl Link {
         if let Err(Failure::Refused(refusal)) = failed
             && is_waited_for(refusal)
         {
-            return Ok(awaited.ids.ends(refusal).await);
+            return Ok(awaited.ids.ends(refusal).await?);
         }
         awaited.rounds += 1;
         let mut wanted: HashMap<GroupId, Vec<KeyValue>> = HashMap::new();

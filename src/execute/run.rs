@@ -37,7 +37,7 @@ impl Link {
             Meaning::Plan(Planned::Issuing(_)) => {
                 let mut issued = self.issued(call, understood);
                 if lacks_ids(&issued) {
-                    issued = Box::pin(asked_again(&self.worker.proxy, || self.issued(call, understood))).await;
+                    issued = Box::pin(asked_again(self, || self.issued(call, understood))).await;
                 }
                 let Some((call, issued)) = issued? else { return Err(no_plan().into()) };
                 let plan = Box::pin(self.plan_when_known(&call, &issued)).await?;
@@ -138,10 +138,11 @@ impl Link {
         self.miss_nothing();
         self.pieces.rewind();
         let planned = self.unless_missed(self.planned(call, understood));
-        if !is_awaited(&planned)
-            && let (Err(Failure::Refused(refusal)), Some(route)) = (&planned, &understood.route)
-        {
-            self.worker.plans.note_refused(route, refusal);
+        if !is_awaited(&planned) {
+            self.pieces.clear();
+            if let (Err(Failure::Refused(refusal)), Some(route)) = (&planned, &understood.route) {
+                self.worker.plans.note_refused(route, refusal);
+            }
         }
         planned
     }

@@ -25,6 +25,8 @@ const COUNTED_TAGS: usize = 1024;
 pub struct Ids {
     clock: Arc<dyn Clock>,
     standard: Arc<Generator>,
+    /// The only worker id that is leased, if the operator names one.
+    only_worker: Option<u16>,
     /// The generators of all layouts; a layout keeps its generator until the process ends.
     generators: ArcSwap<Vec<(IdLayout, Arc<Generator>)>>,
     /// Held while a generator is added or a permit handed over, so that none is forgotten.
@@ -63,16 +65,17 @@ pub struct IdFigures {
 }
 
 impl Ids {
-    /// Makes the makers of these rules.
+    /// Makes the makers of these rules. `only_worker` is the worker id that the operator names.
     ///
     /// # Errors
     /// A layout's widths make no id.
-    pub fn new(rules: &IdRules, clock: Arc<dyn Clock>) -> Result<Self, LayoutError> {
+    pub fn new(rules: &IdRules, only_worker: Option<u16>, clock: Arc<dyn Clock>) -> Result<Self, LayoutError> {
         let layout = rules.layouts.get("standard").copied().unwrap_or_else(standard_layout);
         let standard = Arc::new(Generator::new(layout_of(layout)?, Arc::clone(&clock)));
         let ids = Self {
             generators: ArcSwap::from_pointee(vec![(layout, Arc::clone(&standard))]),
             standard,
+            only_worker,
             permit: Mutex::new(None),
             uuids: UuidMaker::new(Arc::clone(&clock)),
             segments: RwLock::default(),
@@ -312,11 +315,15 @@ impl Ids {
 
     /// A layout that new rules brought has no worker id for a moment: home is asked for it, or one that fits is leased.
     fn soon(&self, layout: IdLayout, error: &IdError) -> Refusal {
-        let refusal = self.refuse(error);
         let has_lease = self.permit.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        match error {
-            IdError::NoLease if has_lease && layout != self.standard_layout() => refusal.with_reason(LAYOUT_IS_NEW),
-            _ => refusal,
+        match (error, self.only_worker, layout_of(layout).map(|layout| layout.workers())) {
+            (IdError::NoLease, Some(worker), Ok(limit)) if u32::from(worker) >= limit => {
+                self.refuse(&IdError::UnknownWorker { worker, limit })
+            }
+            (IdError::NoLease, ..) if has_lease && layout != self.standard_layout() => {
+                self.refuse(error).with_reason(LAYOUT_IS_NEW)
+            }
+            _ => self.refuse(error),
         }
     }
 

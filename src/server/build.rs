@@ -22,7 +22,8 @@ use crate::types::{Clock, ShardId, SystemClock};
 pub fn build(options: &Options) -> Result<(Arc<Proxy>, mpsc::Receiver<ReloadAnswer>), Vec<String>> {
     let rules = load(&options.rules).map_err(lines)?;
     let clock = clock();
-    let ids = Ids::new(&rules.ids, Arc::clone(&clock)).map_err(|error| vec![error.to_string()])?;
+    let ids =
+        Ids::new(&rules.ids, options.config.ids.worker, Arc::clone(&clock)).map_err(|error| vec![error.to_string()])?;
     let connector = Arc::new(Connector::default());
     connector.load(&options.config.server_tls).map_err(|error| vec![format!("server_tls: {error}")])?;
     let outbox = Outbox::new(outbox_settings(options, &rules, &connector), Arc::clone(&clock));

@@ -17,6 +17,9 @@ use crate::proxy::Proxy;
 /// How old a catalog gets when nobody asks: another proxy's DDL, or one sent to the servers directly.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
+/// How old it gets where a shard did not tell the numbers of its types.
+const COMPARE_AGAIN: Duration = Duration::from_secs(5);
+
 /// Pause after a failure; home may just be starting.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -35,11 +38,12 @@ pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
     }
     loop {
         let ticket = proxy.requests.catalogs_wanted();
-        match load(&mut home).await {
+        let refresh_in = match load(&mut home).await {
             Ok(catalog) => {
-                put_in_force(&proxy, catalog).await;
-                numbers.compare(&proxy, &mut home).await;
+                let compared = numbers.compare(&proxy, &mut home).await;
+                put_in_force(&proxy, catalog, compared.changed).await;
                 proxy.requests.catalog_done(ticket);
+                if compared.complete { REFRESH_EVERY } else { COMPARE_AGAIN }
             }
             Err(error) => {
                 if !said {
@@ -49,10 +53,10 @@ pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
                 sleep(RETRY_PAUSE).await;
                 continue;
             }
-        }
+        };
         said = false;
         // Either way it is time to look again.
-        let _ = timeout(REFRESH_EVERY, proxy.requests.catalog_wanted(ticket)).await;
+        let _ = timeout(refresh_in, proxy.requests.catalog_wanted(ticket)).await;
     }
 }
 
@@ -66,9 +70,10 @@ pub async fn load(home: &mut ShardLink) -> Result<Catalog, String> {
     Catalog::from_rows(pairs).map_err(|error| error.to_string())
 }
 
-async fn put_in_force(proxy: &Proxy, mut catalog: Catalog) {
+/// Puts a catalog in force if it is another, or if what statements were described by is of `other_numbers` now.
+async fn put_in_force(proxy: &Proxy, mut catalog: Catalog, other_numbers: bool) {
     catalog.adopt(&proxy.rules.load().rules);
-    if *proxy.rules.load().catalog == catalog {
+    if *proxy.rules.load().catalog == catalog && !other_numbers {
         debug!("the catalog is unchanged");
     } else {
         info!(tables = catalog.tables.len(), "the catalog changed");

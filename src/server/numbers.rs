@@ -1,5 +1,9 @@
 //! Reads what numbers the shards have for their types and tables, so that clients see home's.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::link::{ServiceRole, ShardLink};
@@ -13,6 +17,17 @@ const QUERY: &str = "SELECT 't', t.oid::text, n.nspname || '.' || t.typname FROM
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND n.nspname !~ '^pg_' \
      AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 
+/// The longest that one shard may take to tell its numbers: DDL waits for it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What came of comparing.
+pub struct Compared {
+    /// Whether some shard's numbers differ in another way than before.
+    pub changed: bool,
+    /// Whether all shards told theirs.
+    pub complete: bool,
+}
+
 /// Connections to the shards beside home, which are asked whenever the catalog is read.
 pub struct NumberLinks(Vec<(usize, ShardLink)>);
 
@@ -25,24 +40,34 @@ impl NumberLinks {
     }
 
     /// Compares the shards' numbers with home's; a shard that does not answer keeps those that are known.
-    pub async fn compare(&mut self, proxy: &Proxy, home: &mut ShardLink) {
+    pub async fn compare(&mut self, proxy: &Proxy, home: &mut ShardLink) -> Compared {
+        let mut compared = Compared { changed: false, complete: true };
         if self.0.is_empty() {
-            return;
+            return compared;
         }
-        let homes = match home.query(QUERY).await {
-            Ok(rows) => numbers(rows),
-            Err(error) => return debug!(error, "home does not tell the numbers of its types"),
-        };
-        for (at, link) in &mut self.0 {
-            match link.query(QUERY).await {
-                Ok(rows) => {
-                    if proxy.oids[*at].learn(&homes, &numbers(rows)) {
-                        info!(shard = *at, "types and tables have other numbers than on home");
-                    }
+        let others = join_all(self.0.iter_mut().map(|(at, link)| async { (*at, read(link).await) }));
+        let (homes, others) = tokio::join!(read(home), others);
+        for (at, shard) in others {
+            match (&homes, &shard) {
+                (Ok(homes), Ok(shard)) if proxy.oids[at].learn(homes, shard) => {
+                    info!(shard = at, "types and tables have other numbers than on home");
+                    compared.changed = true;
                 }
-                Err(error) => debug!(shard = *at, error, "a shard does not tell the numbers of its types"),
+                (Ok(_), Ok(_)) => {}
+                (Err(error), _) | (_, Err(error)) => {
+                    debug!(shard = at, error, "numbers of types are not compared");
+                    compared.complete = false;
+                }
             }
         }
+        compared
+    }
+}
+
+async fn read(link: &mut ShardLink) -> Result<Numbers, String> {
+    match timeout(ANSWER_TIMEOUT, link.query(QUERY)).await {
+        Ok(rows) => rows.map(numbers),
+        Err(_) => Err(format!("no answer within {} ms", ANSWER_TIMEOUT.as_millis())),
     }
 }
 

@@ -23,7 +23,7 @@ impl Session {
         let tag = text(&wanted.tag, arguments)?;
         let count = count(&wanted.count, arguments)?;
         let (proxy, rules) = (&self.link.worker.proxy, &self.link.snapshot.rules.ids);
-        let ids = until_there(proxy, || proxy.next_ids(&tag, count, rules)).await?;
+        let ids = until_there(proxy, Some(&self.link.cancel), || proxy.next_ids(&tag, count, rules)).await?;
         let binary = arguments.result_formats.first() == Some(&1);
         let client = &mut self.link.client;
         if call.describe {

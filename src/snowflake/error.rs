@@ -128,7 +128,7 @@ impl IdError {
             Self::TimeExhausted { .. } => "Declare a new layout with more time bits or a later epoch.",
             Self::UnknownTag { .. } => "Give the tag a smaller code, or the layout more tag bits.",
             Self::UnknownWorker { .. } => {
-                "Free worker ids that are no longer used, or give the layout more worker bits."
+                "Free worker ids that are no longer used, set a lower ids.worker, or give the layout more worker bits."
             }
         }
     }

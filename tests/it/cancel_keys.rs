@@ -86,3 +86,31 @@ async fn a_key_is_as_long_as_its_protocol_says_and_counts_as_a_whole() {
     let console = connect(proxy.port(), "shardloom", 0x0003_0002);
     assert_eq!(console.key, [0; 8], "the console has nothing to cancel");
 }
+
+/// Goal: a statement that waits in the proxy for a server, which does not work for it yet, is cancelled as well.
+#[tokio::test]
+async fn a_statement_that_waits_for_a_server_is_cancelled() {
+    let database = TestDatabase::new("keys_wait");
+    let options = ProxyOptions {
+        workers: 1,
+        config: "pool: {size: 1, reserve: 0, wait: 60s}".to_owned(),
+        ..ProxyOptions::default()
+    };
+    let proxy = Proxy::start(&database, RULES, options).await;
+    proxy.gates_open().await;
+    let (mut holder, mut client) = (proxy.raw(), proxy.raw());
+    assert_eq!(holder.simple("BEGIN; SELECT 1").error(), None);
+    let key = client.key.clone();
+    let waiting = tokio::task::spawn_blocking(move || {
+        let reply = client.simple("SELECT 2");
+        (client, reply)
+    });
+    while !waiting.is_finished() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        RawClient::cancel_key(proxy.port(), &key);
+    }
+    let (mut client, reply) = waiting.await.expect("a reply");
+    assert_eq!(reply.error().expect("it was cancelled").0, "57014");
+    assert_eq!(holder.simple("COMMIT").error(), None);
+    assert_eq!(client.simple("SELECT 2").error(), None, "the session goes on");
+}

@@ -6,7 +6,7 @@ use shardloom::rules::gene_layout;
 use shardloom::wire::copy_binary::{HEADER, TRAILER};
 use tokio_postgres::types::ToSql;
 
-use crate::support::{Pipeline, Proxy, ProxyOptions, TestDatabase};
+use crate::support::{Pipeline, Proxy, ProxyOptions, RawClient, TestDatabase};
 
 const RULES: &str = r#"
 kind: TableGroup
@@ -469,6 +469,50 @@ async fn new_rules_bring_layouts_and_tags() {
     );
     let known = database.service(1).await.query_one("SELECT name FROM shardloom.id_tag WHERE code = 7", &[]).await;
     assert_eq!(known.unwrap().get::<_, String>(0), "third");
+}
+
+/// Goal: an INSERT that waits for ids can be cancelled.
+#[tokio::test]
+async fn an_insert_that_waits_for_ids_is_cancelled() {
+    let (database, proxy) = start("ids_cancel").await;
+    database.service(0).await.batch_execute("ALTER TABLE shardloom.id_segment RENAME TO gone").await.unwrap();
+    for extended in [false, true] {
+        let mut client = proxy.raw();
+        let key = client.key.clone();
+        let waiting = tokio::task::spawn_blocking(move || {
+            let insert = "INSERT INTO invoices (user_id) SELECT 1 FROM generate_series(1, 1000)";
+            match extended {
+                true => Pipeline::new().run(insert, &[]).sync().send(&mut client, 1).remove(0),
+                false => client.simple(insert),
+            }
+        });
+        while !waiting.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            RawClient::cancel_key(proxy.port(), &key);
+        }
+        assert_eq!(waiting.await.unwrap().error().expect("it was cancelled").0, "57014", "extended: {extended}");
+    }
+}
+
+/// Goal: where the operator names a worker id, a layout that has no room for it refuses at once.
+#[tokio::test]
+async fn a_named_worker_that_does_not_fit_is_refused_at_once() {
+    let database = TestDatabase::new("ids_named_worker");
+    let rules = RULES
+        .replace("missing_key:", "  ones: {key: user_id, id: {column: id, tag: third, layout: one}}\nmissing_key:")
+        .replace(
+            "item: 2}",
+            "item: 2, third: 7}\nlayouts: {one: {epoch: \"2026-01-01T00:00:00Z\", bits: {time: 41, tag: 0, worker: 1, sequence: 12}}}",
+        );
+    let options = ProxyOptions { config: "ids: {worker: 9}".to_owned(), ..ProxyOptions::default() };
+    let proxy = Proxy::start(&database, RULES, options).await;
+    proxy.gates_open().await;
+    std::fs::write(proxy.rules_folder().join("rules.yaml"), rules).unwrap();
+    proxy.console().await.simple_query("RELOAD").await.unwrap();
+    let mut client = proxy.raw();
+    assert_eq!(client.simple("CREATE TABLE ones (id bigint PRIMARY KEY, user_id bigint)").error(), None);
+    let (state, message) = client.simple("INSERT INTO ones (user_id) VALUES (1)").error().expect("it does not fit");
+    assert!(state == "22023" && message.contains('9'), "{state} {message}");
 }
 
 /// Goal: a COPY that is faster than its layout has ids goes on at the layout's pace.

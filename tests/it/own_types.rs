@@ -40,6 +40,16 @@ fn columns(reply: &Reply) -> Vec<Column> {
 /// Goal: a driver that reads types by their numbers, and declares them, gets on with every shard.
 #[tokio::test]
 async fn types_and_tables_have_homes_numbers() {
+    have_homes_numbers("transaction").await;
+}
+
+/// Goal: that holds as well for clients that had their servers before the types were made.
+#[tokio::test]
+async fn kept_connections_learn_numbers() {
+    have_homes_numbers("session").await;
+}
+
+async fn have_homes_numbers(mode: &str) {
     let database = TestDatabase::new("own_types");
     for (shard, fillers) in [(0, 0), (1, 3), (2, 7)] {
         for filler in 0..fillers {
@@ -47,9 +57,13 @@ async fn types_and_tables_have_homes_numbers() {
             database.shard(shard).await.batch_execute(&sql).await.unwrap();
         }
     }
-    let proxy = Proxy::start(&database, RULES, ProxyOptions::default()).await;
+    let options = ProxyOptions { config: format!("pool: {{mode: {mode}}}"), ..ProxyOptions::default() };
+    let proxy = Proxy::start(&database, RULES, options).await;
     proxy.gates_open().await;
     let mut raw = proxy.raw();
+    for shard in 0..3 {
+        assert_eq!(raw.simple(&format!("/* shardloom: shard=s{shard} */ SELECT 1")).error(), None);
+    }
     for sql in [
         "CREATE TYPE color AS ENUM ('red', 'green')",
         "CREATE TYPE mood AS ENUM ('sad', 'happy')",

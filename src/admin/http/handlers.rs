@@ -140,7 +140,7 @@ pub async fn next_ids(
         return Err(ApiError(refusal));
     }
     let rules = Arc::clone(&proxy.rules.load().rules);
-    let ids = until_there(&proxy, || match (&wanted.table, &wanted.key) {
+    let ids = until_there(&proxy, None, || match (&wanted.table, &wanted.key) {
         (None, None) => proxy.next_ids(&tag, count, &rules.ids),
         (None, Some(_)) => Err(key_without_table()),
         (Some(table), key) => {
