@@ -151,10 +151,17 @@ impl Walk<'_> {
             schema: start..self.tokens[last].start,
             alias: (!has_alias(text, next)).then_some(bare),
             target,
-            children: at > 0 && self.tokens[at - 1].is_word(text, "only") || mark(last + 1, "*"),
+            children: self.is_alone(at) || mark(last + 1, "*"),
             sampled: (last + 1..last + 4).any(sampled),
         });
         length
+    }
+
+    /// Tells whether ONLY stands before a table, which may be in parentheses.
+    fn is_alone(&self, at: usize) -> bool {
+        let before = |back: usize| at.checked_sub(back).map(|at| self.tokens[at]);
+        let only = |back: usize| before(back).is_some_and(|token| token.is_word(self.text, "only"));
+        only(1) || only(2) && before(1).is_some_and(|token| token.is_mark(self.text, "("))
     }
 }
 

@@ -2,7 +2,8 @@
 //! CASE.
 
 use sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, Expr, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CharacterLength, DataType, Expr, Query, SetExpr, TimezoneInfo, UnaryOperator, Value, ValueWithSpan,
+    Values,
 };
 
 use super::facts::{Binding, Bound, Column, Edge, RelationIndex, Slot, SlotCast, SlotSource};
@@ -42,6 +43,7 @@ impl Reader<'_> {
                 self.expression(expr, scope);
             }
             Expr::InSubquery { expr: left, subquery, negated: false } => {
+                self.bind(expr, scope, reach);
                 self.expression(left, scope);
                 let column = self.column(left, scope);
                 self.in_subquery(column, subquery, scope, reach);
@@ -91,6 +93,10 @@ impl Reader<'_> {
             }
             Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => self.equality(left, right, scope),
             Expr::InList { expr: left, list, negated: false } => self.in_list(left, list, scope),
+            Expr::InSubquery { expr: left, subquery, negated: false } => match listed(subquery) {
+                Some(values) => self.in_values(left, values, scope),
+                None => Vec::new(),
+            },
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
                 self.any(left, right, scope).into_iter().collect()
             }
@@ -133,9 +139,22 @@ impl Reader<'_> {
             return bound(left, list.iter().map(|item| self.slot(item)).collect()).into_iter().collect();
         };
         let rows: Option<Vec<&[Expr]>> = list.iter().map(tuple).collect();
-        let Some(rows) = rows.filter(|rows| rows.iter().all(|row| row.len() == parts.len())) else { return Vec::new() };
-        let values = |position: usize| rows.iter().map(|row| self.slot(&row[position])).collect();
-        parts.iter().enumerate().filter_map(|(position, part)| bound(part, values(position))).collect()
+        rows.map(|rows| self.in_rows(parts, &rows, scope)).unwrap_or_default()
+    }
+
+    /// `column IN (VALUES (a), (b))` and `(x, y) IN (VALUES (1, 2), (3, 4))`.
+    fn in_values(&self, left: &Expr, values: &Values, scope: usize) -> Vec<(Column, Vec<Slot>)> {
+        let rows: Vec<&[Expr]> = values.rows.iter().map(|row| row.content.as_slice()).collect();
+        self.in_rows(tuple(left).unwrap_or(std::slice::from_ref(left)), &rows, scope)
+    }
+
+    fn in_rows(&self, parts: &[Expr], rows: &[&[Expr]], scope: usize) -> Vec<(Column, Vec<Slot>)> {
+        if rows.iter().any(|row| row.len() != parts.len()) {
+            return Vec::new();
+        }
+        let values = |position: usize| rows.iter().map(|row| self.slot(&row[position])).collect::<Option<Vec<Slot>>>();
+        let bound = |(position, part)| Some((self.column(part, scope)?, values(position)?));
+        parts.iter().enumerate().filter_map(bound).collect()
     }
 
     /// `column = ANY (array)`: a constructor, a literal or a parameter.
@@ -235,6 +254,15 @@ pub(super) fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => plain(inner),
         other => other,
+    }
+}
+
+/// Returns the rows of VALUES; what leaves some of them out leaves none in that is not there.
+fn listed(query: &Query) -> Option<&Values> {
+    match &*query.body {
+        SetExpr::Values(values) => Some(values),
+        SetExpr::Query(inner) => listed(inner),
+        _ => None,
     }
 }
 

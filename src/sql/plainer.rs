@@ -1,4 +1,7 @@
-//! Words that the parser does not know and planning does not need: blanked, so that the rest can be read at its places.
+//! Words that the parser does not know and planning does not need: blanked or put in others' words, so that the rest can be
+//! read at its places.
+
+use std::ops::Range;
 
 use super::scan::{Scanner, Token, TokenKind};
 
@@ -48,7 +51,7 @@ const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
 /// of a table live where it does: none of it says where rows are.
 pub(super) fn plainer(text: &str) -> Option<String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    let (mut blanks, mut typed) = (Vec::new(), Vec::new());
+    let (mut blanks, mut typed, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     let mut sets = false;
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).map(|before| &tokens[before]);
@@ -56,6 +59,7 @@ pub(super) fn plainer(text: &str) -> Option<String> {
         let separated = before.is_some_and(|before| before.is_mark(text, ","));
         if token.is_word(text, "only") && (separated || BEFORE_ONLY.iter().any(|word| follows(word))) {
             blanks.push(token.span());
+            blanks.extend(parentheses(text, &tokens[at + 1..]).into_iter().flatten());
         }
         let next = |ahead: usize, word: &str| tokens.get(at + ahead).is_some_and(|token| token.is_word(text, word));
         if token.is_word(text, "for") && next(1, "no") && next(2, "key") && next(3, "update") {
@@ -66,6 +70,9 @@ pub(super) fn plainer(text: &str) -> Option<String> {
         if is_type_of_constant(text, &tokens[..=at], tokens.get(at + 1)) {
             typed.push(token.span());
         }
+        if token.is_mark(text, "(") && next(1, "values") {
+            lists.extend(compared_list(text, &tokens, at));
+        }
         sets = (sets || token.is_word(text, "set")) && !AFTER_SET.iter().any(|word| token.is_word(text, word));
         if sets
             && (separated || follows("set"))
@@ -74,7 +81,7 @@ pub(super) fn plainer(text: &str) -> Option<String> {
             blanks.push(token.end..end);
         }
     }
-    if blanks.is_empty() && typed.is_empty() {
+    if blanks.is_empty() && typed.is_empty() && lists.is_empty() {
         return None;
     }
     let mut plain = text.as_bytes().to_vec();
@@ -85,7 +92,38 @@ pub(super) fn plainer(text: &str) -> Option<String> {
     for blank in blanks {
         plain[blank].fill(b' ');
     }
+    for (place, word) in lists {
+        plain[place.clone()].fill(b' ');
+        plain[place.start..place.start + word.len()].copy_from_slice(word.as_bytes());
+    }
     String::from_utf8(plain).ok()
+}
+
+/// Returns the parentheses in which `ONLY (table)` may put the name.
+fn parentheses(text: &str, tokens: &[Token]) -> Option<[Range<usize>; 2]> {
+    let close = tokens.iter().position(|token| token.is_mark(text, ")"))?;
+    let names = tokens.first()?.is_mark(text, "(").then(|| &tokens[1..close])?;
+    let is_name = names.iter().all(|token| token.is_name() || token.is_mark(text, "."));
+    is_name.then(|| [tokens[0].span(), tokens[close].span()])
+}
+
+/// What to write where a list of VALUES is compared with, which the parser reads only behind IN: `= ANY` is IN, and else the
+/// list becomes a SELECT of its rows, of which a comparison with all or some says nothing about a key. `at` is its `(`.
+fn compared_list(text: &str, tokens: &[Token], at: usize) -> Vec<(Range<usize>, &'static str)> {
+    let before = |back: usize| at.checked_sub(back).map(|before| &tokens[before]);
+    let is = |back: usize, words: &[&str]| {
+        before(back).is_some_and(|token| words.iter().any(|word| token.is_word(text, word)))
+    };
+    let is_operator = |back: usize| before(back).is_some_and(|token| token.kind == TokenKind::Operator);
+    let list = (tokens[at + 1].span(), "SELECT");
+    match (before(1), before(2)) {
+        (Some(any), Some(equals)) if is(1, &["any", "some"]) && equals.text(text) == "=" => {
+            vec![(equals.span(), ""), (any.span(), "IN")]
+        }
+        _ if is(1, &["any", "some", "all"]) && is_operator(2) => vec![list],
+        _ if is(1, &["select"]) || is_operator(1) => vec![list],
+        _ => Vec::new(),
+    }
 }
 
 /// Tells whether the last of `tokens` is the type of the constant that is `next`.
@@ -132,6 +170,12 @@ mod tests {
             ("SELECT * FROM t FOR NO KEY UPDATE OF t NOWAIT", "SELECT * FROM t FOR        UPDATE OF t NOWAIT"),
             ("SELECT * FROM t for key share; ", "SELECT * FROM t for     share; "),
             ("UPDATE t SET a[1] = b[2], c['é'][$1:d] = 3", "UPDATE t SET a    = b[2], c             = 3"),
+            ("SELECT * FROM ONLY (t) a JOIN ONLY (s.\"T\") b", "SELECT * FROM       t  a JOIN       s.\"T\"  b"),
+            ("SELECT a =ANY(VALUES (1), (2))", "SELECT a  IN (VALUES (1), (2))"),
+            ("SELECT a = some (values (1))", "SELECT a   IN   (values (1))"),
+            ("SELECT a < ANY (VALUES (1), (2))", "SELECT a < ANY (SELECT (1), (2))"),
+            ("SELECT a <> all (values (1), (2))", "SELECT a <> all (SELECT (1), (2))"),
+            ("SELECT (VALUES (1)) + (VALUES (2))", "SELECT (SELECT (1)) + (SELECT (2))"),
             ("SELECT a <<= inet '10.0.0.0/8' FROM t", "SELECT a <<= ~    '10.0.0.0/8' FROM t"),
             ("SELECT oid '5', Money E'1', box $$x$$", "SELECT ~   '5', ~     E'1', ~   $$x$$"),
             (
@@ -159,6 +203,8 @@ mod tests {
             "SELECT date '2024-01-01', t.name, name FROM t",
             "SELECT \"inet\" '10.0.0.0/8'",
             "SELECT a FROM t FOR UPDATE",
+            "SELECT a FROM (VALUES (1)) v, (VALUES (2)) w UNION ALL (VALUES (3))",
+            "SELECT a IN (VALUES (1))",
         ] {
             assert_eq!(plainer(text), None, "{text}");
         }

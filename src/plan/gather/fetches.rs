@@ -8,7 +8,7 @@ use super::super::context::{Context, Values};
 use super::super::plan_types::Fetch;
 use super::super::read;
 use super::plan::says_more_than_copies;
-use super::words::Words;
+use super::words::{Samples, Words};
 use crate::rules::{Distribution, OnMissingKey};
 use crate::sql::{Facts, TableName};
 use crate::types::{Refusal, ShardSet};
@@ -104,7 +104,8 @@ pub(in crate::plan) fn columns_read<'c>(
     table: &'c Table,
 ) -> Option<Vec<&'c Column>> {
     let words = Words::of(text);
-    if says_more_than_copies(&words) || is_read_whole(&name.name, facts, &words) {
+    let of_tables = words.has("only") || words.samples != Samples::None;
+    if of_tables || says_more_than_copies(&words) || is_read_whole(&name.name, facts, &words) {
         return None;
     }
     needed(table, &name.name, facts, &words).iter().map(|column| table.column(column)).collect()

@@ -8,8 +8,8 @@ use super::super::system_columns::SYSTEM_COLUMNS;
 use super::super::{functions, read};
 use super::fetches::{fetches, narrow};
 use super::uses;
-use super::words::Words;
-use crate::sql::{Facts, TableName, speaks_of_the_present, splice};
+use super::words::{Samples, Words};
+use crate::sql::{Facts, Relation, TableName, speaks_of_the_present, splice};
 use crate::types::{Refusal, ShardSet};
 
 /// Refusals of the other ways that gathering can mend.
@@ -26,20 +26,9 @@ const MENDED: [&str; 10] = [
     "merge_order",
 ];
 
-/// Words in whose company a temporary copy is not what the table itself is: sampling, inheritance, oids; and beside them
-/// system columns.
-const NOT_OF_COPIES: [&str; 10] = [
-    "only",
-    "tablesample",
-    "pg_temp",
-    "regclass",
-    "regtype",
-    "regrole",
-    "regnamespace",
-    "regcollation",
-    "regproc",
-    "regprocedure",
-];
+/// Words in whose company a temporary copy is not what the table itself is: oids; and beside them system columns.
+const NOT_OF_COPIES: [&str; 8] =
+    ["pg_temp", "regclass", "regtype", "regrole", "regnamespace", "regcollation", "regproc", "regprocedure"];
 
 /// Tells whether a text says something that a temporary copy of a table does not have, or not alike.
 pub(super) fn says_more_than_copies(words: &Words<'_>) -> bool {
@@ -98,8 +87,9 @@ pub(in crate::plan) fn plan(
     }
     let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
     let words = Words::of(values.text);
+    let of_parents = words.has("only") && !facts.relations.iter().all(|relation| is_childless(relation, context));
     // The catalogs would list the copies, too.
-    if catalogs || says_more_than_copies(&words) {
+    if catalogs || says_more_than_copies(&words) || of_parents || words.samples == Samples::Others {
         return Err(refusal);
     }
     let Some(mut fetches) = fetches(facts, &words, context) else { return Err(refusal) };
@@ -126,6 +116,12 @@ pub(in crate::plan) fn plan(
             .any(|(_, table)| fetches.iter().any(|f| f.in_place && f.table == *table)),
         fetches,
     }))
+}
+
+/// Tells whether ONLY leaves nothing out: no other table's rows are this one's.
+fn is_childless(relation: &Relation, context: &Context<'_>) -> bool {
+    let known = relation.table.as_ref().map(|table| context.catalog.table(&table.rule_key()));
+    known.is_none_or(|table| table.is_some_and(|table| table.reads.is_empty()))
 }
 
 /// Tells whether every function does on home, over all rows, what it would do in one database: it looks at no table by

@@ -24,12 +24,24 @@ const BEHIND_STAR: [&str; 16] = [
     "as",
 ];
 
+/// What TABLESAMPLE asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Samples {
+    /// It is not there.
+    None,
+    /// Some rows, each as likely as any other: a copy's do as well.
+    Some,
+    /// The same rows each time, or what a method of one's own says.
+    Others,
+}
+
 /// The names in a text.
 pub(super) struct Words<'a> {
     /// How often each stands there, and how often without a dot behind it.
     counts: HashMap<String, (usize, usize)>,
     /// Whether a `*` may stand for columns.
     pub(super) star: bool,
+    pub(super) samples: Samples,
     /// Where `public` qualifies a name, and which.
     pub(super) qualified: Vec<(std::ops::Range<usize>, String)>,
     text: &'a str,
@@ -38,12 +50,16 @@ pub(super) struct Words<'a> {
 impl<'a> Words<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         let tokens: Vec<Token> = Scanner::new(text).collect();
-        let mut words = Self { counts: HashMap::new(), star: false, qualified: Vec::new(), text };
+        let mut words =
+            Self { counts: HashMap::new(), star: false, samples: Samples::None, qualified: Vec::new(), text };
         for at in 0..tokens.len() {
             words.take(&tokens, at);
         }
         // EXISTS counts rows, but not before a set operation has compared them.
         let compared = ["union", "intersect", "except"].iter().any(|word| words.has(word));
+        if words.samples == Samples::Some && words.has("repeatable") {
+            words.samples = Samples::Others;
+        }
         words.star |= compared && (0..tokens.len()).any(|at| is_counted(text, &tokens, at));
         words
     }
@@ -57,6 +73,11 @@ impl<'a> Words<'a> {
         // FETCH FIRST n ROWS ONLY says nothing of a table.
         if name == "only" && at > 0 && ["row", "rows"].iter().any(|word| tokens[at - 1].is_word(text, word)) {
             return;
+        }
+        if name == "tablesample" && self.samples != Samples::Others {
+            let own = ["bernoulli", "system"];
+            let plain = tokens.get(at + 1).is_some_and(|next| own.iter().any(|method| next.is_word(text, method)));
+            self.samples = if plain { Samples::Some } else { Samples::Others };
         }
         let dotted = tokens.get(at + 1).is_some_and(|next| next.is_mark(text, "."));
         if dotted

@@ -174,7 +174,7 @@ fn other_tables_have_one_place() {
         table orders => scatter s0+s1+s2: SELECT * FROM orders
         table nowhere => direct s0
         select * from only orders => scatter s0+s1+s2: =
-        select * from only (orders) => unreadable
+        select * from only (orders) => scatter s0+s1+s2: =
         select * from settings, regions => direct s1 ref
         select * from settings, nowhere => gather s0 settings() s1
         select * from settings s, orders o where o.user_id = {a} => direct s1

@@ -10,6 +10,10 @@ UPDATE public.customers SET age = 5 WHERE customer_id = 3
 
 UPDATE ONLY customers SET age = 6 WHERE customer_id = 3
 
+UPDATE ONLY (customers) c SET age = 6 WHERE c.customer_id = 3 RETURNING *
+
+UPDATE ONLY (public.customers) SET age = 6 WHERE customer_id = ANY (VALUES (3), (2))
+
 UPDATE customers SET age = age + 1 WHERE customer_id IN (1, 2, 4, 5, 6) 
 
 UPDATE customers SET age = age + 1 WHERE customer_id IN (1, 2, 4, 5, 6) RETURNING customer_id, age
@@ -194,6 +198,8 @@ INSERT INTO facts (id, a) VALUES (1, '{5}') ON CONFLICT (id) DO UPDATE SET a[3] 
 UPDATE ONLY facts SET i4 = i4 + 1, a[1] = a[1] + 1 WHERE id = 2 RETURNING i4, a
 
 DELETE FROM ONLY facts WHERE id = 3
+
+DELETE FROM ONLY (facts) WHERE id = 3 RETURNING id
 
 SELECT id, a, j FROM ONLY facts WHERE id IN (1, 2, 3, 4) ORDER BY id
 

@@ -131,11 +131,48 @@ SELECT count(*) + 1 FROM customers WHERE ctid IS NOT NULL
 --: refused 0A000
 SELECT count(*) + 1, min(tableoid) FROM customers
 
---: refused 0A000
+-- ONLY of tables without children, and samples
 SELECT count(*) + 1 FROM ONLY customers
 
---: refused 0A000
+SELECT rank() OVER (ORDER BY a.age, a.customer_id), a.name FROM ONLY (customers) a JOIN ONLY public.orders o ON o.order_id = a.customer_id
+
 SELECT count(*) + 1 FROM customers TABLESAMPLE system (100)
+
+SELECT count(*) + (SELECT count(*) FROM orders TABLESAMPLE bernoulli (0)) FROM customers TABLESAMPLE BERNOULLI (100)
+
+--: refused 0A000
+SELECT count(*) + 1 FROM customers TABLESAMPLE system (100) REPEATABLE (1)
+
+-- Comparisons with lists of VALUES
+SELECT name FROM customers WHERE customer_id = ANY (VALUES (1), (2), (3)) ORDER BY name
+
+SELECT name FROM customers WHERE customer_id = SOME (VALUES (2))
+
+SELECT name FROM customers WHERE customer_id =ANY(VALUES (1), (NULL)) AND age < ALL (VALUES (100), (200))
+
+SELECT count(*) FROM customers WHERE customer_id <> ALL (VALUES (1), (2))
+
+SELECT count(*) FROM customers WHERE customer_id <> ALL (VALUES (1))
+
+SELECT count(*) FROM customers WHERE customer_id = ALL (VALUES (1))
+
+SELECT count(*) FROM customers WHERE customer_id = ALL (VALUES (1), (2))
+
+SELECT count(*) FROM customers WHERE customer_id > ANY (VALUES (1), (2))
+
+SELECT name FROM customers WHERE customer_id = (VALUES (2))
+
+SELECT count(*) FROM customers WHERE customer_id <> (VALUES (2))
+
+SELECT count(*) FROM customers WHERE NOT customer_id = ANY (VALUES (2), (3))
+
+SELECT (VALUES (2)) + count(*) FROM customers WHERE customer_id < (VALUES (7))
+
+SELECT count(*) FROM orders WHERE (customer_id, order_id) = ANY (VALUES (1, 1), (2, 2))
+
+UPDATE customers SET age = age + 1 WHERE customer_id = ANY (VALUES (1), (2))
+
+UPDATE customers SET age = age - 1 WHERE customer_id IN (VALUES (1), (2))
 
 --: refused 0A000
 SELECT a.name FROM customers a JOIN customers b ON a.age = b.age FOR UPDATE

@@ -38,11 +38,11 @@ macro_rules! split_files {
 split_files! {
     direct_reads 1 [Binary]
     merged_reads 4
-    gathered_reads 7
+    gathered_reads 10
     rows_by_key 0
     known_wrong_answers 0
     inserts 2 [Binary]
-    changes 6 [Binary]
+    changes 9 [Binary]
     merges 11
     with_writes 19
     schema_changes 4
