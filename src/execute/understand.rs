@@ -11,7 +11,7 @@ use quick_cache::unsync::Cache;
 
 use crate::metrics::{CacheOutcome, Metrics, QueryKind};
 use crate::plan::insert::PreparedInsert;
-use crate::plan::{self, Context, PrepareError};
+use crate::plan::{self, Context, Gather, PrepareError};
 use crate::proxy::{Pinned, RouteBoard, RouteCounter, Snapshot};
 use crate::sql::next_id::{IdArguments, NextIdCall};
 use crate::sql::{self, Control, CopyDirection, Ddl, Literal, Skeleton, Utility};
@@ -46,6 +46,8 @@ pub struct Understood {
     pub route: Option<Arc<RouteCounter>>,
     /// Where servers are asked to parse it, if not just anywhere.
     pub parsing_shard: Option<ShardId>,
+    /// Over which copies home describes it, where no server knows all of its tables.
+    pub described_over: Option<Box<Gather>>,
     /// Why no server can parse it.
     unpreparable: Option<Refusal>,
     /// The literals of the text that was read.
@@ -330,6 +332,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         copies_in: false,
         route: None,
         parsing_shard: None,
+        described_over: None,
         unpreparable: None,
         literals: sql::literals(text),
         parameters: parameter_count(text),
@@ -368,7 +371,10 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
         Meaning::Plan(if calls.is_empty() { planned(text, snapshot)? } else { Planned::Issuing(calls) });
     match parsing_shard(&understood.meaning, snapshot) {
         Ok(shard) => understood.parsing_shard = shard,
-        Err(refusal) => understood.unpreparable = Some(refusal),
+        Err(refusal) => {
+            understood.described_over = described_over(&understood.meaning, text, snapshot).map(Box::new);
+            understood.unpreparable = understood.described_over.is_none().then_some(refusal);
+        }
     }
     Ok(understood)
 }
@@ -394,6 +400,11 @@ fn parsing_shard(meaning: &Meaning, snapshot: &Snapshot) -> Result<Option<ShardI
         Meaning::Plan(Planned::Issuing(_) | Planned::Unreadable(_)) => Ok(None),
         Meaning::Control(_) | Meaning::Keyed(_) | Meaning::Empty => Ok(None),
     }
+}
+
+fn described_over(meaning: &Meaning, text: &str, snapshot: &Snapshot) -> Option<Gather> {
+    let Meaning::Plan(Planned::Prepared(prepared)) = meaning else { return None };
+    prepared.parsed_over_copies(text, &Context { rules: &snapshot.rules, catalog: &snapshot.catalog })
 }
 
 /// Returns the greatest `$n` in a text.

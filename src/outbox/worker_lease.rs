@@ -242,12 +242,16 @@ impl WorkerLease {
         let pace = (bounds.worker_lease / RENEWALS_PER_LEASE).min(bounds.worker_reserve / EXTENSIONS_PER_RESERVE);
         let mut stopping = self.outbox.stopping.subscribe();
         let mut bits = self.worker_bits.subscribe();
+        // What is wrong is said once, not at every try.
+        let mut said = String::new();
         while !*stopping.borrow() {
             let result =
                 if self.held.is_some() { self.renew().await.map(|_| ()) } else { self.acquire().await.map(|_| ()) };
-            if let Err(error) = result {
-                tracing::warn!(%error, "worker lease not renewed");
+            let trouble = result.err().map(|error| error.to_string()).unwrap_or_default();
+            if trouble != said && !trouble.is_empty() {
+                tracing::warn!(error = trouble, "worker lease not renewed; trying again");
             }
+            said = trouble;
             tokio::select! {
                 () = tokio::time::sleep(pace) => {}
                 _ = bits.changed() => {}

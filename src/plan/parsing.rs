@@ -4,8 +4,9 @@ use crate::rules::{Distribution, RuleSet};
 use crate::sql::{Facts, TableName};
 use crate::types::{Refusal, ShardId};
 
-use super::Plan;
+use super::context::Context;
 use super::prepare::{Body, Prepared};
+use super::{Gather, Plan, gather};
 
 impl Prepared {
     /// Returns the shard that must be asked, `None` where any shard knows the tables.
@@ -32,6 +33,15 @@ impl Prepared {
             Body::Merge(merging) => single(merging.facts(), rules)?,
             Body::Insert(insert) => insert.parsing_shard(rules),
         })
+    }
+
+    /// Returns over which copies home can parse a read of tables of which no shard knows all; `None` if that would not be the
+    /// same. `text` is the statement.
+    pub fn parsed_over_copies(&self, text: &str, context: &Context<'_>) -> Option<Gather> {
+        match &self.body {
+            Body::Read(_, facts) => gather::parsing(text, facts, context),
+            _ => None,
+        }
     }
 }
 

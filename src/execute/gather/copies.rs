@@ -43,6 +43,8 @@ struct Foreign {
     /// Its type with modifier and collation.
     definition: String,
     type_oid: u32,
+    /// Whether it is of the primary key.
+    in_key: bool,
 }
 
 impl<'a> Copies<'a> {
@@ -119,7 +121,8 @@ impl<'a> Copies<'a> {
             "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) || coalesce((SELECT ' COLLATE ' || \
              pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(l.collname) FROM pg_catalog.pg_type t, \
              pg_catalog.pg_collation l JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace WHERE t.oid = \
-             a.atttypid AND l.oid = a.attcollation AND t.typcollation <> l.oid), ''), a.atttypid FROM \
+             a.atttypid AND l.oid = a.attcollation AND t.typcollation <> l.oid), ''), a.atttypid, EXISTS (SELECT FROM \
+             pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) FROM \
              pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relname = {} AND \
              c.relnamespace = 'public'::pg_catalog.regnamespace AND a.attnum > 0 AND NOT a.attisdropped \
              ORDER BY a.attnum",
@@ -139,7 +142,8 @@ impl<'a> Copies<'a> {
             .iter()
             .filter_map(|row| {
                 let type_oid = text(&row[2])?.parse().ok()?;
-                Some(Foreign { name: text(&row[0])?, definition: text(&row[1])?, type_oid })
+                let in_key = text(&row[3])? == "t";
+                Some(Foreign { name: text(&row[0])?, definition: text(&row[1])?, type_oid, in_key })
             })
             .collect();
         if columns.is_empty() || columns.iter().any(|column| column.type_oid >= USER_TYPES) {
@@ -250,11 +254,18 @@ impl<'a> Copies<'a> {
         Ok(())
     }
 
+    /// Returns the primary key of a table that home has not.
+    fn key_elsewhere(&self, fetch: &Fetch) -> Option<Vec<String>> {
+        let columns = self.foreign.get(fetch.table.as_str())?.iter();
+        let key: Vec<String> = columns.filter(|column| column.in_key).map(|column| column.name.clone()).collect();
+        (!key.is_empty()).then_some(key)
+    }
+
     /// Adds the primary keys, as far as the rows have them: ids that clients made themselves may be the same on two
     /// shards.
     pub(super) async fn add_keys(&self, link: &Link, desk: &mut Desk) -> Result<(), Failure> {
         for fetch in self.copied() {
-            if let Some(key) = primary_key(link, fetch) {
+            if let Some(key) = self.key_elsewhere(fetch).or_else(|| primary_key(link, fetch)) {
                 let name = escape_identifier(&fetch.table);
                 let add = format!("ALTER TABLE pg_temp.{name} ADD PRIMARY KEY ({})", list(&key));
                 attempt(&mut desk.scratch, &add).await?;

@@ -1,8 +1,10 @@
 //! The order of things: copies are made, the statement is described over them while they are empty, so that what is wrong
 //! with it is known before a row is copied; then the rows come, and it runs.
 
+use bytes::Bytes;
+
 use crate::backend::Server;
-use crate::plan::{Fetch, Gather};
+use crate::plan::{Fetch, Gather, Statement};
 use crate::types::{Refusal, ShardId};
 use crate::wire::backend;
 use crate::wire::frame::{self, HEADER_BYTES};
@@ -51,6 +53,32 @@ impl Link {
     where
         W: AsyncFnOnce(&mut Self, &mut Server) -> Result<(), Failure>,
     {
+        self.on_desk_of_copies(plan, async |link, desk, own_writes| {
+            link.copy_all(desk, call, plan, own_writes).await?;
+            work(link, &mut desk.scratch).await
+        })
+        .await
+    }
+
+    /// Asks home what a statement takes and returns, over empty copies of its tables.
+    pub async fn describe_over_copies(&mut self, plan: &Gather, sql: &str, types: &[u32]) -> Result<Bytes, Failure> {
+        let sql = if let Statement::Rewritten { sql, .. } = &plan.statement { sql } else { sql };
+        let mut frames = Bytes::new();
+        self.on_desk_of_copies(plan, async |link, desk, own_writes| {
+            let mut copies = Copies::new(plan, 0, own_writes);
+            copies.make(link, desk).await?;
+            (frames, _) = link.described_over(desk, sql, types, &copies).await?;
+            Ok(())
+        })
+        .await?;
+        Ok(frames)
+    }
+
+    /// Works where copies can be made; `work` is told whether they are made of what the open transaction sees.
+    async fn on_desk_of_copies<W>(&mut self, plan: &Gather, work: W) -> Result<(), Failure>
+    where
+        W: AsyncFnOnce(&mut Self, &mut Desk, bool) -> Result<(), Failure>,
+    {
         let own_writes = self.sees_own();
         self.check_gather(plan, own_writes)?;
         self.check_own_tables(plan.home).await?;
@@ -61,11 +89,7 @@ impl Link {
         let copied = plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place);
         let in_place = |shard: &ShardId| !self.transaction.is_open() && *shard == plan.home;
         let shards = copied.flat_map(|fetch| fetch.shards.iter()).filter(|shard| !in_place(shard)).collect();
-        self.on_desk(path, (shards, Reads::Several), async |link, desk| {
-            link.copy_all(desk, call, plan, own_writes).await?;
-            work(link, &mut desk.scratch).await
-        })
-        .await
+        self.on_desk(path, (shards, Reads::Several), async |link, desk| work(link, desk, own_writes).await).await
     }
 
     fn check_gather(&self, plan: &Gather, own_writes: bool) -> Result<(), Refusal> {
@@ -136,17 +160,7 @@ impl Link {
         copies: &Copies<'_>,
     ) -> Result<(Call, bool), Failure> {
         let (sql, types) = (call.sql(&copies.plan.statement), call.types(&copies.plan.statement));
-        let mut described = member::describe(&mut self.client, &mut desk.scratch, sql, &types, 0).await;
-        let by_key = described.as_ref().is_err_and(|failure| failure.says(UNGROUPED));
-        if by_key {
-            desk.scratch.simple("ROLLBACK TO shardloom_described").await?;
-            copies.add_keys(self, desk).await?;
-            described = member::describe(&mut self.client, &mut desk.scratch, sql, &types, 0).await;
-        }
-        let frames = described?;
-        if by_key {
-            desk.scratch.simple("ROLLBACK TO shardloom_described").await?;
-        }
+        let (frames, by_key) = self.described_over(desk, sql, &types, copies).await?;
         let mut call = call.clone();
         if let Some(own) = &call.arguments {
             // RowDescription follows.
@@ -156,6 +170,28 @@ impl Link {
             call.arguments = Some(std::rc::Rc::new(Arguments { types, ..Arguments::clone(own) }));
         }
         Ok((call, by_key))
+    }
+
+    /// Has a text described over the empty copies; tells whether they need their primary keys.
+    async fn described_over(
+        &mut self,
+        desk: &mut Desk,
+        sql: &str,
+        types: &[u32],
+        copies: &Copies<'_>,
+    ) -> Result<(Bytes, bool), Failure> {
+        let mut described = member::describe(&mut self.client, &mut desk.scratch, sql, types, 0).await;
+        let by_key = described.as_ref().is_err_and(|failure| failure.says(UNGROUPED));
+        if by_key {
+            desk.scratch.simple("ROLLBACK TO shardloom_described").await?;
+            copies.add_keys(self, desk).await?;
+            described = member::describe(&mut self.client, &mut desk.scratch, sql, types, 0).await;
+        }
+        let frames = described?;
+        if by_key {
+            desk.scratch.simple("ROLLBACK TO shardloom_described").await?;
+        }
+        Ok((frames, by_key))
     }
 }
 

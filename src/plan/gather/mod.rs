@@ -11,4 +11,4 @@ mod uses;
 mod words;
 
 pub(super) use fetches::columns_read;
-pub(super) use plan::plan;
+pub(super) use plan::{parsing, plan};

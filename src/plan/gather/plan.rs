@@ -85,14 +85,8 @@ pub(in crate::plan) fn plan(
     {
         return Err(refusal);
     }
-    let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
     let words = Words::of(values.text);
-    let of_parents = words.has("only") && !facts.relations.iter().all(|relation| is_childless(relation, context));
-    // The catalogs would list the copies, too.
-    if catalogs || says_more_than_copies(&words) || of_parents || words.samples == Samples::Others {
-        return Err(refusal);
-    }
-    let Some(mut fetches) = fetches(facts, &words, context) else { return Err(refusal) };
+    let Some(mut fetches) = copied(facts, &words, context) else { return Err(refusal) };
     for fetch in &mut fetches {
         narrow(fetch, facts, located, &words, context, values)?;
     }
@@ -106,16 +100,45 @@ pub(in crate::plan) fn plan(
     Ok(Plan::Gather(Gather {
         home,
         because: refusal.message,
-        statement: unqualified(values, &words, &fetches),
+        statement: unqualified(values.text, values.parameters.values.len(), &words, &fetches),
         reads_reference: !located.references.is_empty(),
         reads_clock: reads_clock(facts, &words, values),
         partial,
-        names_in_place: words
-            .qualified
-            .iter()
-            .any(|(_, table)| fetches.iter().any(|f| f.in_place && f.table == *table)),
+        names_in_place: names_in_place(&words, &fetches),
         fetches,
     }))
+}
+
+/// Returns what home describes a statement over, before its values are known; `None` if copies would not do.
+pub(in crate::plan) fn parsing(text: &str, facts: &Facts, context: &Context<'_>) -> Option<Gather> {
+    let words = Words::of(text);
+    let fetches = copied(facts, &words, context)?;
+    Some(Gather {
+        home: context.rules.home,
+        because: String::new(),
+        statement: unqualified(text, 0, &words, &fetches),
+        reads_reference: false,
+        reads_clock: false,
+        partial: None,
+        names_in_place: names_in_place(&words, &fetches),
+        fetches,
+    })
+}
+
+/// Returns the tables that copies stand in for; `None` where they are not what the tables are.
+fn copied(facts: &Facts, words: &Words<'_>, context: &Context<'_>) -> Option<Vec<Fetch>> {
+    let catalogs = facts.relations.iter().filter_map(|relation| relation.table.as_ref()).any(TableName::is_catalog);
+    let of_parents = words.has("only") && !facts.relations.iter().all(|relation| is_childless(relation, context));
+    // The catalogs would list the copies, too.
+    if catalogs || says_more_than_copies(words) || of_parents || words.samples == Samples::Others {
+        return None;
+    }
+    fetches(facts, words, context)
+}
+
+/// Tells whether a table that home has whole is named with its schema.
+fn names_in_place(words: &Words<'_>, fetches: &[Fetch]) -> bool {
+    words.qualified.iter().any(|(_, table)| fetches.iter().any(|fetch| fetch.in_place && fetch.table == *table))
 }
 
 /// Tells whether ONLY leaves nothing out: no other table's rows are this one's.
@@ -135,7 +158,7 @@ fn runs_anywhere(facts: &Facts, context: &Context<'_>) -> bool {
 }
 
 /// Takes `public.` off the names of the copies.
-fn unqualified(values: &Values<'_>, words: &Words<'_>, fetches: &[Fetch]) -> Statement {
+fn unqualified(text: &str, parameters: usize, words: &Words<'_>, fetches: &[Fetch]) -> Statement {
     let copied = |name: &str| fetches.iter().any(|fetch| fetch.table == name && !fetch.in_place);
     let edits: Vec<_> = words
         .qualified
@@ -146,8 +169,8 @@ fn unqualified(values: &Values<'_>, words: &Words<'_>, fetches: &[Fetch]) -> Sta
     if edits.is_empty() {
         return Statement::Original;
     }
-    let parameters = (0..values.parameters.values.len()).map(ParameterSource::Client).collect();
-    Statement::Rewritten { sql: splice(values.text, &edits), parameters }
+    let parameters = (0..parameters).map(ParameterSource::Client).collect();
+    Statement::Rewritten { sql: splice(text, &edits), parameters }
 }
 
 impl Gather {

@@ -94,8 +94,13 @@ impl Session {
         if sql != *statement.sql && !self.link.snapshot.rules.physical.is_empty() {
             self.link.client.position = Position::Physical(std::sync::Arc::clone(&self.link.snapshot.rules));
         }
-        let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
-        let frames = self.link.describe_on(shard, &sql, &statement.types, parameters).await?;
+        let frames = match &understood.described_over {
+            Some(copies) => Box::pin(self.link.describe_over_copies(copies, &sql, &statement.types)).await?,
+            None => {
+                let shard = understood.parsing_shard.unwrap_or(self.link.snapshot.rules.home);
+                self.link.describe_on(shard, &sql, &statement.types, parameters).await?
+            }
+        };
         let description = Description { generation, frames: frames.clone() };
         if description.has_rows() {
             self.refuse_if_failed()?;

@@ -440,7 +440,7 @@ fn call_of(portal: &Portal, describe: bool) -> Call {
 /// Tells whether servers may parse the statement as the client wrote it.
 fn passes_as_it_is(statement: &Prepared) -> bool {
     let understood = statement.meaning.borrow();
-    matches!(understood.meaning, Meaning::Plan(_)) && !understood.is_rewritten()
+    matches!(understood.meaning, Meaning::Plan(_)) && !understood.is_rewritten() && understood.described_over.is_none()
 }
 
 fn is_write(step: &Step) -> bool {

@@ -39,6 +39,15 @@ SELECT a.id, l.id FROM audit a, loose l
 --: simple
 SELECT s.name FROM settings s, audit a
 
+-- No shard knows all of these tables, so that home describes them over copies
+SELECT a.what, s.*, public.customers.name FROM public.audit a JOIN settings s ON s.name > a.what JOIN public.customers ON a.id = age
+
+SELECT a.id, a.what, l.what, count(*) OVER () FROM audit a FULL JOIN loose l ON l.id = a.id ORDER BY 1, 3
+
+SELECT a.*, l.what FROM audit a, loose l GROUP BY a.id, l.what ORDER BY 1, 3
+
+SELECT a.nothing FROM audit a, loose l
+
 SELECT c.customer_id, a.* FROM customers c LEFT JOIN audit a ON a.id = c.customer_id ORDER BY 1
 
 SELECT a.what, count(c.customer_id) FROM audit a JOIN customers c ON c.region = a.id WHERE a.id < 5 GROUP BY a.what ORDER BY 1
@@ -47,7 +56,6 @@ BEGIN
 
 INSERT INTO audit VALUES (77, 'mine')
 
---: simple
 SELECT a.what, l.what FROM audit a LEFT JOIN loose l ON l.id = a.id ORDER BY 1
 
 ROLLBACK
