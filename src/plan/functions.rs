@@ -9,7 +9,7 @@ use crate::sql::{Facts, Scanner, is_aggregate_name};
 /// PostgreSQL's functions, and `shardloom.decode_id`, that give the same on every server for the same arguments, change nothing, and return one
 /// value for one row. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 227] = [
+const KNOWN_FUNCTIONS: [&str; 228] = [
     "abbrev",
     "abs",
     "acos",
@@ -66,6 +66,7 @@ const KNOWN_FUNCTIONS: [&str; 227] = [
     "count",
     "current_date",
     "current_role",
+    "current_schema",
     "current_time",
     "current_timestamp",
     "current_user",

@@ -51,7 +51,7 @@ const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
 /// of a table live where it does: none of it says where rows are.
 pub(super) fn plainer(text: &str) -> Option<String> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
-    let (mut blanks, mut typed, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut blanks, mut typed, mut words) = (Vec::new(), Vec::new(), Vec::new());
     let mut sets = false;
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).map(|before| &tokens[before]);
@@ -70,8 +70,16 @@ pub(super) fn plainer(text: &str) -> Option<String> {
         if is_type_of_constant(text, &tokens[..=at], tokens.get(at + 1)) {
             typed.push(token.span());
         }
+        if token.is_word(text, "between") && (next(1, "symmetric") || next(1, "asymmetric")) {
+            let (sorts, bound) = (next(1, "symmetric"), tokens[at + 1].span());
+            match sorts && !follows("not") {
+                // Neither end is a bound of its own, as of what is not between them.
+                true => words.extend([(token.start..bound.end, "NOT BETWEEN")]),
+                false => blanks.push(bound),
+            }
+        }
         if token.is_mark(text, "(") && next(1, "values") {
-            lists.extend(compared_list(text, &tokens, at));
+            words.extend(compared_list(text, &tokens, at));
         }
         sets = (sets || token.is_word(text, "set")) && !AFTER_SET.iter().any(|word| token.is_word(text, word));
         if sets
@@ -81,7 +89,7 @@ pub(super) fn plainer(text: &str) -> Option<String> {
             blanks.push(token.end..end);
         }
     }
-    if blanks.is_empty() && typed.is_empty() && lists.is_empty() {
+    if blanks.is_empty() && typed.is_empty() && words.is_empty() {
         return None;
     }
     let mut plain = text.as_bytes().to_vec();
@@ -92,7 +100,7 @@ pub(super) fn plainer(text: &str) -> Option<String> {
     for blank in blanks {
         plain[blank].fill(b' ');
     }
-    for (place, word) in lists {
+    for (place, word) in words {
         plain[place.clone()].fill(b' ');
         plain[place.start..place.start + word.len()].copy_from_slice(word.as_bytes());
     }
@@ -176,6 +184,9 @@ mod tests {
             ("SELECT a < ANY (VALUES (1), (2))", "SELECT a < ANY (SELECT (1), (2))"),
             ("SELECT a <> all (values (1), (2))", "SELECT a <> all (SELECT (1), (2))"),
             ("SELECT (VALUES (1)) + (VALUES (2))", "SELECT (SELECT (1)) + (SELECT (2))"),
+            ("SELECT a between symmetric 3 AND 1 FROM t", "SELECT a NOT BETWEEN       3 AND 1 FROM t"),
+            ("SELECT a NOT BETWEEN SYMMETRIC 3 AND 1", "SELECT a NOT BETWEEN           3 AND 1"),
+            ("SELECT a BETWEEN ASYMMETRIC 3 AND 1", "SELECT a BETWEEN            3 AND 1"),
             ("SELECT a <<= inet '10.0.0.0/8' FROM t", "SELECT a <<= ~    '10.0.0.0/8' FROM t"),
             ("SELECT oid '5', Money E'1', box $$x$$", "SELECT ~   '5', ~     E'1', ~   $$x$$"),
             (

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
-    TableWithJoins, Visit, Visitor,
+    Cte, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, LimitClause, OrderBy,
+    OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableWithJoins, Visit, Visitor,
 };
 
 use super::facts::{Column, Facts, Relation, RelationIndex, Scope, StatementKind};
@@ -347,11 +347,25 @@ impl Visitor for Walk<'_, '_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if self.depth == 0
             && let Expr::Function(function) = expr
+            && !is_own_setting(function)
         {
             self.reader.facts.functions.extend(function_name(&function.name));
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Tells whether it reads a setting of the client's own making, which has one value on all shards: `current_setting('app.tenant')`.
+fn is_own_setting(function: &Function) -> bool {
+    let FunctionArguments::List(arguments) = &function.args else { return false };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(name)))) = arguments.args.first() else {
+        return false;
+    };
+    function_name(&function.name).is_some_and(|function| function == "current_setting")
+        && name.value.clone().into_string().is_some_and(|name| {
+            let name = name.to_ascii_lowercase();
+            name.contains('.') && !name.starts_with("shardloom.")
+        })
 }
 
 /// Counts the uses of a CTE's name in its query; each use would need conditions of its own.

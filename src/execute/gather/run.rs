@@ -85,7 +85,8 @@ impl Link {
         if plan.reads_reference {
             self.wait_for_own_writes(plan.home).await?;
         }
-        let path = ";SET LOCAL search_path = pg_temp, \"$user\", public";
+        // The copies come first unnamed: named, they would be the current schema.
+        let path = ";SET LOCAL search_path = \"$user\", public";
         let copied = plan.fetches.iter().filter(|fetch| own_writes || !fetch.in_place);
         let in_place = |shard: &ShardId| !self.transaction.is_open() && *shard == plan.home;
         let shards = copied.flat_map(|fetch| fetch.shards.iter()).filter(|shard| !in_place(shard)).collect();

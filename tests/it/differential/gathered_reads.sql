@@ -179,3 +179,32 @@ SELECT a.name FROM customers a JOIN customers b ON a.age = b.age FOR UPDATE
 
 --: refused 0A000
 SELECT count(*) + pg_backend_pid() FROM customers
+
+-- What depends on the search path and on settings of one's own
+SELECT count(*) + 1, current_schema, current_schema() FROM customers
+
+SELECT name, current_schema FROM customers ORDER BY name LIMIT 2
+
+SET app.least = '30'
+
+SELECT count(*) + current_setting('app.least')::int FROM customers WHERE age > current_setting('app.least')::int
+
+SELECT name FROM customers WHERE age > current_setting('app.least')::int ORDER BY name
+
+SELECT name FROM customers WHERE customer_id = nullif(current_setting('app.nobody', true), '')::bigint
+
+RESET app.least
+
+--: refused 0A000
+SELECT name FROM customers WHERE name = current_setting('data_directory')
+
+-- Either end may be the lower one
+SELECT name FROM customers WHERE age BETWEEN SYMMETRIC 50 AND 20 ORDER BY name
+
+SELECT name FROM customers WHERE age NOT BETWEEN SYMMETRIC 50 AND 20 ORDER BY name
+
+SELECT name FROM customers WHERE customer_id BETWEEN SYMMETRIC 5 AND 2 ORDER BY name
+
+SELECT count(*) + 1 FROM customers c JOIN orders o ON o.order_id BETWEEN SYMMETRIC c.age AND 1 WHERE c.age BETWEEN SYMMETRIC 40 AND 2 AND o.amount < ALL (VALUES (1000), (2000))
+
+SELECT region FROM customers GROUP BY region HAVING count(*) BETWEEN SYMMETRIC 3 AND 2 ORDER BY 1
