@@ -218,7 +218,8 @@ impl Reader<'_> {
             },
             Expr::Cast { expr, data_type, .. } => {
                 let cast = cast(data_type)?;
-                let slot = self.slot(expr).filter(|slot| slot.cast.is_none())?;
+                // A second cast to the same changes nothing, or fails.
+                let slot = self.slot(expr).filter(|slot| slot.cast.is_none_or(|known| known == cast))?;
                 Some(Slot { cast: Some(cast), ..slot })
             }
             Expr::TypedString(typed) => {

@@ -40,6 +40,8 @@ const TYPES: [&str; 30] = [
     "xid8",
     "xml",
 ];
+/// Types of counts.
+const INTEGERS: [&str; 6] = ["int2", "int4", "int8", "smallint", "integer", "bigint"];
 /// What ends the list of SET.
 const AFTER_SET: [&str; 3] = ["from", "where", "returning"];
 
@@ -78,6 +80,9 @@ pub(super) fn plainer(text: &str) -> Option<String> {
                 false => blanks.push(bound),
             }
         }
+        if token.is_word(text, "fetch") && (next(1, "first") || next(1, "next")) {
+            blanks.extend(around_count(text, &tokens[at + 2..]));
+        }
         if token.is_mark(text, "(") && next(1, "values") {
             words.extend(compared_list(text, &tokens, at));
         }
@@ -113,6 +118,17 @@ fn parentheses(text: &str, tokens: &[Token]) -> Option<[Range<usize>; 2]> {
     let names = tokens.first()?.is_mark(text, "(").then(|| &tokens[1..close])?;
     let is_name = names.iter().all(|token| token.is_name() || token.is_mark(text, "."));
     is_name.then(|| [tokens[0].span(), tokens[close].span()])
+}
+
+/// Returns what stands around the count of `FETCH FIRST ('5'::int4) ROWS`: the parser reads it alone.
+fn around_count(text: &str, tokens: &[Token]) -> Vec<Range<usize>> {
+    let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
+    let close = if tokens.get(2).is_some_and(|token| token.kind == TokenKind::Cast) { 4 } else { 2 };
+    let is_type = |token: &Token| INTEGERS.iter().any(|name| token.is_word(text, name));
+    if !is(0, "(") || !is(close, ")") || close == 4 && !is_type(&tokens[3]) {
+        return Vec::new();
+    }
+    vec![tokens[0].span(), tokens[2].start..tokens[close].end]
 }
 
 /// What to write where a list of VALUES is compared with, which the parser reads only behind IN: `= ANY` is IN, and else the
@@ -187,6 +203,8 @@ mod tests {
             ("SELECT a between symmetric 3 AND 1 FROM t", "SELECT a NOT BETWEEN       3 AND 1 FROM t"),
             ("SELECT a NOT BETWEEN SYMMETRIC 3 AND 1", "SELECT a NOT BETWEEN           3 AND 1"),
             ("SELECT a BETWEEN ASYMMETRIC 3 AND 1", "SELECT a BETWEEN            3 AND 1"),
+            ("SELECT 1 FETCH FIRST ('4'::int4) ROWS ONLY", "SELECT 1 FETCH FIRST  '4'        ROWS ONLY"),
+            ("SELECT 1 FETCH NEXT ($1) ROW ONLY", "SELECT 1 FETCH NEXT  $1  ROW ONLY"),
             ("SELECT a <<= inet '10.0.0.0/8' FROM t", "SELECT a <<= ~    '10.0.0.0/8' FROM t"),
             ("SELECT oid '5', Money E'1', box $$x$$", "SELECT ~   '5', ~     E'1', ~   $$x$$"),
             (
@@ -216,6 +234,7 @@ mod tests {
             "SELECT a FROM t FOR UPDATE",
             "SELECT a FROM (VALUES (1)) v, (VALUES (2)) w UNION ALL (VALUES (3))",
             "SELECT a IN (VALUES (1))",
+            "SELECT 1 FETCH FIRST (1 + 2) ROWS ONLY",
         ] {
             assert_eq!(plainer(text), None, "{text}");
         }

@@ -280,3 +280,6 @@ MERGE INTO counters k USING public.customers ON k.id = public.customers.customer
 MERGE INTO counters k USING customers s ON k.id = s.customer_id AND s."ctid" IS NOT NULL WHEN MATCHED THEN DELETE
 
 SELECT * FROM counters ORDER BY id
+
+-- Constants as drivers without parameters write them
+MERGE INTO customers t USING (SELECT CAST(('970'::int8) AS bigint) AS id, CAST(('x'::text) AS text) AS name) s ON t.customer_id = s.id WHEN NOT MATCHED THEN INSERT (customer_id, name) VALUES (s.id, s.name) WHEN MATCHED THEN UPDATE SET name = s.name
