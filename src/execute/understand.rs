@@ -359,6 +359,7 @@ fn read(text: &str, snapshot: &Snapshot, issued: bool) -> Result<Understood, Fai
             }
             understood.changes_schema = !is_harmless(&ddl);
         }
+        Some(Utility::Do) => understood.changes_schema = !sql::schema_changes(text).ddl.is_empty(),
         Some(Utility::Copy(head)) => understood.copies_in = head.direction == CopyDirection::FromStdin,
         Some(_) | None => {}
     }

@@ -25,7 +25,10 @@ pub(super) fn plan(text: &str, utility: &Utility, context: &Context<'_>) -> Resu
             for part in bodies.chain([text.into()]) {
                 hidden::called(&part, context)?.check(Some(context.rules.home), context.rules)?;
             }
-            code(text, context)
+            match sql::schema_changes(text) {
+                changes if changes.ddl.is_empty() => code(text, context),
+                changes => block(text, &changes, context),
+            }
         }
         Utility::Server => Ok(at(context.rules.home, None)),
     }
@@ -251,6 +254,47 @@ fn in_transaction(ddl: &Ddl) -> bool {
         | DdlObject::Role
         | DdlObject::Other => true,
     }
+}
+
+/// A DO block that changes the schema: on all shards if it does nothing else, on home if what it changes is there alone.
+fn block(text: &str, changes: &sql::Changes, context: &Context<'_>) -> Result<Plan, Refusal> {
+    let refused = |why: &str| {
+        Refusal::unsupported(
+            format!("a DO block that changes the schema {why} is not available"),
+            "Send the changes as statements of their own, or run it on each shard: /* shardloom: shard=NAME */.",
+        )
+        .with_reason("code")
+    };
+    let mut everywhere = None;
+    for (statement, ddl) in &changes.ddl {
+        let split = ddl.tables.iter().find(|table| context.rules.split_of(&table.rule_key()).is_some());
+        if let Some(table) = split {
+            return Err(refused(&format!("of table \"{table}\", which is split into physical tables")));
+        }
+        // Which shards have it is not asked for what stands in a block.
+        let alone = matches!(ddl.object, DdlObject::Index | DdlObject::Sequence) && ddl.verb != DdlVerb::Create;
+        if alone && !says_if_exists(statement) {
+            return Err(refused("names an index or a sequence, which may be on one shard alone,"));
+        }
+        let is_all = matches!(schema(statement, ddl, context)?, Plan::Everywhere { .. });
+        match everywhere {
+            Some(other) if other != is_all => return Err(refused("of all shards and of home alone")),
+            Some(_) | None => everywhere = Some(is_all),
+        }
+    }
+    if everywhere != Some(true) {
+        return code(text, context);
+    }
+    if changes.more {
+        return Err(refused("of all shards and does something else"));
+    }
+    let tables: Vec<TableName> = changes.ddl.iter().flat_map(|(_, ddl)| ddl.tables.iter().cloned()).collect();
+    Ok(self::everywhere(context.rules, Some(effect(&tables, context.rules))))
+}
+
+fn says_if_exists(statement: &str) -> bool {
+    let words: Vec<_> = sql::Scanner::new(statement).collect();
+    words.windows(2).any(|pair| pair[0].is_word(statement, "if") && pair[1].is_word(statement, "exists"))
 }
 
 /// `DO` and `CALL`: code that nobody can read; on home, if it names no table of the rules.

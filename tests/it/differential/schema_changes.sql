@@ -557,3 +557,43 @@ DROP TABLE scratch
 GRANT SELECT ON customers TO PUBLIC
 
 REVOKE SELECT ON customers FROM PUBLIC
+
+-- Migrations wrap what may be there already in a block
+DO 'BEGIN CREATE TYPE public.wrapped AS ENUM (''a'', ''b''); EXCEPTION WHEN duplicate_object THEN null; END'
+
+DO $$ BEGIN CREATE TYPE public.wrapped AS ENUM ('a', 'b'); EXCEPTION WHEN duplicate_object THEN null; END $$
+
+DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type WHERE typname = 'wrapped') THEN CREATE TYPE wrapped AS ENUM ('c'); END IF; END $$
+
+DO $$ BEGIN EXECUTE 'ALTER TYPE wrapped RENAME VALUE ''b'' TO ''c'''; END $$
+
+BEGIN
+
+DO $$ BEGIN ALTER TABLE strict ADD CONSTRAINT wrapped CHECK (n < 1000); EXCEPTION WHEN duplicate_object THEN null; END $$
+
+DO $$ BEGIN ALTER TABLE strict ADD CONSTRAINT wrapped CHECK (n < 1000); EXCEPTION WHEN duplicate_object THEN null; END $$
+
+COMMIT
+
+SELECT 'c'::wrapped, count(*) FROM customers WHERE customer_id IN (1, 2, 3, 4, 5) GROUP BY 1
+
+INSERT INTO strict VALUES (901, 1001)
+
+INSERT INTO strict VALUES (902, 1001)
+
+INSERT INTO strict VALUES (903, 1001)
+
+DO $$ BEGIN DROP INDEX IF EXISTS nothing_is_named_so; END $$
+
+--: refused 0A000
+DO $$ BEGIN ALTER TABLE strict DROP CONSTRAINT wrapped; INSERT INTO settings VALUES ('a', 'b'); END $$
+
+--: refused 0A000
+DO $$ BEGIN CREATE TYPE other_wrapped AS ENUM ('c'); CREATE SEQUENCE wrapped_numbers; END $$
+
+--: refused 0A000
+DO $$ BEGIN DROP INDEX nothing_is_named_so; END $$
+
+DO $$ BEGIN ALTER TABLE strict DROP CONSTRAINT wrapped; DROP TYPE wrapped; END $$
+
+DO $$ BEGIN DROP TYPE wrapped; END $$
