@@ -15,6 +15,7 @@ pub mod copy;
 mod copy_query;
 mod create_as;
 mod describe;
+mod each_its_own;
 mod explain;
 mod filled;
 mod functions;

@@ -3,6 +3,7 @@
 use super::colocate::{Place, place};
 use super::context::Context;
 use super::create_as;
+use super::each_its_own;
 use super::filled;
 use super::hidden;
 use super::modify::{hinted_effect, mode_of, reference_home};
@@ -42,7 +43,10 @@ fn truncate(text: &str, tables: &[TableName], context: &Context<'_>) -> Result<P
             homes.push((table, reference_home(context.rules, table)));
         }
     }
-    let Some((first, home)) = homes.first() else { return on_tables(tables, true, context) };
+    let Some((first, home)) = homes.first() else {
+        let own = each_its_own::plan(text, "TRUNCATE", tables, || effect(tables, context.rules), context)?;
+        return own.map_or_else(|| on_tables(tables, true, context), Ok);
+    };
     let is_apart = |table: &&TableName| !homes.iter().any(|(other, shard)| other == table && shard == home);
     if let Some(table) = tables.iter().find(is_apart) {
         return Err(mixed(first, table));
@@ -127,6 +131,10 @@ fn schema(text: &str, ddl: &Ddl, context: &Context<'_>) -> Result<Plan, Refusal>
     let rules = context.rules;
     if ddl.verb == DdlVerb::Drop && ddl.object == DdlObject::Table {
         ddl.tables.iter().try_for_each(|table| check_lookup(table, rules))?;
+        let head = if says_if_exists(text) { "DROP TABLE IF EXISTS" } else { "DROP TABLE" };
+        if let Some(plan) = each_its_own::plan(text, head, &ddl.tables, || effect(&ddl.tables, rules), context)? {
+            return Ok(plan);
+        }
     }
     if ddl.verb == DdlVerb::Alter && ddl.object == DdlObject::Table {
         filled::check(text, context)?;

@@ -351,7 +351,7 @@ fn utility_statements_follow_their_tables() {
     check(
         "
         truncate orders => everywhere s0+s1+s2 write
-        truncate orders, settings => refused different_shards
+        truncate orders, settings => writes s0+s1+s2 eager None
         truncate settings => direct s1 write
         vacuum analyze orders => everywhere s0+s1+s2
         vacuum => everywhere s0+s1+s2
@@ -364,7 +364,7 @@ fn utility_statements_follow_their_tables() {
         create index concurrently on orders (total) => everywhere s0+s1+s2
         create index on settings (v) => direct s1 write
         alter table regions add column x int => everywhere s0+s1+s2 write
-        drop table orders, settings => refused different_shards
+        drop table orders, settings => writes s0+s1+s2 eager None
         create table pieces partition of orders for values in (1) => refused different_shards
         create rule r as on delete to orders do instead nothing => refused table_rule
         create rule r as on insert to regions do also select 1 => refused table_rule

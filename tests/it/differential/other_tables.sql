@@ -225,3 +225,36 @@ UPDATE products SET price = 9 WHERE product_id = 30
 COMMIT
 
 SELECT DISTINCT p.price FROM customers c, products p WHERE p.product_id = 30
+
+-- DROP and TRUNCATE of tables that live on different shards
+BEGIN
+
+TRUNCATE TABLE counters, audit, settings RESTART IDENTITY CASCADE
+
+SELECT count(*) FROM counters
+
+SELECT count(*) FROM audit
+
+SELECT count(*) FROM settings
+
+DROP TABLE public.counters, audit
+
+ROLLBACK
+
+SELECT (SELECT count(*) FROM counters), (SELECT count(*) FROM audit), (SELECT count(*) FROM settings)
+
+DROP TABLE nowhere, counters, audit
+
+DROP TABLE IF EXISTS nowhere, counters, products, audit CASCADE
+
+SELECT count(*) FROM audit
+
+SELECT count(*) FROM counters
+
+CREATE TABLE audit (id int PRIMARY KEY, what text)
+
+CREATE TABLE counters (id int PRIMARY KEY, hits bigint NOT NULL DEFAULT 0 CHECK (hits >= 0), label text)
+
+INSERT INTO counters SELECT g, g, 'x' FROM generate_series(1, 9) g
+
+SELECT count(*) FROM counters

@@ -543,9 +543,6 @@ DROP TABLE empty, items
 
 SELECT * FROM empty
 
---: refused 0A000
-DROP TABLE customers, audit
-
 CREATE TEMP TABLE scratch (id int)
 
 INSERT INTO scratch VALUES (1), (2)
