@@ -284,6 +284,10 @@ fn block(text: &str, changes: &sql::Changes, context: &Context<'_>) -> Result<Pl
         if alone && !says_if_exists(statement) {
             return Err(refused("names an index or a sequence, which may be on one shard alone,"));
         }
+        // By itself it gets one moment for all shards; a block is not written anew.
+        if filled::moments(statement, context).is_some() {
+            return Err(refused("and fills rows with the present"));
+        }
         let is_all = matches!(schema(statement, ddl, context)?, Plan::Everywhere { .. });
         match everywhere {
             Some(other) if other != is_all => return Err(refused("of all shards and of home alone")),

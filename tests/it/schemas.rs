@@ -67,8 +67,8 @@ async fn differences_are_found_named_and_gone_when_mended() {
     let (_database, proxy, _both) = both("schemas_named", options()).await;
     let mut client = proxy.raw();
     assert_eq!(differs(&proxy, "s1", false).replace("[]", ""), "");
-    on(&mut client, "s1", "ALTER TABLE customers ADD COLUMN extra int");
-    on(&mut client, "s1", "CREATE INDEX only_here ON orders (status)");
+    // By one statement: the proxy looks after each.
+    on(&mut client, "s1", "ALTER TABLE customers ADD COLUMN extra int; CREATE INDEX only_here ON orders (status)");
     let found = differs(&proxy, "s1", true);
     assert!(found.contains("column \"extra\" is not on s0"), "{found}");
     assert!(found.contains("index \"only_here\" is not on s0"), "{found}");

@@ -591,6 +591,9 @@ DO $$ BEGIN CREATE TYPE other_wrapped AS ENUM ('c'); CREATE SEQUENCE wrapped_num
 --: refused 0A000
 DO $$ BEGIN DROP INDEX nothing_is_named_so; END $$
 
+--: refused 0A000
+DO $$ BEGIN ALTER TABLE strict ADD COLUMN moment timestamptz DEFAULT now(); END $$
+
 DO $$ BEGIN ALTER TABLE strict DROP CONSTRAINT wrapped; DROP TYPE wrapped; END $$
 
 DO $$ BEGIN DROP TYPE wrapped; END $$

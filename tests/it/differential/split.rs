@@ -45,7 +45,7 @@ split_files! {
     changes 9 [Binary]
     merges 11
     with_writes 19
-    schema_changes 8
+    schema_changes 9
     transactions 2
     query_strings 0
     errors 3
