@@ -17,7 +17,7 @@ use super::roster::Enrolled;
 use super::socket::{Quiet, Socket};
 use super::{BackendError, Borrowers, CancelKey, ServerTarget, SettingsTag, StatementCache, startup};
 use crate::types::{ShardId, TransactionStatus};
-use crate::wire::backend::{parameter_status, ready_status};
+use crate::wire::backend::{farewell, parameter_status, ready_status};
 use crate::wire::frame::{HEADER_BYTES, Header, LARGE_BOUND, header};
 
 /// Room for one read: of 16 to 64 KiB the smallest, since a pool has many connections.
@@ -52,6 +52,8 @@ pub struct Connection {
     unflushed: bool,
     status: TransactionStatus,
     condition: Condition,
+    /// What the server said as it ended the session.
+    farewell: Option<Box<str>>,
     /// ReadyForQuery messages that must still come for what was sent.
     due: u32,
     /// How much of `output` has been looked at for messages that are answered by ReadyForQuery; `None` during login.
@@ -116,6 +118,7 @@ impl Server {
             unflushed: false,
             status: TransactionStatus::Idle,
             condition: Condition::Known,
+            farewell: None,
             due: 0,
             counted: None,
             rested: true,
@@ -402,7 +405,20 @@ impl Connection {
     #[cold]
     pub(super) fn lost(&mut self, cause: impl ToString) -> BackendError {
         self.mark_broken();
-        BackendError::closed(&self.target, cause)
+        match &self.farewell {
+            Some(said) => BackendError::closed(&self.target, said),
+            None => BackendError::closed(&self.target, cause),
+        }
+    }
+
+    /// Keeps what the server says as it ends the session, from a whole ErrorResponse frame: the end, which comes next, is
+    /// told with it, in one error. Tells whether the frame is that.
+    #[cold]
+    pub fn note_farewell(&mut self, frame: &[u8]) -> bool {
+        let said = frame.get(HEADER_BYTES..).and_then(farewell);
+        let is_one = said.is_some();
+        self.farewell = said.map(Into::into).or(self.farewell.take());
+        is_one
     }
 
     /// Marks the connection broken and returns the error for bytes that are not the protocol.

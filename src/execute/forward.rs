@@ -131,13 +131,16 @@ pub async fn settle(client: &mut Client, server: &mut Server) -> Result<(), Fail
     Ok(())
 }
 
-/// Returns the next whole frame of a server, header included.
+/// Returns the next whole frame of a server, header included; an error that ends its session is told with the end.
 pub async fn next_frame(client: &mut Client, server: &mut Server) -> Result<(u8, Bytes), Failure> {
     loop {
         if let Some(header) = header(server)?
             && server.input().len() >= header.length
         {
-            return Ok((header.kind, server.input().split_to(header.length).freeze()));
+            let frame = server.input().split_to(header.length).freeze();
+            if header.kind != b'E' || !server.note_farewell(&frame) {
+                return Ok((header.kind, frame));
+            }
         }
         fill(client, server).await?;
     }
@@ -203,11 +206,14 @@ fn scan(
     reply: &mut Reply,
 ) -> Result<bool, Failure> {
     let bounded = server.lock_bounded.then(|| server.target().clone());
-    let mut run = Run { from: 0, at: 0, bounded, position, reported: Vec::new() };
+    let mut run = Run { from: 0, at: 0, bounded, position, reported: Vec::new(), farewell: None };
     let chunk =
         run.over(server.input(), output, skip, (passing, tag), reply).map_err(|error| protocol(server, error))?;
     server.input().advance(run.at);
     run.reported.iter().for_each(|frame| note_parameter(server, frame));
+    if let Some(frame) = run.farewell {
+        server.note_farewell(&frame);
+    }
     match chunk {
         Chunk::More => Ok(false),
         Chunk::Copy => Ok(true),
@@ -227,6 +233,8 @@ struct Run {
     position: Position,
     /// ParameterStatus frames that passed.
     reported: Vec<Bytes>,
+    /// The error with which the server ends its session.
+    farewell: Option<Bytes>,
 }
 
 impl Run {
@@ -264,6 +272,10 @@ impl Run {
                         reply.held = Some(Bytes::copy_from_slice(frame));
                     }
                     tag == Tag::Hold
+                }
+                b'E' if backend::farewell(&frame[5..]).is_some() => {
+                    self.farewell = Some(Bytes::copy_from_slice(frame));
+                    true
                 }
                 b'E' => {
                     reply.failed = true;

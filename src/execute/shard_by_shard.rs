@@ -32,7 +32,8 @@ impl Link {
         let mut last = Collected::default();
         for shard in shards.iter() {
             let name = self.shard_name(shard);
-            if run.as_ref().is_some_and(|run| run.state(&name) == ShardRunState::Done) {
+            let done = run.as_ref().is_some_and(|run| run.state(&name) == ShardRunState::Done);
+            if done && !self.is_undone(call, shard).await? {
                 continue;
             }
             if !self.is_done_already(call, shard, run.as_ref()).await? {
@@ -97,6 +98,36 @@ impl Link {
             self.ask(shard, &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
         }
         let Some(index) = created_index(&call.text) else { return Ok(false) };
+        match self.is_valid(shard, &index).await? {
+            Some(false) => {
+                self.ask(shard, &format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&index.0))).await?;
+                Ok(false)
+            }
+            // The process ended between the shard's answer and the mark.
+            Some(true) => Ok(run.state(&name) == ShardRunState::Running),
+            None => Ok(false),
+        }
+    }
+
+    /// Tells whether what an earlier attempt has done on a shard is not there any more: somebody has dropped the index that
+    /// it created, or made anew the one that it dropped.
+    async fn is_undone(&mut self, call: &Call, shard: ShardId) -> Result<bool, Failure> {
+        if let Some(index) = created_index(&call.text) {
+            return Ok(self.is_valid(shard, &index).await? != Some(true));
+        }
+        match sql::utility(&call.text) {
+            Some(Utility::Ddl(ddl)) if ddl.verb == DdlVerb::Drop && ddl.object == DdlObject::Index => {
+                let named = ddl.tables.iter().map(|index| quoted_value(&qualified(index)));
+                let there = named.map(|name| format!("pg_catalog.to_regclass({name})")).collect::<Vec<_>>().join(", ");
+                let question = format!("SELECT 1 WHERE coalesce({there}) IS NOT NULL");
+                Ok(!there.is_empty() && !self.ask(shard, &question).await?.rows.is_empty())
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Tells whether an index is valid on a shard; `None` if the table has none of the name there.
+    async fn is_valid(&mut self, shard: ShardId, index: &(TableName, TableName)) -> Result<Option<bool>, Failure> {
         let question = format!(
             "SELECT i.indisvalid FROM pg_catalog.pg_index i WHERE i.indexrelid = pg_catalog.to_regclass({}) \
              AND i.indrelid = pg_catalog.to_regclass({})",
@@ -104,16 +135,8 @@ impl Link {
             quoted_value(&qualified(&index.1))
         );
         let reply = self.ask(shard, &question).await?;
-        let valid = reply.rows.first().and_then(|row| row.first().cloned().flatten());
-        match valid.as_deref() {
-            Some(b"f") => {
-                self.ask(shard, &format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&index.0))).await?;
-                Ok(false)
-            }
-            // The process ended between the shard's answer and the mark.
-            Some(_) => Ok(run.state(&name) == ShardRunState::Running),
-            None => Ok(false),
-        }
+        let valid = reply.rows.first().and_then(|row| row.first()?.as_deref());
+        Ok(valid.map(|valid| valid == b"t"))
     }
 
     async fn run_on_next(

@@ -1,7 +1,9 @@
 //! Capture triggers on the home of each reference table, guard triggers on its copies and on lookup tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use postgres_protocol::escape::escape_identifier;
 use sha2::{Digest, Sha256};
 
@@ -35,8 +37,17 @@ pub(super) struct Wanted {
     pub roles: Vec<String>,
 }
 
-/// Longest wait for the lock that creating a trigger takes; a table in use is tried again later.
-const TRIGGER_LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
+/// How long the triggers of one shard may take, and the wait for the lock of each: a table in use, as a shard that is away,
+/// is tried again later.
+struct Patience {
+    most: Duration,
+    lock: &'static str,
+}
+
+/// Without its capture triggers a table's writes do not reach the copies.
+const CAPTURES: Patience = Patience { most: Duration::from_secs(6), lock: "SET LOCAL lock_timeout = '5s'" };
+/// Guards only keep out who writes a copy past the proxy: DDL does not wait long for a silent shard's.
+const GUARDS: Patience = Patience { most: Duration::from_secs(2), lock: "SET LOCAL lock_timeout = '1s'" };
 
 /// Triggers of ours on one shard: table and trigger name.
 const INSTALLED: &str = "SELECT format('%I.%I', n.nspname, c.relname), t.tgname::text FROM pg_trigger t \
@@ -60,17 +71,27 @@ impl Outbox {
     /// captured, whose writes home then refuses. Holds a short lock on each table it changes.
     pub async fn reconcile_triggers(&self, tables: Vec<ReferenceTable>) -> Vec<(ShardId, Error)> {
         self.change_wanted(|wanted| wanted.references = Some(tables));
-        let mut problems = Vec::new();
-        for shard in self.store.shards() {
-            match self.reconcile_on(shard).await {
-                Ok(refused) => problems.extend(refused.into_iter().map(|error| (shard, error))),
-                Err(error) => problems.push((shard, error)),
+        let done = join_all(self.store.shards().map(async |shard| {
+            let most = self.patience(shard).most;
+            match self.store.within(shard, most, self.reconcile_on(shard)).await {
+                Ok(refused) => {
+                    if let Err(error) = self.store.within(shard, GUARDS.most, self.probe_blocked(shard)).await {
+                        tracing::debug!(%error, "blocked events wait for their probe");
+                    }
+                    refused.into_iter().map(|error| (shard, error)).collect()
+                }
+                Err(error) => vec![(shard, error)],
             }
-            if let Err(error) = self.probe_blocked(shard).await {
-                tracing::debug!(%error, "blocked events wait for their probe");
-            }
-        }
-        problems
+        }));
+        done.await.into_iter().flatten().collect()
+    }
+
+    /// Returns how long a shard's triggers are waited for.
+    fn patience(&self, shard: ShardId) -> Patience {
+        let Wanted { references, lookups, .. } = self.wanted();
+        let captures = references.unwrap_or_default().iter().any(|reference| reference.home == shard);
+        let keeps = shard == self.settings.home && !lookups.is_empty();
+        if captures || keeps { CAPTURES } else { GUARDS }
     }
 
     /// Lets events that wait for another schema try now: it may just have come.
@@ -90,7 +111,7 @@ impl Outbox {
         let at = self.store.at(shard);
         let mut client = self.store.connect(shard).await?;
         let transaction = client.transaction().await.map_err(&at)?;
-        transaction.batch_execute(TRIGGER_LOCK_WAIT).await.map_err(&at)?;
+        transaction.batch_execute(self.patience(shard).lock).await.map_err(&at)?;
         let mut refused = Vec::new();
         let mut desired: BTreeMap<(String, String), String> = BTreeMap::new();
         for reference in references {

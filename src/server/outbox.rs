@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::permit::follow_lease;
 use super::segments::keep_segments;
@@ -133,7 +133,12 @@ pub async fn reconcile(proxy: &Proxy) {
     let rules = Arc::clone(&proxy.rules.load().rules);
     proxy.outbox.set_lookups(rules.lookups().map(|(_, lookup)| lookup.clone()).collect());
     for (shard, error) in proxy.outbox.reconcile_triggers(references(&rules)).await {
-        warn!(shard = shard.0, %error, "triggers of reference and lookup tables are not in place");
+        // That it is away is said elsewhere, and once.
+        if matches!(error, OutboxError::Unreachable { .. }) {
+            debug!(shard = shard.0, %error, "triggers of reference and lookup tables wait for their shard");
+        } else {
+            warn!(shard = shard.0, %error, "triggers of reference and lookup tables are not in place");
+        }
     }
 }
 

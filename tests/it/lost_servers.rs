@@ -3,7 +3,7 @@
 //! The client gets what came before, then one error of class 08, and goes on; nobody else notices, and no connection
 //! in doubt is used again. A client whose transaction is lost, or to whom a part of a row was sent, is closed.
 
-use crate::protocol::RULES;
+use crate::protocol::{RULES, both};
 use crate::support::{
     Cutter, Event, Harm, Pipeline, Proxy, ProxyOptions, RawClient, Reply, SERVICE_PASSWORD, Shards, TestDatabase,
     event, servers,
@@ -215,4 +215,22 @@ async fn a_server_that_talks_nonsense_harms_its_own_client_at_most() {
         assert_eq!(rows, 3, "after {bytes:?}");
     }
     assert!(!relayed.proxy.log().contains("panicked"), "{}", relayed.proxy.log());
+}
+
+/// Goal: a server that says why it ends the session gives one error with that, and the client's session goes on.
+#[tokio::test]
+async fn why_a_server_ended_is_told_in_one_error() {
+    let (_database, proxy, _both) = both("farewell", ProxyOptions { workers: 1, ..ProxyOptions::default() }).await;
+    let mut client = proxy.raw();
+    let end = "/* shardloom: shard=s1 */ SELECT pg_terminate_backend(pg_backend_pid())";
+    let pipelines = [Pipeline::new().query(end), Pipeline::new().run(end, &[]).sync()];
+    for pipeline in pipelines {
+        pipeline.send_only(&mut client);
+        let reply = reply(&mut client).expect("the session goes on");
+        let errors = reply.events.iter().filter(|event| matches!(event, Event::Error(_))).count();
+        let (state, message) = reply.error().expect("an error");
+        assert_eq!((errors, state.as_str()), (1, "08006"), "{reply:?}");
+        assert!(message.contains("terminating connection due to administrator command (57P01)"), "{message}");
+        assert_eq!(client.simple("SELECT 'sane'").rows(), [[Some("sane".to_owned())]]);
+    }
 }

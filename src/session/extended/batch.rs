@@ -252,8 +252,12 @@ impl Batch {
                 Next::Done
             }
             b'E' => {
-                outcome.failed = true;
                 let frame = bytes::Bytes::copy_from_slice(frame);
+                if server.note_farewell(&frame) {
+                    server.input().advance(length);
+                    return Ok(Next::More);
+                }
+                outcome.failed = true;
                 self.renew_outdated(server, &frame);
                 client.output().extend_from_slice(&execute::explained(server, frame));
                 outcome.unanswered = self.unanswered();

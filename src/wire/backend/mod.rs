@@ -11,8 +11,8 @@ pub use authentication::{
     write_auth_sasl_continue, write_auth_sasl_final,
 };
 pub use read::{
-    DataRow, ErrorFields, Field, backend_key, command_tag, parameter_description, parameter_status, ready_status,
-    row_description,
+    DataRow, ErrorFields, Field, backend_key, command_tag, farewell, parameter_description, parameter_status,
+    ready_status, row_description,
 };
 pub use write::{
     write_backend_key, write_bind_complete, write_close_complete, write_command_complete, write_copy_in_response,

@@ -35,6 +35,15 @@ impl<'a> ErrorFields<'a> {
     }
 }
 
+/// Returns what the server says in an ErrorResponse body with which it ends the session, severity FATAL or PANIC, and the
+/// SQLSTATE; `None` for any other error.
+#[cold]
+pub fn farewell(body: &[u8]) -> Option<String> {
+    let fields = ErrorFields::read(body).ok()?;
+    fields.get(b'V').filter(|severity| matches!(*severity, "FATAL" | "PANIC"))?;
+    Some(format!("{} ({})", fields.get(b'M')?, fields.get(b'C')?))
+}
+
 /// One column of a RowDescription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
