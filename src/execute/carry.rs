@@ -1,5 +1,7 @@
 //! Two statements for one: the rows of the first become constants of the second.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::plan::{BroughtTable, Carried, Carry, CarryForm, Direct, Plan, Statement, renumbered};
@@ -36,7 +38,7 @@ struct Rows {
 }
 
 impl Link {
-    /// Runs both statements; where rows are moved, in one transaction.
+    /// Runs both statements; where the first writes, in one transaction.
     pub async fn carry(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
         let untyped = lacks_types(call);
@@ -49,7 +51,7 @@ impl Link {
         };
         let typed = described.as_ref().filter(|_| untyped).map(|frames| with_types(call, frames)).transpose()?;
         let call = typed.as_ref().unwrap_or(call);
-        if !matches!(plan.form, CarryForm::Move { .. }) {
+        if !plan.together {
             let rows = self.first(call, plan).await?;
             if described.is_none() && rows_alone && !is_plain(&rows.fields, &plan.columns) {
                 self.check_carried(call, plan, position).await?;
@@ -57,7 +59,11 @@ impl Link {
             return self.second(call, plan, &rows).await;
         }
         let implicit = self.open_implicit();
-        match self.moved(call, plan).await {
+        let done = match plan.form {
+            CarryForm::Move { .. } => self.moved(call, plan).await,
+            CarryForm::Rows { .. } | CarryForm::Cells(_) | CarryForm::Query { .. } => self.together(call, plan).await,
+        };
+        match done {
             Ok(reply) => {
                 if implicit {
                     self.commit().await?;
@@ -72,6 +78,16 @@ impl Link {
                 Err(failure)
             }
         }
+    }
+
+    /// Runs both statements; returns the reply of the second, of which nothing may be told before the commit.
+    async fn together(&mut self, call: &Call, plan: &Carry) -> Result<Bytes, Failure> {
+        let rows = self.first(call, plan).await?;
+        let held = self.client.hold(CARRIED_BYTES_MAX);
+        let done = self.second(call, plan, &rows).await;
+        let (reply, overflow) = self.client.release(held);
+        told(done, &reply)?;
+        if overflow { Err(too_much(plan, rows_max(&self.worker)).into()) } else { Ok(reply) }
     }
 
     /// Deletes the rows and inserts them anew; returns the reply as that of an UPDATE.
@@ -181,7 +197,10 @@ impl Link {
     /// Asks a shard whether the client's own text is right; returns its description.
     async fn check_carried(&mut self, call: &Call, plan: &Carry, position: Position) -> Result<Bytes, Failure> {
         let Some(checked_on) = plan.checked_on else { return Err(no_types(plan).into()) };
-        self.client.position = position;
+        self.client.position = match plan.checked {
+            None => position,
+            Some(_) => Position::Physical(Arc::clone(&self.snapshot.rules)),
+        };
         let types = call.types(&Statement::Original);
         let text = plan.checked.as_deref().unwrap_or(&call.text);
         let described = self.describe_on(checked_on, text, &types, 0).await;
@@ -309,14 +328,16 @@ impl Carry {
     }
 }
 
-/// Tells whether a first statement is of the kind that its form asks for: nothing is written but by a move.
+/// Tells whether a first statement is of the kind that its form asks for: nothing is written but where that is said.
 fn gives_rows(first: &Plan, form: &CarryForm) -> bool {
     let moves = matches!(form, CarryForm::Move { .. });
+    let written = matches!(form, CarryForm::Query { brought, .. } if brought.written);
     match first {
-        Plan::Direct(direct) => moves || direct.effect.is_none(),
-        Plan::Scatter(_) | Plan::Gather(_) => !moves,
-        Plan::MultiWrite(_) => moves,
-        Plan::Carry(_) | Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => false,
+        Plan::Direct(direct) => moves || written || direct.effect.is_none(),
+        Plan::Scatter(_) | Plan::Gather(_) => !moves && !written,
+        Plan::MultiWrite(_) => moves || written,
+        Plan::Carry(_) => written,
+        Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => false,
     }
 }
 

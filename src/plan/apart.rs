@@ -63,7 +63,15 @@ pub(super) fn merge(
     if !rows_alone || system || schemas || facts.relations.iter().all(|relation| relation.table.is_none()) {
         return Err(refusal);
     }
-    let brought = Brought { span, key: None, alias: Some(quoted(alias)), table: None, listed: true, alone: false };
+    let brought = Brought {
+        span,
+        key: None,
+        alias: Some(quoted(alias)),
+        table: None,
+        listed: true,
+        alone: false,
+        written: false,
+    };
     Ok(carried(modify, context, source, brought, refusal))
 }
 
@@ -82,6 +90,7 @@ fn carried(modify: &Modify, context: &Context<'_>, source: String, brought: Brou
         checked: None,
         within: None,
         table: modify.target().to_string(),
+        together: false,
     }))
 }
 
@@ -101,7 +110,18 @@ impl Search<'_> {
             let key = self.key_operator(&span);
             let start = key.as_ref().map_or(span.start, |(_, start)| *start);
             let key = key.map(|(operator, _)| operator);
-            (source, Brought { span: start..span.end, key, alias: None, table: None, listed: false, alone: false })
+            (
+                source,
+                Brought {
+                    span: start..span.end,
+                    key,
+                    alias: None,
+                    table: None,
+                    listed: false,
+                    alone: false,
+                    written: false,
+                },
+            )
         });
         query.or_else(|| if unbound { None } else { self.table() }).filter(|(_, brought)| self.reads_the_same(brought))
     }
@@ -110,7 +130,8 @@ impl Search<'_> {
     fn query(&self, within: Range<usize>, unbound: bool) -> Option<Range<usize>> {
         subqueries(self.text, within).into_iter().find_map(|span| {
             let inner = span.start + 1..span.end - 1;
-            if (!unbound || self.key_operator(&span).is_some()) && self.stands_alone(&self.text[inner.clone()]) {
+            let binds = self.key_operator(&span).is_some();
+            if (!unbound || binds) && self.stands_alone(&self.text[inner.clone()], unbound) {
                 return Some(span);
             }
             // What stands inside of one with names of its own could mean those.
@@ -118,15 +139,20 @@ impl Search<'_> {
         })
     }
 
-    /// Tells whether a query reads tables of which not every shard has all rows, and names no column from around it.
-    fn stands_alone(&self, query: &str) -> bool {
+    /// Tells whether a query reads tables of which not every shard has all rows, or `none` at all, and names no column from
+    /// around it.
+    fn stands_alone(&self, query: &str, none: bool) -> bool {
         let (Ok(facts), Some(names)) = (sql::read(query), query_names(query)) else { return false };
         let mut tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+        let reads = match tables.clone().next() {
+            // A name from around it is not found when it runs.
+            None => none,
+            Some(_) => tables.any(|table| self.is_placed(table)) && names_its_own(&facts, &names, self.context),
+        };
         facts.kind == StatementKind::Select
             && !facts.locks
             && !facts.nested_write
-            && tables.any(|table| self.is_placed(table))
-            && names_its_own(&facts, &names, self.context)
+            && reads
             && is_sorted_by_default(query, &facts, &names, self.context)
     }
 
@@ -190,7 +216,10 @@ impl Search<'_> {
             let all = known.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect();
             let types = columns.iter().map(|column| column.type_name.clone()).collect();
             let table = BroughtTable { name: self.known_to_servers(table), columns: all, types };
-            Some((source, Brought { span, key: None, alias, table: Some(table), listed: false, alone: false }))
+            Some((
+                source,
+                Brought { span, key: None, alias, table: Some(table), listed: false, alone: false, written: false },
+            ))
         })
     }
 

@@ -26,6 +26,8 @@ pub struct Carry {
     pub within: Option<String>,
     /// The table written, as the rules have it.
     pub table: String,
+    /// Whether both statements are one transaction.
+    pub together: bool,
 }
 
 /// What one column of the source is for.
@@ -89,6 +91,8 @@ pub struct Brought {
     pub listed: bool,
     /// Whether nothing stands around it that it could name.
     pub alone: bool,
+    /// Whether it writes, and these are the rows that it returns.
+    pub written: bool,
 }
 
 /// A table as the catalog had it when the statement was planned: it must still be like that.

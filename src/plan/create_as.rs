@@ -100,6 +100,7 @@ pub(super) fn read(text: &str, utility: &Utility, context: &Context<'_>, refusal
         checked: None,
         table: table.to_string(),
         within,
+        together: false,
     };
     let body = Body::Fixed(Box::new(Plan::Carry(Box::new(carry))));
     Some(Prepared { text: text.to_owned(), body, splits: splits.map(Box::new) })
@@ -127,7 +128,7 @@ fn has_plain_types(query: &str, facts: &Facts, context: &Context<'_>) -> bool {
 }
 
 fn in_place(span: Range<usize>) -> Brought {
-    Brought { span, key: None, alias: None, table: None, listed: false, alone: true }
+    Brought { span, key: None, alias: None, table: None, listed: false, alone: true, written: false }
 }
 
 /// Returns where the query ends: before `WITH [NO] DATA` and semicolons.

@@ -80,6 +80,9 @@ pub fn describe(plan: &Plan, rules: &RuleSet) -> Vec<String> {
                 CarryForm::Rows { .. } => "The rows are inserted by key into",
                 CarryForm::Cells(_) => "The values are put into the rows of",
                 CarryForm::Move { .. } => "The rows are moved by key in",
+                CarryForm::Query { brought, .. } if brought.written => {
+                    "In the same transaction, the rows stand as constants in what is left beside the write of"
+                }
                 CarryForm::Query { .. } => "The rows stand as constants in the write of",
             };
             vec![

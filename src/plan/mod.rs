@@ -49,6 +49,7 @@ mod tests;
 mod utility;
 mod view;
 mod with;
+mod write_first;
 
 pub use carry::{Brought, BroughtTable, Carried, Carry, CarryForm, KeyOperator, renumbered};
 pub use catalog::Catalog;

@@ -59,6 +59,7 @@ pub(super) fn moving(
         checked: None,
         within: None,
         table: name.into_owned(),
+        together: true,
     })))
 }
 

@@ -9,7 +9,7 @@ use super::merging::Merging;
 use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
-use super::{copy, create_as, functions, gather, modify, nested, read, utility, view, with};
+use super::{copy, create_as, functions, gather, modify, nested, read, utility, view, with, write_first};
 use crate::sql::insert::{InsertFacts, ReadError};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
@@ -137,7 +137,7 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
             let located = locate(&facts, called, context)?;
             match read::check(&facts, &located, context) {
                 // Without WITH it is another statement.
-                Err(_) if with::inlined(text, context).is_some() => {}
+                Err(_) if with::inlined(text, context).is_some() || write_first::is_possible(text, context) => {}
                 checked => checked?,
             }
             splits = Splits::of(text, &facts, &located, context)?.map(Box::new);
@@ -199,7 +199,8 @@ impl Prepared {
             Body::Fixed(plan) => Ok((**plan).clone()),
             Body::Read(located, facts) if read::writes_inside(facts, located) => read::check(facts, located, context)
                 .and_then(|()| nested::plan(facts, located, context, values, ids))
-                .or_else(|refusal| with::plan(context, values, ids, refusal)),
+                .or_else(|refusal| with::plan(context, values, ids, refusal))
+                .or_else(|refusal| write_first::plan(context, values, refusal)),
             Body::Read(located, facts) => match read::direct(located, facts, context, values) {
                 Ok(Some(plan)) => Ok(plan),
                 Ok(None) if self.text != values.text => self.again(context, values, ids),

@@ -79,19 +79,50 @@ pub(super) fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
 
 /// Takes `WITH name AS (query), … main` apart; `None` for RECURSIVE, and what writes nothing.
 fn parts(text: &str) -> Option<(Vec<Query>, String)> {
+    let (found, start) = queries(text)?;
+    let main = text[start..].to_owned();
+    let first = Scanner::new(&main).next()?;
+    let writes = ["update", "delete", "merge"].iter().any(|word| first.is_word(&main, word));
+    let query = |found: WithQuery| Query {
+        columns: found.columns.map(|columns| text[columns].to_owned()),
+        materialized: found.materialized,
+        text: text[found.query].to_owned(),
+        name: found.name,
+    };
+    (writes && !has_queries(&main)).then(|| (found.into_iter().map(query).collect(), main))
+}
+
+/// Where a query of WITH stands in its text.
+pub(super) struct WithQuery {
+    /// Its name, folded.
+    pub name: String,
+    /// What stands between the parentheses behind the name.
+    pub columns: Option<Range<usize>>,
+    /// Whether MATERIALIZED is said, without NOT.
+    pub materialized: bool,
+    /// From its name to its closing parenthesis.
+    pub whole: Range<usize>,
+    /// Between its parentheses.
+    pub query: Range<usize>,
+}
+
+/// Finds the queries of `WITH name AS (query), … main`, and where the main statement begins; `None` for RECURSIVE, and
+/// where there is no WITH.
+pub(super) fn queries(text: &str) -> Option<(Vec<WithQuery>, usize)> {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(text, word));
     let mark = |at: usize, mark: &str| tokens.get(at).is_some_and(|token| token.is_mark(text, mark));
     if !is(0, "with") || is(1, "recursive") {
         return None;
     }
-    let (mut at, mut queries) = (1, Vec::new());
+    let (mut at, mut found) = (1, Vec::new());
     loop {
+        let start = tokens.get(at)?.start;
         let name = identifier(text, *tokens.get(at)?)?;
         at += 1;
         let columns = parenthesized(text, &tokens, at).map(|(columns, next)| {
             at = next;
-            text[columns].to_owned()
+            columns
         });
         if !is(at, "as") {
             return None;
@@ -102,16 +133,13 @@ fn parts(text: &str) -> Option<(Vec<Query>, String)> {
         let materialized = is(at, "materialized") && !not;
         at += usize::from(is(at, "materialized"));
         let (query, next) = parenthesized(text, &tokens, at)?;
-        queries.push(Query { name, columns, materialized, text: text[query].to_owned() });
+        found.push(WithQuery { name, columns, materialized, whole: start..query.end + 1, query });
         at = next;
         if !mark(at, ",") {
-            break;
+            return Some((found, tokens.get(at)?.start));
         }
         at += 1;
     }
-    let main = text[tokens.get(at)?.start..].to_owned();
-    let writes = ["update", "delete", "merge"].iter().any(|word| is(at, word));
-    (writes && !has_queries(&main)).then_some((queries, main))
 }
 
 /// Returns what stands in the parentheses that open at a token, and the token behind them.

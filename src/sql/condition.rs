@@ -60,8 +60,10 @@ impl Reader<'_> {
             }
             return;
         }
-        if let (Some(left), Some(right)) = (self.column(left, scope), self.column(right, scope)) {
-            self.equal(left, right, reach);
+        match (self.column(left, scope), self.column(right, scope)) {
+            (Some(left), Some(right)) => self.equal(left, right, reach),
+            (Some(_), None) | (None, Some(_)) => self.equal_cast(left, right, scope, reach),
+            (None, None) => {}
         }
     }
 
@@ -159,8 +161,12 @@ impl Reader<'_> {
 
     /// `column = ANY (array)`: a constructor, a literal or a parameter.
     fn any(&self, left: &Expr, right: &Expr, scope: usize) -> Option<(Column, Vec<Slot>)> {
-        let column = self.column(left, scope)?;
-        let slots: Option<Vec<Slot>> = match plain(right) {
+        Some((self.column(left, scope)?, self.array_slots(right)?))
+    }
+
+    /// Returns the constants that are the elements of an array.
+    pub(super) fn array_slots(&self, array: &Expr) -> Option<Vec<Slot>> {
+        match plain(array) {
             Expr::Array(array) => array.elem.iter().map(|item| self.slot(item)).collect(),
             Expr::Cast { expr, data_type: DataType::Array(element), .. } => {
                 let (inner, cast) = (plain(expr), element_cast(element));
@@ -171,8 +177,7 @@ impl Reader<'_> {
                 }
             }
             other => self.array_slot(other, None),
-        };
-        Some((column, slots?))
+        }
     }
 
     fn array_slot(&self, expr: &Expr, cast: Option<SlotCast>) -> Option<Vec<Slot>> {
@@ -284,7 +289,7 @@ fn comparison(operator: &BinaryOperator) -> Option<Comparison> {
     }
 }
 
-fn cast(data_type: &DataType) -> Option<SlotCast> {
+pub(super) fn cast(data_type: &DataType) -> Option<SlotCast> {
     match data_type {
         DataType::SmallInt(_)
         | DataType::Int(_)

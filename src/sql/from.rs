@@ -121,6 +121,13 @@ impl Reader<'_> {
                 let shown = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
                 vec![self.add(None, shown, scope, true)]
             }
+            TableFactor::UNNEST { alias, array_exprs, .. } => {
+                array_exprs.iter().for_each(|array| self.expression(array, scope));
+                let shown = alias.as_ref().map_or_else(|| "unnest".to_owned(), |alias| fold(&alias.name));
+                let relation = self.add(None, shown, scope, true);
+                self.unnested(array_exprs, alias.as_ref(), relation, scope);
+                vec![relation]
+            }
             other => {
                 let mut walk = Walk { reader: self, scope, depth: 0 };
                 let _ = other.visit(&mut walk);
@@ -148,6 +155,9 @@ impl Reader<'_> {
         for output in outputs.columns.into_iter().chain(outputs.beside) {
             let outer = Column { relation: Some(index), scope, name: output.name.clone() };
             self.connect(outer, &output, vec![index], true);
+            if let Some(slots) = output.values {
+                self.list(index, scope, output.name, slots);
+            }
         }
         index
     }

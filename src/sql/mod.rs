@@ -25,6 +25,7 @@ mod hint;
 pub mod insert;
 mod keys_made;
 mod ledger_call;
+mod listed;
 mod mask;
 mod merge;
 mod name;

@@ -217,7 +217,7 @@ impl Reader<'_> {
             };
             let inner = self.column(expr, scope);
             let name = alias.or_else(|| inner.as_ref().map(|inner| inner.name.clone())).unwrap_or_default();
-            columns.push(Output { name, inner: inner.unwrap_or_else(unknown), pushable: false });
+            columns.push(Output { name, inner: inner.unwrap_or_else(unknown), pushable: false, values: None });
         }
         Outputs { columns, ..Outputs::default() }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlparser::ast::{Expr, Select, SelectItem, SelectItemQualifiedWildcardKind};
 
-use super::facts::{Column, RelationIndex};
+use super::facts::{Column, RelationIndex, Slot};
 use super::read::{fold, table_name};
 use super::scope::Reader;
 
@@ -31,6 +31,16 @@ pub(super) struct Output {
     pub(super) name: String,
     pub(super) inner: Column,
     pub(super) pushable: bool,
+    /// All values that it has, if they are constants.
+    pub(super) values: Option<Vec<Slot>>,
+}
+
+impl Output {
+    /// Makes a column that is none of a relation inside.
+    pub(super) fn of_values(name: String, values: Option<Vec<Slot>>) -> Self {
+        let inner = Column { relation: None, scope: usize::MAX, name: String::new() };
+        Self { name, inner, pushable: false, values }
+    }
 }
 
 impl Outputs {
@@ -96,7 +106,8 @@ impl Reader<'_> {
             let pushable = !star.barred && together.iter().all(|keys| keys.iter().any(is));
             let scope = self.facts.relations[star.derived].scope;
             let outer = Column { relation: Some(star.derived), scope, name: name.clone() };
-            self.connect(outer, &Output { name: name.clone(), inner, pushable }, vec![star.derived], true);
+            let output = Output { name: name.clone(), inner, pushable, values: None };
+            self.connect(outer, &output, vec![star.derived], true);
         }
     }
 
@@ -118,12 +129,11 @@ impl Reader<'_> {
 
     fn output(&self, expr: &Expr, alias: Option<String>, scope: usize) -> Output {
         let Some(inner) = self.column(expr, scope) else {
-            let inner = Column { relation: None, scope: usize::MAX, name: String::new() };
-            return Output { name: alias.unwrap_or_default(), inner, pushable: false };
+            return Output::of_values(alias.unwrap_or_default(), self.constants_of(expr));
         };
         let name = alias.unwrap_or_else(|| inner.name.clone());
         let pushable = self.facts.scopes[scope].together.iter().all(|keys| keys.contains(&inner));
-        Output { name, inner, pushable }
+        Output { name, inner, pushable, values: None }
     }
 }
 

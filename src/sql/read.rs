@@ -108,6 +108,7 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
         return Err(Unreadable::Statement);
     }
     reader.connect_stars();
+    reader.bind_listed();
     Ok(reader.facts)
 }
 

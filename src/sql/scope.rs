@@ -8,8 +8,9 @@ use sqlparser::ast::{
     OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableWithJoins, Visit, Visitor,
 };
 
-use super::facts::{Column, Facts, Relation, RelationIndex, Scope, StatementKind};
+use super::facts::{Binding, Column, Facts, Relation, RelationIndex, Scope, StatementKind};
 use super::filter::Filters;
+use super::listed::{Casted, Listed};
 use super::mask::{Literal, literals};
 use super::name::TableName;
 use super::outputs::{Outputs, Star, rename};
@@ -46,6 +47,10 @@ pub(super) struct Reader<'a> {
     pub(super) stars: Vec<Star>,
     /// The columns that the top query selects.
     pub(super) selected: Vec<Column>,
+    /// The columns of lists.
+    pub(super) listed: Vec<Listed>,
+    /// Columns that equal others in another type.
+    pub(super) casted: Vec<Casted>,
 }
 
 impl<'a> Reader<'a> {
@@ -82,6 +87,8 @@ impl<'a> Reader<'a> {
             unseen: Vec::new(),
             stars: Vec::new(),
             selected: Vec::new(),
+            listed: Vec::new(),
+            casted: Vec::new(),
         }
     }
 
@@ -234,7 +241,7 @@ impl<'a> Reader<'a> {
                 for row in &values.rows {
                     row.iter().for_each(|cell| self.expression(cell, scope));
                 }
-                Outputs::default()
+                self.values_outputs(values)
             }
             SetExpr::Insert(statement)
             | SetExpr::Update(statement)
@@ -282,7 +289,9 @@ impl<'a> Reader<'a> {
     pub(super) fn in_subquery(&mut self, column: Option<Column>, query: &Query, scope: usize, reach: &[RelationIndex]) {
         let outputs = self.subquery(query, scope);
         if let (Some(column), [output]) = (column, outputs.columns.as_slice()) {
-            self.connect(column, output, reach.to_vec(), false);
+            self.connect(column.clone(), output, reach.to_vec(), false);
+            let slots = output.values.clone();
+            self.facts.bindings.extend(slots.map(|slots| Binding { column, slots, reach: reach.to_vec() }));
         }
     }
 

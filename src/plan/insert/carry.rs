@@ -137,6 +137,7 @@ impl PreparedInsert {
             checked,
             within: None,
             table,
+            together: false,
         })))
     }
 

@@ -443,7 +443,7 @@ fn unusual_grammar_is_read_right_or_refused() {
         select * from orders, only order_items => refused not_colocated
         select * from orders where user_id = {b} and exists (table order_items) => gather s0 order_items() s0+s1+s2 orders() s2: select * from orders where user_id = {b} and exists (SELECT * FROM order_items)
         select * from orders where user_id = {b} union all table order_items => gather s0 order_items() s0+s1+s2 orders() s2: select * from orders where user_id = {b} union all SELECT * FROM order_items
-        select * from orders o join (values ({a}), ({c})) v(k) on v.k = o.user_id => scatter s0+s1+s2: =
+        select * from orders o join (values ({a}), ({c})) v(k) on v.k = o.user_id => direct s1
         select * from ((select * from orders where user_id = {b})) x => direct s2
         (select * from orders where user_id = {b}) => direct s2
         (select * from orders) order by 1 => gather s0 orders() s0+s1+s2

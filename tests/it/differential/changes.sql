@@ -208,3 +208,75 @@ SELECT count(*), max(i4) FROM ONLY facts
 UPDATE customers SET name[1] = 'x' WHERE customer_id = 3
 
 UPDATE customers SET customer_id[1] = 3 WHERE customer_id = 3
+
+-- rows named by lists
+
+UPDATE customers SET name = v.name FROM (VALUES (1, 'one'), (2, 'two'), (7, 'seven')) AS v (id, name) WHERE customers.customer_id = v.id
+
+UPDATE customers c SET age = v.age FROM (VALUES (3::bigint, 33), (4, 44), (77, 0)) AS v (id, age) WHERE v.id = c.customer_id RETURNING c.customer_id, v.age
+
+UPDATE customers SET age = n FROM (VALUES (1, 10), (2, 20)) v (k, n) WHERE customer_id = k
+
+UPDATE customers c SET age = v.age FROM (VALUES (1.0, 11), (2.5, 22), (NULL, 0)) AS v (id, age) WHERE c.customer_id = v.id
+
+UPDATE customers c SET name = v.x FROM (VALUES ('1', 'a'), ('2', 'b')) AS v (id, x) WHERE c.customer_id = v.id
+
+UPDATE customers c SET name = v.x FROM (VALUES ('1', 'a'), ('2', 'b')) AS v (id, x) WHERE c.customer_id = v.id::bigint
+
+UPDATE customers c SET name = v.x FROM (VALUES (1, 'a'), (3, 'b')) AS v (id, x) WHERE c.customer_id = v.id::bigint AND v.x <> 'a'
+
+--: with {1,4,5} | {p,q,r}
+UPDATE customers c SET name = v.x FROM unnest($1::bigint[], $2::text[]) AS v (id, x) WHERE c.customer_id = v.id
+
+UPDATE customers c SET name = v.x FROM unnest(ARRAY[6, 7]::bigint[], ARRAY['s', 't']) WITH ORDINALITY AS v (id, x, n) WHERE c.customer_id = v.id
+
+UPDATE customers SET vip = true FROM unnest(ARRAY[6, 7, 8]) AS k WHERE customer_id = k
+
+UPDATE customers c SET name = v.x FROM (SELECT * FROM (VALUES (8, 'u'), (9, 'w')) AS inner_list (id, x)) AS v WHERE c.customer_id = v.id
+
+WITH v (id, x) AS (VALUES (10, 'y'), (11, 'z')) UPDATE customers c SET name = v.x FROM v WHERE c.customer_id = v.id
+
+WITH v AS (SELECT 12 AS id, 'end' AS x) UPDATE customers c SET name = v.x FROM v WHERE c.customer_id = v.id
+
+UPDATE documents d SET title = v.t FROM (VALUES ('acme', 1, 'x'), ('größe', 1, 'y')) AS v (tenant, doc, t) WHERE d.tenant = v.tenant AND d.doc = v.doc
+
+UPDATE documents d SET title = v.t FROM (VALUES ('acme'::text, 2, 'x2'), ('x y', 7, 'y2')) AS v (tenant, doc, t) WHERE (d.tenant, d.doc) = (v.tenant, v.doc)
+
+DELETE FROM orders WHERE customer_id IN (SELECT unnest(ARRAY[1, 2, 99]::bigint[]))
+
+--: with {4,5}
+DELETE FROM orders WHERE customer_id IN (SELECT unnest($1::bigint[])) RETURNING order_id
+
+DELETE FROM orders o USING (VALUES (7, 1), (8, 1)) AS v (c, o) WHERE (o.customer_id, o.order_id) = (v.c, v.o)
+
+DELETE FROM orders WHERE customer_id IN (SELECT k FROM (VALUES (9), (12)) AS v (k) WHERE k > 10)
+
+DELETE FROM devices d USING (VALUES ('00000000-0000-0000-0000-000000000001'::uuid), ('ffffffff-ffff-ffff-ffff-ffffffffffff')) AS v (id) WHERE d.device_id = v.id
+
+SELECT customer_id, name, age, vip FROM customers ORDER BY 1
+
+SELECT customer_id, order_id FROM orders ORDER BY 1, 2
+
+SELECT v.n, c.name FROM (VALUES (1, 10), (20, 11), (3, 12)) AS v (k, n) LEFT JOIN customers c ON c.customer_id = v.k ORDER BY 1
+
+SELECT c.customer_id, v.n FROM customers c LEFT JOIN (VALUES (1, 10), (3, 12)) AS v (k, n) ON c.customer_id = v.k ORDER BY 1
+
+SELECT c.customer_id, v.n FROM customers c LEFT JOIN (VALUES (1, 10), (3, 12)) AS v (k, n) ON c.customer_id = v.k WHERE v.n = 12 OR c.customer_id < 3 ORDER BY 1
+
+SELECT c.customer_id, v.n FROM customers c FULL JOIN (VALUES (1, 10), (33, 12)) AS v (k, n) ON c.customer_id = v.k ORDER BY 1, 2
+
+SELECT c.customer_id FROM customers c WHERE c.customer_id NOT IN (SELECT k FROM (VALUES (1), (2)) AS v (k)) ORDER BY 1
+
+SELECT c.customer_id FROM customers c WHERE EXISTS (SELECT FROM (VALUES (1), (2), (11)) AS v (k) WHERE v.k = c.customer_id) ORDER BY 1
+
+SELECT customer_id, k FROM customers JOIN (VALUES (1), (5)) AS v (k) ON customer_id IN (k, k + 1) ORDER BY 1, 2
+
+SELECT customer_id FROM customers, (VALUES (36), (51)) AS v (age) WHERE customers.age = v.age ORDER BY 1
+
+SELECT count(*) FROM customers c, unnest(ARRAY[1, 2, 3], ARRAY[2, 3]) AS v (a, b) WHERE c.customer_id = v.a OR c.customer_id = v.b
+
+SELECT c.customer_id FROM customers c JOIN (VALUES (1), (2)) AS v (customer_id) USING (customer_id) ORDER BY 1
+
+SELECT c.customer_id FROM customers c CROSS JOIN LATERAL (VALUES (c.customer_id), (1)) AS v (k) WHERE c.customer_id = v.k ORDER BY 1
+
+SELECT c.customer_id, o.order_id FROM customers c JOIN orders o ON o.order_id = k, (VALUES (1)) AS v (k) ORDER BY 1, 2

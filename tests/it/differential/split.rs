@@ -42,9 +42,9 @@ split_files! {
     rows_by_key 0
     known_wrong_answers 0
     inserts 2 [Binary]
-    changes 9 [Binary]
+    changes 8 [Binary]
     merges 11
-    with_writes 19
+    with_writes 8
     schema_changes 9
     transactions 2
     query_strings 0

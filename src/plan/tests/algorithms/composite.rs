@@ -130,11 +130,11 @@ fn merge_and_writing_with_leave_keys_alone_and_insert_nothing() {
         &parsed(GROUPS),
         "
         with d as (delete from sales where tenant = 1 and region = 'eu' returning *) select * from d => direct s0 write
-        with d as (update sales set region = 'us' where tenant = 1 and region = 'eu' returning *) select * from d => refused nested_write
+        with d as (update sales set region = 'us' where tenant = 1 and region = 'eu' returning *) select * from d => carry update sales set region = 'us' where tenant = 1 and region = 'eu' returning *
         with d as (update sales set x = 1 where tenant = 1 and region = 'eu' returning *) select * from d => direct s0 write
-        with d as (update sales set x = 1 where tenant = 1 returning *) select * from d => refused nested_write
-        with d as (insert into sales (tenant, region) values (1, 'eu') returning *) select * from d => refused nested_write
-        with d as (insert into sales (tenant, region) values (1, 'eu') on conflict (tenant) do nothing returning *) select * from d => refused nested_write
+        with d as (update sales set x = 1 where tenant = 1 returning *) select * from d => carry update sales set x = 1 where tenant = 1 returning *
+        with d as (insert into sales (tenant, region) values (1, 'eu') returning *) select * from d => carry insert into sales (tenant, region) values (1, 'eu') returning *
+        with d as (insert into sales (tenant, region) values (1, 'eu') on conflict (tenant) do nothing returning *) select * from d => carry insert into sales (tenant, region) values (1, 'eu') on conflict (tenant) do nothing returning *
         merge into sales s using visits v on v.owner = s.tenant and v.place = s.region when matched then update set x = 1 => writes s0+s1+s2 eager None
         merge into sales s using visits v on v.owner = s.tenant when matched then update set x = 1 => refused not_colocated
         merge into sales s using visits v on v.owner = s.tenant and v.place = s.region when matched then update set region = 'x' => refused sharding_key_update
