@@ -6,6 +6,7 @@ use super::facts::{Column, Edge, RelationIndex};
 use super::nested::Passed;
 use super::outputs::{Output, Outputs, Star, rename};
 use super::read::{fold, function_name, table_name};
+use super::reserved::is_reserved;
 use super::scope::{Reader, Walk};
 
 impl Reader<'_> {
@@ -174,48 +175,4 @@ impl Reader<'_> {
         }
         self.facts.edges.push(Edge { source: inner.clone(), target: outer, reach, handed });
     }
-}
-
-/// Words that name no table unless they are quoted (PostgreSQL's appendix C, those that FROM and UPDATE could meet).
-const RESERVED: [&str; 36] = [
-    "all",
-    "and",
-    "any",
-    "array",
-    "as",
-    "case",
-    "cross",
-    "default",
-    "distinct",
-    "end",
-    "except",
-    "fetch",
-    "for",
-    "from",
-    "full",
-    "group",
-    "having",
-    "inner",
-    "intersect",
-    "into",
-    "is",
-    "join",
-    "lateral",
-    "left",
-    "limit",
-    "natural",
-    "not",
-    "offset",
-    "on",
-    "only",
-    "order",
-    "outer",
-    "right",
-    "tablesample",
-    "union",
-    "where",
-];
-
-fn is_reserved(ident: &sqlparser::ast::Ident) -> bool {
-    ident.quote_style.is_none() && RESERVED.iter().any(|word| ident.value.eq_ignore_ascii_case(word))
 }

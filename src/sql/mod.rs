@@ -40,6 +40,7 @@ mod prepared_name;
 mod present;
 mod queries;
 mod read;
+mod reserved;
 mod scan;
 mod scope;
 mod set;

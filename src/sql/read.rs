@@ -14,6 +14,7 @@ use super::facts::{Facts, RelationIndex, StatementKind};
 use super::filter::Filters;
 use super::name::TableName;
 use super::plainer::plainer;
+use super::reserved;
 use super::scan::{Scanner, TokenKind};
 use super::scope::Reader;
 
@@ -183,13 +184,14 @@ fn parser_to(nesting: usize) -> Parser<'static> {
 
 fn parse(text: &str, nesting: usize) -> Result<Statement, Unreadable> {
     let plain = plainer(text);
-    match parser_to(nesting)
-        .try_with_sql(plain.as_deref().unwrap_or(text))
-        .and_then(|mut parser| parser.parse_statements())
-    {
-        Ok(mut statements) if statements.len() == 1 => statements.pop().ok_or(Unreadable::Statement),
+    let syntax = |error: &dyn std::fmt::Display| Unreadable::Syntax(error.to_string());
+    let tokens = reserved::tokens(plain.as_deref().unwrap_or(text)).map_err(|error| syntax(&error))?;
+    match parser_to(nesting).with_tokens_with_locations(tokens).parse_statements() {
+        Ok(mut statements) if statements.len() == 1 => {
+            statements.pop().filter(|statement| !reserved::is_misread(statement)).ok_or(Unreadable::Statement)
+        }
         Ok(_) => Err(Unreadable::Statement),
-        Err(error) => Err(Unreadable::Syntax(error.to_string())),
+        Err(error) => Err(syntax(&error)),
     }
 }
 

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{ObjectName, ObjectNamePart, Query, Statement, Visit, Visitor};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::tokenizer::Tokenizer;
 
 use super::cell::cell;
 use super::cursor::{Cursor, split, split_commas};
 use super::facts::{Cell, CellValue, SelectItem, SimpleSelect};
 use crate::sql::name::{TableName, identifier};
 use crate::sql::read::{is_shallow, parser};
+use crate::sql::reserved;
 use crate::sql::scan::{Token, TokenKind};
 
 /// Words that make a SELECT more than plain, wherever they stand outside parentheses.
@@ -49,9 +48,12 @@ pub fn relations(text: &str, tokens: &[Token], target: &TableName) -> Option<(Ve
         return None;
     }
     let masked = mask_overriding(text, tokens);
-    let parsed = Tokenizer::new(&PostgreSqlDialect {}, &masked).with_unescape(false).tokenize_with_location().ok()?;
+    let parsed = reserved::tokens(&masked).ok()?;
     let statements = parser().with_tokens_with_locations(parsed).parse_statements().ok()?;
     let [statement] = statements.as_slice() else { return None };
+    if reserved::is_misread(statement) {
+        return None;
+    }
     let mut found = Relations::default();
     let visited: ControlFlow<()> = statement.visit(&mut found);
     debug_assert!(visited.is_continue(), "the visitor never stops");

@@ -287,3 +287,27 @@ ROLLBACK TO s
 COMMIT
 
 SHOW work_mem
+
+-- words that mean something to other databases
+
+SELECT name regexp FROM customers WHERE customer_id = 1
+
+SELECT name xor FROM customers WHERE customer_id = 1
+
+SELECT name rlike, age div FROM customers WHERE customer_id = 3
+
+SELECT age top, name minus FROM customers WHERE customer_id = 1
+
+SELECT top + 1, sort FROM (SELECT age AS top, name AS sort FROM customers WHERE customer_id = 4) x
+
+SELECT count(*) FROM customers settings JOIN orders output ON output.customer_id = settings.customer_id WHERE settings.age > 30
+
+SELECT format.name FROM customers format, orders open WHERE open.customer_id = format.customer_id AND format.customer_id = 5 ORDER BY 1
+
+SELECT pivot.name FROM customers pivot WHERE pivot.customer_id = 2
+
+UPDATE customers global SET age = global.age WHERE global.customer_id = 2
+
+INSERT INTO loose SELECT 900 + customer_id, name regexp FROM customers WHERE customer_id = 1
+
+SELECT * FROM loose WHERE id > 900
