@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::carry::{Brought, BroughtTable, Carry, CarryForm, KeyOperator};
 use super::colocate::{Place, place};
 use super::context::{Context, Values};
+use super::from_item::from_items;
 use super::gather;
 use super::insert::quoted;
 use super::mention::mentions;
@@ -123,7 +124,9 @@ impl Search<'_> {
                 },
             )
         });
-        query.or_else(|| if unbound { None } else { self.table() }).filter(|(_, brought)| self.reads_the_same(brought))
+        query
+            .or_else(|| if unbound { self.item() } else { self.table() })
+            .filter(|(_, brought)| self.reads_the_same(brought))
     }
 
     /// Finds the first query in parentheses that can be run by itself, from the outside in.
@@ -220,6 +223,27 @@ impl Search<'_> {
                 source,
                 Brought { span, key: None, alias, table: Some(table), listed: false, alone: false, written: false },
             ))
+        })
+    }
+
+    /// Finds a query or a function in FROM or USING with a column of which the key must equal one.
+    fn item(&self) -> Option<(String, Brought)> {
+        let target = self.modify.target_keyed().filter(|target| target.more.is_empty())?;
+        let facts = self.modify.facts();
+        let binds = |alias: &str| {
+            let named =
+                |relation: usize| facts.relations[relation].alias == alias && facts.relations[relation].scope == 0;
+            facts.edges.iter().any(|edge| {
+                let is_its = edge.source.relation.map_or(edge.source.name == alias, named);
+                is_its && edge.target.name == target.key && edge.reach.contains(&target.relation)
+            })
+        };
+        from_items(self.text).into_iter().find(|item| binds(&item.alias)).map(|item| {
+            let source = format!("SELECT * FROM {}", &self.text[item.span.clone()]);
+            let alias = Some(quoted(&item.alias));
+            let brought =
+                Brought { span: item.span, key: None, alias, table: None, listed: false, alone: false, written: false };
+            (source, brought)
         })
     }
 

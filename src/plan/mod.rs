@@ -18,6 +18,7 @@ mod describe;
 mod each_its_own;
 mod explain;
 mod filled;
+mod from_item;
 mod functions;
 mod gather;
 pub mod given_id;

@@ -280,3 +280,20 @@ SELECT c.customer_id FROM customers c JOIN (VALUES (1), (2)) AS v (customer_id) 
 SELECT c.customer_id FROM customers c CROSS JOIN LATERAL (VALUES (c.customer_id), (1)) AS v (k) WHERE c.customer_id = v.k ORDER BY 1
 
 SELECT c.customer_id, o.order_id FROM customers c JOIN orders o ON o.order_id = k, (VALUES (1)) AS v (k) ORDER BY 1, 2
+
+UPDATE customers SET age = x.n FROM jsonb_to_recordset('[{"id": 1, "n": 7}, {"id": 3, "n": 8}, {"id": 99}]') AS x (id bigint, n int) WHERE customers.customer_id = x.id RETURNING customers.customer_id
+
+--: with [{"id": 1, "n": 70}, {"id": 4, "n": 80}]
+UPDATE customers c SET age = x.n FROM json_to_recordset($1::json) AS x (id int, n int) WHERE x.id = c.customer_id AND x.n > 75
+
+DELETE FROM orders USING generate_series(8, 9) g WHERE customer_id = g
+
+UPDATE customers SET age = sub.n FROM (SELECT customer_id, count(*)::int AS n FROM orders GROUP BY customer_id) sub WHERE sub.customer_id = customers.customer_id RETURNING customers.customer_id, sub.n
+
+UPDATE customers c SET name = s.x || s.n FROM (SELECT 1 + n AS k, 'y' AS x, n FROM generate_series(1, 3) n) s, regions r WHERE s.k = c.customer_id AND r.region_id = c.region
+
+WITH data AS (SELECT * FROM json_to_recordset('[{"id": 2, "n": 7}, {"id": 3, "n": 8}]') AS x (id bigint, n int)) UPDATE customers SET age = data.n FROM data WHERE customers.customer_id = data.id RETURNING customers.customer_id
+
+DELETE FROM counters USING (SELECT nothing FROM orders) x WHERE x.nothing = counters.id
+
+SELECT customer_id, name, age FROM customers ORDER BY 1

@@ -994,3 +994,53 @@ SELECT i4 AS id, id AS i4 FROM facts ORDER BY id NULLS FIRST, i4
 SELECT f.id FROM facts AS f (id) ORDER BY f.id
 
 SELECT x FROM facts AS f (x) ORDER BY x
+
+-- functions that return several rows
+
+SELECT id, unnest(a) FROM facts ORDER BY id, 2
+
+SELECT unnest(a) AS e, count(*) FROM facts GROUP BY e ORDER BY e
+
+SELECT unnest(a) AS e, count(*) + 1, sum(i4::bigint) FROM facts GROUP BY 1 HAVING count(*) > 0 ORDER BY 2 DESC, 1
+
+SELECT DISTINCT unnest(a) FROM facts ORDER BY 1
+
+SELECT DISTINCT unnest(a) AS e FROM facts ORDER BY e DESC NULLS LAST LIMIT 2 OFFSET 1
+
+SELECT unnest(a), unnest(ARRAY['x', 'y', 'z']) FROM facts WHERE id < 4 ORDER BY id, 2 LIMIT 7
+
+SELECT count(*) FROM facts, unnest(a) AS e WHERE e > 1
+
+SELECT f.id, e.n, e.at FROM facts f CROSS JOIN LATERAL unnest(f.a) WITH ORDINALITY AS e (n, at) ORDER BY 1, 3
+
+SELECT f.id, count(e) FROM facts f LEFT JOIN LATERAL unnest(f.a) AS e ON true GROUP BY f.id ORDER BY 1
+
+SELECT e, count(*) FROM facts f LEFT JOIN LATERAL unnest(f.a) AS e ON true GROUP BY e ORDER BY 1
+
+SELECT id FROM facts WHERE EXISTS (SELECT 1 FROM unnest(a) AS e WHERE e = 2) ORDER BY id
+
+SELECT id, (SELECT sum(e) FROM unnest(a) AS e) FROM facts ORDER BY id
+
+SELECT unnest(array_agg(id ORDER BY id)) FROM facts
+
+SELECT max(n) FROM (SELECT unnest(a) AS n FROM facts) x
+
+SELECT n, row_number() OVER (ORDER BY n, id) FROM (SELECT id, unnest(a) AS n FROM facts) x ORDER BY 2
+
+SELECT id, jsonb_object_keys(j) FROM facts WHERE jsonb_typeof(j) = 'object' ORDER BY 1, 2
+
+SELECT f.id, k.key, k.value FROM facts f, jsonb_each(f.j) AS k WHERE jsonb_typeof(f.j) = 'object' ORDER BY 1, 2
+
+SELECT f.id, e FROM facts f CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(f.j) = 'array' THEN f.j ELSE '[]' END) AS e ORDER BY 1
+
+SELECT id, regexp_split_to_table(t, 'p') FROM facts WHERE t LIKE '%pp%' ORDER BY 1, 2
+
+SELECT regexp_matches(t, '(.)p', 'g') AS m, count(*) FROM facts GROUP BY m ORDER BY m
+
+SELECT c.customer_id, x.n FROM customers c JOIN json_to_recordset('[{"id": 1, "n": 7}, {"id": 3, "n": 8}]') AS x (id bigint, n int) ON x.id = c.customer_id ORDER BY 1
+
+SELECT c.customer_id, x.b FROM customers c, jsonb_to_record('{"a": 1, "b": "z"}') AS x (a int, b text) WHERE c.customer_id < 4 ORDER BY 1
+
+SELECT generate_subscripts(a, 1) AS s, count(*) FROM facts GROUP BY s ORDER BY s
+
+SELECT string_to_table(v, 'p') AS part, count(*) FROM facts GROUP BY part ORDER BY part
