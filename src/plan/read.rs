@@ -7,7 +7,7 @@ use super::root::{aggregates_outside, root};
 use super::scatter;
 use super::{functions, hidden, nested};
 use crate::rules::OnMissingKey;
-use crate::sql::Facts;
+use crate::sql::{Facts, Scanner, Shape, identifier};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState};
 
 /// Refuses functions whose state lives on home where the statement runs on another shard.
@@ -117,6 +117,24 @@ fn apart(located: &Located, table: &str, shard: ShardId, context: &Context<'_>) 
     .with_reason("different_shards")
 }
 
+/// Tells whether an average may be of `real` values: a shard's sum of them has lost digits that PostgreSQL's average keeps.
+fn averages_reals(facts: &Facts, context: &Context<'_>, text: &str) -> bool {
+    const FLOAT4_OID: u32 = 700;
+    let tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
+    let tables = tables.filter_map(|table| context.catalog.table(&table.rule_key()));
+    let columns = tables.flat_map(|table| &table.columns).filter(|column| column.type_oid == FLOAT4_OID);
+    let reals: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    let names_one = |part: &str| {
+        Scanner::new(part).filter_map(|token| identifier(part, token)).any(|name| reals.contains(&name.as_str()))
+    };
+    let items = facts.block.iter().flat_map(|block| &block.items);
+    !reals.is_empty()
+        && items.into_iter().any(|item| match &item.shape {
+            Shape::Aggregate { name, arguments, .. } => name == "avg" && names_one(&text[arguments.clone()]),
+            Shape::Column(_) | Shape::Expression | Shape::OverAggregate | Shape::Star | Shape::Position(_) => false,
+        })
+}
+
 /// Plans a read over several shards.
 pub(super) fn scatter(
     located: &Located,
@@ -150,6 +168,9 @@ pub(super) fn scatter(
     }
     if shards.len() > 1 && aggregates_outside(facts, context.catalog) {
         return Err(scatter::refuse(keyed, "an aggregate of the outer query in a subquery", "sharded_subquery"));
+    }
+    if shards.len() > 1 && averages_reals(facts, context, values.text) {
+        return Err(scatter::refuse(keyed, "the average of real values", "merge_aggregate"));
     }
     let (statement, merge) = match shards.len() {
         1 => return Ok(one(shards, located, facts, context)),

@@ -422,20 +422,16 @@ SELECT avg(n) FROM facts
 
 SELECT sum(f4) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
---: refused 0A000
 SELECT avg(f4) FROM facts WHERE id IN (1, 3, 6, 7, 8)
 
 SELECT sum(f4), avg(f4) FROM facts WHERE id IN (3)
 
---: refused 0A000
 SELECT sum(f4), avg(f4) FROM facts WHERE id > 1000
 
---: refused 0A000
 SELECT b, sum(f4), avg(f4) FROM facts WHERE id IN (1, 2, 3, 6, 7, 8) GROUP BY b ORDER BY b
 
 SELECT sum(f4) FROM facts
 
---: refused 0A000
 SELECT avg(f4) FROM facts
 
 SELECT sum(f8) FROM facts WHERE id IN (1, 3, 6, 7, 8)
