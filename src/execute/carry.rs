@@ -334,7 +334,8 @@ fn gives_rows(first: &Plan, form: &CarryForm) -> bool {
     let written = matches!(form, CarryForm::Query { brought, .. } if brought.written);
     match first {
         Plan::Direct(direct) => moves || written || direct.effect.is_none(),
-        Plan::Scatter(_) | Plan::Gather(_) => !moves && !written,
+        Plan::Scatter(_) => !moves,
+        Plan::Gather(_) => !moves && !written,
         Plan::MultiWrite(_) => moves || written,
         Plan::Carry(_) => written,
         Plan::Copy(_) | Plan::CopyOut(_) | Plan::Everywhere { .. } => false,

@@ -92,13 +92,14 @@ fn listed(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<S
 /// type, which is kept where all rows have it.
 fn derived(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<String, Unclear> {
     let (types, names) = (types(brought, fields)?, names(fields));
-    if rows.is_empty() {
-        return Ok(none(&types, &names));
-    }
     // EXISTS may be asked of rows without columns.
     if fields.is_empty() {
-        let ones = vec!["(1)"; rows.len()].join(", ");
-        return Ok(format!("(SELECT FROM (VALUES {ones}) AS carried (c))"));
+        let ones = vec!["(1)"; rows.len().max(1)].join(", ");
+        let filter = if rows.is_empty() { " WHERE false" } else { "" };
+        return Ok(format!("(SELECT FROM (VALUES {ones}) AS carried (c){filter})"));
+    }
+    if rows.is_empty() {
+        return Ok(none(&types, &names));
     }
     let values = values(rows, &types, |number, kind| number == 0 || kind.contains('('))?;
     Ok(format!("(SELECT * FROM ({values}) AS carried ({}))", names.join(", ")))

@@ -6,6 +6,9 @@ use crate::backend::Server;
 use crate::types::{Refusal, SqlState};
 use crate::wire::backend::{self, ErrorFields};
 
+/// PostgreSQL's routine that tells of a wait that took too long.
+const TIMED_OUT: &str = "ProcessInterrupts";
+
 /// Returns the ErrorResponse that the client gets for `frame`: `40P01` with shard and relation in place of a lock
 /// time-out that this transaction has because it writes on several shards, else the same.
 pub fn explained(server: &Server, frame: Bytes) -> Bytes {
@@ -26,6 +29,10 @@ pub(super) fn told(shard: &str, frame: &[u8]) -> Option<Bytes> {
 fn refusal(shard: &str, frame: &[u8]) -> Option<Refusal> {
     let fields = ErrorFields::read(frame.get(5..)?).ok()?;
     if fields.get(b'C')? != SqlState::LOCK_NOT_AVAILABLE.code() {
+        return None;
+    }
+    // What NOWAIT finds locked is told by whoever wanted the lock.
+    if fields.get(b'R').is_some_and(|routine| routine != TIMED_OUT) {
         return None;
     }
     let message = fields.get(b'M').unwrap_or("lock timeout");
@@ -54,5 +61,12 @@ mod tests {
         assert!(told.detail.unwrap().starts_with("Shard \"s1\": canceling"));
         assert!(refusal("s1", &frame(SqlState::QUERY_CANCELED)).is_none());
         assert!(refusal("s1", b"E\0\0\0\x04").is_none());
+        let locked = |routine| {
+            let mut frame = BytesMut::new();
+            let fields = [(b'S', "ERROR"), (b'C', "55P03"), (b'M', "could not obtain lock"), (b'R', routine)];
+            backend::write_error_fields(&mut frame, b'E', &fields);
+            refusal("s1", &frame).is_some()
+        };
+        assert_eq!((locked("heapam_tuple_lock"), locked("ProcessInterrupts")), (false, true));
     }
 }

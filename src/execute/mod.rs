@@ -37,6 +37,7 @@ mod id_wait;
 mod idempotent;
 mod key_warnings;
 mod link;
+mod lock_first;
 mod lock_wait;
 mod lookup;
 mod made;

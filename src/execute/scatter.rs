@@ -53,6 +53,9 @@ impl Link {
     }
 
     async fn scatter_rows(&mut self, call: &Call, plan: &Scatter) -> Result<(), Failure> {
+        if let Some(first) = &plan.lock_first {
+            return Box::pin(self.lock_first(call, plan, first)).await;
+        }
         let context = self.merge_context(&call.text);
         if !plan.merge.compares() {
             return self.scatter_now(call, plan, context).await;
@@ -72,6 +75,11 @@ impl Link {
 
     /// Tells whether the rows can be merged here, one after the other as they are asked for.
     pub async fn merges_here(&mut self, call: &Call, plan: &Scatter) -> Result<bool, Failure> {
+        Ok(plan.lock_first.is_none() && self.compares_here(call, plan).await?)
+    }
+
+    /// Tells whether the rows can be compared here.
+    pub(super) async fn compares_here(&mut self, call: &Call, plan: &Scatter) -> Result<bool, Failure> {
         let key = merge_key(self.snapshot.generation, &call.text);
         if !plan.merge.compares() || !self.schema_dirty && self.worker.merges.known(key) == Some(true) {
             return Ok(true);
@@ -219,7 +227,7 @@ async fn merge(
 }
 
 /// Reads up to a shard's RowDescription.
-async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec<Field>, Failure> {
+pub(super) async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec<Field>, Failure> {
     loop {
         match stream.next(client).await? {
             (b'T', frame) => {
@@ -233,7 +241,7 @@ async fn description(client: &mut Client, stream: &mut Stream<'_>) -> Result<Vec
 }
 
 /// Returns a shard's next DataRow body, `None` after its last.
-async fn next_row(client: &mut Client, stream: &mut Stream<'_>) -> Result<Option<Bytes>, Failure> {
+pub(super) async fn next_row(client: &mut Client, stream: &mut Stream<'_>) -> Result<Option<Bytes>, Failure> {
     while !stream.has_ended() {
         match stream.next(client).await? {
             (b'D', frame) => return Ok(Some(frame.slice(HEADER_BYTES..))),

@@ -84,6 +84,15 @@ impl Merger {
         }
     }
 
+    /// Returns how many rows of a shard were pushed and have not had their turn.
+    pub fn waiting(&self, shard: usize) -> usize {
+        match &self.mode {
+            Mode::Ordered(ordered) => ordered.waiting(shard),
+            // As they arrive, or all at once.
+            Mode::Concat(_) | Mode::Grouped(_) => 0,
+        }
+    }
+
     /// Returns the next step; the same errors as [`Self::push`], and `XX000` for rows out of order.
     pub fn poll(&mut self) -> Result<Step, Refusal> {
         while !self.emitter.is_done() {

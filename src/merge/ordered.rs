@@ -45,6 +45,11 @@ impl Ordered {
         self.queues[shard].push_back(row);
     }
 
+    /// Returns how many rows of a shard have not had their turn.
+    pub fn waiting(&self, shard: usize) -> usize {
+        self.queues[shard].len() + self.heads.iter().filter(|Reverse(head)| head.shard == shard).count()
+    }
+
     /// Returns the least row once every unfinished shard has a head.
     pub fn next(&mut self, finished: &[bool], columns: usize) -> Result<Next, Refusal> {
         while let Some((shard, floor)) = self.headless.pop() {

@@ -86,12 +86,12 @@ fn carried(modify: &Modify, context: &Context<'_>, source: String, brought: Brou
     Plan::Carry(Box::new(Carry {
         source,
         columns: Vec::new(),
+        together: brought.written,
         form: CarryForm::Query { brought, refusal },
         checked_on,
         checked: None,
         within: None,
         table: modify.target().to_string(),
-        together: false,
     }))
 }
 
@@ -111,17 +111,10 @@ impl Search<'_> {
             let key = self.key_operator(&span);
             let start = key.as_ref().map_or(span.start, |(_, start)| *start);
             let key = key.map(|(operator, _)| operator);
+            let written = sql::read(&source).is_ok_and(|facts| facts.locks);
             (
                 source,
-                Brought {
-                    span: start..span.end,
-                    key,
-                    alias: None,
-                    table: None,
-                    listed: false,
-                    alone: false,
-                    written: false,
-                },
+                Brought { span: start..span.end, key, alias: None, table: None, listed: false, alone: false, written },
             )
         });
         query
@@ -153,7 +146,6 @@ impl Search<'_> {
             Some(_) => tables.any(|table| self.is_placed(table)) && names_its_own(&facts, &names, self.context),
         };
         facts.kind == StatementKind::Select
-            && !facts.locks
             && !facts.nested_write
             && reads
             && is_sorted_by_default(query, &facts, &names, self.context)

@@ -91,7 +91,7 @@ pub struct Brought {
     pub listed: bool,
     /// Whether nothing stands around it that it could name.
     pub alone: bool,
-    /// Whether it writes, and these are the rows that it returns.
+    /// Whether it writes or locks rows, and these are those that it returns.
     pub written: bool,
 }
 

@@ -61,8 +61,8 @@ pub use hidden::{makes_temporary, reads_tables_of_rules};
 pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
-    CopyKey, CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, MergedCopy, MultiWrite,
-    ParameterSource, Part, Partial, Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
+    CopyKey, CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, LockFirst, MergedCopy,
+    MultiWrite, ParameterSource, Part, Partial, Plan, Redo, ReturningOrder, Scatter, Statement, Use, WriteEffect,
 };
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use route_json::{merge_steps, route_json, shard_names};

@@ -75,6 +75,7 @@ pub(super) fn plan(facts: &Facts, shards: ShardSet, reads_reference: bool, value
             merge: MergeSpec::default(),
             reads_reference,
             locks: false,
+            lock_first: None,
         },
         whole: Statement::Original,
         sums: of_parts.collect(),

@@ -92,6 +92,16 @@ pub struct Scatter {
     pub reads_reference: bool,
     /// Whether rows are locked (`FOR UPDATE`): every shard runs it in the transaction, asked in order.
     pub locks: bool,
+    /// How they are, where a LIMIT says that not all of them are.
+    pub lock_first: Option<Box<LockFirst>>,
+}
+
+/// Row locks under a LIMIT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockFirst {
+    /// The same without locks, which tells how many rows of each shard are to be locked; `None` for SKIP LOCKED: which rows
+    /// are free is known by locking them.
+    pub unlocked: Option<Statement>,
 }
 
 /// A read that runs on home over copies of other shards' rows.

@@ -176,8 +176,10 @@ pub(super) fn scatter(
         1 => return Ok(one(shards, located, facts, context)),
         _ => scatter::merge(facts, located, root, values)?,
     };
+    let lock_first = scatter::lock_first(facts, keyed, &statement, values)?;
     Ok(Plan::Scatter(Scatter {
         shards,
+        lock_first,
         statement,
         merge,
         reads_reference: !located.references.is_empty(),

@@ -3,9 +3,9 @@
 use super::colocate::{Keyed, Located};
 use super::context::Values;
 use super::grouped;
-use super::limit::{self, Limits};
+use super::limit;
 use super::output_name::{implied_name, may_be_called};
-use super::plan_types::{ParameterSource, Statement};
+use super::plan_types::{LockFirst, ParameterSource, Statement};
 use super::root::{is_aggregated, is_held_by_key};
 use crate::merge::{MergeSpec, SortKey};
 use crate::sql::{self, Block, Facts, Item, OrderItem, Scanner, Shape, TokenKind, identifier, splice};
@@ -48,12 +48,41 @@ pub(super) fn merge(
         draft.spec.distinct = block.distinct && !held;
         limit::push(block, limits, &mut draft);
     }
-    if facts.locks && (limits != Limits::default() || aggregated || block.distinct) {
-        return Err(refuse(keyed, "FOR UPDATE with LIMIT, DISTINCT or aggregates", "merge_lock"));
+    if facts.locks && (aggregated || block.distinct) {
+        return Err(refuse(keyed, "FOR UPDATE with DISTINCT or aggregates", "merge_lock"));
     }
     draft.spec.offset = limits.offset;
     draft.spec.limit = limits.limit;
     finish(block, facts, draft, values)
+}
+
+/// Returns how rows are locked of which a LIMIT takes the first ones only; `statement` is what the shards run.
+pub(super) fn lock_first(
+    facts: &Facts,
+    keyed: &Keyed,
+    statement: &Statement,
+    values: &Values<'_>,
+) -> Result<Option<Box<LockFirst>>, Refusal> {
+    let limited = facts.block.as_ref().is_some_and(|block| block.limit.is_some());
+    if !facts.locks || !limited {
+        return Ok(None);
+    }
+    let refused = || refuse(keyed, "FOR UPDATE with LIMIT, in a subquery or more than once,", "merge_lock");
+    let (sql, parameters) = match statement {
+        Statement::Original => {
+            let all = 0..values.parameters.values.len();
+            (values.text, all.map(ParameterSource::Client).collect())
+        }
+        Statement::Rewritten { sql, parameters } => (sql.as_str(), parameters.clone()),
+    };
+    let clause = sql::lock_clause(sql).ok_or_else(refused)?;
+    if clause.skips {
+        return Ok(Some(Box::new(LockFirst { unlocked: None })));
+    }
+    let sql = splice(sql, &[(clause.span, String::new())]);
+    let kept = sql::read(&sql).is_ok_and(|again| again.relations == facts.relations && !again.locks);
+    let unlocked = Some(Statement::Rewritten { sql, parameters }).filter(|_| kept).ok_or_else(refused)?;
+    Ok(Some(Box::new(LockFirst { unlocked: Some(unlocked) })))
 }
 
 /// Refuses something that the merge cannot do.

@@ -66,9 +66,12 @@ struct Step {
 
 impl Step {
     fn of(text: &str, context: &Context<'_>) -> Option<Self> {
-        let (mut found, main) = queries(text)?;
+        let (found, main) = queries(text)?;
         let body = |query: &WithQuery| &text[query.query.clone()];
         let at = found.iter().position(|query| !only_reads(body(query)))?;
+        if let Some(table) = locked(body(&found[at])) {
+            return Some(Self::read_first(text, found, at, at, table));
+        }
         let write = written(body(&found[at]))?;
         let others = || found.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, query)| body(query));
         let parts = || others().chain([&text[main..]]);
@@ -83,17 +86,29 @@ impl Step {
         // What it reads must be the same for all that read it.
         let needed = needed(text, &found[..=at]);
         let first = needed.iter().copied().find(|query| reads_tables(body(&found[*query]))).unwrap_or(at);
-        let before: Vec<&str> =
-            needed.iter().filter(|query| **query < first).map(|query| &text[found[*query].whole.clone()]).collect();
+        Some(Self::read_first(text, found, at, first, write.table))
+    }
+
+    /// Takes the query `first`, which is `at` itself or one before that it reads.
+    fn read_first(text: &str, mut found: Vec<WithQuery>, at: usize, first: usize, table: TableName) -> Self {
+        let needed = needed(text, &found[..=first]);
+        let before: Vec<&str> = needed.iter().map(|query| &text[found[*query].whole.clone()]).collect();
         let with = if before.is_empty() { String::new() } else { format!("WITH {} ", before.join(", ")) };
-        let source = format!("{with}{}", body(&found[first]).trim_start());
-        Some(Self { source, writes: first == at, table: write.table, query: found.swap_remove(first) })
+        let source = format!("{with}{}", text[found[first].query.clone()].trim_start());
+        Self { source, writes: first == at, table, query: found.swap_remove(first) }
     }
 }
 
 /// Tells whether a query writes and locks nothing.
 fn only_reads(query: &str) -> bool {
     sql::read(query).is_ok_and(|facts| facts.kind == StatementKind::Select && !facts.nested_write && !facts.locks)
+}
+
+/// Returns a table of which a query locks rows; nobody sees a lock.
+fn locked(query: &str) -> Option<TableName> {
+    let facts = sql::read(query).ok()?;
+    let locks = facts.kind == StatementKind::Select && !facts.nested_write && facts.locks;
+    facts.relations.into_iter().find_map(|relation| relation.table).filter(|_| locks)
 }
 
 /// Returns what a query writes; `None` where it does not write, or has a WITH of its own.

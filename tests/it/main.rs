@@ -62,6 +62,7 @@ mod prepared_sharded;
 mod protocol;
 mod redone;
 mod routes;
+mod row_locks;
 mod schemas;
 mod sessions;
 mod slow_clients;

@@ -154,6 +154,9 @@ impl Splits {
             Plan::Direct(direct) => self.direct(direct, context, values),
             Plan::Scatter(mut scatter) => {
                 scatter.statement = self.read(&scatter.statement, context, values)?;
+                if let Some(unlocked) = scatter.lock_first.as_mut().and_then(|first| first.unlocked.as_mut()) {
+                    *unlocked = self.read(unlocked, context, values)?;
+                }
                 Ok(Plan::Scatter(scatter))
             }
             Plan::Gather(mut gather) => {

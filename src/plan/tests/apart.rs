@@ -70,7 +70,10 @@ fn else_a_table_is_read_first_with_the_columns_that_matter() {
 #[test]
 fn what_would_mean_something_else_is_refused() {
     check(&[
-        ("DELETE FROM loose WHERE v IN (SELECT total FROM orders FOR UPDATE)", "refused not_colocated"),
+        (
+            "DELETE FROM loose WHERE v IN (SELECT total FROM orders FOR UPDATE)",
+            "(SELECT total FROM orders FOR UPDATE) -> SELECT total FROM orders FOR UPDATE",
+        ),
         ("UPDATE loose SET w = (SELECT max(p::text) FROM people p WHERE p.age = v)", "refused not_colocated"),
         ("UPDATE loose SET w = (SELECT max(p.ctid) FROM people p WHERE p.age = v)", "refused not_colocated"),
         ("UPDATE loose SET w = (SELECT max(public.people.name) FROM people WHERE age = v)", "refused not_colocated"),

@@ -220,7 +220,7 @@ fn rows_merge_in_order() {
         select nextval('s') from orders => refused unknown_function
         select my_aggregate(total) from orders => refused unknown_function
         select * from orders for update => scatter s0+s1+s2: =
-        select * from orders limit 1 for update => refused merge_lock
+        select * from orders limit 1 for update => scatter s0+s1+s2: = | limit 1
         select extract(year from day), a is distinct from b from orders where id > 0 => scatter s0+s1+s2: =
         ",
     );

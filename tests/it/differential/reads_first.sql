@@ -135,7 +135,6 @@ UPDATE counters SET hits = (SELECT count(*) FROM counters WHERE label = 'in') WH
 
 ROLLBACK
 
---: refused 0A000
 DELETE FROM counters WHERE hits IN (SELECT order_id FROM orders FOR UPDATE)
 
 --: refused 0A000
@@ -174,7 +173,6 @@ WITH unused AS (SELECT 1 / 0) UPDATE counters SET label = 'u' WHERE id = 23 RETU
 --: refused 0A000
 WITH w AS (SELECT nothing FROM orders) DELETE FROM counters USING w
 
---: refused 0A000
 WITH w AS (SELECT customer_id FROM customers FOR UPDATE) UPDATE counters SET label = 'x' FROM w WHERE id = w.customer_id
 
 --: refused 0A000

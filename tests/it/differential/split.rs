@@ -37,7 +37,7 @@ macro_rules! split_files {
 
 split_files! {
     direct_reads 1 [Binary]
-    merged_reads 4
+    merged_reads 13
     gathered_reads 10
     rows_by_key 0
     known_wrong_answers 0
@@ -46,7 +46,7 @@ split_files! {
     merges 11
     with_writes 8
     schema_changes 9
-    transactions 2
+    transactions 4
     query_strings 0
     errors 3
 }

@@ -381,3 +381,25 @@ SET CONSTRAINTS ALL DEFERRED
 COMMIT
 
 SET CONSTRAINTS ALL DEFERRED
+
+-- row locks under a LIMIT
+
+BEGIN
+
+SELECT customer_id FROM customers WHERE customer_id < 6 ORDER BY customer_id LIMIT 2 FOR UPDATE SKIP LOCKED
+
+SAVEPOINT s
+
+UPDATE customers SET vip = true WHERE customer_id = (SELECT customer_id FROM customers WHERE age > 30 ORDER BY customer_id LIMIT 1 FOR UPDATE) RETURNING customer_id
+
+ROLLBACK TO s
+
+WITH next AS (SELECT customer_id FROM customers WHERE customer_id < 6 ORDER BY customer_id DESC LIMIT 2 FOR UPDATE SKIP LOCKED) UPDATE customers c SET vip = false FROM next WHERE next.customer_id = c.customer_id RETURNING c.customer_id
+
+WITH next AS (SELECT customer_id, order_id FROM orders WHERE customer_id IN (1, 2, 4) ORDER BY customer_id, order_id LIMIT 1 FOR UPDATE SKIP LOCKED) DELETE FROM orders o USING next WHERE (o.customer_id, o.order_id) = (next.customer_id, next.order_id) RETURNING o.order_id
+
+COMMIT
+
+SELECT customer_id, vip FROM customers WHERE customer_id < 6 ORDER BY 1
+
+WITH next AS (SELECT customer_id FROM customers WHERE customer_id > 600 ORDER BY customer_id LIMIT 1 FOR UPDATE) DELETE FROM customers WHERE customer_id IN (SELECT customer_id FROM next)
