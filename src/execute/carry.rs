@@ -30,6 +30,9 @@ const DATES: [u32; 18] =
 const FLOATS: [u32; 18] =
     [700, 701, 1021, 1022, 600, 601, 602, 603, 604, 628, 718, 1017, 1018, 1019, 1020, 1027, 629, 719];
 
+/// The most steps of one statement: each is a call within the one before.
+const CARRIES_MAX: usize = 24;
+
 /// What the first statement returned.
 struct Rows {
     fields: Vec<Field>,
@@ -40,6 +43,16 @@ struct Rows {
 impl Link {
     /// Runs both statements; where the first writes, in one transaction.
     pub async fn carry(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
+        if self.carrying == CARRIES_MAX {
+            return Err(too_many_steps(plan).into());
+        }
+        self.carrying += 1;
+        let done = self.carry_one(call, plan).await;
+        self.carrying -= 1;
+        done
+    }
+
+    async fn carry_one(&mut self, call: &Call, plan: &Carry) -> Result<(), Failure> {
         let position = std::mem::replace(&mut self.client.position, Position::Unknown);
         let untyped = lacks_types(call);
         // Casts and DEFAULT in the first statement, or a column that is none, would hide what is wrong.
@@ -468,6 +481,14 @@ fn no_constant(plan: &Carry) -> Refusal {
     let message = format!("a sharding key for table \"{}\" has a value that is not read here", plan.table);
     Refusal::unsupported(message, "Compute the value in the application and send it as a constant or a parameter.")
         .with_reason("computed_sharding_key")
+}
+
+fn too_many_steps(plan: &Carry) -> Refusal {
+    let message = format!(
+        "the statement on table \"{}\" has more than {CARRIES_MAX} parts that have to be read or written first",
+        plan.table
+    );
+    Refusal::new(SqlState::STATEMENT_TOO_COMPLEX, message).with_hint("Send it as several statements in a transaction.")
 }
 
 /// Returns how many rows one statement may bring.

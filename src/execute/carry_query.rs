@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use postgres_protocol::escape::escape_identifier;
 
-use crate::plan::{Brought, KeyOperator};
+use crate::plan::{Brought, CARRIED, KeyOperator};
 use crate::types::USER_TYPES;
 use crate::wire::backend::{DataRow, Field};
 
@@ -82,7 +82,7 @@ fn key_array(operator: KeyOperator, fields: &[Field], rows: &[DataRow<'_>]) -> O
 /// Returns the rows as the source of a MERGE, each value with its type: so constants are read.
 fn listed(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<String, Unclear> {
     let (types, names) = (types(brought, fields)?, names(fields));
-    let alias = brought.alias.as_deref().unwrap_or("carried");
+    let alias = brought.alias.as_deref().unwrap_or(CARRIED);
     let source =
         if rows.is_empty() { none(&types, &names) } else { format!("({})", values(rows, &types, |_, _| true)?) };
     Ok(format!(" {source} AS {alias} ({}) ", names.join(", ")))
@@ -96,13 +96,13 @@ fn derived(brought: &Brought, fields: &[Field], rows: &[DataRow<'_>]) -> Result<
     if fields.is_empty() {
         let ones = vec!["(1)"; rows.len().max(1)].join(", ");
         let filter = if rows.is_empty() { " WHERE false" } else { "" };
-        return Ok(format!("(SELECT FROM (VALUES {ones}) AS carried (c){filter})"));
+        return Ok(format!("(SELECT FROM (VALUES {ones}) AS {CARRIED} (c){filter})"));
     }
     if rows.is_empty() {
         return Ok(none(&types, &names));
     }
     let values = values(rows, &types, |number, kind| number == 0 || kind.contains('('))?;
-    Ok(format!("(SELECT * FROM ({values}) AS carried ({}))", names.join(", ")))
+    Ok(format!("(SELECT * FROM ({values}) AS {CARRIED} ({}))", names.join(", ")))
 }
 
 fn names(fields: &[Field]) -> Vec<String> {
@@ -128,7 +128,7 @@ fn types<'a>(brought: &'a Brought, fields: &[Field]) -> Result<Vec<Cow<'a, str>>
 /// Returns a query of these columns that gives nothing.
 fn none(types: &[Cow<'_, str>], names: &[String]) -> String {
     let nulls = types.iter().zip(names).map(|(kind, name)| format!("NULL::{kind} AS {name}"));
-    format!("(SELECT {} WHERE false)", nulls.collect::<Vec<_>>().join(", "))
+    format!("(SELECT * FROM (SELECT {} WHERE false) AS {CARRIED})", nulls.collect::<Vec<_>>().join(", "))
 }
 
 /// Returns `VALUES` with all rows; `typed` tells by row and type which values say their type.

@@ -89,6 +89,8 @@ pub struct Link {
     pub lookups: Lookups,
     /// Ids that its statement waits for more of.
     pub pieces: Pieces,
+    /// How many statements in two steps are at work, one as the second step of another.
+    pub carrying: usize,
 }
 
 /// Addresses that a session has looked up, under one generation of the rules.

@@ -62,12 +62,24 @@ impl Link {
 
     /// Waits for the locks of one shard after the other.
     async fn lock_in_turn(&mut self, call: &Call, plan: &Scatter, unlocked: &Statement) -> Result<Found, Failure> {
-        let mut found = self.find(call, plan, unlocked).await?;
-        let wanted = self.wanted(call, plan, &found)?;
-        for (at, shard) in plan.shards.iter().enumerate() {
-            found.rows[at] = self.lock_some(call, plan, shard, wanted[at]).await?;
+        self.tell_all(plan, &format!("SAVEPOINT {SAVEPOINT}")).await?;
+        for attempt in 1.. {
+            let mut found = self.find(call, plan, unlocked).await?;
+            let wanted = self.wanted(call, plan, &found)?;
+            // Where a row is another one by the time that it is locked, others may be the first ones.
+            let mut same = true;
+            for (at, shard) in plan.shards.iter().enumerate() {
+                let locked = self.lock_some(call, plan, shard, wanted[at]).await?;
+                same &= locked == found.rows[at][..wanted[at]];
+                found.rows[at] = locked;
+            }
+            if same || attempt == ATTEMPTS {
+                self.tell_all(plan, &format!("RELEASE SAVEPOINT {SAVEPOINT}")).await?;
+                return Ok(found);
+            }
+            self.tell_all(plan, &format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
         }
-        Ok(found)
+        Err(unordered().into())
     }
 
     /// Locks what nobody else has locked.

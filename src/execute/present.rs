@@ -39,21 +39,30 @@ impl Link {
 
     /// Puts a moment in the place of the present; `None` where a read does not name it.
     pub(super) async fn with_one_present(&mut self, call: &Call, plan: &Scatter) -> Result<Option<Scatter>, Failure> {
-        let text = call.sql(&plan.statement);
-        let calls = classify::present(text, &self.snapshot.catalog);
-        if calls.is_empty() {
+        if classify::present(call.sql(&plan.statement), &self.snapshot.catalog).is_empty() {
             return Ok(None);
         }
-        let sql = in_place(text, &calls, &self.present().await?);
-        let values = call.arguments.as_ref().map_or(0, |arguments| arguments.values.len());
-        let parameters = match &plan.statement {
-            Statement::Original => (0..values).map(ParameterSource::Client).collect(),
-            Statement::Rewritten { parameters, .. } => parameters.clone(),
-        };
+        let now = self.present().await?;
+        let mut presented = plan.clone();
+        presented.statement = self.presented(call, &plan.statement, &now);
+        if let Some(unlocked) = presented.lock_first.as_mut().and_then(|first| first.unlocked.as_mut()) {
+            *unlocked = self.presented(call, unlocked, &now);
+        }
         if !matches!(self.client.position, Position::Physical(_)) {
             self.client.position = Position::Unknown;
         }
-        Ok(Some(Scatter { statement: Statement::Rewritten { sql, parameters }, ..plan.clone() }))
+        Ok(Some(presented))
+    }
+
+    fn presented(&self, call: &Call, statement: &Statement, now: &str) -> Statement {
+        let text = call.sql(statement);
+        let sql = in_place(text, &classify::present(text, &self.snapshot.catalog), now);
+        let values = call.arguments.as_ref().map_or(0, |arguments| arguments.values.len());
+        let parameters = match statement {
+            Statement::Original => (0..values).map(ParameterSource::Client).collect(),
+            Statement::Rewritten { parameters, .. } => parameters.clone(),
+        };
+        Statement::Rewritten { sql, parameters }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::carry::{Brought, BroughtTable, Carry, CarryForm, KeyOperator};
+use super::carry::{Brought, BroughtTable, Carry, CarryForm, KeyOperator, is_carried};
 use super::colocate::{Place, place};
 use super::context::{Context, Values};
 use super::from_item::from_items;
@@ -142,7 +142,7 @@ impl Search<'_> {
         let mut tables = facts.relations.iter().filter_map(|relation| relation.table.as_ref());
         let reads = match tables.clone().next() {
             // A name from around it is not found when it runs.
-            None => none,
+            None => none && !is_carried(query),
             Some(_) => tables.any(|table| self.is_placed(table)) && names_its_own(&facts, &names, self.context),
         };
         facts.kind == StatementKind::Select
@@ -230,12 +230,17 @@ impl Search<'_> {
                 is_its && edge.target.name == target.key && edge.reach.contains(&target.relation)
             })
         };
-        from_items(self.text).into_iter().find(|item| binds(&item.alias)).map(|item| {
+        let mut items = from_items(self.text).into_iter().filter(|item| !is_carried(&self.text[item.span.clone()]));
+        items.find(|item| binds(&item.alias)).and_then(|item| {
             let source = format!("SELECT * FROM {}", &self.text[item.span.clone()]);
+            let (read, names) = (sql::read(&source).ok()?, query_names(&source)?);
+            if !is_sorted_by_default(&source, &read, &names, self.context) {
+                return None;
+            }
             let alias = Some(quoted(&item.alias));
             let brought =
                 Brought { span: item.span, key: None, alias, table: None, listed: false, alone: false, written: false };
-            (source, brought)
+            Some((source, brought))
         })
     }
 

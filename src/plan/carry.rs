@@ -132,6 +132,14 @@ pub fn renumbered(text: &str) -> (String, Vec<usize>) {
     (out, used)
 }
 
+/// The name of rows that stand in a text as constants.
+pub const CARRIED: &str = "carried";
+
+/// Tells whether a text has such rows: they are not carried again.
+pub(super) fn is_carried(text: &str) -> bool {
+    Scanner::new(text).any(|token| token.is_word(text, CARRIED))
+}
+
 /// Tells whether a query stands in the text.
 pub(super) fn has_query(text: &str) -> bool {
     Scanner::new(text).any(|token| ["select", "table", "values", "with"].iter().any(|word| token.is_word(text, word)))

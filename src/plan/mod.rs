@@ -52,7 +52,7 @@ mod view;
 mod with;
 mod write_first;
 
-pub use carry::{Brought, BroughtTable, Carried, Carry, CarryForm, KeyOperator, renumbered};
+pub use carry::{Brought, BroughtTable, CARRIED, Carried, Carry, CarryForm, KeyOperator, renumbered};
 pub use catalog::Catalog;
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};

@@ -10,7 +10,7 @@ use super::plan_types::{Direct, Plan, Statement, WriteEffect};
 use super::split::{self, Splits};
 use super::steer::Steered;
 use super::{copy, create_as, functions, gather, modify, nested, read, utility, view, with, write_first};
-use crate::sql::insert::{InsertFacts, ReadError};
+use crate::sql::insert::{InsertFacts, ReadError, Source};
 use crate::sql::{
     self, Control, Facts, Hint, Scanner, StatementKind, TableName, TokenKind, Unreadable, Utility, identifier,
 };
@@ -105,6 +105,10 @@ fn plain(text: &str, context: &Context<'_>) -> Result<Prepared, PrepareError> {
         return Ok(Prepared { text: text.to_owned(), body: Body::Explain(explain), splits: None });
     }
     if let Some(reworded) = insert::rows_of_functions(text, context.catalog)? {
+        let inner = plain(&reworded, context)?;
+        return Ok(said_as(text, reworded, inner));
+    }
+    if let Some(reworded) = insert::with_home_numbers(text, context) {
         let inner = plain(&reworded, context)?;
         return Ok(said_as(text, reworded, inner));
     }
@@ -332,7 +336,12 @@ fn check_hidden(text: &str, facts: &InsertFacts, called: &Called, context: &Cont
         Place::Reference => Some(modify::reference_home(context.rules, &facts.table)),
         Place::On(shard) => Some(shard),
     };
-    match hidden::home_call(text, context.catalog) {
+    // What a row's values draw on home is drawn there.
+    let rows = match &facts.source {
+        Source::Values(rows) if shard.is_none() => rows.iter().map(|row| (row.span.clone(), String::new())).collect(),
+        Source::Values(_) | Source::DefaultValues(_) | Source::Query(_) => Vec::new(),
+    };
+    match hidden::home_call(&sql::splice(text, &rows), context.catalog) {
         Some(name) if shard != Some(context.rules.home) => Err(read::only_home(&name, context)),
         Some(_) | None => called.check(shard, context.rules),
     }

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::carry::is_carried;
 use super::context::{Context, Values};
 use super::insert::{MakeIds, quoted};
 use super::mention::{Mention, mentions};
@@ -62,7 +63,7 @@ pub(super) fn inlined(text: &str, context: &Context<'_>) -> Option<String> {
         let facts = facts(&main)?;
         uses += replace(&mut main, &facts, &query)?;
         // Nobody would look at what is not read: its errors, and the types of its parameters.
-        if uses == 0 {
+        if uses == 0 && !is_carried(&query.text) {
             return None;
         }
         if main.len() > TEXT_MAX || queries.iter().any(|query| query.text.len() > TEXT_MAX) {

@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 
-use super::carry::{Brought, Carry, CarryForm};
-use super::catalog::{Catalog, TableKind};
+use super::carry::{Brought, Carry, CarryForm, is_carried};
+use super::catalog::{Catalog, Table, TableKind};
 use super::context::{Context, Values};
 use super::parsing;
 use super::plan_types::Plan;
 use super::with::{WithQuery, queries};
-use crate::sql::{self, Scanner, StatementKind, TableName, identifier};
+use crate::sql::{self, Facts, Scanner, StatementKind, TableName, identifier};
 use crate::types::Refusal;
 
 /// What a query of WITH writes.
@@ -69,23 +69,32 @@ impl Step {
         let (found, main) = queries(text)?;
         let body = |query: &WithQuery| &text[query.query.clone()];
         let at = found.iter().position(|query| !only_reads(body(query)))?;
-        if let Some(table) = locked(body(&found[at])) {
-            return Some(Self::read_first(text, found, at, at, table));
-        }
-        let write = written(body(&found[at]))?;
-        let others = || found.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, query)| body(query));
-        let parts = || others().chain([&text[main..]]);
-        let near = near(&write, context.catalog);
-        let is_near = |part: &str| names(part).any(|name| near.contains(&name));
-        // Nobody can read a query that returns nothing.
-        let returns = has_word(body(&found[at]), "returning");
-        let is_read = |part: &str| names(part).any(|name| name == found[at].name);
-        if parts().any(is_near) || !returns && parts().any(is_read) || sets_off(&write, parts(), context) {
+        if !found[..=at].iter().all(|query| compares_by_default(body(query), context.catalog)) {
             return None;
         }
         // What it reads must be the same for all that read it.
         let needed = needed(text, &found[..=at]);
-        let first = needed.iter().copied().find(|query| reads_tables(body(&found[*query]))).unwrap_or(at);
+        let first = needed.iter().copied().find(|query| gives_anew(body(&found[*query]))).unwrap_or(at);
+        if let Some(table) = locked(body(&found[at])) {
+            return Some(Self::read_first(text, found, at, first, table));
+        }
+        let write = written(body(&found[at]))?;
+        let others = || found.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, query)| body(query));
+        let parts = || others().chain([&text[main..]]);
+        // Nobody can read a query that returns nothing.
+        let returns = has_word(body(&found[at]), "returning");
+        let is_read = |part: &str| names(part).any(|name| name == found[at].name);
+        let seen = || {
+            let changed = changed(&write, context.catalog);
+            let near = near(&write, &changed, context.catalog);
+            sets_off(&changed, parts(), context.catalog)
+                || parts().any(|part| {
+                    names(part).any(|name| near.contains(&name)) || is_set_off(part, &near, context.catalog)
+                })
+        };
+        if first == at && (!returns && parts().any(is_read) || seen()) {
+            return None;
+        }
         Some(Self::read_first(text, found, at, first, write.table))
     }
 
@@ -114,8 +123,9 @@ fn locked(query: &str) -> Option<TableName> {
 /// Returns what a query writes; `None` where it does not write, or has a WITH of its own.
 fn written(query: &str) -> Option<Write> {
     if let Ok(insert) = sql::insert::read(query) {
-        return (!insert.with && !insert.with_writes)
-            .then_some(Write { table: insert.table, kind: StatementKind::Insert });
+        let changes = insert.conflict.as_ref().is_some_and(|conflict| conflict.update.is_some());
+        let kind = if changes { StatementKind::Update } else { StatementKind::Insert };
+        return (!insert.with && !insert.with_writes).then_some(Write { table: insert.table, kind });
     }
     let facts = sql::read(query).ok()?;
     let writes = matches!(facts.kind, StatementKind::Update | StatementKind::Delete) && !facts.nested_write;
@@ -138,30 +148,44 @@ fn needed(text: &str, found: &[WithQuery]) -> Vec<usize> {
     needed
 }
 
-/// Tells whether a query reads a table: what it gives may be another thing the next time.
-fn reads_tables(query: &str) -> bool {
-    sql::read(query).map_or(true, |facts| facts.relations.iter().any(|relation| relation.table.is_some()))
+/// Tells whether a query may give something else the next time: it reads a table or calls a function, and does not stand
+/// there as constants already.
+fn gives_anew(query: &str) -> bool {
+    let constant =
+        |facts: Facts| facts.functions.is_empty() && facts.relations.iter().all(|relation| relation.table.is_none());
+    !is_carried(query) && !sql::read(query).is_ok_and(constant)
 }
 
-/// Returns the bare names by which another part could see the write, or what it sets off: of the table, its parents and
-/// children, tables that refer to it or that it refers to, and views and functions over any of them.
-fn near(write: &Write, catalog: &Catalog) -> HashSet<String> {
-    let key = write.table.rule_key();
-    let mut near = HashSet::from([write.table.name.clone()]);
-    let own = catalog.table(&key);
-    near.extend(own.iter().flat_map(|table| &table.parents).map(|parent| bare(parent)));
-    for (name, table) in &catalog.tables {
-        let refers = table.foreign_keys.iter().any(|foreign| bare(&foreign.table) == write.table.name);
-        // Deleting or changing cascades, or is refused at the end only; what is inserted nobody refers to yet.
-        if refers && write.kind != StatementKind::Insert
-            || table.parents.iter().any(|parent| bare(parent) == write.table.name)
-        {
-            near.insert(bare(name));
+/// Returns the bare names of the tables whose rows the write may change: its own, those that inherit from it or it from them,
+/// and what refers to any of them, unless rows are inserted, to which nothing refers yet.
+fn changed(write: &Write, catalog: &Catalog) -> HashSet<String> {
+    let mut changed = HashSet::from([write.table.name.clone()]);
+    loop {
+        let before = changed.len();
+        for (name, table) in &catalog.tables {
+            let refers = table.foreign_keys.iter().any(|foreign| changed.contains(&bare(&foreign.table)));
+            let is_child = table.parents.iter().any(|parent| changed.contains(&bare(parent)));
+            if is_child || refers && write.kind != StatementKind::Insert {
+                changed.insert(bare(name));
+            }
+            if changed.contains(&bare(name)) {
+                changed.extend(table.parents.iter().map(|parent| bare(parent)));
+            }
+        }
+        if changed.len() == before {
+            return changed;
         }
     }
+}
+
+/// Returns the bare names by which another part could see the write: of what it changes, what its table refers to, and views
+/// and functions over any of them.
+fn near(write: &Write, changed: &HashSet<String>, catalog: &Catalog) -> HashSet<String> {
+    let mut near = changed.clone();
     // What it refers to may come with another part.
     if write.kind != StatementKind::Delete {
-        near.extend(own.iter().flat_map(|table| &table.foreign_keys).map(|foreign| bare(&foreign.table)));
+        let tables = catalog.tables.iter().filter(|(name, _)| changed.contains(&bare(name)));
+        near.extend(tables.flat_map(|(_, table)| &table.foreign_keys).map(|foreign| bare(&foreign.table)));
     }
     loop {
         let before = near.len();
@@ -181,11 +205,34 @@ fn near(write: &Write, catalog: &Catalog) -> HashSet<String> {
     }
 }
 
-/// Tells whether the table's own triggers could write what another part names.
-fn sets_off<'a>(write: &Write, mut parts: impl Iterator<Item = &'a str>, context: &Context<'_>) -> bool {
-    let triggers = context.catalog.table(&write.table.rule_key()).is_none_or(|table| table.user_triggers);
-    let tables: HashSet<String> = context.catalog.tables.keys().map(|name| bare(name)).collect();
+/// Tells whether triggers of what is changed could write what another part names.
+fn sets_off<'a>(changed: &HashSet<String>, mut parts: impl Iterator<Item = &'a str>, catalog: &Catalog) -> bool {
+    let mut known = catalog.tables.iter().filter(|(name, _)| changed.contains(&bare(name))).peekable();
+    let triggers = known.peek().is_none() || known.any(|(_, table)| table.user_triggers);
+    let tables: HashSet<String> = catalog.tables.keys().map(|name| bare(name)).collect();
     triggers && parts.any(|part| names(part).any(|name| tables.contains(&name)))
+}
+
+/// Tells whether what a part writes could look at the change unseen: by a trigger, or by a default.
+fn is_set_off(part: &str, near: &HashSet<String>, catalog: &Catalog) -> bool {
+    let mut tables = named_tables(part, catalog);
+    !only_reads(part)
+        && tables.any(|table| {
+            let mut defaults = table.columns.iter().filter_map(|column| column.default.as_deref());
+            table.user_triggers || defaults.any(|default| names(default).any(|name| near.contains(&name)))
+        })
+}
+
+/// Tells whether texts of these tables and expressions compare as constants do, under the database's collation.
+fn compares_by_default(part: &str, catalog: &Catalog) -> bool {
+    let mut columns = named_tables(part, catalog).flat_map(|table| &table.columns);
+    !has_word(part, "collate") && columns.all(|column| column.collation_is_default)
+}
+
+/// Returns the tables whose names stand in a text.
+fn named_tables<'a>(part: &str, catalog: &'a Catalog) -> impl Iterator<Item = &'a Table> + use<'a> {
+    let named: HashSet<String> = names(part).collect();
+    catalog.tables.iter().filter(move |(name, _)| named.contains(&bare(name))).map(|(_, table)| table)
 }
 
 fn bare(name: &str) -> String {

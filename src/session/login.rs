@@ -252,6 +252,7 @@ async fn open_session(
         touches_settings: false,
         lookups: Lookups::default(),
         pieces: Pieces::default(),
+        carrying: 0,
         read_your_writes: true,
         schema_dirty: false,
         worker,

@@ -170,8 +170,12 @@ impl Reader<'_> {
             Expr::Array(array) => array.elem.iter().map(|item| self.slot(item)).collect(),
             Expr::Cast { expr, data_type: DataType::Array(element), .. } => {
                 let (inner, cast) = (plain(expr), element_cast(element));
+                let of_type = |item: &Expr| {
+                    let slot = self.slot(item).filter(|slot| slot.cast.is_none() || slot.cast == cast)?;
+                    Some(Slot { cast, ..slot })
+                };
                 match inner {
-                    Expr::Array(array) if cast.is_some() => array.elem.iter().map(|item| self.slot(item)).collect(),
+                    Expr::Array(array) if cast.is_some() => array.elem.iter().map(of_type).collect(),
                     Expr::Array(_) => None,
                     _ => cast.and_then(|cast| self.array_slot(inner, Some(cast))),
                 }
@@ -244,7 +248,8 @@ impl Reader<'_> {
                 let shared = self.shared.contains(&number);
                 SlotSource::Parameter { index: number.checked_sub(1)?, shared }
             }
-            Value::Boolean(_) => return None,
+            // `N'a '` is of type char, which compares without its trailing blanks.
+            Value::Boolean(_) | Value::NationalStringLiteral(_) => return None,
             _ => {
                 let at = self.places.byte(self.text, value.span.start.line, value.span.start.column)?;
                 let index = self.literals.binary_search_by_key(&(at as u32), |literal| literal.span.start).ok()?;

@@ -112,6 +112,7 @@ impl Reader<'_> {
                 if alias.is_some() {
                     // The names inside are hidden behind the alias, so no condition outside names them.
                     relations.iter().for_each(|relation| self.facts.relations[*relation].renamed = true);
+                    self.behind_alias.extend(&relations);
                 }
                 relations
             }

@@ -89,6 +89,10 @@ impl Reader<'_> {
         let mut at = 0;
         while let Some(Listed { column, slots }) = self.listed.get(at).cloned() {
             at += 1;
+            // Behind an alias of the join around it, the name means something else, if anything.
+            if column.relation.is_some_and(|relation| self.behind_alias.contains(&relation)) {
+                continue;
+            }
             let is_it = |source: &Column| self.is_listed(source, &column);
             let edges: Vec<Edge> = self.facts.edges.iter().filter(|edge| is_it(&edge.source)).cloned().collect();
             let casted = self.casted.iter().filter(|casted| is_it(&casted.listed));
@@ -123,7 +127,12 @@ impl Reader<'_> {
                     && (source.scope == column.scope
                         || relations.iter().filter(|other| other.alias == *alias).count() == 1)
             }
-            (None, Some(_)) => source.scope == column.scope && self.relations_of(column.scope).len() <= SEEN_TOGETHER,
+            (None, Some(_)) => {
+                let seen = self.relations_of(column.scope);
+                // What an outer join makes of two columns of the name has the other's values, too.
+                let merged = seen.iter().any(|relation| relations[*relation].nullable);
+                source.scope == column.scope && seen.len() <= SEEN_TOGETHER && !merged
+            }
             (_, None) => false,
         }
     }

@@ -49,6 +49,8 @@ pub(super) struct Reader<'a> {
     pub(super) selected: Vec<Column>,
     /// The columns of lists.
     pub(super) listed: Vec<Listed>,
+    /// Relations in parenthesized joins that have an alias: nothing outside names them.
+    pub(super) behind_alias: Vec<RelationIndex>,
     /// Columns that equal others in another type.
     pub(super) casted: Vec<Casted>,
 }
@@ -88,6 +90,7 @@ impl<'a> Reader<'a> {
             stars: Vec::new(),
             selected: Vec::new(),
             listed: Vec::new(),
+            behind_alias: Vec::new(),
             casted: Vec::new(),
         }
     }
@@ -165,6 +168,10 @@ impl<'a> Reader<'a> {
     fn query_in(&mut self, query: &Query, scope: usize) -> Outputs {
         let visible = self.named.len();
         if let Some(with) = &query.with {
+            // Each sees all of them.
+            for cte in with.cte_tables.iter().filter(|_| with.recursive) {
+                self.named.push(Named { name: fold(&cte.alias.name), outputs: Outputs::default() });
+            }
             for cte in &with.cte_tables {
                 self.cte(cte, scope, with.recursive, query);
             }

@@ -361,21 +361,35 @@ async fn every_kind_of_insert_gets_ids() {
         "INSERT INTO lines (user_id, line_id, note) SELECT c.user_id, shardloom.next_id('item') FROM clicks c WHERE shardloom.next_id('item') > 0",
         "INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('item'), user_id FROM clicks GROUP BY 1, 2",
         "INSERT INTO lines (user_id, note) VALUES (DEFAULT, unnest(ARRAY['a', 'b']))",
-        "WITH o AS (INSERT INTO lines (user_id, note) VALUES (50, unnest(ARRAY['a', 'b'])) RETURNING 1) SELECT * FROM o",
-        "WITH o AS (INSERT INTO orders (user_id) VALUES (8) RETURNING order_id) \
-         INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('item'), 8 FROM o",
         "MERGE INTO lines l USING (VALUES (51, 'a'), (51, 'b') EXCEPT VALUES (51, 'b')) s (u, n) ON l.user_id = 51 AND l.note = s.n \
          WHEN NOT MATCHED THEN INSERT (user_id, note) VALUES (51, s.n)",
         "MERGE INTO lines l USING (SELECT generate_series(1, 2) AS n) s ON l.user_id = 51 AND l.order_id = s.n \
          WHEN NOT MATCHED THEN INSERT (user_id, order_id) VALUES (51, s.n)",
         "MERGE INTO lines l USING (VALUES (51, 'a')) s (u, n) ON l.user_id = s.u \
          WHEN NOT MATCHED THEN INSERT (user_id, note) VALUES (s.u, s::text)",
-        "WITH d AS (DELETE FROM clicks WHERE user_id = 1 RETURNING user_id) INSERT INTO lines (user_id) SELECT user_id FROM d",
-        "WITH o AS (INSERT INTO orders (user_id, order_id) VALUES (8, 5) RETURNING 1) SELECT * FROM o",
         "MERGE INTO orders o USING clicks c ON o.user_id = c.user_id AND o.note = 'no' WHEN NOT MATCHED THEN INSERT (user_id) VALUES (c.user_id)",
     ];
     for sql in refused {
         assert_eq!(client.simple(sql).error().map(|(state, _)| state), Some("0A000".to_owned()), "{sql}");
+    }
+    // One part after another: each is an INSERT by itself.
+    for (sql, rows) in [
+        (
+            "WITH o AS (INSERT INTO lines (user_id, note) VALUES (50, unnest(ARRAY['a', 'b'])) RETURNING line_id) SELECT * FROM o",
+            2,
+        ),
+        (
+            "WITH o AS (INSERT INTO orders (user_id) VALUES (8) RETURNING order_id) \
+             INSERT INTO lines (line_id, user_id) SELECT shardloom.next_id('item'), 8 FROM o RETURNING line_id",
+            1,
+        ),
+        (
+            "WITH d AS (DELETE FROM clicks WHERE user_id = 1 RETURNING user_id) INSERT INTO lines (user_id) SELECT user_id FROM d RETURNING line_id",
+            1,
+        ),
+    ] {
+        let made = client.simple(sql);
+        assert_eq!((made.error(), made.rows().len()), (None, rows), "{sql}");
     }
     assert_eq!(client.simple("ALTER TABLE order_items ALTER COLUMN item_id TYPE int USING 1").error(), None);
     for sql in [

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::plan::carry::{Carried, Carry, CarryForm, has_query};
 use crate::plan::catalog::Catalog;
-use crate::plan::{Parameters, Plan};
+use crate::plan::{Parameters, Plan, hidden};
 use crate::rules::{RuleSet, TableRule};
 use crate::sql::Scanner;
 use crate::sql::insert::{CellValue, Row, Source};
@@ -66,7 +66,7 @@ impl PreparedInsert {
         };
         let (mut items, mut spans, mut columns) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
-            for (position, span) in self.computed(row, (parameters, moved)) {
+            for (position, span) in self.computed(row, (parameters, moved), catalog) {
                 let Some(name) = names.get(position) else { return Err(refusal) };
                 let column = self.carried(rules, catalog, name);
                 let text = &moved.text[span.clone()];
@@ -80,6 +80,9 @@ impl PreparedInsert {
         }
         if items.is_empty() {
             return Err(refusal);
+        }
+        if items.len() > COLUMNS_MAX {
+            return Err(refuse::too_many_cells(items.len(), COLUMNS_MAX));
         }
         // A column each, with a name of its own: the source may be merged or gathered.
         let items: Vec<String> = items.iter().enumerate().map(|(at, item)| format!("{item} AS c{at}")).collect();
@@ -97,7 +100,12 @@ impl PreparedInsert {
     }
 
     /// Returns the cells of a row that have to be known first, by the position of their columns.
-    fn computed(&self, row: &Row, (parameters, moved): (&Parameters<'_>, Moved<'_>)) -> Vec<(usize, Range<usize>)> {
+    fn computed(
+        &self,
+        row: &Row,
+        (parameters, moved): (&Parameters<'_>, Moved<'_>),
+        catalog: &Catalog,
+    ) -> Vec<(usize, Range<usize>)> {
         let unknown = |position: usize, cell| {
             self.key_columns().any(|(key, at)| {
                 let value = || key.value_or_null(&moved.cell(cell), parameters);
@@ -107,8 +115,9 @@ impl PreparedInsert {
         let cells = row.cells.iter().enumerate();
         cells
             .filter(|(position, cell)| {
-                cell.value == CellValue::Expression && has_query(&self.itself().text[cell.span.clone()])
-                    || unknown(*position, *cell)
+                let text = &self.itself().text[cell.span.clone()];
+                let first = has_query(text) || self.draws && hidden::home_call(text, catalog).is_some();
+                cell.value == CellValue::Expression && first || unknown(*position, *cell)
             })
             .map(|(position, cell)| (position, moved.shift.span(&cell.span)))
             .collect()

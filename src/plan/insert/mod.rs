@@ -9,6 +9,7 @@ mod effect;
 #[cfg(test)]
 pub(in crate::plan) mod fixture;
 mod given;
+mod home_numbers;
 mod inside;
 mod key;
 mod make;
@@ -28,6 +29,7 @@ mod tests;
 mod undo;
 
 pub(in crate::plan) use effect::{reference_mode, target_table};
+pub(in crate::plan) use home_numbers::with_home_numbers;
 pub(in crate::plan) use inside::with_ids;
 pub use key::{KeyColumn, type_named};
 pub use make::{IdValue, IdsWanted, MakeIds};

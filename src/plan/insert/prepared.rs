@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::{Context, Values};
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
-use crate::plan::{given_id, split};
+use crate::plan::{given_id, hidden, split};
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
@@ -35,6 +35,8 @@ pub struct PreparedInsert {
     pub(super) target: Target,
     /// Whether the rows of its query have to be read first, for their ids.
     pub(super) reads_first: bool,
+    /// Whether values of its rows come from what lives on home alone, as the next numbers of sequences do.
+    pub(super) draws: bool,
     /// The query, if each of its rows is inserted where it is made.
     pub(super) rows: Option<Box<RowsByKey>>,
     /// What it has to do with split tables, if it has.
@@ -133,6 +135,7 @@ impl PreparedInsert {
             layout,
             target,
             reads_first: false,
+            draws: false,
             rows,
             splits,
             redo: Redo::Exact,
@@ -148,6 +151,7 @@ impl PreparedInsert {
             given_id::check_width(&prepared.name, id, catalog)?;
         }
         prepared.reads_first = prepared.reads_first(rule);
+        prepared.draws = prepared.draws(catalog);
         let none = Parameters::default();
         prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
         prepared.moments = Moments::of(&prepared.facts, &prepared.layout, table, catalog);
@@ -211,7 +215,8 @@ impl PreparedInsert {
             let plan = self.plan_query(rules, catalog, parameters)?;
             return self.over_physical(plan, moved.text, parameters.values.len());
         }
-        let reads_reference = match self.check_subqueries(rules) {
+        let drawn = if self.draws { Err(refuse::drawn(&self.name)) } else { Ok(()) };
+        let reads_reference = match drawn.and_then(|()| self.check_subqueries(rules)) {
             Ok(reads_reference) => reads_reference,
             Err(refusal) => return self.carry_cells(rules, catalog, (parameters, moved), refusal),
         };
@@ -263,6 +268,15 @@ impl PreparedInsert {
         self.prefix(rules, &shards, &mut made);
         let parts = self.slots_of_rows(shards, &made, (parameters, moved))?;
         Ok((made, parts))
+    }
+
+    /// Tells whether a row of a sharded table has a value that is made on home alone.
+    fn draws(&self, catalog: &Catalog) -> bool {
+        let (Source::Values(rows), Target::Sharded { .. }) = (&self.facts.source, &self.target) else { return false };
+        let mut cells = rows.iter().flat_map(|row| &row.cells);
+        cells.any(|cell| {
+            cell.value == CellValue::Expression && hidden::home_call(&self.text[cell.span.clone()], catalog).is_some()
+        })
     }
 
     /// Puts the target's physical table into a part.

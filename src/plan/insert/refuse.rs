@@ -72,6 +72,16 @@ pub(in crate::plan) fn numbered(table: &str, column: &str) -> Refusal {
     Refusal::unsupported(message, hint).with_reason("numbered_by_shard")
 }
 
+pub(super) fn drawn(table: &str) -> Refusal {
+    let message = format!("what an INSERT into table \"{table}\" draws from a sequence on home cannot be read first");
+    Refusal::unsupported(message, "Call nextval() in a statement of its own, and send its value.")
+}
+
+pub(super) fn too_many_cells(cells: usize, most: usize) -> Refusal {
+    let message = format!("{cells} values of an INSERT have to be computed first, of at most {most}");
+    Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Insert fewer rows in one statement.")
+}
+
 pub(in crate::plan) fn unnamed_columns(table: &str) -> Refusal {
     let message = format!("the columns of table \"{table}\" are not known to the proxy");
     Refusal::unsupported(message, "Name the columns in the statement.")

@@ -120,6 +120,25 @@ fn what_refers_to_a_table_is_near_to_it() {
     assert!(of("insert into orders select 1", "insert into children select user_id from d"));
     assert!(!of("insert into children select 1", "insert into orders select user_id from d"));
     assert!(of("delete from children", "delete from orders where user_id in (select user_id from d)"));
+    // A cascade goes on, and its triggers fire; an upsert updates.
+    let refers =
+        ForeignKey { columns: vec!["user_id".into()], table: "children".into(), referenced: vec!["user_id".into()] };
+    let grandchild = Table { foreign_keys: vec![refers], user_triggers: false, ..log.clone() };
+    catalog.tables.insert("grandchildren".to_owned(), grandchild);
+    catalog.tables.insert("leaf".to_owned(), Table { parents: vec!["branch".to_owned()], ..log.clone() });
+    catalog.tables.insert("branch".to_owned(), Table { parents: vec!["root".to_owned()], ..log.clone() });
+    catalog.tables.insert("root".to_owned(), log.clone());
+    let first = |text: &str| write_first::is_possible(text, &Context { rules: &rules, catalog: &catalog });
+    let of = |write: &str, main: &str| first(&format!("with d as ({write} returning *) {main}"));
+    assert!(!of("delete from orders", "select count(*) from grandchildren"));
+    assert!(!of(
+        "insert into orders values (1) on conflict (user_id) do update set note = 'x'",
+        "select count(*) from children"
+    ));
+    assert!(!of("delete from leaf", "select count(*) from root"));
+    assert!(!of("delete from root", "select count(*) from leaf"));
+    // What another part sets off may look.
+    assert!(!of("delete from settings", "insert into noted select 1"));
     // Nobody knows what a trigger writes.
     assert!(of("delete from noted", "select count(*) from d"));
     assert!(!of("delete from noted", "select count(*) from d, settings"));

@@ -404,23 +404,20 @@ SELECT what FROM loose WHERE id = 304
 
 SELECT count(random()) FROM customers
 
--- Sequences: each shard would have one of its own
+-- Sequences: each shard has one of its own
 CREATE TABLE later (id bigint, number bigserial, what text)
 
---: refused 0A000
 INSERT INTO later (id, what) VALUES (1, 'a'), (2, 'b')
 
---: refused 0A000
-INSERT INTO later VALUES (1, DEFAULT, 'a')
+INSERT INTO later VALUES (3, DEFAULT, 'a')
 
---: refused 0A000
-INSERT INTO later (id, number) VALUES (1, nextval('s'))
+INSERT INTO later (id, number) VALUES (4, nextval('s')), (5, 1 + nextval('s')) RETURNING *
 
 --: simple
 --: refused 0A000
 COPY later (id, what) FROM STDIN
 
-INSERT INTO later (id, number, what) VALUES (1, 10, 'a'), (2, 11, 'b')
+INSERT INTO later (id, number, what) VALUES (6, 10, 'a'), (7, 11, 'b')
 
 SELECT * FROM later ORDER BY id
 

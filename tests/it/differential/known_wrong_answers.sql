@@ -311,3 +311,71 @@ UPDATE customers global SET age = global.age WHERE global.customer_id = 2
 INSERT INTO loose SELECT 900 + customer_id, name regexp FROM customers WHERE customer_id = 1
 
 SELECT * FROM loose WHERE id > 900
+
+-- lists whose columns are not what a name means
+
+SELECT customer_id, region FROM customers LEFT JOIN (VALUES (5)) d (region) USING (region) WHERE customer_id = region ORDER BY 1
+
+SELECT count(*) FROM customers NATURAL FULL JOIN (SELECT 5 AS region) d WHERE customer_id = region
+
+SELECT id FROM counters WHERE id IN (SELECT region_id FROM regions LEFT JOIN (VALUES (77)) d (region_id) USING (region_id)) ORDER BY 1
+
+SELECT t.id FROM counters t WHERE id IN (SELECT g FROM (VALUES (1)) a (g) FULL JOIN (VALUES (2)) b (g) USING (g)) ORDER BY 1
+
+SELECT t.id FROM counters t JOIN (SELECT * FROM (VALUES (1)) a (g) NATURAL FULL JOIN (VALUES (2)) b (g)) s ON s.g = t.id ORDER BY 1
+
+SELECT id FROM counters WHERE id IN (SELECT x FROM (regions CROSS JOIN (VALUES (77)) d (x)) AS j (x, nm, y)) ORDER BY 1
+
+SELECT d.id, x.id FROM (VALUES (1), (2), (3)) d (id), LATERAL (SELECT z.id FROM counters z, (regions a CROSS JOIN (VALUES (77)) d (id)) AS j WHERE z.id = d.id AND j.region_id = 1) x ORDER BY 1
+
+WITH b (id) AS (VALUES (77)) SELECT count(*) FROM counters WHERE id IN (WITH RECURSIVE a AS (SELECT id FROM b), b (id) AS (VALUES (1), (2), (3)) SELECT id FROM a)
+
+INSERT INTO documents VALUES ('11', 1, 'x'), ('12', 1, 'y'), ('100', 1, 'z'), ('a', 1, 'a')
+
+SELECT tenant FROM documents WHERE tenant = ANY (array[011, 12, 1e2]::text[]) ORDER BY 1
+
+SELECT tenant FROM documents WHERE tenant IN (SELECT unnest(array[011, 12, 013]::text[])) ORDER BY 1
+
+SELECT tenant FROM documents, unnest(array['011', '12']::int[]) AS d (id) WHERE tenant = d.id::text ORDER BY 1
+
+SELECT tenant FROM documents WHERE tenant = ANY (array[' 11 ', '12']::text[]) ORDER BY 1
+
+SELECT tenant FROM documents WHERE tenant = N'a '
+
+SELECT tenant FROM documents WHERE tenant IN (N'a ', '11') ORDER BY 1
+
+SELECT tenant FROM documents, (VALUES (N'a ')) AS d (id) WHERE tenant = d.id
+
+-- what is read first is read once
+
+WITH r AS (SELECT g, random() AS u FROM generate_series(801, 803) g), i AS (INSERT INTO counters (id, hits, label) SELECT g, 1, u::text FROM r RETURNING id, label) SELECT count(*) FROM r JOIN i ON r.u::text = i.label
+
+WITH s AS (SELECT id FROM counters WHERE id > 800 ORDER BY id LIMIT 2), d AS (DELETE FROM counters WHERE id IN (SELECT id FROM s) RETURNING id) SELECT * FROM d ORDER BY id
+
+WITH d AS (DELETE FROM counters WHERE id > 800 RETURNING id) UPDATE customers SET age = 40 WHERE customer_id IN (1, 2)
+
+--: refused 22023
+DELETE FROM empty WHERE id = (SELECT avg(age) FROM customers)
+
+--: refused 22023
+DELETE FROM empty WHERE id IN (SELECT x::numeric FROM generate_series(1, 3) x)
+
+--: refused 22023
+DELETE FROM empty WHERE id = (SELECT 2::numeric)
+
+--: refused 22023
+UPDATE empty SET n = 9 FROM unnest('{1.5,2}'::float8[]) d (k) WHERE id = d.k
+
+--: refused 22023
+DELETE FROM empty USING (SELECT sum(x) AS s FROM generate_series(1::bigint, 3) x) q WHERE id = q.s
+
+--: refused 22023
+UPDATE empty SET n = 9 FROM (VALUES (1), (2)) g (g), regions WHERE id = g
+
+--: refused 22023
+UPDATE empty SET n = 9 FROM jsonb_to_recordset('[{"id": 3, "n": 9}]') AS r (id numeric, n int) WHERE empty.id = r.id
+
+-- what is compared under a collation of its own
+
+--: refused 0A000
+WITH d AS (UPDATE customers SET age = age WHERE customer_id IN (1, 2, 6) RETURNING name COLLATE "C" AS n) SELECT n FROM d ORDER BY n

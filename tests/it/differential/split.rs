@@ -40,13 +40,13 @@ split_files! {
     merged_reads 13
     gathered_reads 10
     rows_by_key 0
-    known_wrong_answers 0
+    known_wrong_answers 1
     inserts 2 [Binary]
     changes 8 [Binary]
     merges 11
     with_writes 8
     schema_changes 9
-    transactions 4
+    transactions 6
     query_strings 0
     errors 3
 }

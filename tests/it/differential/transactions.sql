@@ -402,4 +402,8 @@ COMMIT
 
 SELECT customer_id, vip FROM customers WHERE customer_id < 6 ORDER BY 1
 
+SELECT customer_id FROM customers WHERE joined < now() - interval '1 day' ORDER BY joined, customer_id LIMIT 2 FOR UPDATE
+
+SELECT customer_id FROM customers WHERE joined < now() ORDER BY joined DESC, customer_id LIMIT 2 FOR UPDATE SKIP LOCKED
+
 WITH next AS (SELECT customer_id FROM customers WHERE customer_id > 600 ORDER BY customer_id LIMIT 1 FOR UPDATE) DELETE FROM customers WHERE customer_id IN (SELECT customer_id FROM next)
