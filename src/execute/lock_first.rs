@@ -41,10 +41,7 @@ impl Link {
             return Err(unordered().into());
         }
         self.enlist_all(plan.shards, Role::Locker).await?;
-        let found = match &first.unlocked {
-            Some(unlocked) => self.lock_in_turn(call, plan, unlocked).await?,
-            None => self.lock_free(call, plan).await?,
-        };
+        let found = self.lock(call, plan, first).await?;
         let mut merger = self.merger_of(call, plan, &found)?;
         if call.describe {
             backend::write_row_description(self.client.output(), &visible(&merger, &found.fields));
@@ -60,15 +57,26 @@ impl Link {
         Ok(())
     }
 
-    /// Waits for the locks of one shard after the other.
-    async fn lock_in_turn(&mut self, call: &Call, plan: &Scatter, unlocked: &Statement) -> Result<Found, Failure> {
+    /// Locks the rows, one shard after the other; again where others changed them meanwhile.
+    async fn lock(&mut self, call: &Call, plan: &Scatter, first: &LockFirst) -> Result<Found, Failure> {
+        let (free, asked) = match &first.unlocked {
+            Some(unlocked) => (false, unlocked),
+            None => (true, &plan.statement),
+        };
         self.tell_all(plan, &format!("SAVEPOINT {SAVEPOINT}")).await?;
-        for attempt in 1.. {
-            let mut found = self.find(call, plan, unlocked).await?;
+        let mut attempt = 1;
+        loop {
+            let mut found = self.find(call, plan, asked).await?;
             let wanted = self.wanted(call, plan, &found)?;
             // Where a row is another one by the time that it is locked, others may be the first ones.
             let mut same = true;
             for (at, shard) in plan.shards.iter().enumerate() {
+                if free && wanted[at] == found.rows[at].len() {
+                    continue;
+                }
+                if free {
+                    self.tell(shard, &format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
+                }
                 let locked = self.lock_some(call, plan, shard, wanted[at]).await?;
                 same &= locked == found.rows[at][..wanted[at]];
                 found.rows[at] = locked;
@@ -78,32 +86,8 @@ impl Link {
                 return Ok(found);
             }
             self.tell_all(plan, &format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
+            attempt += 1;
         }
-        Err(unordered().into())
-    }
-
-    /// Locks what nobody else has locked.
-    async fn lock_free(&mut self, call: &Call, plan: &Scatter) -> Result<Found, Failure> {
-        self.tell_all(plan, &format!("SAVEPOINT {SAVEPOINT}")).await?;
-        for attempt in 1.. {
-            let mut found = self.find(call, plan, &plan.statement).await?;
-            let wanted = self.wanted(call, plan, &found)?;
-            let mut whole = true;
-            for (at, shard) in plan.shards.iter().enumerate() {
-                if wanted[at] == found.rows[at].len() {
-                    continue;
-                }
-                self.tell(shard, &format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
-                found.rows[at] = self.lock_some(call, plan, shard, wanted[at]).await?;
-                whole &= found.rows[at].len() == wanted[at];
-            }
-            if whole || attempt == ATTEMPTS {
-                self.tell_all(plan, &format!("RELEASE SAVEPOINT {SAVEPOINT}")).await?;
-                return Ok(found);
-            }
-            self.tell_all(plan, &format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
-        }
-        Err(unordered().into())
     }
 
     /// Asks all shards for their first rows.

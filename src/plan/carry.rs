@@ -132,8 +132,8 @@ pub fn renumbered(text: &str) -> (String, Vec<usize>) {
     (out, used)
 }
 
-/// The name of rows that stand in a text as constants.
-pub const CARRIED: &str = "carried";
+/// The name of rows that stand in a text as constants; no client has such a one.
+pub const CARRIED: &str = "shardloom_carried";
 
 /// Tells whether a text has such rows: they are not carried again.
 pub(super) fn is_carried(text: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::with::parenthesized;
 use crate::sql::{Scanner, Token, identifier};
 
 /// One of them, with a name of its own.
@@ -100,18 +101,7 @@ fn item(text: &str, tokens: &[Token], start: usize) -> Option<(FromItem, usize)>
 
 /// Returns the token behind the parenthesis that closes the one at a token.
 fn closed(text: &str, tokens: &[Token], open: usize) -> usize {
-    let mut depth = 0usize;
-    for (at, token) in tokens.iter().enumerate().skip(open) {
-        if token.is_mark(text, "(") {
-            depth += 1;
-        } else if token.is_mark(text, ")") {
-            depth -= 1;
-            if depth == 0 {
-                return at + 1;
-            }
-        }
-    }
-    tokens.len()
+    parenthesized(text, tokens, open).map_or(tokens.len(), |(_, next)| next)
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ pub(super) fn queries(text: &str) -> Option<(Vec<WithQuery>, usize)> {
 }
 
 /// Returns what stands in the parentheses that open at a token, and the token behind them.
-fn parenthesized(text: &str, tokens: &[Token], at: usize) -> Option<(Range<usize>, usize)> {
+pub(super) fn parenthesized(text: &str, tokens: &[Token], at: usize) -> Option<(Range<usize>, usize)> {
     let start = tokens.get(at).filter(|token| token.is_mark(text, "("))?.end;
     let mut depth = 0usize;
     for (number, token) in tokens.iter().enumerate().skip(at) {
@@ -174,7 +174,8 @@ fn only_reads(query: &str, context: &Context<'_>) -> bool {
         })
 }
 
-fn names(text: &str) -> impl Iterator<Item = String> {
+/// Returns all names in a text, whatever they mean there.
+pub(super) fn names(text: &str) -> impl Iterator<Item = String> {
     Scanner::new(text).filter_map(move |token| identifier(text, token))
 }
 

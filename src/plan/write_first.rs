@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 
-use super::carry::{Brought, Carry, CarryForm, is_carried};
+use super::carry::{Brought, Carry, CarryForm};
 use super::catalog::{Catalog, Table, TableKind};
 use super::context::{Context, Values};
 use super::parsing;
 use super::plan_types::Plan;
-use super::with::{WithQuery, queries};
-use crate::sql::{self, Facts, Scanner, StatementKind, TableName, identifier};
+use super::with::{WithQuery, names, queries};
+use crate::sql::{self, Facts, Scanner, StatementKind, TableName};
 use crate::types::Refusal;
 
 /// What a query of WITH writes.
@@ -148,12 +148,11 @@ fn needed(text: &str, found: &[WithQuery]) -> Vec<usize> {
     needed
 }
 
-/// Tells whether a query may give something else the next time: it reads a table or calls a function, and does not stand
-/// there as constants already.
+/// Tells whether a query may give something else the next time: it reads a table or calls a function.
 fn gives_anew(query: &str) -> bool {
     let constant =
         |facts: Facts| facts.functions.is_empty() && facts.relations.iter().all(|relation| relation.table.is_none());
-    !is_carried(query) && !sql::read(query).is_ok_and(constant)
+    !sql::read(query).is_ok_and(constant)
 }
 
 /// Returns the bare names of the tables whose rows the write may change: its own, those that inherit from it or it from them,
@@ -237,11 +236,6 @@ fn named_tables<'a>(part: &str, catalog: &'a Catalog) -> impl Iterator<Item = &'
 
 fn bare(name: &str) -> String {
     name.rsplit('.').next().unwrap_or(name).to_owned()
-}
-
-/// Returns all names in a text, whatever they mean there.
-fn names(text: &str) -> impl Iterator<Item = String> {
-    Scanner::new(text).filter_map(move |token| identifier(text, token))
 }
 
 fn has_word(text: &str, word: &str) -> bool {

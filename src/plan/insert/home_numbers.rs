@@ -3,15 +3,18 @@
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
-use crate::plan::catalog::Column;
+use crate::plan::catalog::{Column, Table};
 use crate::plan::context::Context;
 use crate::rules::Distribution;
 use crate::sql::insert::{CellValue, Overriding, Source, read};
-use crate::sql::{Scanner, TableName, splice};
+use crate::sql::{Scanner, TableName, identifier, splice};
 
 /// Returns an INSERT of values that asks for the numbers that it lacks; `None` for any other text.
 pub(in crate::plan) fn with_home_numbers(text: &str, context: &Context<'_>) -> Option<String> {
     Scanner::new(text).next().filter(|first| first.is_word(text, "insert"))?;
+    if !may_name_numbered(text, context) {
+        return None;
+    }
     let facts = read(text).ok()?;
     let name = facts.table.rule_key();
     let rule = context.rules.table(&name)?;
@@ -69,6 +72,18 @@ pub(in crate::plan) fn with_home_numbers(text: &str, context: &Context<'_>) -> O
     }
     edits.sort_by_key(|(span, _)| span.start);
     Some(splice(text, &edits))
+}
+
+/// Tells, from its first words alone, whether an INSERT may go into a table with such a column; most do not, and may be long.
+fn may_name_numbered(text: &str, context: &Context<'_>) -> bool {
+    // INSERT INTO database.schema.table
+    const WORDS: usize = 7;
+    let mut names = Scanner::new(text).take(WORDS).filter_map(|token| identifier(text, token));
+    let tables = &context.catalog.tables;
+    let numbered = |(key, table): (&String, &Table), name: &str| {
+        key.rsplit('.').next() == Some(name) && table.columns.iter().any(Column::is_numbered)
+    };
+    names.any(|name| tables.iter().any(|table| numbered(table, &name)))
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -350,6 +350,8 @@ SELECT tenant FROM documents, (VALUES (N'a ')) AS d (id) WHERE tenant = d.id
 
 WITH r AS (SELECT g, random() AS u FROM generate_series(801, 803) g), i AS (INSERT INTO counters (id, hits, label) SELECT g, 1, u::text FROM r RETURNING id, label) SELECT count(*) FROM r JOIN i ON r.u::text = i.label
 
+WITH r AS (SELECT g, random() AS carried FROM generate_series(804, 806) g), i AS (INSERT INTO counters (id, hits, label) SELECT g, 1, carried::text FROM r RETURNING id, label) SELECT count(*) FROM r JOIN i ON r.carried::text = i.label
+
 WITH s AS (SELECT id FROM counters WHERE id > 800 ORDER BY id LIMIT 2), d AS (DELETE FROM counters WHERE id IN (SELECT id FROM s) RETURNING id) SELECT * FROM d ORDER BY id
 
 WITH d AS (DELETE FROM counters WHERE id > 800 RETURNING id) UPDATE customers SET age = 40 WHERE customer_id IN (1, 2)
