@@ -26,6 +26,8 @@ pub struct Collected {
     pub tag: String,
     /// The ErrorResponse frame, if it failed.
     pub error: Option<Bytes>,
+    /// Why its deferred constraints do not hold, if they were checked along with it.
+    pub check_failure: Option<Failure>,
     /// The CopyInResponse frame, if it waits for COPY data.
     pub copy_in: Option<Bytes>,
     /// NoticeResponse frames.

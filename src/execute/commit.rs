@@ -191,28 +191,32 @@ impl Link {
         }
         let txid = self.txid()?;
         let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
-        // If this process stands still from here on, the locks must not be held without end: by then it is redone.
-        let idle = self.worker.limits().commit_timeout * COMMIT_STEPS;
-        // The inbox row has seen to that already, unless it was set later.
-        let flushed = if self.commits_unflushed() { ";SET LOCAL synchronous_commit = on" } else { "" };
-        for member in self.transaction.members.iter_mut().filter(|member| member.wrote) {
-            let mut sql = format!(
-                "SET CONSTRAINTS ALL IMMEDIATE;SET LOCAL idle_in_transaction_session_timeout = {}{flushed}",
-                idle.as_millis()
-            );
+        let last_words = self.last_words();
+        for member in self.transaction.members.iter_mut().filter(|member| member.wrote && !member.checked) {
             if member.server.shard() != home && member.inbox != Some(home) {
-                sql = format!("{inbox};{sql}");
+                crate::wire::frontend::write_query(member.server.out(), &inbox);
+                member.preamble += 1;
                 member.inbox = Some(home);
             }
-            crate::wire::frontend::write_query(member.server.out(), &sql);
-            member.server.flush().await?;
+            member.check_with(home, &last_words);
             member.preamble += 1;
+            member.server.flush().await?;
         }
         let most = self.worker.limits().commit_timeout;
         match tokio::time::timeout(most, Box::pin(self.flush_members())).await {
             Ok(flushed) => flushed,
             Err(_) => Err(self.silent(most).into()),
         }
+    }
+
+    /// Returns what each shard is told before anything is decided: fire deferred constraints, and do not wait without end.
+    pub(super) fn last_words(&self) -> String {
+        // If this process stands still from here on, the locks must not be held without end: by then it is redone.
+        let idle = self.worker.limits().commit_timeout * COMMIT_STEPS;
+        // The inbox row has seen to that already, unless it was set later.
+        let flushed = if self.commits_unflushed() { ";SET LOCAL synchronous_commit = on" } else { "" };
+        let idle = idle.as_millis();
+        format!("SET CONSTRAINTS ALL IMMEDIATE;SET LOCAL idle_in_transaction_session_timeout = {idle}{flushed}")
     }
 
     async fn flush_members(&mut self) -> Result<(), Failure> {

@@ -233,34 +233,43 @@ impl Link {
     /// What opens the transaction there is queued, not sent: it travels with the statement. `role` says whether the
     /// statement writes, and whether the shard could be a target whose inbox row must come first.
     pub async fn enlist(&mut self, shard: ShardId, role: Role) -> Result<usize, Failure> {
-        let position = match self.transaction.position(shard) {
-            Some(position) => position,
+        let (position, mut opening) = match self.transaction.position(shard) {
+            Some(position) => (position, String::new()),
             None => self.join(shard).await?,
         };
-        if role != Role::Reader {
-            self.prepare_write(position, role).await?;
+        let prepared = match role {
+            Role::Reader => Ok(()),
+            Role::Locker | Role::Writer | Role::Part | Role::Authority => {
+                self.prepare_write(position, role, &mut opening).await
+            }
+        };
+        if !opening.is_empty() {
+            let member = &mut self.transaction.members[position];
+            crate::wire::frontend::write_query(member.server.out(), &opening);
+            member.preamble += 1;
         }
-        Ok(position)
+        prepared.map(|()| position)
     }
 
-    async fn join(&mut self, shard: ShardId) -> Result<usize, Failure> {
+    /// Makes a shard a member; returns its position, and what it must be told first.
+    async fn join(&mut self, shard: ShardId) -> Result<(usize, String), Failure> {
         if self.transaction.snapshot_isolation && !self.transaction.members.is_empty() {
             return Err(snapshot_over_shards().into());
         }
-        let mut server = self.borrow(shard).await?;
+        let server = self.borrow(shard).await?;
         let mut opening = self.transaction.begin_statement().to_owned();
         for statement in self.transaction.replayed() {
             // On a line of its own: the statement may end in a comment.
             opening.push_str("\n;");
             opening.push_str(&statement);
         }
-        crate::wire::frontend::write_query(server.out(), &opening);
         self.transaction.members.push(Member {
             server,
             wrote: false,
             inbox: None,
             lock_bounded: false,
-            preamble: 1,
+            preamble: 0,
+            checked: false,
             commands: Vec::new(),
             unfrozen: false,
         });
@@ -268,13 +277,17 @@ impl Link {
         let position = self.transaction.members.len() - 1;
         if self.transaction.begin_statement() != PLAIN_BEGIN {
             // Modes may be refused: then the statement must not have been sent behind them, to commit by itself.
+            let member = &mut self.transaction.members[position];
+            crate::wire::frontend::write_query(member.server.out(), &std::mem::take(&mut opening));
+            member.preamble += 1;
             self.flush_member(position).await?;
         }
-        Ok(position)
+        Ok((position, opening))
     }
 
-    /// Makes ready for a write where another shard has been written: bounded lock waits, and the target's inbox row.
-    async fn prepare_write(&mut self, position: usize, role: Role) -> Result<(), Failure> {
+    /// Makes ready for a write where another shard has been written: adds bounded lock waits, and the target's inbox row, to
+    /// what the shard is told first.
+    async fn prepare_write(&mut self, position: usize, role: Role, opening: &mut String) -> Result<(), Failure> {
         let shard = self.transaction.members[position].server.shard();
         if !self.transaction.members[position].wrote {
             self.wait_for_gate(shard).await?;
@@ -288,28 +301,26 @@ impl Link {
         if self.transaction.wrote_elsewhere(shard) {
             self.check_span()?;
         }
-        let mut statement = String::new();
+        let mut tell = |statement: &str| {
+            if !opening.is_empty() {
+                // On a line of its own: what a client has set may end in a comment.
+                opening.push_str("\n;");
+            }
+            opening.push_str(statement);
+        };
         if !self.transaction.members[position].lock_bounded && self.settings.get("lock_timeout").is_none() {
             let bound = self.worker.limits().cross_shard_lock_timeout;
-            statement.push_str(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
+            tell(&format!("SET LOCAL lock_timeout = {}", bound.as_millis()));
+            self.transaction.members[position].server.lock_bounded = true;
         }
+        self.transaction.members[position].lock_bounded = true;
         let home = self.home();
         let is_writer = !matches!(role, Role::Authority | Role::Locker);
         let target = is_writer && self.transaction.wrote_elsewhere(shard) && shard != home;
         if target && self.transaction.members[position].inbox != Some(home) {
             let txid = self.txid()?;
-            if !statement.is_empty() {
-                statement.push(';');
-            }
-            statement.push_str(&outbox::inbox_insert(txid, &self.snapshot.rules.shard(home).name));
+            tell(&outbox::inbox_insert(txid, &self.snapshot.rules.shard(home).name));
             self.transaction.members[position].inbox = Some(home);
-        }
-        let member = &mut self.transaction.members[position];
-        member.lock_bounded = true;
-        member.server.lock_bounded |= statement.starts_with("SET LOCAL lock_timeout");
-        if !statement.is_empty() {
-            crate::wire::frontend::write_query(member.server.out(), &statement);
-            member.preamble += 1;
         }
         Ok(())
     }

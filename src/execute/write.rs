@@ -11,6 +11,7 @@ use crate::wire::backend;
 use super::call::Call;
 use super::collect::{self, Collected};
 use super::failure::Failure;
+use super::forward;
 use super::link::{Link, Role};
 use super::position::Position;
 use super::remade::forget_failed;
@@ -29,12 +30,12 @@ impl Link {
             self.wait_for_following(plan.parts.iter().map(|part| part.shard).collect()).await?;
         }
         if !self.open_implicit() {
-            let replies = self.run_parts(call, plan).await?;
+            let replies = self.run_parts(call, plan, Then::MoreMayCome).await?;
             return self.answer(call, plan, replies).await;
         }
         let done = match plan.parts.first() {
             Some(first) if self.may_defer(plan) => self.defer_parts(call, plan, first.shard).await,
-            Some(_) | None => self.run_parts(call, plan).await,
+            Some(_) | None => self.run_parts(call, plan, Then::Commit).await,
         };
         let mut down = None;
         let done = match done {
@@ -99,7 +100,7 @@ impl Link {
         others.iter().try_for_each(|part| self.worker.proxy.outbox.check_backlog(part.shard))?;
         let mut replies = Vec::with_capacity(plan.parts.len());
         for part in first {
-            replies.extend(self.start_and_collect(call, plan, &[part]).await?);
+            replies.extend(self.start_and_collect(call, plan, &[(part, Then::MoreMayCome)]).await?);
             self.transaction.home_undo.extend(part.undo.iter().map(|undo| call.freeze(undo, 1)));
         }
         for part in others {
@@ -128,18 +129,24 @@ impl Link {
         }
     }
 
-    async fn run_parts(&mut self, call: &Call, plan: &MultiWrite) -> Result<Vec<Collected>, Failure> {
+    async fn run_parts(&mut self, call: &Call, plan: &MultiWrite, then: Then) -> Result<Vec<Collected>, Failure> {
         if plan.effect.deferrable {
             self.transaction.mode = self.transaction.mode.max(Some(WriteMode::Eager));
         }
         let mut replies: Vec<Option<Collected>> = plan.parts.iter().map(|_| None).collect();
-        for round in rounds(plan) {
-            let parts: Vec<&Part> = round.iter().map(|index| &plan.parts[*index]).collect();
+        let rounds = rounds(plan);
+        let last = last_rounds(plan, &rounds, then);
+        for (number, round) in rounds.into_iter().enumerate() {
+            let then = |part: &Part| if last.get(&part.shard) == Some(&number) { then } else { Then::MoreMayCome };
+            let parts = round.iter().map(|index| &plan.parts[*index]);
+            let parts: Vec<(&Part, Then)> = parts.map(|part| (part, then(part))).collect();
             for (index, reply) in round.into_iter().zip(self.start_and_collect(call, plan, &parts).await?) {
                 replies[index] = Some(reply);
             }
         }
-        Ok(replies.into_iter().flatten().collect())
+        let mut replies: Vec<Collected> = replies.into_iter().flatten().collect();
+        // After all errors of the statement itself: deferred constraints are looked at when it is done.
+        replies.iter_mut().find_map(|reply| reply.check_failure.take()).map_or(Ok(replies), Err)
     }
 
     /// Sends every part, then reads every reply; all shards work at the same time.
@@ -147,12 +154,12 @@ impl Link {
         &mut self,
         call: &Call,
         plan: &MultiWrite,
-        parts: &[&Part],
+        parts: &[(&Part, Then)],
     ) -> Result<Vec<Collected>, Failure> {
         // All shards join, and the time is asked for, before the first statement is queued: a failure in between must
         // not leave a statement without a reader.
         let mut started = Vec::with_capacity(parts.len());
-        for part in parts {
+        for (part, then) in parts {
             let position = self.enlist(part.shard, Role::Part).await?;
             self.note_write(position, &plan.effect);
             self.note_rejects(&plan.effect);
@@ -160,27 +167,37 @@ impl Link {
             // What is frozen never comes again.
             let sharing = self.sharing().filter(|_| frozen.is_none());
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
-            started.push((position, call, statement, sharing));
+            started.push((position, call, statement, sharing, *then));
         }
         let mut numbers = Vec::with_capacity(started.len());
-        for (position, call, statement, sharing) in &started {
-            let server = &mut self.transaction.members[*position].server;
-            numbers.push(self.worker.plans.remade.write(call, server, statement, *sharing));
-            server.flush().await?;
+        let checks = parts.iter().any(|(_, then)| *then == Then::Commit).then(|| (self.home(), self.last_words()));
+        for (position, call, statement, sharing, then) in &started {
+            let member = &mut self.transaction.members[*position];
+            numbers.push(self.worker.plans.remade.write(call, &mut member.server, statement, *sharing));
+            if let (Then::Commit, Some((home, last_words))) = (then, &checks) {
+                member.check_with(*home, last_words);
+            }
+            member.server.flush().await?;
         }
         let mut replies = Vec::with_capacity(parts.len());
         for ((position, ..), number) in started.iter().zip(numbers) {
             let member = &mut self.transaction.members[*position];
-            let reply = collect::collect(&mut self.client, member).await;
+            let mut reply = collect::collect(&mut self.client, member).await;
             let failed = reply.as_ref().map_or(true, |reply| reply.error.is_some());
             forget_failed(&mut member.server, number, failed);
+            if member.checked && member.server.is_awaited() {
+                let checked = forward::swallow(&mut self.client, &mut member.server, 1).await;
+                if let Ok(reply) = &mut reply {
+                    reply.check_failure = checked.err();
+                }
+            }
             replies.push(reply);
         }
         let replies = replies.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(frame) = replies.iter().find_map(|reply| reply.error.clone()) {
             return Err(Failure::Shard { frame });
         }
-        for ((position, call, statement, _), reply) in started.iter().zip(&replies) {
+        for ((position, call, statement, ..), reply) in started.iter().zip(&replies) {
             self.note_redo(*position, call, statement, &plan.effect, reply.affected())?;
         }
         Ok(replies)
@@ -240,6 +257,15 @@ impl Link {
     }
 }
 
+/// What comes behind the parts of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Other statements, or other parts.
+    MoreMayCome,
+    /// The end of the transaction: each shard checks along with its part what it would check before COMMIT.
+    Commit,
+}
+
 /// What a client is told whose rows for other shards come later.
 fn follows(error: &BackendError) -> Refusal {
     Refusal::new(SqlState::SUCCESSFUL_COMPLETION, "the rows of other shards follow when all shards can be reached")
@@ -267,6 +293,17 @@ fn rounds(plan: &MultiWrite) -> Vec<Vec<usize>> {
         *turn += 1;
     }
     rounds
+}
+
+/// Returns the round in which each shard has its last part, if the transaction ends behind them and concerns several shards.
+fn last_rounds(plan: &MultiWrite, rounds: &[Vec<usize>], then: Then) -> HashMap<ShardId, usize> {
+    let shards = |round: &Vec<usize>| round.iter().map(|index| plan.parts[*index].shard).collect::<Vec<_>>();
+    let by_round = rounds
+        .iter()
+        .enumerate()
+        .flat_map(|(number, round)| shards(round).into_iter().map(move |shard| (shard, number)));
+    let last: HashMap<ShardId, usize> = by_round.collect();
+    if then == Then::Commit && last.len() > 1 { last } else { HashMap::new() }
 }
 
 /// Puts the sum in place of the count of one shard's command tag.

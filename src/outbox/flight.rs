@@ -29,6 +29,8 @@ pub(super) struct Flights {
     pub changed: watch::Sender<u64>,
     /// One per home: wakes its relay.
     pub wake: Vec<Arc<Notify>>,
+    /// One per home: says that there are marks, which may wait for more of them.
+    pub marked: Vec<Arc<Notify>>,
     /// One per home: counts the times that its lanes were told not to wait any longer.
     pub nudges: Vec<AtomicU64>,
     /// One per target.
@@ -59,6 +61,7 @@ impl Flights {
             inner: Mutex::default(),
             changed: watch::Sender::new(0),
             wake: names.iter().map(|_| Arc::new(Notify::new())).collect(),
+            marked: names.iter().map(|_| Arc::new(Notify::new())).collect(),
             nudges: names.iter().map(|_| AtomicU64::new(0)).collect(),
             gates,
         }
@@ -228,9 +231,11 @@ impl Flight {
         if applied.iter().all(|(target, _)| self.copies.contains(*target)) {
             inner.flying.remove(&self.txid);
         }
+        let is_over = !inner.pending.contains_key(&self.txid);
         drop(inner);
         self.flights.told();
-        self.flights.wake[self.home.index()].notify_one();
+        let told = if is_over { &self.flights.marked } else { &self.flights.wake };
+        told[self.home.index()].notify_one();
     }
 
     /// Home committed; nothing ran on the targets: the relay delivers.

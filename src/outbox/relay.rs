@@ -46,6 +46,8 @@ const PATIENCE_MAX: u32 = 16;
 struct LaneState {
     /// Runs now.
     running: bool,
+    /// Something may have come while it ran.
+    asked: bool,
     /// Not before.
     until: Option<Instant>,
     /// Failures in a row to reach the target.
@@ -56,11 +58,22 @@ struct LaneState {
     floor: i64,
 }
 
+/// What a relay has to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// All that may have come.
+    Turn,
+    /// Transactions have ended that need nothing but their marks: no lane has anything of them to deliver.
+    Marks,
+}
+
 /// What one relay remembers between turns.
 struct Relay {
     outbox: Arc<Outbox>,
     home: ShardId,
     started: Instant,
+    /// When it last looked for all that may have come.
+    turned: Instant,
     installed: bool,
     scanned: bool,
     /// Whether the lease was asked for: only the first time it is taken from an earlier run of this proxy.
@@ -135,6 +148,7 @@ impl Relay {
             outbox,
             home,
             started: Instant::now(),
+            turned: Instant::now(),
             installed: false,
             scanned: false,
             asked: false,
@@ -159,12 +173,12 @@ impl Relay {
 
     async fn run(mut self) {
         let mut stopping = self.outbox.stopping.subscribe();
-        let mut away = false;
+        let (mut away, mut due) = (false, Due::Turn);
         while !*stopping.borrow() {
             let (outbox, home) = (self.outbox.clone(), self.home);
             let most = outbox.settings.bounds.home_timeout * self.patience;
             let began = Instant::now();
-            let result = outbox.store.within(home, most, self.turn()).await;
+            let result = outbox.store.within(home, most, self.work(due)).await;
             // A home that is only slow would else never be done: each time it is given longer.
             self.patience = if began.elapsed() < most { 1 } else { (self.patience * 2).min(PATIENCE_MAX) };
             if result.is_err() != away {
@@ -178,15 +192,18 @@ impl Relay {
                 self.open_without_home();
             }
             let wake = self.outbox.flights.wake[self.home.index()].clone();
+            let marked = self.outbox.flights.marked[self.home.index()].clone();
+            let mark_wait = self.outbox.settings.bounds.mark_wait;
             // Short, so that marks are written in batches and not one by one.
             tokio::time::sleep(self.outbox.settings.bounds.poll_min).await;
             let next_turn = self.next_turn();
-            tokio::select! {
-                () = wake.notified() => {}
-                Some(done) = self.runs.join_next() => if let Ok(done) = done { self.lane_rests(done) },
-                () = tokio::time::sleep_until(next_turn) => {}
-                _ = stopping.changed() => {}
-            }
+            due = tokio::select! {
+                () = wake.notified() => Due::Turn,
+                Some(done) = self.runs.join_next() => done.map_or(Due::Turn, |done| self.lane_rests(done)),
+                () = tokio::time::sleep_until(next_turn) => Due::Turn,
+                _ = stopping.changed() => Due::Turn,
+                () = async { marked.notified().await; tokio::time::sleep(mark_wait).await } => Due::Marks,
+            };
         }
         self.tending.stop();
         self.runs.shutdown().await;
@@ -201,7 +218,7 @@ impl Relay {
     }
 
     fn next_turn(&self) -> Instant {
-        let mut at = Instant::now() + self.outbox.settings.bounds.poll_max;
+        let mut at = self.turned + self.outbox.settings.bounds.poll_max;
         if self.epoch.is_none() && !self.outbox.flights.waiting(self.home, 1).is_empty() {
             at = Instant::now() + FOLLOW_EVERY;
         }
@@ -214,7 +231,16 @@ impl Relay {
         at
     }
 
+    async fn work(&mut self, due: Due) -> Result<(), Error> {
+        match due {
+            // Where it is not installed yet, or away, there is more to do first.
+            Due::Marks if self.installed => self.outbox.write_marks(self.home).await,
+            Due::Marks | Due::Turn => self.turn().await,
+        }
+    }
+
     async fn turn(&mut self) -> Result<(), Error> {
+        self.turned = Instant::now();
         if !self.installed {
             self.outbox.install_on(self.home).await?;
             self.outbox.reconcile_on(self.home).await?;
@@ -377,6 +403,7 @@ impl Relay {
     async fn start_lanes(&mut self, epoch: i64) -> Result<(), Error> {
         let now = Instant::now();
         let targets = self.outbox.store.shards().filter(|target| *target != self.home);
+        self.lanes.values_mut().for_each(|lane| lane.asked |= lane.running);
         let resting: Vec<ShardId> =
             targets.filter(|target| self.lanes.get(target).is_none_or(|l| l.rests(now))).collect();
         if resting.is_empty() {
@@ -411,7 +438,7 @@ impl Relay {
     fn start_lane(&mut self, target: ShardId, epoch: i64) {
         let floor = self.lane_floor(target);
         let lane = self.lanes.entry(target).or_default();
-        (lane.running, lane.until) = (true, None);
+        (lane.running, lane.asked, lane.until) = (true, false, None);
         self.worked = true;
         let raise = lane.raised != Some(epoch);
         let run = LaneRun { home: self.home, target, epoch, floor, settled: self.settled, reset: self.resets, raise };
@@ -422,7 +449,8 @@ impl Relay {
         });
     }
 
-    fn lane_rests(&mut self, (run, result): (LaneRun, Result<Ran, Error>)) {
+    /// Notes how a run has ended; tells whether there may be more.
+    fn lane_rests(&mut self, (run, result): (LaneRun, Result<Ran, Error>)) -> Due {
         let LaneRun { target, epoch, .. } = run;
         let is_current = self.epoch == Some(epoch) && self.resets == run.reset;
         let bounds = &self.outbox.settings.bounds;
@@ -436,6 +464,9 @@ impl Relay {
         {
             lane.floor = lane.floor.max(ran.floor);
         }
+        // What it found was all at work on the client path: to look again at once would find the same.
+        let is_over = matches!(&result, Ok(ran) if ran.rest == Rest::Idle && !ran.busy);
+        let due = if is_over && !std::mem::take(&mut lane.asked) { Due::Marks } else { Due::Turn };
         match result.map(|ran| ran.rest) {
             Ok(Rest::Idle) => (lane.away, lane.raised, lane.until) = (0, Some(epoch), None),
             Ok(Rest::More) => {
@@ -456,6 +487,7 @@ impl Relay {
                 lane.until = Some(now + backoff);
             }
         }
+        due
     }
 
     /// Opens the gates of the targets where this proxy, in an earlier run, has nothing left to redo from this home.

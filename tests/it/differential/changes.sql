@@ -297,3 +297,23 @@ WITH data AS (SELECT * FROM json_to_recordset('[{"id": 2, "n": 7}, {"id": 3, "n"
 DELETE FROM counters USING (SELECT nothing FROM orders) x WHERE x.nothing = counters.id
 
 SELECT customer_id, name, age FROM customers ORDER BY 1
+
+-- deferred constraints, checked when the statement is done, and before home decides
+
+INSERT INTO seats VALUES (1, 1), (1, 2), (2, 1), (3, 1), (3, 2), (4, 8)
+
+UPDATE seats SET place = 3 - place WHERE id IN (1, 2, 3) RETURNING id, place
+
+--: simple
+UPDATE seats SET place = 1 WHERE id IN (1, 2, 3)
+
+UPDATE seats SET place = place + 1 WHERE id IN (1, 2, 3, 4)
+
+UPDATE seats SET place = CASE WHEN id = 4 THEN 9 ELSE 1 END WHERE id IN (1, 2, 3, 4)
+
+--: simple
+INSERT INTO seats VALUES (1, 5), (2, 5), (2, 5), (4, 5)
+
+DELETE FROM seats WHERE id IN (2, 4) RETURNING place
+
+SELECT id, place FROM seats ORDER BY 1, 2

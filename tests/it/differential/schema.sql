@@ -18,6 +18,8 @@ CREATE TABLE devices (device_id uuid PRIMARY KEY, label text, seen timestamptz)
 
 CREATE TABLE counters (id int PRIMARY KEY, hits bigint NOT NULL DEFAULT 0 CHECK (hits >= 0), label text)
 
+CREATE TABLE seats (id int, place int CHECK (place < 9), UNIQUE (id, place) DEFERRABLE INITIALLY DEFERRED)
+
 CREATE TABLE strict (id bigint PRIMARY KEY, n int)
 
 CREATE TABLE products (product_id int PRIMARY KEY, title text NOT NULL, price numeric(10, 2), sold date)
