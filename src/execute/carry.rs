@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use postgres_protocol::escape::escape_literal;
 
 use crate::plan::{BroughtTable, Carried, Carry, CarryForm, Direct, Plan, Statement, renumbered};
 use crate::sql;
@@ -15,6 +16,7 @@ use super::call::{Arguments, Call};
 use super::carry_query::query;
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
+use super::home_numbers::RowNumbers;
 use super::link::Link;
 use super::position::Position;
 use super::understand::read_issued;
@@ -66,7 +68,9 @@ impl Link {
         let call = typed.as_ref().unwrap_or(call);
         if !plan.together {
             let rows = self.first(call, plan).await?;
-            if described.is_none() && rows_alone && !is_plain(&rows.fields, &plan.columns) {
+            // Numbers would else be drawn for rows that no shard takes.
+            let fits = plan.numbers.is_empty() || rows.fields.len() == plan.columns.len();
+            if described.is_none() && rows_alone && !(fits && is_plain(&rows.fields, &plan.columns)) {
                 self.check_carried(call, plan, position).await?;
             }
             return self.second(call, plan, &rows).await;
@@ -185,7 +189,8 @@ impl Link {
         if self.reads_other_than_it_writes(&rows.fields) {
             return Err(unclear_style().into());
         }
-        let text = plan.form_text(plan.within.as_deref().unwrap_or(&call.text), rows)?;
+        let numbers = self.draw_numbers(&plan.numbers, rows.rows.len()).await?;
+        let text = plan.form_text(plan.within.as_deref().unwrap_or(&call.text), rows, &numbers)?;
         let (text, used) = if call.arguments.is_some() { renumbered(&text) } else { (text, Vec::new()) };
         let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
         let second = with_text(call, text, &used, formats);
@@ -252,13 +257,13 @@ impl Link {
 
 impl Carry {
     /// Returns the second statement's text.
-    fn form_text(&self, text: &str, rows: &Rows) -> Result<String, Refusal> {
+    fn form_text(&self, text: &str, rows: &Rows, numbers: &[RowNumbers]) -> Result<String, Refusal> {
         match &self.form {
             CarryForm::Rows { head, tail } => {
                 let width = rows.fields.len();
                 let cells: Vec<Option<(usize, &Carried)>> =
                     (0..width).map(|at| self.columns.get(at).map(|column| (at, column))).collect();
-                self.insert_text(head, tail, &cells, rows)
+                self.insert_text(head, tail, &cells, rows, numbers)
             }
             CarryForm::Move { head, tail, given, .. } => {
                 let mut places = 1..;
@@ -267,7 +272,7 @@ impl Carry {
                     Some((at, self.columns.get(at)?))
                 };
                 let cells: Vec<_> = given.iter().map(&mut cell).collect();
-                self.insert_text(head, tail, &cells, rows)
+                self.insert_text(head, tail, &cells, rows, numbers)
             }
             CarryForm::Cells(spans) => {
                 let row = rows.rows.first().ok_or_else(|| no_rows(self))?;
@@ -283,16 +288,18 @@ impl Carry {
         }
     }
 
-    /// `cells`: for each column of the INSERT, where its value stands among the source's; `None` is DEFAULT.
+    /// `cells`: for each column of the INSERT, where its value stands among the source's; `None` is DEFAULT. `numbers` stand
+    /// behind them, row by row.
     fn insert_text(
         &self,
         head: &str,
         tail: &str,
         cells: &[Option<(usize, &Carried)>],
         rows: &Rows,
+        numbers: &[RowNumbers],
     ) -> Result<String, Refusal> {
         if rows.rows.is_empty() {
-            let nulls = vec!["NULL"; cells.len()].join(", ");
+            let nulls = vec!["NULL"; cells.len() + self.numbers.len()].join(", ");
             return Ok(format!("{head} SELECT {nulls} WHERE false {tail}"));
         }
         let mut text = format!("{head} VALUES ");
@@ -302,6 +309,9 @@ impl Carry {
             for (at, cell) in cells.iter().enumerate() {
                 text.push_str(if at == 0 { "" } else { ", " });
                 text.push_str(cell.map_or("DEFAULT", |(place, _)| values[place].as_str()));
+            }
+            for value in numbers.get(number).into_iter().flatten() {
+                text.push_str(&format!(", {}", escape_literal(value)));
             }
             text.push(')');
         }

@@ -1,5 +1,7 @@
 //! COPY FROM STDIN: passed through to one shard, or split by key over several.
 
+use std::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::backend::Server;
@@ -117,6 +119,7 @@ impl Link {
             header: None,
             marked: true,
             waiting: Waiting::default(),
+            numbers: VecDeque::new(),
         };
         let shards = self.snapshot.rules.shards_of_group(plan.group);
         for shard in shards.iter() {
@@ -207,7 +210,7 @@ impl Link {
             }
             error = error.or(reply.error);
         }
-        let own = usize::from(split.plan.id_source.is_some());
+        let own = split.plan.numbers.len() + usize::from(split.plan.id_source.is_some());
         let Some(frame) = error else {
             if split.plan.binary {
                 for (_, position, _) in &split.parts {

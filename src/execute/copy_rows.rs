@@ -1,6 +1,7 @@
 //! The rows of a split COPY FROM STDIN: whole ones are taken from the client's data and sent to the shard of their key.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
@@ -16,6 +17,7 @@ use super::copy::SHARD_BUFFER_BYTES;
 use super::copy_ids::{with_id, with_text};
 use super::copy_physical::Waiting;
 use super::failure::Failure;
+use super::home_numbers::RowNumbers;
 use super::link::Link;
 
 /// The shards that take part in a split COPY, and what is known of the data.
@@ -40,6 +42,8 @@ pub(super) struct Split<'a> {
     pub marked: bool,
     /// Rows that wait for their physical tables, where the table is split.
     pub waiting: Waiting,
+    /// Home's numbers for the rows that come next.
+    pub numbers: VecDeque<RowNumbers>,
 }
 
 impl Link {
@@ -80,6 +84,7 @@ impl Link {
 
     async fn route_lines(&mut self, split: &mut Split<'_>, pending: &mut BytesMut) -> Result<(), Failure> {
         self.look_ahead(split, pending).await?;
+        self.number_ahead(split, pending).await?;
         while !split.ended
             && let Some(length) = split.next_line(pending)?
         {
@@ -92,6 +97,7 @@ impl Link {
                 split.ended = true;
                 break;
             }
+            let row = split.numbered_line(&row)?;
             let made = match split.plan.key_is_made {
                 true => Some(self.with_id(split, None, &row).await?),
                 false => None,
@@ -115,10 +121,8 @@ impl Link {
 
     /// Sends the header to every shard, which passes over it or compares it with its own columns.
     fn send_header(&mut self, split: &mut Split<'_>, row: &[u8]) {
-        let header = match split.plan.id_source {
-            Some(_) => with_text(row, split.plan, split.plan.columns.last().map_or("", String::as_str)),
-            None => row.to_vec(),
-        };
+        let appended = split.plan.columns.iter().skip(split.columns);
+        let header = appended.fold(row.to_vec(), |header, name| with_text(&header, split.plan, name));
         if split.plan.split.is_none() {
             for (_, position, _) in &split.parts {
                 frontend::write_copy_data(self.transaction.members[*position].server.out(), &header);
@@ -134,6 +138,7 @@ impl Link {
             split.begun = true;
         }
         self.look_ahead(split, pending).await?;
+        self.number_ahead(split, pending).await?;
         while !split.ended {
             match copy_binary::next(pending, split.columns).map_err(|error| split.placed(misread(error)))? {
                 Next::Unknown => return Ok(()),
@@ -143,6 +148,7 @@ impl Link {
                 }
                 Next::Row(length) => {
                     let row = pending.split_to(length);
+                    let row = split.numbered_row(&row)?;
                     let made = match split.plan.id_source.filter(|_| split.plan.key_is_made) {
                         Some(source) => Some(with_id(&row, &self.row_id(split, source, None).await?)),
                         None => None,

@@ -87,6 +87,7 @@ fn carried(modify: &Modify, context: &Context<'_>, source: String, brought: Brou
         source,
         columns: Vec::new(),
         together: brought.written,
+        numbers: Vec::new(),
         form: CarryForm::Query { brought, refusal },
         checked_on,
         checked: None,

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::insert::HomeNumber;
 use crate::sql::Scanner;
 use crate::types::{Refusal, ShardId};
 
@@ -28,6 +29,8 @@ pub struct Carry {
     pub table: String,
     /// Whether both statements are one transaction.
     pub together: bool,
+    /// What home's sequences number in the rows of [`CarryForm::Rows`]; their columns are the last of its head.
+    pub numbers: Vec<HomeNumber>,
 }
 
 /// What one column of the source is for.

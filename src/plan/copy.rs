@@ -10,7 +10,10 @@ use crate::wire::copy_csv::Quoting;
 use super::catalog::{Catalog, Column};
 use super::context::Context;
 use super::hidden;
-use super::insert::{missing_key, numbered, quoted, reference_mode, target_table, unlisted, unnamed_columns};
+use super::insert::{
+    HomeNumber, left_out, missing_key, numbered, numbered_columns, quoted, reference_mode, target_table, unlisted,
+    unnamed_columns,
+};
 use super::key::{binary_fits, column_fits, misfit};
 use super::split;
 use super::{CopyKey, CopyOut, CopyPlan, Direct, Plan, Redo, Statement, WriteEffect};
@@ -39,7 +42,7 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
                 return Ok(Plan::CopyOut(CopyOut { shards, statement, format, header, merged: None }));
             }
             let key_type = group.key_type;
-            let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, catalog };
+            let copy = Sharded { text, head, rule, name: &name, key, group: group_id, key_type, rules, catalog };
             // Each column of a composite key is judged as a key is.
             let further: Vec<Sharded<'_>> = more
                 .iter()
@@ -104,6 +107,7 @@ struct Sharded<'a> {
     key: &'a str,
     group: GroupId,
     key_type: KeyType,
+    rules: &'a RuleSet,
     catalog: &'a Catalog,
 }
 
@@ -113,18 +117,17 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     check_type(copy)?;
     let columns = columns(copy)?;
     let table = target_table(copy.rule, copy.name);
-    let (statement, id_source) = with_id(copy, &columns)?;
-    let position = columns.iter().position(|column| column == copy.key);
-    let key_is_made = position.is_none() && id_source.is_some_and(|source| is_made_key(copy, source));
-    let position = position.or(key_is_made.then_some(columns.len()));
-    let key_position = position.ok_or_else(|| missing_key(&table, copy.key))?;
+    let numbers = numbers(copy, &columns)?;
+    let id_source = id_source(copy, &columns)?;
     let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
-    let mut known = copy.catalog.table(copy.name).into_iter().flat_map(|table| &table.columns);
-    if let Some(column) =
-        known.find(|column| column.is_numbered() && !columns.contains(&column.name) && id != Some(&column.name))
-    {
-        return Err(numbered(copy.name, &column.name));
-    }
+    // What is appended to each row stands behind what the client sends.
+    let appended: Vec<String> = numbers.iter().map(|number| &number.column).chain(id_source.and(id)).cloned().collect();
+    let statement = with_columns(copy, &columns, &appended);
+    let given = columns.iter().position(|column| column == copy.key);
+    let number = appended[..numbers.len()].iter().position(|column| column == copy.key);
+    let key_is_made = given.or(number).is_none() && id_source.is_some_and(|source| is_made_key(copy, source));
+    let made = number.or(key_is_made.then_some(numbers.len())).map(|at| columns.len() + at);
+    let key_position = given.or(made).ok_or_else(|| missing_key(&table, copy.key))?;
     let options = &copy.head.options;
     let csv = quoting(options)?;
     let positions =
@@ -147,8 +150,9 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         force_null: positions(&|column| options.force_null.holds(column)),
         force_not_null: positions(&|column| options.force_not_null.holds(column)),
         id_source,
+        numbers,
         checked_id: checked_id(copy, &columns)?,
-        columns: columns.into_iter().chain(id_source.and(id).cloned()).collect(),
+        columns: columns.into_iter().chain(appended).collect(),
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
         table,
     })
@@ -234,19 +238,46 @@ fn columns(copy: &Sharded<'_>) -> Result<Vec<String>, Refusal> {
     Ok(copied.map(|column| column.name.clone()).collect())
 }
 
-/// An id column that is left out is added at the end.
-fn with_id(copy: &Sharded<'_>, columns: &[String]) -> Result<(Statement, Option<IdSource>), Refusal> {
-    let Some(id) = copy.rule.and_then(|rule| rule.id.as_ref()) else { return Ok((Statement::Original, None)) };
-    if columns.contains(&id.column) {
-        return Ok((Statement::Original, None));
+/// Returns what home's sequences number in each row.
+fn numbers(copy: &Sharded<'_>, columns: &[String]) -> Result<Vec<HomeNumber>, Refusal> {
+    let numbered_by_home = numbered_columns(copy.name, copy.rule, copy.rules, copy.catalog);
+    let numbers = match &copy.head.table {
+        Some(table) => left_out(table, columns, numbered_by_home),
+        None => Vec::new(),
+    };
+    let is_binary = copy.head.options.format == CopyFormat::Binary;
+    let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
+    let known = copy.catalog.table(copy.name).into_iter().flat_map(|table| &table.columns);
+    let mut left = known.filter(|column| column.is_numbered() && !columns.contains(&column.name));
+    let by_home = |column: &Column| {
+        let number = numbers.iter().find(|number| number.column == column.name);
+        number.is_some_and(|number| !is_binary || number.is_integer())
+    };
+    match left.find(|column| id != Some(&column.name) && !by_home(column)) {
+        Some(column) => Err(numbered(copy.name, &column.name)),
+        None => Ok(numbers),
     }
+}
+
+/// Tells what an id column that is left out is made from.
+fn id_source(copy: &Sharded<'_>, columns: &[String]) -> Result<Option<IdSource>, Refusal> {
+    let Some(id) = copy.rule.and_then(|rule| rule.id.as_ref()).filter(|id| !columns.contains(&id.column)) else {
+        return Ok(None);
+    };
     super::given_id::check_width(copy.name, id, copy.catalog)?;
+    Ok(Some(id.source))
+}
+
+/// Returns the statement with columns added at the end.
+fn with_columns(copy: &Sharded<'_>, columns: &[String], appended: &[String]) -> Statement {
+    if appended.is_empty() {
+        return Statement::Original;
+    }
     let span = &copy.head.columns_span;
-    let all: Vec<String> = columns.iter().chain([&id.column]).map(|name| quoted(name)).collect();
+    let all: Vec<String> = columns.iter().chain(appended).map(|name| quoted(name)).collect();
     let list = format!("({})", all.join(", "));
     let list = if span.is_empty() { format!("{list} ") } else { list };
-    let sql = splice(copy.text, &[(span.clone(), list)]);
-    Ok((Statement::Rewritten { sql, parameters: Vec::new() }, Some(id.source)))
+    Statement::Rewritten { sql: splice(copy.text, &[(span.clone(), list)]), parameters: Vec::new() }
 }
 
 /// Tells whether the id that is made is the sharding key, and needs no key to be made.

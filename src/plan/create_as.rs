@@ -101,6 +101,7 @@ pub(super) fn read(text: &str, utility: &Utility, context: &Context<'_>, refusal
         table: table.to_string(),
         within,
         together: false,
+        numbers: Vec::new(),
     };
     let body = Body::Fixed(Box::new(Plan::Carry(Box::new(carry))));
     Some(Prepared { text: text.to_owned(), body, splits: splits.map(Box::new) })

@@ -60,6 +60,7 @@ pub(super) fn moving(
         within: None,
         table: name.into_owned(),
         together: true,
+        numbers: Vec::new(),
     })))
 }
 

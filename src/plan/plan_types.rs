@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::carry::Carry;
+use super::insert::HomeNumber;
 use crate::merge::MergeSpec;
 use crate::rules::{IdRule, IdSource};
 use crate::sql::{Condition, CopyFormat};
@@ -351,9 +352,11 @@ pub struct CopyPlan {
     pub force_null: Vec<usize>,
     /// Positions of csv columns whose NULL texts are values.
     pub force_not_null: Vec<usize>,
+    /// What home's sequences number: appended to every row behind the client's columns.
+    pub numbers: Vec<HomeNumber>,
     /// If the id column is left out: it is appended to every line as the last column, made from this source.
     pub id_source: Option<IdSource>,
-    /// The columns that servers are sent, that one included.
+    /// The columns that servers are sent, those included.
     pub columns: Vec<String>,
     /// Position of ids that clients give and the rule that they are held against.
     pub checked_id: Option<(usize, IdRule)>,

@@ -47,6 +47,7 @@ pub(super) fn plan(context: &Context<'_>, values: &Values<'_>, refusal: Refusal)
         within: None,
         table: step.table.to_string(),
         together: true,
+        numbers: Vec::new(),
     })))
 }
 

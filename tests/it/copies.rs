@@ -37,6 +37,7 @@ key: {type: int}
 algorithm: hash
 tables:
   small: {key: id}
+  marks: {key: id}
 missing_key: {read: scatter, write: scatter}
 ---
 kind: Ids
@@ -45,13 +46,14 @@ layouts:
   standard: {epoch: "2026-01-01T00:00:00Z", bits: {time: 41, tag: 6, worker: 7, sequence: 9}}
 "#;
 
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE customers (customer_id bigint PRIMARY KEY, name text, balance numeric(12, 2))",
     "CREATE TABLE orders (order_id bigint, customer_id bigint, status text, PRIMARY KEY (customer_id, order_id))",
     "CREATE TABLE names (name text PRIMARY KEY, n int)",
     "CREATE TABLE codes (code char(4) PRIMARY KEY)",
     "CREATE TABLE things (thing uuid PRIMARY KEY, n int)",
     "CREATE TABLE small (id int PRIMARY KEY, t text)",
+    "CREATE TABLE marks (id serial PRIMARY KEY, t text, n int GENERATED ALWAYS AS IDENTITY, name text DEFAULT 'n' || nextval('marks_id_seq'))",
 ];
 
 async fn start(label: &str) -> (TestDatabase, Proxy, Differential) {
@@ -284,7 +286,7 @@ fn feed(client: &mut RawClient, sql: &str, data: &[u8], length: usize) -> String
     Pipeline::new().query(sql).send_only(client);
     loop {
         match client.message() {
-            ('G', body) => break assert_eq!(body[0], 1, "binary"),
+            ('G', body) => break assert_eq!(body[0], u8::from(sql.to_ascii_lowercase().contains("binary"))),
             ('E', _) => {
                 while client.message().0 != 'Z' {}
                 return "refused".to_owned();
@@ -342,6 +344,30 @@ async fn binary_rows_go_to_the_shard_of_their_key() {
     assert_eq!(ids.rows().len(), 20);
     // A key of a type whose bytes are not read here.
     assert_eq!(feed(&mut both.other, "COPY codes FROM STDIN (FORMAT binary)", &file(&[]), 10), "refused");
+}
+
+#[tokio::test]
+async fn rows_are_numbered_by_homes_sequences_as_one_server_does() {
+    let (_database, _proxy, mut both) = start("copy_numbers").await;
+    let texts: Vec<_> = (0..500).map(|n| row(&[Some(format!("text {n}").as_bytes()), Some(b"named")])).collect();
+    let binary = "COPY marks (t, name) FROM STDIN (FORMAT binary)";
+    for length in [7, 1000, 1_000_000] {
+        assert_eq!(same_in(&mut both, binary, &file(&texts), length), "COPY 500\0");
+    }
+    for table in ["SELECT * FROM marks ORDER BY id", "SELECT max(id), max(n) FROM marks"] {
+        both.same(table);
+    }
+    // What is not an integer is not written in binary format.
+    let refused = feed(&mut both.other, "COPY marks (t) FROM STDIN (FORMAT binary)", &file(&texts), 100);
+    assert_eq!(refused, "refused");
+    // Far more than one question's rows.
+    let lines: String = (0..25_000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(same_in(&mut both, "COPY marks (t) FROM STDIN", lines.as_bytes(), 8192), "COPY 25000\0");
+    let shape = "SELECT count(*), count(DISTINCT id), count(DISTINCT n), count(DISTINCT name), max(n) FROM marks";
+    both.same(shape);
+    both.same("INSERT INTO marks (t, name) SELECT t, 'again' FROM marks WHERE n < 1000");
+    both.same(shape);
+    both.same("INSERT INTO marks (t, name) VALUES ('behind', 'all') RETURNING n");
 }
 
 #[tokio::test]

@@ -28,7 +28,8 @@ impl PreparedInsert {
         if self.facts.with_writes || has_query(tail) {
             return Err(refusal);
         }
-        let mut columns: Vec<Carried> = match (&self.layout.columns, &self.target) {
+        let given = Some(&self.numbers.given).filter(|_| !self.numbers.numbers.is_empty());
+        let mut columns: Vec<Carried> = match (given.or(self.layout.columns.as_ref()), &self.target) {
             (Some(names), _) => names.iter().map(|name| self.carried(rules, catalog, name)).collect(),
             // A temporary table, say: the server knows its columns, and no key is among them.
             (None, Target::Home(_)) => vec![Carried::default(); COLUMNS_MAX],
@@ -47,7 +48,11 @@ impl PreparedInsert {
                 column.call = Some(called.text(text).to_owned());
             }
         }
-        let form = CarryForm::Rows { head: text[start..query.span.start].to_owned(), tail: tail.to_owned() };
+        let head = match self.numbers.numbers.is_empty() {
+            true => text[start..query.span.start].to_owned(),
+            false => self.numbers.head(text, &self.facts, start, query.span.start),
+        };
+        let form = CarryForm::Rows { head, tail: tail.to_owned() };
         self.carry(rules, text, (source, columns, form))
     }
 
@@ -147,6 +152,7 @@ impl PreparedInsert {
             within: None,
             table,
             together: false,
+            numbers: self.numbers.numbers.clone(),
         })))
     }
 

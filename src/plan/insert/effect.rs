@@ -3,9 +3,10 @@
 use crate::plan::catalog::{Catalog, Column, Table, TableKind};
 use crate::plan::{Redo, WriteEffect, classify};
 use crate::rules::{Distribution, MultiShardRule, RuleMode, RuleSet, TableRule, WhenTargetDown};
-use crate::sql::insert::{Cell, CellValue, InsertFacts, Source};
+use crate::sql::insert::{Cell, CellValue, InsertFacts, Overriding, Source};
 use crate::types::{Refusal, WriteMode};
 
+use super::home_numbers::QueryNumbers;
 use super::key::{KeyColumn, type_named};
 use super::moment::Moments;
 use super::parameters::Parameters;
@@ -137,14 +138,25 @@ impl Judge<'_> {
     }
 
     /// Refuses rows of a sharded table in which a column is numbered by the shard: others number theirs alike.
-    pub fn check_numbers(&self) -> Result<(), Refusal> {
+    pub fn check_numbers(&self, numbers: &QueryNumbers) -> Result<(), Refusal> {
         let Some(Distribution::Sharded { .. }) = self.rule.map(|rule| &rule.distribution) else { return Ok(()) };
         let table = self.catalog.table(self.table);
         let mut columns = table.into_iter().flat_map(|table| &table.columns);
-        match columns.find(|column| column.is_numbered() && !self.is_filled(&column.name)) {
+        match columns.find(|column| column.is_numbered() && !self.is_given(column, numbers)) {
             Some(column) => Err(refuse::numbered(self.table, &column.name)),
             None => Ok(()),
         }
+    }
+
+    /// Whether every row has a value of its own there, or a number of home's.
+    fn is_given(&self, column: &Column, numbers: &QueryNumbers) -> bool {
+        if column.identity && self.facts.overriding == Some(Overriding::User) {
+            return false;
+        }
+        // How many columns a query fills may be known of its text alone.
+        let is_query = matches!(self.facts.source, Source::Query(_)) && self.facts.columns.is_none();
+        numbers.has(&column.name)
+            || if is_query { numbers.given.contains(&column.name) } else { self.is_filled(&column.name) }
     }
 
     fn inexact_default(&self, column: &Column) -> Option<String> {

@@ -1,13 +1,148 @@
-//! Columns of sharded tables that a sequence numbers: home's sequence does, for all shards. An INSERT that gives them no value
-//! asks for the next number in so many words; what must be known first is asked of home then ([`super::carry`]).
+//! Columns of sharded tables that a sequence numbers: home's sequence does, for all shards. An INSERT of values that gives
+//! them none asks for the next number in so many words; what must be known first is asked of home then ([`super::carry`]).
+//! The rows of a query or of a COPY get theirs when they are there.
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
-use crate::plan::catalog::{Column, Table};
+use crate::plan::catalog::{Catalog, Column, Table};
 use crate::plan::context::Context;
-use crate::rules::Distribution;
-use crate::sql::insert::{CellValue, Overriding, Source, read};
-use crate::sql::{Scanner, TableName, identifier, splice};
+use crate::rules::{Distribution, RuleSet, TableRule};
+use crate::sql::insert::{CellValue, InsertFacts, Overriding, Source, SourceQuery, read};
+use crate::sql::{self, Scanner, Shape, TableName, identifier, splice};
+
+const INT8: u32 = 20;
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+
+/// A column that home's sequence numbers in every row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeNumber {
+    /// The column.
+    pub column: String,
+    /// Its type's oid.
+    pub type_oid: u32,
+    /// The expression that draws the next number on home.
+    pub draw: String,
+    /// Whether it takes a value only where OVERRIDING says so.
+    pub overrides: bool,
+}
+
+impl HomeNumber {
+    fn new(table: &TableName, column: &Column) -> Self {
+        let draw = draw(table, column);
+        Self { column: column.name.clone(), type_oid: column.type_oid, draw, overrides: column.identity }
+    }
+
+    /// Tells whether a number can be written in binary format.
+    pub fn is_integer(&self) -> bool {
+        self.to_binary("0").is_some()
+    }
+
+    /// Returns a number in its type's binary format; `None` where it is no integer.
+    pub fn to_binary(&self, number: &str) -> Option<Vec<u8>> {
+        match self.type_oid {
+            INT2 => Some(number.parse::<i16>().ok()?.to_be_bytes().to_vec()),
+            INT4 => Some(number.parse::<i32>().ok()?.to_be_bytes().to_vec()),
+            INT8 => Some(number.parse::<i64>().ok()?.to_be_bytes().to_vec()),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the columns of a table that home's sequences number where rows do not give them: none where the rules make an id,
+/// or where the table is not sharded, or split.
+pub(in crate::plan) fn numbered_columns<'a>(
+    name: &str,
+    rule: Option<&'a TableRule>,
+    rules: &RuleSet,
+    catalog: &'a Catalog,
+) -> impl Iterator<Item = &'a Column> {
+    let sharded = rule.filter(|rule| matches!(rule.distribution, Distribution::Sharded { .. }));
+    let rule = sharded.filter(|_| rules.split_of(name).is_none());
+    let columns = rule.and(catalog.table(name)).map(|table| table.columns.as_slice()).unwrap_or_default();
+    let made = rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
+    columns.iter().filter(move |column| column.is_numbered() && Some(&column.name) != made)
+}
+
+/// Returns those that an INSERT's query, or the columns of a COPY, leave out.
+pub(in crate::plan) fn left_out<'a>(
+    table: &TableName,
+    given: &[String],
+    columns: impl Iterator<Item = &'a Column>,
+) -> Vec<HomeNumber> {
+    columns.filter(|column| !given.contains(&column.name)).map(|column| HomeNumber::new(table, column)).collect()
+}
+
+/// The numbers of the rows of a query, and the columns that the query itself fills.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct QueryNumbers {
+    pub numbers: Vec<HomeNumber>,
+    pub given: Vec<String>,
+}
+
+impl QueryNumbers {
+    /// Reads what an INSERT leaves to home's sequences; nothing where it is not known which columns it fills.
+    pub fn read(text: &str, facts: &InsertFacts, rule: Option<&TableRule>, context: &Context<'_>) -> Self {
+        let Source::Query(query) = &facts.source else { return Self::default() };
+        let name = facts.table.rule_key();
+        let mut columns = numbered_columns(&name, rule, context.rules, context.catalog).peekable();
+        if columns.peek().is_none() || facts.overriding == Some(Overriding::User) {
+            return Self::default();
+        }
+        let Some(given) = filled(text, facts, query, context.catalog) else { return Self::default() };
+        Self { numbers: left_out(&facts.table, &given, columns), given }
+    }
+
+    /// Tells whether a column is numbered.
+    pub fn has(&self, column: &str) -> bool {
+        self.numbers.iter().any(|number| number.column == column)
+    }
+
+    /// Returns INSERT up to its query, with the columns that are numbered.
+    pub fn head(&self, text: &str, facts: &InsertFacts, start: usize, end: usize) -> String {
+        let names = |names: &mut dyn Iterator<Item = &str>| list(names);
+        let numbered = names(&mut self.numbers.iter().map(|number| number.column.as_str()));
+        let overrides = facts.overriding.is_none() && self.numbers.iter().any(|number| number.overrides);
+        let overriding = if overrides { OVERRIDING } else { "" };
+        let edits = match &facts.columns {
+            Some(list) => vec![
+                (list.names_end - start..list.names_end - start, format!(", {numbered}")),
+                (list.span.end - start..list.span.end - start, overriding.to_owned()),
+            ],
+            None => {
+                let given = names(&mut self.given.iter().map(String::as_str));
+                let at = facts.columns_at - start;
+                vec![(at..at, format!(" ({given}, {numbered}){overriding}"))]
+            }
+        };
+        splice(&text[start..end], &edits)
+    }
+}
+
+/// Returns the columns that the rows of a query fill.
+fn filled(text: &str, facts: &InsertFacts, query: &SourceQuery, catalog: &Catalog) -> Option<Vec<String>> {
+    if let Some(list) = &facts.columns {
+        return Some(list.names.clone());
+    }
+    let table = catalog.table(&facts.table.rule_key())?;
+    let width = width(&text[query.span.clone()], catalog)?;
+    Some(table.columns.get(..width)?.iter().map(|column| column.name.clone()).collect())
+}
+
+/// Returns how many columns a query has: a star stands for those of the one table that it reads.
+fn width(query: &str, catalog: &Catalog) -> Option<usize> {
+    let facts = sql::read(query).ok()?;
+    let items = facts.block?.items;
+    let stars = items.iter().filter(|item| item.shape == Shape::Star).count();
+    if stars == 0 {
+        return Some(items.len());
+    }
+    let [relation] = facts.relations.iter().filter(|relation| relation.scope == 0).collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let table = catalog.table(&relation.table.as_ref()?.rule_key())?;
+    Some(items.len() - stars + stars * table.columns.len())
+}
 
 /// Returns an INSERT of values that asks for the numbers that it lacks; `None` for any other text.
 pub(in crate::plan) fn with_home_numbers(text: &str, context: &Context<'_>) -> Option<String> {
@@ -17,12 +152,10 @@ pub(in crate::plan) fn with_home_numbers(text: &str, context: &Context<'_>) -> O
     }
     let facts = read(text).ok()?;
     let name = facts.table.rule_key();
-    let rule = context.rules.table(&name)?;
     let table = context.catalog.table(&name)?;
-    let made = |column: &Column| rule.id.as_ref().is_some_and(|id| id.column == column.name);
-    let numbered: Vec<&Column> = table.columns.iter().filter(|column| column.is_numbered() && !made(column)).collect();
-    let sharded = matches!(rule.distribution, Distribution::Sharded { .. });
-    if !sharded || numbered.is_empty() || context.rules.split_of(&name).is_some() {
+    let rule = context.rules.table(&name);
+    let numbered: Vec<&Column> = numbered_columns(&name, rule, context.rules, context.catalog).collect();
+    if numbered.is_empty() {
         return None;
     }
     if let Source::DefaultValues(span) = &facts.source {
@@ -86,24 +219,32 @@ fn may_name_numbered(text: &str, context: &Context<'_>) -> bool {
     names.any(|name| tables.iter().any(|table| numbered(table, &name)))
 }
 
+/// With which identity columns take values.
+const OVERRIDING: &str = " OVERRIDING SYSTEM VALUE";
+
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(escape_identifier).collect::<Vec<_>>().join(", ")
 }
 
 /// An identity column may be one that takes no value unless that is said.
 fn overriding(columns: &[&Column]) -> &'static str {
-    if columns.iter().any(|column| column.identity) { " OVERRIDING SYSTEM VALUE" } else { "" }
+    if columns.iter().any(|column| column.identity) { OVERRIDING } else { "" }
+}
+
+/// Returns a column's next number on home, as a value that is computed first.
+fn next_number(table: &TableName, column: &Column) -> String {
+    format!("(SELECT {})", draw(table, column))
 }
 
 /// Returns what draws a column's next number on home.
-fn next_number(table: &TableName, column: &Column) -> String {
+fn draw(table: &TableName, column: &Column) -> String {
     match &column.default {
-        Some(default) if !column.identity => format!("(SELECT {default})"),
+        Some(default) if !column.identity => default.clone(),
         Some(_) | None => {
             let parts = table.schema.iter().chain([&table.name]);
             let table = parts.map(|part| escape_identifier(part)).collect::<Vec<_>>().join(".");
             format!(
-                "(SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence({}, {})))",
+                "pg_catalog.nextval(pg_catalog.pg_get_serial_sequence({}, {}))",
                 escape_literal(&table),
                 escape_literal(&column.name)
             )

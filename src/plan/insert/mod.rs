@@ -29,7 +29,8 @@ mod tests;
 mod undo;
 
 pub(in crate::plan) use effect::{reference_mode, target_table};
-pub(in crate::plan) use home_numbers::with_home_numbers;
+pub use home_numbers::HomeNumber;
+pub(in crate::plan) use home_numbers::{left_out, numbered_columns, with_home_numbers};
 pub(in crate::plan) use inside::with_ids;
 pub use key::{KeyColumn, type_named};
 pub use make::{IdValue, IdsWanted, MakeIds};

@@ -14,6 +14,7 @@ use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier
 
 use super::effect::{Judge, target_table};
 use super::given::RowKeys;
+use super::home_numbers::QueryNumbers;
 use super::key::{KeyColumn, check_type, key_position};
 use super::make::{IdValue, MakeIds};
 use super::moment::Moments;
@@ -32,6 +33,8 @@ pub struct PreparedInsert {
     /// The table's name as rules and catalog have it.
     pub(super) name: String,
     pub(super) layout: Layout,
+    /// What home's sequences number in the rows of its query.
+    pub(super) numbers: QueryNumbers,
     pub(super) target: Target,
     /// Whether the rows of its query have to be read first, for their ids.
     pub(super) reads_first: bool,
@@ -93,6 +96,7 @@ impl PreparedInsert {
         let rule = rules.table(&name);
         let table = catalog.table(&name);
         let layout = layout(text, &facts, rule, &name, table, rules)?;
+        let numbers = QueryNumbers::read(text, &facts, rule, &Context { rules, catalog });
         let target = match rule.map(|rule| &rule.distribution) {
             Some(Distribution::Sharded { group, key, more }) => {
                 let read = |name_of: &String, key_type: KeyType| {
@@ -104,8 +108,8 @@ impl PreparedInsert {
                     };
                     check_type(&key, table)?;
                     let position = match key_position(&layout, &key) {
-                        // Its rows get their keys when ids are made for them.
-                        Err(_) if is_made(&facts, rule, &key.name) => usize::MAX,
+                        // Its rows get their keys when ids are made for them, or numbers drawn.
+                        Err(_) if is_made(&facts, rule, &key.name) || numbers.has(&key.name) => usize::MAX,
                         Err(refusal) => return Err(unknown_column(&facts, &name, table).unwrap_or(refusal)),
                         Ok(position) => position,
                     };
@@ -133,6 +137,7 @@ impl PreparedInsert {
             facts,
             name,
             layout,
+            numbers,
             target,
             reads_first: false,
             draws: false,
@@ -153,7 +158,7 @@ impl PreparedInsert {
         prepared.reads_first = prepared.reads_first(rule);
         prepared.draws = prepared.draws(catalog);
         let none = Parameters::default();
-        prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers()?;
+        prepared.judge(rules, catalog, &none, prepared.itself()).check_numbers(&prepared.numbers)?;
         prepared.moments = Moments::of(&prepared.facts, &prepared.layout, table, catalog);
         let judge = prepared.judge(rules, catalog, &none, prepared.itself());
         (prepared.redo, prepared.redo_of_parts) =

@@ -30,6 +30,9 @@ impl PreparedInsert {
         catalog: &Catalog,
         parameters: &Parameters<'_>,
     ) -> Result<Plan, Refusal> {
+        if !self.numbers.numbers.is_empty() {
+            return self.carry_query(rules, catalog, self.not_proved());
+        }
         let from = match &self.target {
             Target::Home(_) | Target::Sharded { .. } if self.reads_first => Err(self.not_known(rules)),
             Target::Home(shard) => {

@@ -413,9 +413,10 @@ INSERT INTO later VALUES (3, DEFAULT, 'a')
 
 INSERT INTO later (id, number) VALUES (4, nextval('s')), (5, 1 + nextval('s')) RETURNING *
 
---: simple
---: refused 0A000
+--: copy
 COPY later (id, what) FROM STDIN
+8	copied
+9	as well
 
 INSERT INTO later (id, number, what) VALUES (6, 10, 'a'), (7, 11, 'b')
 

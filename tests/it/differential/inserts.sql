@@ -419,10 +419,83 @@ SELECT * FROM entries ORDER BY id
 
 SELECT * FROM lines ORDER BY line
 
---: refused 23502
-INSERT INTO entries (what) SELECT name FROM customers
+-- those of the rows of queries and of COPY, too
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 6 ORDER BY customer_id RETURNING id, what
+
+INSERT INTO entries (what, at) SELECT name, age FROM customers WHERE customer_id = 3
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE false
+
+INSERT INTO entries (what) SELECT 'x' UNION ALL SELECT 'y' ORDER BY 1 RETURNING id, what
+
+INSERT INTO entries (what, at) WITH w AS (SELECT 1 AS n) SELECT 'w', n FROM w RETURNING id, at
+
+--: with z
+INSERT INTO entries (what) SELECT $1 || name FROM customers WHERE customer_id = 1 RETURNING *
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id IN (1, 2) ORDER BY customer_id ON CONFLICT (id) DO NOTHING
+
+INSERT INTO entries (what) SELECT name, age FROM customers
+
+INSERT INTO entries (what, at) SELECT name FROM customers
+
+INSERT INTO lines (customer_id) SELECT customer_id FROM customers WHERE customer_id < 6 ORDER BY customer_id RETURNING *
+
+INSERT INTO lines SELECT 20
+
+INSERT INTO lines SELECT customer_id FROM orders WHERE customer_id < 3 ORDER BY 1
+
+INSERT INTO lines SELECT 21, 900
+
+INSERT INTO lines OVERRIDING SYSTEM VALUE SELECT 21, 900, 'said'
+
+INSERT INTO lines (customer_id, note) OVERRIDING SYSTEM VALUE SELECT 22, 'not said' RETURNING *
+
+INSERT INTO lines OVERRIDING SYSTEM VALUE SELECT customer_id + 100, line, note FROM lines
+
+INSERT INTO lines OVERRIDING SYSTEM VALUE SELECT * FROM lines WHERE customer_id = 21
 
 --: refused 0A000
-INSERT INTO lines (customer_id) SELECT customer_id FROM customers
+INSERT INTO lines (customer_id, line) OVERRIDING USER VALUE VALUES (23, 5)
+
+--: refused 0A000
+INSERT INTO lines (customer_id, line) OVERRIDING USER VALUE SELECT 23, 5
+
+--: refused 0A000
+INSERT INTO entries SELECT * FROM (VALUES (1, 'x')) AS v (a, b), (VALUES (1)) AS w (c)
+
+BEGIN
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 3 ORDER BY customer_id RETURNING id
+
+ROLLBACK
+
+--: copy
+COPY entries (what) FROM STDIN
+copied
+\N
+a\tb
+
+--: copy
+COPY lines (note, customer_id) FROM STDIN WITH (FORMAT csv, DELIMITER ';')
+"a
+b";30
+"c;""d";31
+
+--: copy
+COPY entries FROM STDIN
+9000	given	1
+
+INSERT INTO entries (what) VALUES ('behind COPY') RETURNING id
+
+SELECT * FROM entries ORDER BY id
+
+SELECT * FROM lines ORDER BY customer_id, line
+
+--: own words
+--: copy
+COPY entries (what, at) FROM STDIN
+one column
 
 DROP TABLE entries, lines
