@@ -31,6 +31,13 @@ pub struct Pools {
 #[derive(Debug, Clone)]
 pub struct PoolRef(Rc<Pool>);
 
+impl PoolRef {
+    /// Returns how long a client waits for a connection.
+    pub fn wait(&self) -> Duration {
+        self.0.settings().wait
+    }
+}
+
 /// Says how the pool of a target behaves; asked when the pool is made and when settings change.
 pub type Policy = Box<dyn Fn(&ServerTarget) -> PoolSettings>;
 

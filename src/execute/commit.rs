@@ -193,14 +193,14 @@ impl Link {
         let inbox = outbox::inbox_insert(txid, &self.shard_name(home));
         let last_words = self.last_words();
         for member in self.transaction.members.iter_mut().filter(|member| member.wrote && !member.checked) {
-            if member.server.shard() != home && member.inbox != Some(home) {
-                crate::wire::frontend::write_query(member.server.out(), &inbox);
-                member.preamble += 1;
+            let needs_inbox = member.server.shard() != home && member.inbox != Some(home);
+            let told = if needs_inbox { format!("{inbox};{last_words}") } else { last_words.clone() };
+            if needs_inbox {
                 member.inbox = Some(home);
             }
-            member.check_with(home, &last_words);
-            member.preamble += 1;
+            crate::wire::frontend::write_query(member.server.out(), &told);
             member.server.flush().await?;
+            member.preamble += 1;
         }
         let most = self.worker.limits().commit_timeout;
         match tokio::time::timeout(most, Box::pin(self.flush_members())).await {

@@ -175,6 +175,11 @@ impl Link {
         Ok(server)
     }
 
+    /// Returns how long joining another shard may take; those are alike in that.
+    pub(super) fn longest_wait(&mut self, shard: ShardId) -> Duration {
+        self.target(shard).1.wait() + self.worker.limits().gate_wait
+    }
+
     /// What ties the client to its servers from here on, apart from what it leaves there: its pool mode.
     pub fn base_pin(&self) -> Pinned {
         match self.mode {
@@ -270,6 +275,7 @@ impl Link {
             lock_bounded: false,
             preamble: 0,
             checked: false,
+            behind: 0,
             commands: Vec::new(),
             unfrozen: false,
         });

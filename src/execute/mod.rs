@@ -24,6 +24,7 @@ mod cursor;
 mod date_style;
 mod decision;
 mod direct;
+mod early_checks;
 mod everywhere;
 mod explain;
 mod failure;

@@ -90,20 +90,12 @@ pub struct Member {
     pub preamble: usize,
     /// Whether its deferred constraints have been fired for the commit, or are as soon as what was queued has run.
     pub checked: bool,
+    /// ReadyForQuery messages of what was queued behind the client's own statement.
+    pub behind: usize,
     /// What a redo would run, in order.
     pub commands: Vec<RedoCommand>,
     /// Whether a command depends on the time of its first run, so that it must not be redone.
     pub unfrozen: bool,
-}
-
-impl Member {
-    /// Queues what a shard is told before anything is decided; not where its inbox row is missing still.
-    pub fn check_with(&mut self, home: ShardId, last_words: &str) {
-        if self.server.shard() == home || self.inbox == Some(home) {
-            crate::wire::frontend::write_query(self.server.out(), last_words);
-            self.checked = true;
-        }
-    }
 }
 
 /// An open savepoint.

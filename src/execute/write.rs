@@ -9,9 +9,9 @@ use crate::types::{Refusal, ShardId, SqlState, WriteMode};
 use crate::wire::backend;
 
 use super::call::Call;
-use super::collect::{self, Collected};
+use super::collect::Collected;
+use super::early_checks::EarlyChecks;
 use super::failure::Failure;
-use super::forward;
 use super::link::{Link, Role};
 use super::position::Position;
 use super::remade::forget_failed;
@@ -100,7 +100,7 @@ impl Link {
         others.iter().try_for_each(|part| self.worker.proxy.outbox.check_backlog(part.shard))?;
         let mut replies = Vec::with_capacity(plan.parts.len());
         for part in first {
-            replies.extend(self.start_and_collect(call, plan, &[(part, Then::MoreMayCome)]).await?);
+            replies.extend(self.start_and_collect(call, plan, &[(part, false)], &mut None).await?);
             self.transaction.home_undo.extend(part.undo.iter().map(|undo| call.freeze(undo, 1)));
         }
         for part in others {
@@ -135,12 +135,17 @@ impl Link {
         }
         let mut replies: Vec<Option<Collected>> = plan.parts.iter().map(|_| None).collect();
         let rounds = rounds(plan);
-        let last = last_rounds(plan, &rounds, then);
+        let mut checks = match then {
+            Then::Commit => self.early_checks(plan, rounds.len()),
+            Then::MoreMayCome => None,
+        };
+        let last = last_rounds(plan, &rounds);
         for (number, round) in rounds.into_iter().enumerate() {
-            let then = |part: &Part| if last.get(&part.shard) == Some(&number) { then } else { Then::MoreMayCome };
+            let is_last = |part: &Part| last.get(&part.shard) == Some(&number);
             let parts = round.iter().map(|index| &plan.parts[*index]);
-            let parts: Vec<(&Part, Then)> = parts.map(|part| (part, then(part))).collect();
-            for (index, reply) in round.into_iter().zip(self.start_and_collect(call, plan, &parts).await?) {
+            let parts: Vec<(&Part, bool)> = parts.map(|part| (part, is_last(part))).collect();
+            for (index, reply) in round.into_iter().zip(self.start_and_collect(call, plan, &parts, &mut checks).await?)
+            {
                 replies[index] = Some(reply);
             }
         }
@@ -149,17 +154,19 @@ impl Link {
         replies.iter_mut().find_map(|reply| reply.check_failure.take()).map_or(Ok(replies), Err)
     }
 
-    /// Sends every part, then reads every reply; all shards work at the same time.
+    /// Sends every part, then reads every reply; all shards work at the same time. What a shard has `checks` for goes along
+    /// with its last part.
     async fn start_and_collect(
         &mut self,
         call: &Call,
         plan: &MultiWrite,
-        parts: &[(&Part, Then)],
+        parts: &[(&Part, bool)],
+        checks: &mut Option<EarlyChecks>,
     ) -> Result<Vec<Collected>, Failure> {
         // All shards join, and the time is asked for, before the first statement is queued: a failure in between must
         // not leave a statement without a reader.
         let mut started = Vec::with_capacity(parts.len());
-        for (part, then) in parts {
+        for (part, is_last) in parts {
             let position = self.enlist(part.shard, Role::Part).await?;
             self.note_write(position, &plan.effect);
             self.note_rejects(&plan.effect);
@@ -167,30 +174,22 @@ impl Link {
             // What is frozen never comes again.
             let sharing = self.sharing().filter(|_| frozen.is_none());
             let (call, statement) = frozen.unwrap_or_else(|| (call.clone(), part.statement.clone()));
-            started.push((position, call, statement, sharing, *then));
+            started.push((position, call, statement, sharing, *is_last));
         }
         let mut numbers = Vec::with_capacity(started.len());
-        let checks = parts.iter().any(|(_, then)| *then == Then::Commit).then(|| (self.home(), self.last_words()));
-        for (position, call, statement, sharing, then) in &started {
-            let member = &mut self.transaction.members[*position];
-            numbers.push(self.worker.plans.remade.write(call, &mut member.server, statement, *sharing));
-            if let (Then::Commit, Some((home, last_words))) = (then, &checks) {
-                member.check_with(*home, last_words);
+        for (position, call, statement, sharing, is_last) in &started {
+            let server = &mut self.transaction.members[*position].server;
+            numbers.push(self.worker.plans.remade.write(call, server, statement, *sharing));
+            if let Some(checks) = checks.as_ref().filter(|_| *is_last) {
+                self.check_along(*position, checks);
             }
-            member.server.flush().await?;
+            self.transaction.members[*position].server.flush().await?;
         }
         let mut replies = Vec::with_capacity(parts.len());
         for ((position, ..), number) in started.iter().zip(numbers) {
-            let member = &mut self.transaction.members[*position];
-            let mut reply = collect::collect(&mut self.client, member).await;
+            let reply = self.collect_part(*position, checks).await;
             let failed = reply.as_ref().map_or(true, |reply| reply.error.is_some());
-            forget_failed(&mut member.server, number, failed);
-            if member.checked && member.server.is_awaited() {
-                let checked = forward::swallow(&mut self.client, &mut member.server, 1).await;
-                if let Ok(reply) = &mut reply {
-                    reply.check_failure = checked.err();
-                }
-            }
+            forget_failed(&mut self.transaction.members[*position].server, number, failed);
             replies.push(reply);
         }
         let replies = replies.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -295,15 +294,10 @@ fn rounds(plan: &MultiWrite) -> Vec<Vec<usize>> {
     rounds
 }
 
-/// Returns the round in which each shard has its last part, if the transaction ends behind them and concerns several shards.
-fn last_rounds(plan: &MultiWrite, rounds: &[Vec<usize>], then: Then) -> HashMap<ShardId, usize> {
-    let shards = |round: &Vec<usize>| round.iter().map(|index| plan.parts[*index].shard).collect::<Vec<_>>();
-    let by_round = rounds
-        .iter()
-        .enumerate()
-        .flat_map(|(number, round)| shards(round).into_iter().map(move |shard| (shard, number)));
-    let last: HashMap<ShardId, usize> = by_round.collect();
-    if then == Then::Commit && last.len() > 1 { last } else { HashMap::new() }
+/// Returns the round in which each shard has its last part.
+fn last_rounds(plan: &MultiWrite, rounds: &[Vec<usize>]) -> HashMap<ShardId, usize> {
+    let numbered = rounds.iter().enumerate();
+    numbered.flat_map(|(number, round)| round.iter().map(move |index| (plan.parts[*index].shard, number))).collect()
 }
 
 /// Puts the sum in place of the count of one shard's command tag.

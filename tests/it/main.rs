@@ -30,6 +30,7 @@ mod dev_command;
 mod differential;
 mod door;
 mod drivers;
+mod early_checks;
 mod encryption;
 mod explain;
 mod function_calls;
