@@ -465,6 +465,10 @@ INSERT INTO lines (customer_id, line) OVERRIDING USER VALUE SELECT 23, 5
 --: refused 0A000
 INSERT INTO entries SELECT * FROM (VALUES (1, 'x')) AS v (a, b), (VALUES (1)) AS w (c)
 
+WITH i AS (INSERT INTO entries (what) VALUES ('x'), ('y') RETURNING id) INSERT INTO lines (customer_id, note) SELECT id, 'of ' || id FROM i RETURNING *
+
+WITH i AS (INSERT INTO entries (what) SELECT 'z' RETURNING id) SELECT * FROM i
+
 BEGIN
 
 INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 3 ORDER BY customer_id RETURNING id
