@@ -136,6 +136,7 @@ fn table(names: &[&str]) -> Table {
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         user_triggers: false,
+        computed_indexes: false,
         kind: TableKind::Table,
         reads: Vec::new(),
         calls: Vec::new(),

@@ -75,6 +75,9 @@ impl Link {
         for position in 0..self.transaction.members.len() {
             self.flush_member(position).await?;
         }
+        if !self.transaction.postponed.is_empty() {
+            Box::pin(self.settle_postponed()).await?;
+        }
         let written = self.transaction.written();
         if written.len() <= 1 && !is_keyed && !self.transaction.reference && self.transaction.deferred.is_empty() {
             return self.commit_one_writer().await;
@@ -83,7 +86,7 @@ impl Link {
             self.check_span()?;
         }
         let home = self.home();
-        let mode = self.commit_mode(home)?;
+        let mode = self.commit_mode(home);
         // In the heap: a transaction of one shard would carry the room for it.
         match mode {
             WriteMode::TwoPhase => Box::pin(self.commit_two_phase(home)).await,
@@ -368,16 +371,13 @@ impl Link {
         }
     }
 
-    /// Returns how this transaction commits: the strongest mode asked for, two-phase where nothing can be redone.
-    fn commit_mode(&self, home: ShardId) -> Result<WriteMode, Failure> {
+    /// Returns how this transaction commits: the strongest mode asked for, two-phase where a target's part cannot be redone.
+    fn commit_mode(&self, home: ShardId) -> WriteMode {
         let asked = self.settings.steering.is_two_phase().then_some(WriteMode::TwoPhase);
         let mode = self.transaction.mode.max(asked).unwrap_or(WriteMode::Eager);
         let targets = self.transaction.members.iter().filter(|member| member.wrote && member.server.shard() != home);
-        if mode == WriteMode::TwoPhase || targets.clone().count() == 0 {
-            return Ok(mode);
-        }
-        let unfrozen = targets.clone().any(|member| member.unfrozen);
-        if self.transaction.never_redo.is_some() || unfrozen { Ok(WriteMode::TwoPhase) } else { Ok(mode) }
+        let mut targets = targets.filter(|member| member.never_redo);
+        if targets.next().is_some() { WriteMode::TwoPhase } else { mode }
     }
 
     pub(super) fn shard_name(&self, shard: ShardId) -> String {

@@ -178,7 +178,7 @@ impl Link {
             if *lines > 0 {
                 self.note_write(*position, &plan.effect);
                 self.note_rejects(&plan.effect);
-                self.transaction.never_redo.get_or_insert_with(|| "COPY over several shards".to_owned());
+                self.transaction.members[*position].never_redo = true;
             }
         }
         let copied = copied.unwrap_or_else(|| replies.iter().map(Collected::affected).sum());

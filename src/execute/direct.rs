@@ -20,6 +20,9 @@ use super::remade::forget_failed;
 impl Link {
     /// Runs a statement on one shard and passes its reply, all but ReadyForQuery.
     pub async fn direct(&mut self, call: &Call, plan: &Direct) -> Result<(), Failure> {
+        if let Some(effect) = plan.effect.as_ref().filter(|effect| self.may_postpone(effect, plan.shard)) {
+            return Box::pin(self.postpone_direct(call, plan.shard, effect)).await;
+        }
         let shard = self.reading_shard(plan).await?;
         match &plan.effect {
             Some(effect) if effect.reference && !self.transaction.is_open() => {
@@ -155,12 +158,12 @@ impl Link {
         rows: u64,
     ) -> Result<(), Failure> {
         match &effect.redo {
-            Redo::Never(reason) => {
-                self.transaction.never_redo.get_or_insert_with(|| reason.clone());
+            Redo::Never(_) => {
+                self.transaction.members[position].never_redo = true;
                 return Ok(());
             }
             Redo::AfterFreeze if self.transaction.members[position].inbox.is_none() => {
-                self.transaction.members[position].unfrozen = true;
+                self.transaction.members[position].never_redo = true;
             }
             Redo::AfterFreeze | Redo::Exact => {}
         }
@@ -308,7 +311,7 @@ pub(super) fn literal_of(kind: FreezeKind, now: &str) -> String {
     }
 }
 
-fn redo_too_large() -> Refusal {
+pub(super) fn redo_too_large() -> Refusal {
     Refusal::new(
         SqlState::PROGRAM_LIMIT_EXCEEDED,
         "the transaction writes more over several shards than may be kept for a redo",

@@ -25,7 +25,7 @@ impl Link {
             }
             let effect = effect();
             self.note_write(position, &effect);
-            self.transaction.never_redo.get_or_insert_with(|| "a function call of the protocol".to_owned());
+            self.transaction.members[position].never_redo = true;
             return Ok(());
         }
         self.wait_for_gate(home).await?;
@@ -45,5 +45,6 @@ fn effect() -> WriteEffect {
         mode: WriteMode::Eager,
         redo: Redo::Never("a function call of the protocol".to_owned()),
         deferrable: false,
+        assumed: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use crate::backend::{CancelHandle, PoolRef, Server, ServerTarget, SettingsTag};
 use crate::config::PoolMode;
 use crate::outbox;
 use crate::proxy::{Pinned, Snapshot};
-use crate::types::{Refusal, ShardId, ShardSet, SqlState};
+use crate::types::{Refusal, ShardId, ShardSet, SqlState, WriteMode};
 
 use super::client::{Client, ClientError};
 use super::failure::Failure;
@@ -242,7 +242,9 @@ impl Link {
             Some(position) => (position, String::new()),
             None => self.join(shard).await?,
         };
+        let owes = self.transaction.owes(shard);
         let prepared = match role {
+            Role::Reader if owes => self.prepare_write(position, Role::Writer, &mut opening).await,
             Role::Reader => Ok(()),
             Role::Locker | Role::Writer | Role::Part | Role::Authority => {
                 self.prepare_write(position, role, &mut opening).await
@@ -253,7 +255,12 @@ impl Link {
             crate::wire::frontend::write_query(member.server.out(), &opening);
             member.preamble += 1;
         }
-        prepared.map(|()| position)
+        prepared?;
+        if owes {
+            // In the heap: every statement would carry the room for it.
+            Box::pin(self.run_postponed(position)).await?;
+        }
+        Ok(position)
     }
 
     /// Makes a shard a member; returns its position, and what it must be told first.
@@ -277,7 +284,7 @@ impl Link {
             checked: false,
             behind: 0,
             commands: Vec::new(),
-            unfrozen: false,
+            never_redo: false,
         });
         self.show_active();
         let position = self.transaction.members.len() - 1;
@@ -323,6 +330,10 @@ impl Link {
         let home = self.home();
         let is_writer = !matches!(role, Role::Authority | Role::Locker);
         let target = is_writer && self.transaction.wrote_elsewhere(shard) && shard != home;
+        if target {
+            // Its part is in an open transaction, which a redo must not come late for.
+            self.transaction.mode = self.transaction.mode.max(Some(WriteMode::Eager));
+        }
         if target && self.transaction.members[position].inbox != Some(home) {
             let txid = self.txid()?;
             tell(&outbox::inbox_insert(txid, &self.snapshot.rules.shard(home).name));

@@ -60,7 +60,7 @@ impl Link {
         self.note_write(position, effect);
         self.note_rejects(effect);
         // It ran as it is: its now() was the shard's own.
-        self.transaction.members[position].unfrozen |= matches!(effect.redo, Redo::AfterFreeze);
+        self.transaction.members[position].never_redo |= matches!(effect.redo, Redo::AfterFreeze);
         self.note_redo(position, call, statement, effect, rows)
     }
 

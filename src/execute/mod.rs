@@ -52,6 +52,7 @@ mod partial;
 mod pinned;
 mod pins;
 mod position;
+mod postpone;
 mod prepared;
 mod present;
 mod readable;

@@ -3,12 +3,17 @@
 //! Shards are enlisted lazily, when the transaction first touches them. No I/O here; `enlist` and `commit` drive it.
 
 use std::borrow::Cow;
+use std::rc::Rc;
+
+use bytes::Bytes;
 
 use crate::backend::Server;
 use crate::outbox::{Drawn, LedgerTarget, RedoCommand};
+use crate::plan::WriteEffect;
 use crate::rules::OnDead;
 use crate::types::{ShardId, TransactionStatus, WriteMode};
 
+use super::call::Call;
 use super::idempotent::Idempotency;
 use super::settings::Settings;
 
@@ -62,12 +67,12 @@ pub struct Transaction {
     pub now: Option<String>,
     /// Shares of targets that run only after home's commit (`eventual` on sharded tables).
     pub deferred: Vec<LedgerTarget>,
+    /// Statements for shards that are no members, in their order: left to the relay, unless the shard joins.
+    pub postponed: Rc<Vec<Postponed>>,
     /// What takes back what home does, where the rules declare it for what is left to the relay.
     pub home_undo: Vec<RedoCommand>,
     /// What becomes of a command that a target refuses.
     pub on_dead: OnDead,
-    /// Why this transaction cannot be redone from an outbox, if it cannot.
-    pub never_redo: Option<String>,
     /// The client's idempotency key, with which the decision is made.
     pub idempotency: Option<Box<Idempotency>>,
     /// Views and functions over tables of the rules that it has made.
@@ -94,8 +99,21 @@ pub struct Member {
     pub behind: usize,
     /// What a redo would run, in order.
     pub commands: Vec<RedoCommand>,
-    /// Whether a command depends on the time of its first run, so that it must not be redone.
-    pub unfrozen: bool,
+    /// Whether something that was done here cannot be redone from an outbox: as a target it must prepare.
+    pub never_redo: bool,
+}
+
+/// A statement that a shard has not run yet.
+#[derive(Debug, Clone)]
+pub struct Postponed {
+    /// The shard.
+    pub shard: ShardId,
+    /// What the client sent.
+    pub call: Call,
+    /// What it does.
+    pub effect: WriteEffect,
+    /// The rows that it is taken to change there; the client was told so.
+    pub rows: u64,
 }
 
 /// An open savepoint.
@@ -109,6 +127,8 @@ pub struct Savepoint {
     locals: usize,
     /// What the session had set.
     settings: Settings,
+    /// What had been postponed: shards that join behind it run that behind it, too.
+    postponed: Rc<Vec<Postponed>>,
 }
 
 /// What a member had when a savepoint was set; going back to it undoes the rest on the server too.
@@ -144,9 +164,9 @@ impl Default for Transaction {
             reference_home: None,
             now: None,
             deferred: Vec::new(),
+            postponed: Rc::default(),
             home_undo: Vec::new(),
             on_dead: OnDead::ParkKey,
-            never_redo: None,
             idempotency: None,
             made: Vec::new(),
             redo_bytes: 0,
@@ -234,12 +254,35 @@ impl Transaction {
         self.redo_bytes <= REDO_BYTES_MAX
     }
 
+    /// Remembers a statement for a shard that is no member; tells whether the bound still holds.
+    #[must_use]
+    pub fn postpone(&mut self, postponed: Postponed) -> bool {
+        let values = postponed.call.arguments.iter().flat_map(|arguments| &arguments.values);
+        self.redo_bytes +=
+            postponed.call.text.len() + values.map(|value| value.as_ref().map_or(0, Bytes::len) + 8).sum::<usize>();
+        Rc::make_mut(&mut self.postponed).push(postponed);
+        self.redo_bytes <= REDO_BYTES_MAX
+    }
+
+    /// Hands out what a shard has not run yet.
+    pub fn take_postponed(&mut self, shard: ShardId) -> Vec<Postponed> {
+        let (its, others) = self.postponed.iter().cloned().partition(|postponed| postponed.shard == shard);
+        self.postponed = Rc::new(others);
+        its
+    }
+
+    /// Tells whether a shard has statements to run before it may do anything else.
+    pub fn owes(&self, shard: ShardId) -> bool {
+        self.postponed.iter().any(|postponed| postponed.shard == shard)
+    }
+
     /// Remembers a savepoint; tells whether the bound still holds.
     #[must_use]
     pub fn savepoint(&mut self, name: &str, settings: Settings) -> bool {
         let marks = self.members.iter().map(|member| (member.server.shard(), Mark::of(member))).collect();
         let locals = self.local_statements.len();
-        self.savepoints.push(Savepoint { name: name.to_owned(), marks, locals, settings });
+        let postponed = Rc::clone(&self.postponed);
+        self.savepoints.push(Savepoint { name: name.to_owned(), marks, locals, settings, postponed });
         self.savepoints.len() <= SAVEPOINTS_MAX
     }
 
@@ -266,6 +309,7 @@ impl Transaction {
         self.savepoints.truncate(position + 1);
         let savepoint = &self.savepoints[position];
         self.local_statements.truncate(savepoint.locals);
+        self.postponed = Rc::clone(&savepoint.postponed);
         for member in &mut self.members {
             let kept = savepoint.marks.iter().find(|(shard, _)| *shard == member.server.shard());
             let kept = kept.map(|(_, mark)| *mark).unwrap_or_default();

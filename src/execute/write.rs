@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::backend::BackendError;
 use crate::outbox::{LedgerTarget, RedoCommand};
-use crate::plan::{MultiWrite, Part, Redo, ReturningOrder};
+use crate::plan::{MultiWrite, Part, Redo, ReturningOrder, WriteEffect};
 use crate::types::{Refusal, ShardId, SqlState, WriteMode};
 use crate::wire::backend;
 
@@ -30,7 +30,10 @@ impl Link {
             self.wait_for_following(plan.parts.iter().map(|part| part.shard).collect()).await?;
         }
         if !self.open_implicit() {
-            let replies = self.run_parts(call, plan, Then::MoreMayCome).await?;
+            let replies = match self.later(plan) {
+                Some(later) => Box::pin(self.postpone_parts(call, plan, &later)).await?,
+                None => self.run_parts(call, plan, Then::MoreMayCome).await?,
+            };
             return self.answer(call, plan, replies).await;
         }
         let done = match plan.parts.first() {
@@ -104,17 +107,20 @@ impl Link {
             self.transaction.home_undo.extend(part.undo.iter().map(|undo| call.freeze(undo, 1)));
         }
         for part in others {
-            let rows = part.rows.len() as u64;
+            let rows = rows_of(part, &plan.effect);
             let undo = part.undo.iter().map(|undo| call.freeze(undo, 1)).collect();
             self.defer(part.shard, rows, call.freeze(&part.statement, rows), undo);
-            replies.push(Collected { tag: format!("INSERT 0 {rows}"), ..Collected::default() });
+            replies.push(Collected {
+                tag: total_tag(replies.first().map_or("", |reply| &reply.tag), rows),
+                ..Collected::default()
+            });
         }
         self.transaction.mode = Some(WriteMode::Eventual);
         Ok(replies)
     }
 
     /// Leaves a command to the relay, behind those of the same shard.
-    fn defer(&mut self, shard: ShardId, rows: u64, command: RedoCommand, undo: Vec<RedoCommand>) {
+    pub(super) fn defer(&mut self, shard: ShardId, rows: u64, command: RedoCommand, undo: Vec<RedoCommand>) {
         let name = &self.snapshot.rules.shard(shard).name;
         match self.transaction.deferred.iter_mut().find(|target| target.shard == *name) {
             Some(target) => {
@@ -156,7 +162,7 @@ impl Link {
 
     /// Sends every part, then reads every reply; all shards work at the same time. What a shard has `checks` for goes along
     /// with its last part.
-    async fn start_and_collect(
+    pub(super) async fn start_and_collect(
         &mut self,
         call: &Call,
         plan: &MultiWrite,
@@ -254,6 +260,12 @@ impl Link {
             Some(_) | None => {}
         }
     }
+}
+
+/// Returns how many rows a part is taken to write that runs later.
+fn rows_of(part: &Part, effect: &WriteEffect) -> u64 {
+    let assumed = effect.assumed.iter().find(|(shard, _)| *shard == part.shard);
+    assumed.map_or(part.rows.len() as u64, |(_, rows)| *rows)
 }
 
 /// What comes behind the parts of a write.

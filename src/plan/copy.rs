@@ -75,7 +75,7 @@ fn is_from(head: &CopyHead) -> bool {
 
 fn effect(table: String, reference: bool, mode: WriteMode) -> WriteEffect {
     let redo = Redo::Never(String::from("COPY's rows are not kept for a redo"));
-    WriteEffect { tables: vec![table], reference, mode, redo, deferrable: false }
+    WriteEffect { tables: vec![table], reference, mode, redo, deferrable: false, assumed: Vec::new() }
 }
 
 /// `reference` is the mode of a reference table.

@@ -176,7 +176,7 @@ fn merge(spec: &crate::merge::MergeSpec) -> String {
 
 fn effect(effect: &WriteEffect) -> Vec<String> {
     let mut lines = vec![format!("  Writes: {}", effect.tables.join(", "))];
-    let mode = if effect.deferrable { "eventual" } else { effect.mode.name() };
+    let mode = effect.mode_over_shards().name();
     lines.push(match &effect.redo {
         Redo::Never(reason) => format!("  Over several shards: two_phase (cannot be redone: {reason})"),
         Redo::Exact | Redo::AfterFreeze => format!("  Over several shards: {mode}"),

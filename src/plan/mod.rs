@@ -14,6 +14,7 @@ mod context;
 pub mod copy;
 mod copy_query;
 mod create_as;
+mod delta;
 mod describe;
 mod each_its_own;
 mod explain;

@@ -27,6 +27,8 @@ pub(super) struct Modify {
     home: Home,
     /// What it does, but for what constants may say about a redo.
     effect: WriteEffect,
+    /// Whether other shards than home may do it later.
+    postponable: bool,
 }
 
 /// Where the written table lives.
@@ -64,8 +66,10 @@ impl Modify {
             redo: inexact_default(text, &facts, &target, context)
                 .map_or_else(|| redo_of_shape(text, context.catalog), Redo::Never),
             deferrable: false,
+            assumed: Vec::new(),
         };
-        Ok(Self { facts, located, target, home, effect })
+        let postponable = effect.redo == Redo::Exact && super::delta::is_postponable(&facts, &target, context);
+        Ok(Self { facts, located, target, home, effect, postponable })
     }
 
     /// Returns where its tables are.
@@ -188,7 +192,8 @@ impl Modify {
             let own = target.shards(context.rules, values).unwrap_or_default();
             self.check_key(target, own.only(), context, values)?;
             read::check_home(&self.facts, shard, context)?;
-            return Ok(self.direct(shard, Statement::Original, self.effect(values)));
+            let effect = self.postponed(self.effect(values), target, context, values);
+            return Ok(self.direct(shard, Statement::Original, effect));
         }
         if let Some((table, shard)) = self.located.fixed.first() {
             return Err(self.apart(table, *shard, context));
@@ -237,7 +242,7 @@ impl Modify {
             .with_reason("unknown_function"));
         }
         let returning = if self.facts.returning { ReturningOrder::ByShard } else { ReturningOrder::None };
-        let effect = self.effect(values);
+        let effect = self.postponed(self.effect(values), target, context, values).over_shards();
         let reads_reference = !self.located.references.is_empty();
         let in_turn = target.names_rows();
         Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference, defers_when_down: false, in_turn }))
@@ -290,6 +295,23 @@ impl Modify {
             anywhere: false,
             reads_reference: self.located.references.iter().any(|table| *table != self.target.to_string()),
         })
+    }
+
+    /// Notes which rows other shards may change later, if they may.
+    fn postponed(
+        &self,
+        effect: WriteEffect,
+        target: &Keyed,
+        context: &Context<'_>,
+        values: &Values<'_>,
+    ) -> WriteEffect {
+        if !self.postponable || effect.redo != Redo::Exact {
+            return effect;
+        }
+        match super::delta::assumed(&self.facts, target, context, values) {
+            Some(assumed) => WriteEffect { deferrable: true, assumed, ..effect },
+            None => effect,
+        }
     }
 
     /// Returns what it does with these values.
@@ -397,6 +419,7 @@ pub(super) fn effect(text: &str, context: &Context<'_>, tables: Vec<String>, mod
         mode: mode.unwrap_or(WriteMode::Eager),
         redo: redo(text, context.catalog),
         deferrable: false,
+        assumed: Vec::new(),
     }
 }
 
@@ -408,6 +431,7 @@ pub(super) fn hinted_effect(_rules: &RuleSet) -> WriteEffect {
         mode: WriteMode::Eager,
         redo: Redo::Never("the statement was not read".to_owned()),
         deferrable: false,
+        assumed: Vec::new(),
     }
 }
 
@@ -420,5 +444,6 @@ pub(super) fn lock_effect(located: &Located, _rules: &RuleSet) -> WriteEffect {
         mode: WriteMode::Eager,
         redo: Redo::Never("row locks cannot be taken again".to_owned()),
         deferrable: false,
+        assumed: Vec::new(),
     }
 }

@@ -253,8 +253,27 @@ pub struct WriteEffect {
     /// Whether the statement may be redone on a target after home's commit.
     pub redo: Redo,
     /// For sharded tables that the rules ask to be `eventual` and whose statement is safe to defer (an insert-safe
-    /// split INSERT): the parts for shards other than home need not run before home's commit.
+    /// split INSERT, or an UPDATE that adds to rows named by key): the parts for shards other than home need not run
+    /// before home's commit.
     pub deferrable: bool,
+    /// For an UPDATE that is deferrable: the rows that it is taken to change on each shard.
+    pub assumed: Vec<(ShardId, u64)>,
+}
+
+impl WriteEffect {
+    /// Returns that of a statement over several shards.
+    pub(super) fn over_shards(self) -> Self {
+        Self { mode: self.mode_over_shards(), ..self }
+    }
+
+    /// Returns how it commits where it writes several shards: what cannot be left for later is done before home's commit.
+    pub fn mode_over_shards(&self) -> WriteMode {
+        match self.mode {
+            _ if self.deferrable => WriteMode::Eventual,
+            WriteMode::Eventual if !self.reference => WriteMode::Eager,
+            mode => mode,
+        }
+    }
 }
 
 /// Whether and how a statement can be redone from its frozen text.

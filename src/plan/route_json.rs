@@ -133,10 +133,8 @@ fn write(effect: Option<&WriteEffect>) -> Value {
     effect.map_or(Value::Null, |effect| {
         let (mode, redo) = match &effect.redo {
             Redo::Never(reason) => ("two_phase", format!("never: {reason}")),
-            Redo::Exact if effect.deferrable => ("eventual", "exact".to_owned()),
-            Redo::AfterFreeze if effect.deferrable => ("eventual", "after freezing".to_owned()),
-            Redo::Exact => (effect.mode.name(), "exact".to_owned()),
-            Redo::AfterFreeze => (effect.mode.name(), "after freezing".to_owned()),
+            Redo::Exact => (effect.mode_over_shards().name(), "exact".to_owned()),
+            Redo::AfterFreeze => (effect.mode_over_shards().name(), "after freezing".to_owned()),
         };
         json!({
             "tables": effect.tables,

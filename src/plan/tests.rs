@@ -23,15 +23,20 @@ pub(in crate::plan) use gathered::catalog;
 use super::*;
 use crate::merge::{Combine, MergeSpec, Output};
 use crate::rules::{
-    Algorithm, Distribution, GroupId, IdRules, MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey,
-    Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
+    Algorithm, AssumedCount, Distribution, GroupId, IdRules, MissingKey, MultiShardRule, OnDead, OnKeyUpdate,
+    OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
 };
 use crate::sql::literals;
 use crate::types::{KeyType, KeyValue, Refusal, ShardId};
 
 pub(super) fn rules() -> RuleSet {
     let shard = |name: &str| Shard { name: name.into(), host: "h".into(), port: 1, database: "shop".into() };
-    let multi_shard = |mode| MultiShardRule { mode, on_dead: OnDead::ParkKey, when_target_down: WhenTargetDown::Defer };
+    let multi_shard = |mode| MultiShardRule {
+        mode,
+        on_dead: OnDead::ParkKey,
+        when_target_down: WhenTargetDown::Defer,
+        assumed_count: AssumedCount::None,
+    };
     let group = |name: &str, key_type, read, write, mode| TableGroup {
         name: name.into(),
         key_type,

@@ -346,5 +346,6 @@ fn effect(tables: &[TableName], rules: &RuleSet) -> WriteEffect {
         mode: tables.iter().map(|table| mode_of(rules, table)).max().unwrap_or(WriteMode::Eager).max(WriteMode::Eager),
         redo: Redo::Never("a change of the schema is not redone".to_owned()),
         deferrable: false,
+        assumed: Vec::new(),
     }
 }

@@ -30,9 +30,9 @@ pub use hash::partition_hash;
 pub use ids::{STANDARD, gene_layout, js53_layout, standard_layout};
 pub use parse::{Parsed, RuleFile};
 pub use ruleset::{
-    Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, IdSource, MissingKey,
-    MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, SegmentRule, Shard, TableGroup,
-    TableRule, Undo, UnlistedTables, WhenTargetDown,
+    AssumedCount, Distribution, GoldenExpectation, GoldenTest, GroupId, IdLayout, IdRule, IdRules, IdSource,
+    MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, SegmentRule, Shard,
+    TableGroup, TableRule, Undo, UnlistedTables, WhenTargetDown,
 };
 pub use schema::json_schema;
 pub use shapes::BUCKETS_MAX;

@@ -186,6 +186,8 @@ pub struct MultiShardRule {
     pub on_dead: OnDead,
     /// Whether a write that is safe to defer is deferred when its target is down.
     pub when_target_down: WhenTargetDown,
+    /// Whose count of rows a client is told whose UPDATE is deferred.
+    pub assumed_count: AssumedCount,
 }
 
 /// `multi_shard.mode`.
@@ -225,6 +227,15 @@ pub enum WhenTargetDown {
     Defer,
     /// Fail the statement.
     Error,
+}
+
+/// `multi_shard.assumed_count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssumedCount {
+    /// The shards': no UPDATE is deferred.
+    None,
+    /// One row for each key that the statement names.
+    Keys,
 }
 
 /// `unlisted_tables`.

@@ -1,6 +1,6 @@
 //! `missing_key`, `key_update` and `multi_shard`, with their defaults.
 
-use super::{MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, RuleMode, WhenTargetDown};
+use super::{AssumedCount, MissingKey, MultiShardRule, OnDead, OnKeyUpdate, OnMissingKey, RuleMode, WhenTargetDown};
 use crate::yaml::{Findings, Node};
 
 /// Whose `multi_shard` it is; the defaults differ.
@@ -67,5 +67,17 @@ pub fn multi_shard(node: Option<&Node>, owner: Owner, findings: &mut Findings) -
         Some("error") => WhenTargetDown::Error,
         Some(_) | None => WhenTargetDown::Defer,
     };
-    MultiShardRule { mode, on_dead, when_target_down }
+    let assumed_count = if word("assumed_count") == Some("keys") { AssumedCount::Keys } else { AssumedCount::None };
+    if let (AssumedCount::Keys, Some(node)) = (assumed_count, field("assumed_count")) {
+        if mode != RuleMode::Eventual || owner == Owner::Reference {
+            findings
+                .report(&node.place, "counts are assumed where UPDATEs are deferred: in table groups of mode eventual");
+        } else if on_dead == OnDead::Compensate {
+            findings.report(
+                &node.place,
+                "an UPDATE has no undo: with on_dead compensate none is deferred, no count assumed",
+            );
+        }
+    }
+    MultiShardRule { mode, on_dead, when_target_down, assumed_count }
 }

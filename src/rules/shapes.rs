@@ -297,6 +297,11 @@ const MULTI_SHARD: Record = Record {
             choice(&["defer", "error"]),
             "Whether a write that is safe to defer is deferred; defer by default.",
         ),
+        Field::optional(
+            "assumed_count",
+            choice(&["none", "keys"]),
+            "With mode eventual: keys defers UPDATEs that add to columns of rows named by key, and tells one row for each; none by default.",
+        ),
     ],
 };
 

@@ -115,10 +115,15 @@ impl Session {
                 explaining.of(rewritten)
             }
         };
-        let effect = direct.effect.filter(|_| explaining.analyze).map(|effect| match effect.redo {
-            // What a redo would run is the EXPLAIN, in which no time is frozen.
-            Redo::AfterFreeze => WriteEffect { redo: Redo::Never("EXPLAIN ANALYZE".to_owned()), ..effect },
-            Redo::Exact | Redo::Never(_) => effect,
+        let effect = direct.effect.filter(|_| explaining.analyze).map(|effect| WriteEffect {
+            redo: match effect.redo {
+                // What a redo would run is the EXPLAIN, in which no time is frozen.
+                Redo::AfterFreeze => Redo::Never("EXPLAIN ANALYZE".to_owned()),
+                redo @ (Redo::Exact | Redo::Never(_)) => redo,
+            },
+            // The plan that it prints is of the shard.
+            deferrable: false,
+            ..effect
         });
         let reads_reference = direct.reads_reference && explaining.analyze;
         let anywhere = direct.anywhere && reads_reference;

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::aggregates::UnsureAggregate;
+use super::delta::Delta;
 use super::name::TableName;
 use super::nested::{Passed, Write};
 use crate::types::Comparison;
@@ -39,6 +40,8 @@ pub struct Facts {
     pub block: Option<Block>,
     /// For UPDATE: the columns set, with the constant if it is one.
     pub assignments: Vec<(String, Option<Slot>)>,
+    /// For UPDATE: what it adds to which rows, if it does nothing else.
+    pub delta: Option<Box<Delta>>,
     /// Whether an UPDATE or DELETE returns rows.
     pub returning: bool,
     /// Whether a part of the statement other than its top writes (WITH x AS (DELETE …)).

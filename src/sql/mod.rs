@@ -14,6 +14,7 @@ mod cursor;
 mod database_name;
 mod ddl;
 mod decode;
+mod delta;
 mod do_block;
 mod explain;
 mod facts;
@@ -64,6 +65,7 @@ pub use control::{Control, Discard, Isolation, SetScope, Setting, control};
 pub use copy::{CopyDirection, CopyFormat, CopyHead, CopyOptions, ForceColumns};
 pub use database_name::{deserted_database, redefined_defaults};
 pub use ddl::index_name;
+pub use delta::{Amount, Delta, DeltaKey};
 pub use do_block::{Changes, schema_changes};
 pub use explain::{ExplainFormat, explain_as_json};
 pub use facts::{

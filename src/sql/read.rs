@@ -82,6 +82,7 @@ fn read_here(text: &str, nesting: usize) -> Result<Facts, Unreadable> {
             reader.modify(&[&update.table], from, update.selection.as_ref(), 0);
             // The table is what is read first.
             assignments(&mut reader, &update.assignments, 0, 0);
+            reader.facts.delta = reader.delta(update).map(Box::new);
             reader.facts.returning = update.returning.is_some();
             reader.items(update.returning.as_deref().unwrap_or(&[]), 0);
         }

@@ -70,6 +70,7 @@ impl<'a> Reader<'a> {
             locks: false,
             block: None,
             assignments: Vec::new(),
+            delta: None,
             returning: false,
             nested_write: false,
             writes: Vec::new(),

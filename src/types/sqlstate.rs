@@ -71,6 +71,7 @@ states! {
     IDLE_SESSION_TIMEOUT = "57P05",
     IO_ERROR = "58030",
     INTERNAL_ERROR = "XX000",
+    DATA_CORRUPTED = "XX001",
 }
 
 impl SqlState {

@@ -1,4 +1,4 @@
-//! Load for the fault tests: transfers, batches and reference rows written in one of four ways, a book of what clients
+//! Load for the fault tests: transfers, batches and reference rows written in one of five ways, a book of what clients
 //! were told, and what must hold of it afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,6 +16,9 @@ pub const SCHEMA: &str = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance 
     CREATE TABLE postings (account_id bigint, transfer bigint, moved bigint NOT NULL CHECK (moved <> 0),
         PRIMARY KEY (account_id, transfer));
     CREATE TABLE notes (id bigint PRIMARY KEY, batch bigint NOT NULL);
+    CREATE TABLE purses (id bigint PRIMARY KEY, held bigint NOT NULL);
+    CREATE TABLE gifts (giver bigint, number bigint, taker bigint NOT NULL, given bigint NOT NULL CHECK (given <> 0),
+        PRIMARY KEY (giver, number));
     CREATE TABLE regions (id bigint PRIMARY KEY, version bigint NOT NULL);
     CREATE TABLE logs (id bigint PRIMARY KEY, entries bigint[] NOT NULL)";
 
@@ -35,7 +38,9 @@ key: {type: bigint}
 algorithm: hash
 tables:
   notes: {key: id}
-multi_shard: {mode: eventual}
+  purses: {key: id}
+  gifts: {key: giver}
+multi_shard: {mode: eventual, assumed_count: keys}
 ---
 kind: ReferenceTables
 tables: [regions, logs]
@@ -60,6 +65,8 @@ pub enum Way {
     Eager,
     TwoPhase,
     Eventual,
+    /// What is added on the other shard follows home's commit.
+    Added,
     Reference,
 }
 
@@ -103,7 +110,9 @@ impl Book {
 pub async fn prepare(client: &Client, inspector: &Inspector) -> Places {
     client.batch_execute(SCHEMA).await.expect("the schema");
     let rows: Vec<String> = (1..=ACCOUNTS).map(|id| format!("({id}, {BALANCE})")).collect();
-    client.batch_execute(&format!("INSERT INTO accounts VALUES {}", rows.join(", "))).await.expect("the accounts");
+    for table in ["accounts", "purses"] {
+        client.batch_execute(&format!("INSERT INTO {table} VALUES {}", rows.join(", "))).await.expect("the accounts");
+    }
     let rows: Vec<String> = (1..=COUNTERS).map(|id| format!("(-{id}, 0)")).collect();
     client.batch_execute(&format!("INSERT INTO regions VALUES {}", rows.join(", "))).await.expect("the regions");
     let rows: Vec<String> = (1..=COUNTERS).map(|id| format!("({id}, '{{}}')")).collect();
@@ -219,13 +228,13 @@ impl Writer {
         let home = self.homes[number as usize % self.homes.len()];
         let shards = self.places.accounts.len();
         let target = (home + 1 + number as usize / 3 % (shards - 1)) % shards;
+        let pick = |shard: usize| {
+            let accounts = &self.places.accounts[shard];
+            accounts[number as usize % accounts.len()]
+        };
+        let (from, to) = (pick(home), pick(target));
         match way {
             Way::Eager | Way::TwoPhase => {
-                let pick = |shard: usize| {
-                    let accounts = &self.places.accounts[shard];
-                    accounts[number as usize % accounts.len()]
-                };
-                let (from, to) = (pick(home), pick(target));
                 let moved = if refused { 0 } else { 1 };
                 let mut statements = vec![
                     format!("UPDATE accounts SET balance = balance - 1 WHERE id = {from}"),
@@ -243,6 +252,11 @@ impl Writer {
                 let rows = rows.map(|id| format!("({}, {number})", if refused { number * 10 } else { id }));
                 vec![format!("INSERT INTO notes (id, batch) VALUES {}", rows.collect::<Vec<_>>().join(", "))]
             }
+            Way::Added => vec![
+                format!("UPDATE purses SET held = held - 1 WHERE id = {from}"),
+                format!("UPDATE purses SET held = held + 1 WHERE id = {to}"),
+                format!("INSERT INTO gifts VALUES ({from}, {number}, {to}, {})", if refused { 0 } else { 1 }),
+            ],
             Way::Reference => {
                 let counter = number % COUNTERS + 1;
                 let id = if refused { -counter } else { number };
@@ -276,6 +290,8 @@ pub async fn balances(inspector: &Inspector, book: &Book) {
     let postings = count_by(inspector, "SELECT transfer FROM postings").await;
     let notes = count_by(inspector, "SELECT batch FROM notes").await;
     let regions = count_by(inspector, "SELECT id FROM regions WHERE id > 0").await;
+    let gifts = count_by(inspector, "SELECT number FROM gifts").await;
+    purses_agree(inspector).await;
     let shards = inspector.shards() as i64;
     for (found, whole, what) in
         [(&postings, 2, "postings"), (&notes, BATCH, "rows of a batch"), (&regions, shards, "copies of a region")]
@@ -287,18 +303,32 @@ pub async fn balances(inspector: &Inspector, book: &Book) {
         let found = match way {
             Way::Eager | Way::TwoPhase => postings.contains_key(number),
             Way::Eventual => notes.contains_key(number),
+            Way::Added => gifts.contains_key(number),
             Way::Reference => regions.contains_key(number),
         };
         assert!(found, "{way:?} {number} was acknowledged and is lost");
     }
     for number in book.refused.lock().unwrap().iter() {
-        let left = postings.contains_key(number) || notes.contains_key(number) || regions.contains_key(number);
+        let left = [&postings, &notes, &gifts, &regions].iter().any(|found| found.contains_key(number));
         assert!(!left, "{number} was refused and has left a trace");
     }
     inspector.copies_equal("regions").await;
     inspector.copies_equal("logs").await;
     counters_agree(inspector).await;
     acknowledged_are_done(inspector, book).await;
+}
+
+/// Each purse holds what its owner's gifts and those of others have left in it.
+async fn purses_agree(inspector: &Inspector) {
+    let given = count_by(inspector, "SELECT giver FROM gifts").await;
+    let taken = count_by(inspector, "SELECT taker FROM gifts").await;
+    for index in 0..inspector.shards() {
+        for row in inspector.shard(index).query("SELECT id, held FROM purses", &[]).await.expect("purses") {
+            let (id, held): (i64, i64) = (row.get(0), row.get(1));
+            let count = |of: &HashMap<i64, i64>| of.get(&id).copied().unwrap_or(0);
+            assert_eq!(held, BALANCE - count(&given) + count(&taken), "purse {id}");
+        }
+    }
 }
 
 /// Each counter was raised as often as there are regions of its transactions.
@@ -342,7 +372,7 @@ async fn count_by(inspector: &Inspector, sql: &str) -> HashMap<i64, i64> {
 /// Returns one text of everything that clients wrote, to compare it before and after.
 pub async fn everything(inspector: &Inspector) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["accounts", "postings", "notes", "regions", "logs"] {
+    for table in ["accounts", "postings", "notes", "purses", "gifts", "regions", "logs"] {
         all.extend(inspector.rows(&format!("SELECT * FROM {table} ORDER BY 1, 2")).await);
     }
     all

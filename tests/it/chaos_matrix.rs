@@ -56,9 +56,9 @@ const fn recovery(after: &'static str, point: &'static str, ways: &'static [Way]
     Step { point, ways, after: Some(after) }
 }
 
-const ALL: &[Way] = &[Way::Eager, Way::TwoPhase, Way::Eventual, Way::Reference];
+const ALL: &[Way] = &[Way::Eager, Way::TwoPhase, Way::Eventual, Way::Added, Way::Reference];
 const AT_ONCE: &[Way] = &[Way::Eager, Way::TwoPhase];
-const REPLAYED: &[Way] = &[Way::Eventual, Way::Reference];
+const REPLAYED: &[Way] = &[Way::Eventual, Way::Added, Way::Reference];
 const PREPARED: &[Way] = &[Way::TwoPhase];
 const REDONE: &[Way] = &[Way::Eager];
 

@@ -85,7 +85,7 @@ async fn a_proxy_that_sleeps_in_the_middle_of_a_write_is_fenced_off() {
 #[tokio::test]
 async fn the_homes_of_a_dead_proxy_are_taken_over() {
     let mut field = Field::prepare("heirs").await;
-    let load = field.load(&[Way::Eager, Way::TwoPhase, Way::Eventual, Way::Reference]);
+    let load = field.load(&[Way::Eager, Way::TwoPhase, Way::Eventual, Way::Added, Way::Reference]);
     for round in 0..2 {
         field.progress().await;
         let (owner, before) = field.lease(0).await;

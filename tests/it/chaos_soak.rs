@@ -67,7 +67,7 @@ async fn hours_of_accidents_lose_nothing() {
     let mut field = Field::prepare().await;
     while began.elapsed() < length {
         let ports: Vec<u16> = field.proxies.iter().map(Proxy::port).collect();
-        let ways = [Way::Eager, Way::TwoPhase, Way::Eventual, Way::Reference];
+        let ways = [Way::Eager, Way::TwoPhase, Way::Eventual, Way::Added, Way::Reference];
         let (database, book) = (field.cluster.database().to_owned(), field.book.clone());
         let load = chaos_book::start(&ports, &database, &ways, &[0, 1, 2], CLIENTS, &book, &field.places);
         let round = Instant::now();

@@ -437,3 +437,23 @@ async fn what_cannot_be_redone_commits_by_two_phase() {
     assert_eq!(shop.inspector.sum("SELECT count(*) FROM accounts").await, 0);
     shop.inspector.ledger_agrees().await;
 }
+
+/// Goal: home's part is never redone, so that it may do what a target must prepare for.
+#[tokio::test]
+async fn what_cannot_be_redone_on_home_alone_needs_no_two_phase() {
+    let shop = Shop::open("ledger_home_volatile", ProxyOptions::default()).await;
+    let mut client = shop.raw();
+    let [home, target, _] = shop.one_per_shard().await;
+    let volatile = |id: i64| format!("UPDATE accounts SET balance = balance + (random() * 0)::int WHERE id = {id}");
+    let plain = |id: i64| format!("UPDATE accounts SET balance = balance + 1 WHERE id = {id}");
+    for (first, second, mode) in
+        [(volatile(home), plain(target), "eager"), (plain(home), volatile(target), "two_phase")]
+    {
+        ok(&client.simple(&format!("BEGIN; {first}; {second}; COMMIT")));
+        let txid = client.simple("SHOW shardloom.last_txn").rows()[0][0].clone().expect("a transaction");
+        let count = format!("SELECT count(*) FROM shardloom.ledger WHERE txid = {txid} AND mode = '{mode}'");
+        assert_eq!(shop.inspector.sum(&count).await, 1, "{first}; {second}");
+    }
+    shop.inspector.settled().await;
+    shop.inspector.ledger_agrees().await;
+}

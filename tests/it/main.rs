@@ -58,6 +58,7 @@ mod pooling_console;
 mod pooling_limits;
 mod pooling_restart;
 mod portions;
+mod postponed;
 mod prepared;
 mod prepared_sharded;
 mod protocol;

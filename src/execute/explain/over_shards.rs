@@ -113,8 +113,8 @@ impl Link {
         let effect = Some(&plan.effect).filter(|_| explaining.analyze);
         let role = if explaining.analyze { Role::Part } else { Role::Reader };
         let parts = self.explain_parts(explaining, &parts, role, effect).await?;
-        let mode = if plan.effect.deferrable { "eventual" } else { plan.effect.mode.name() };
-        let facts = vec![("Shards", parts.len().to_string()), ("Commit", mode.to_owned())];
+        let mode = plan.effect.mode_over_shards().name().to_owned();
+        let facts = vec![("Shards", parts.len().to_string()), ("Commit", mode)];
         Ok(Tree { node: "Shardloom Multi Write", facts, parts })
     }
 

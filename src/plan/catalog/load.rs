@@ -81,6 +81,8 @@ select 'table', json_build_object(
     from pg_catalog.pg_index i where i.indrelid = r.oid and i.indisunique),
   'indexes', (select coalesce(json_agg(x.relname order by x.relname), '[]') from pg_catalog.pg_index i
     join pg_catalog.pg_class x on x.oid = i.indexrelid where i.indrelid = r.oid),
+  'computed', exists (select 1 from pg_catalog.pg_index i
+    where i.indrelid = r.oid and (i.indexprs is not null or i.indpred is not null)),
   'constraints', (select coalesce(json_agg(json_build_object(
       'name', c.conname,
       'type', c.contype,
@@ -151,6 +153,8 @@ struct TableRow {
     parents: Vec<String>,
     definition: Option<String>,
     user_triggers: bool,
+    #[serde(default)]
+    computed: bool,
 }
 
 #[derive(Deserialize)]
@@ -226,6 +230,7 @@ fn table(row: TableRow) -> Table {
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         user_triggers: row.user_triggers,
+        computed_indexes: row.computed,
         kind: table_kind(&row.kind),
         reads: row.reads,
         calls: row.calls,
@@ -290,7 +295,7 @@ mod tests {
         {"name":"x","type":"x","columns":["order_id"],"table":null,"referenced":[],"definition":null},
         {"name":"fk","type":"f","columns":["region"],"table":"regions","referenced":["id"],"definition":null},
         {"name":"ck","type":"c","columns":["order_id"],"table":null,"referenced":[],"definition":"CHECK (true)"}],
-        "reads":["old"],"calls":["f"],"parents":["all"],"definition":null,"user_triggers":true}"#;
+        "reads":["old"],"calls":["f"],"parents":["all"],"definition":null,"user_triggers":true,"computed":true}"#;
 
     #[test]
     fn rows_become_tables() {
@@ -298,6 +303,7 @@ mod tests {
         let catalog = Catalog::from_rows(rows).unwrap();
         let table = catalog.table("orders").unwrap();
         assert!(catalog.database_collation_is_c && table.user_triggers && table.exclusion);
+        assert!(table.computed_indexes);
         assert_eq!((&table.reads[0][..], &table.calls[0][..], &table.parents[0][..]), ("old", "f", "all"));
         assert_eq!(table.unique, [["order_id", ""]]);
         assert_eq!(table.foreign_keys[0].table, "regions");

@@ -43,6 +43,8 @@ pub struct Table {
     /// Whether there are triggers that are neither internal nor Shardloom's own, rules or row level security: then more
     /// than the statement says what a write does.
     pub user_triggers: bool,
+    /// Whether an index has a condition, or computes something of its rows.
+    pub computed_indexes: bool,
     /// What it is.
     pub kind: TableKind,
     /// The relations whose rows it shows: what a view reads, the partitions and children of a table.

@@ -74,6 +74,7 @@ impl Judge<'_> {
             mode: WriteMode::Eager,
             redo,
             deferrable: false,
+            assumed: Vec::new(),
         };
         match self.rule.map(|rule| &rule.distribution) {
             Some(Distribution::Sharded { group, key, more }) => {
@@ -81,7 +82,6 @@ impl Judge<'_> {
                 if effect.mode == WriteMode::Eventual {
                     let redone = !matches!(effect.redo, Redo::Never(_));
                     effect.deferrable = redone && self.is_safe_to_defer(key, more);
-                    effect.mode = if effect.deferrable { WriteMode::Eventual } else { WriteMode::Eager };
                 }
             }
             Some(Distribution::Reference { multi_shard, .. }) => {

@@ -4,14 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::catalog::{Catalog, Column, ForeignKey, Table, TableKind};
 use crate::rules::{
-    Algorithm, Distribution, GroupId, IdRule, IdRules, IdSource, MissingKey, MultiShardRule, OnDead, OnKeyUpdate,
-    OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables, WhenTargetDown,
-    standard_layout,
+    Algorithm, AssumedCount, Distribution, GroupId, IdRule, IdRules, IdSource, MissingKey, MultiShardRule, OnDead,
+    OnKeyUpdate, OnMissingKey, Placement, RuleMode, RuleSet, Shard, TableGroup, TableRule, UnlistedTables,
+    WhenTargetDown, standard_layout,
 };
 use crate::types::{KeyType, ShardId};
 
 fn multi_shard(mode: RuleMode) -> MultiShardRule {
-    MultiShardRule { mode, on_dead: OnDead::ParkKey, when_target_down: WhenTargetDown::Defer }
+    MultiShardRule {
+        mode,
+        on_dead: OnDead::ParkKey,
+        when_target_down: WhenTargetDown::Defer,
+        assumed_count: AssumedCount::None,
+    }
 }
 
 fn group(name: &str, key_type: KeyType, mode: RuleMode, write: OnMissingKey) -> TableGroup {
@@ -93,6 +98,7 @@ fn table(columns: &[&str], unique: &[&[&str]]) -> Table {
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         user_triggers: false,
+        computed_indexes: false,
         kind: TableKind::Table,
         reads: Vec::new(),
         calls: Vec::new(),

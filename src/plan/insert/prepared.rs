@@ -10,7 +10,7 @@ use crate::plan::{given_id, hidden, split};
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source, read_cell};
 use crate::sql::{Literal, Shift, TableName, literals};
-use crate::types::{KeyType, Refusal, ShardId, SqlState, WriteMode, type_modifier};
+use crate::types::{KeyType, Refusal, ShardId, SqlState, type_modifier};
 
 use super::effect::{Judge, target_table};
 use super::given::RowKeys;
@@ -467,10 +467,8 @@ impl PreparedInsert {
             // What could not be taken back, though the rules want it, is not left to a target that may refuse it.
             effect.deferrable &= undone;
             defers_when_down &= undone;
-            if !undone && effect.mode == WriteMode::Eventual {
-                effect.mode = WriteMode::Eager;
-            }
         }
+        let effect = effect.over_shards();
         let in_turn = self.facts.conflict.is_some();
         Ok(Plan::MultiWrite(MultiWrite { parts, effect, returning, reads_reference: false, defers_when_down, in_turn }))
     }

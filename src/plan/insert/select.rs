@@ -69,7 +69,7 @@ impl PreparedInsert {
                 let returning = if ordered { ReturningOrder::ByShard } else { ReturningOrder::None };
                 Ok(Plan::MultiWrite(MultiWrite {
                     parts,
-                    effect,
+                    effect: effect.over_shards(),
                     returning,
                     reads_reference,
                     defers_when_down: false,

@@ -470,5 +470,6 @@ fn none(table: &str) -> WriteEffect {
         mode: crate::types::WriteMode::TwoPhase,
         redo: Redo::Never("the statement was not read".to_owned()),
         deferrable: false,
+        assumed: Vec::new(),
     }
 }

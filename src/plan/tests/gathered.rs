@@ -24,6 +24,7 @@ fn table(columns: &[(&str, u32)]) -> Table {
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         user_triggers: false,
+        computed_indexes: false,
         kind: TableKind::Table,
         reads: Vec::new(),
         calls: Vec::new(),

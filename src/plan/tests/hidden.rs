@@ -14,6 +14,7 @@ fn table(kind: TableKind, reads: &[&str], parents: &[&str], definition: Option<&
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         user_triggers: false,
+        computed_indexes: false,
         kind,
         reads: names(reads),
         calls: Vec::new(),
