@@ -20,10 +20,14 @@ use super::remade::forget_failed;
 impl Link {
     /// Runs a statement on one shard and passes its reply, all but ReadyForQuery.
     pub async fn direct(&mut self, call: &Call, plan: &Direct) -> Result<(), Failure> {
-        if let Some(effect) = plan.effect.as_ref().filter(|effect| self.may_postpone(effect, plan.shard)) {
-            return Box::pin(self.postpone_direct(call, plan.shard, effect)).await;
-        }
-        let shard = self.reading_shard(plan).await?;
+        let shard = match plan.effect.as_ref().filter(|effect| effect.deferrable) {
+            Some(effect) if self.may_postpone(effect, plan.shard) => {
+                return Box::pin(self.postpone_direct(call, plan.shard, effect)).await;
+            }
+            // It does the same before and behind what is on its way there.
+            Some(_) => plan.shard,
+            None => self.reading_shard(plan).await?,
+        };
         match &plan.effect {
             Some(effect) if effect.reference && !self.transaction.is_open() => {
                 // In the heap: every statement would carry the room for it.

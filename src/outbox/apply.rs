@@ -11,7 +11,7 @@ use super::handle::Outbox;
 use super::images;
 use super::item::{self, BARRIER, Item, ORPHAN};
 use super::lane::LaneRun;
-use super::ledger::Compensates;
+use super::ledger::{Compensates, RedoCommand};
 use super::redo;
 use super::store::{execute_prepared, query_prepared};
 use crate::types::{ShardId, WriteMode};
@@ -55,9 +55,9 @@ impl Outbox {
         let with_commands = group.iter().filter(|item| item.shared);
         let new_commands = self.enter(run, &transaction, with_commands, "command").await?;
         let missing = self.apply_images(run, &mut transaction, group, &new_images, delivery).await?;
+        let commands = self.apply_all_commands(run, &transaction, group, &new_commands).await?;
         let mut applied = Vec::with_capacity(group.len());
-        for item in group {
-            let commands = self.apply_commands(run, &transaction, item, &new_commands).await?;
+        for (item, commands) in group.iter().zip(commands) {
             let images = new_images.contains(&item.txid).then_some(item.captured_rows - missing);
             let affected = match (images, commands) {
                 (Some(images), Some(commands)) => Some(images + commands),
@@ -162,6 +162,52 @@ impl Outbox {
         Ok(fenced.is_empty())
     }
 
+    /// Runs the commands that are new here; returns the affected rows of each transaction.
+    async fn apply_all_commands(
+        &self,
+        run: &LaneRun,
+        transaction: &Transaction<'_>,
+        group: &[Item],
+        new: &HashSet<i64>,
+    ) -> Result<Vec<Option<i64>>, Error> {
+        let mut affected = Vec::with_capacity(group.len());
+        while let Some(item) = group.get(affected.len()) {
+            let rest = &group[affected.len()..];
+            match rest.iter().take_while(|other| is_alike(item, other, new)).count() {
+                0 | 1 => affected.push(self.apply_commands(run, transaction, item, new).await?),
+                several => affected.extend(self.apply_alike(run, transaction, &rest[..several]).await?),
+            }
+        }
+        Ok(affected)
+    }
+
+    /// Runs the commands of transactions with the same role and settings, all on their way at once.
+    async fn apply_alike(
+        &self,
+        run: &LaneRun,
+        transaction: &Transaction<'_>,
+        items: &[Item],
+    ) -> Result<Vec<Option<i64>>, Error> {
+        let commands = items.iter().flat_map(|item| &item.commands);
+        let mut rows = self.run_as(run, transaction, &items[0], commands).await?.into_iter();
+        Ok(items.iter().map(|item| Some(rows.by_ref().take(item.commands.len()).sum())).collect())
+    }
+
+    /// Runs commands with the role and settings of a transaction; returns the rows that each affected.
+    async fn run_as<'a>(
+        &self,
+        run: &LaneRun,
+        transaction: &Transaction<'_>,
+        item: &Item,
+        commands: impl Iterator<Item = &'a RedoCommand>,
+    ) -> Result<Vec<i64>, Error> {
+        let at = self.store.at(run.target);
+        transaction.batch_execute(&redo::settings(&item.environment, &item.role)).await.map_err(&at)?;
+        let rows = redo::run(transaction, commands, self.store.name(run.target)).await?;
+        transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
+        Ok(rows)
+    }
+
     /// Runs one transaction's commands if they are new here; returns the affected rows.
     async fn apply_commands(
         &self,
@@ -187,10 +233,18 @@ impl Outbox {
                 "its prepared transaction is gone and nothing was recorded to redo".to_owned(),
             ));
         }
-        let at = self.store.at(run.target);
-        transaction.batch_execute(&redo::settings(&item.environment, &item.role)).await.map_err(&at)?;
-        let affected = redo::run(transaction, commands, self.store.name(run.target)).await?;
-        transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
-        Ok(Some(affected))
+        let rows = self.run_as(run, transaction, item, commands.iter()).await?;
+        Ok(Some(rows.into_iter().sum()))
     }
+}
+
+/// Tells whether two transactions may run under settings that are put in force once: those that were left for later fire no
+/// triggers, which might change them.
+fn is_alike(first: &Item, other: &Item, new: &HashSet<i64>) -> bool {
+    new.contains(&other.txid)
+        && other.mode == WriteMode::Eventual.name()
+        && other.kind != BARRIER
+        && other.compensates.is_none()
+        && other.role == first.role
+        && other.environment == first.environment
 }

@@ -257,7 +257,7 @@ impl Outbox {
         let own = held.shares.iter().find(|share| share.shard == self.store.name(home));
         let undo = own.map(reversed).unwrap_or_default();
         transaction.batch_execute(&redo::settings(&held.environment, &held.role)).await.map_err(&at)?;
-        let rows = redo::run(transaction, &undo, self.store.name(home)).await?;
+        let rows: i64 = redo::run(transaction, undo.iter(), self.store.name(home)).await?.into_iter().sum();
         transaction.batch_execute("RESET ROLE; SET LOCAL search_path = pg_catalog").await.map_err(&at)?;
         if rows != undo.len() as i64 {
             let note = format!("on home {rows} rows were undone where {} are expected", undo.len());

@@ -1,7 +1,11 @@
 //! Frozen commands on a target: under the session settings and the role of their origin, with raw parameters.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
 use bytes::BytesMut;
 use deadpool_postgres::Transaction;
+use tokio_postgres::error::SqlState as PgState;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::error::Error;
@@ -38,44 +42,64 @@ impl ToSql for Raw<'_> {
     to_sql_checked!();
 }
 
-/// Runs `commands` in order; returns the rows they affected in all. The caller's transaction keeps the settings.
-pub(super) async fn run(transaction: &Transaction<'_>, commands: &[RedoCommand], shard: &str) -> Result<i64, Error> {
-    let at = |source| Error::Shard { shard: shard.to_owned(), source };
-    let mut affected = 0;
+/// Runs `commands` in order, all on their way at once; returns the rows that each affected. The caller's transaction keeps
+/// the settings.
+pub(super) async fn run<'a>(
+    transaction: &Transaction<'_>,
+    commands: impl Iterator<Item = &'a RedoCommand>,
+    shard: &str,
+) -> Result<Vec<i64>, Error> {
+    let commands: Vec<&RedoCommand> = commands.collect();
+    commands.iter().try_for_each(|command| check(&command.sql))?;
+    let mut running = Vec::with_capacity(commands.len());
     for command in commands {
-        check(&command.sql)?;
-        let types: Vec<Type> = command.types.iter().map(|oid| parameter_type(*oid)).collect();
-        let prepared = transaction.prepare_typed(&command.sql, &types).await.map_err(at)?;
-        if prepared.params().len() != command.parameters.len() {
-            return Err(Error::BadRecord(format!(
-                "a recorded command has {} parameters where {} are wanted",
-                command.parameters.len(),
-                prepared.params().len()
-            )));
-        }
-        let raw: Vec<Raw<'_>> = command.parameters.iter().map(Raw).collect();
-        let parameters: Vec<&(dyn ToSql + Sync)> = raw.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-        let rows = transaction.execute(&prepared, &parameters).await.map_err(at)?;
-        affected += i64::try_from(rows).unwrap_or(i64::MAX);
+        let mut one = Box::pin(run_one(transaction, command));
+        // It is sent when it is first asked: in this order.
+        let asked = poll_fn(|context| Poll::Ready(one.as_mut().poll(context))).await;
+        running.push((one, asked));
     }
-    Ok(affected)
+    let mut done = Vec::with_capacity(running.len());
+    for (one, asked) in running {
+        done.push(match asked {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => one.await,
+        });
+    }
+    let affected = |rows: Result<u64, tokio_postgres::Error>| match rows {
+        Ok(rows) => Ok(i64::try_from(rows).unwrap_or(i64::MAX)),
+        Err(error) if error.code() == Some(&PgState::PROTOCOL_VIOLATION) => {
+            Err(Error::BadRecord(format!("a recorded command and its parameters do not fit: {error}")))
+        }
+        Err(source) => Err(Error::Shard { shard: shard.to_owned(), source }),
+    };
+    // Behind the first that failed all fail.
+    done.into_iter().map(affected).collect()
 }
 
-/// Returns the statements that put the origin's role and settings in force until the end of the transaction.
+/// One statement by the extended protocol, which takes no more than one.
+async fn run_one(transaction: &Transaction<'_>, command: &RedoCommand) -> Result<u64, tokio_postgres::Error> {
+    let raw: Vec<Raw<'_>> = command.parameters.iter().map(Raw).collect();
+    let types = command.types.iter().copied().chain(std::iter::repeat(0)).map(parameter_type);
+    let values: Vec<(&(dyn ToSql + Sync), Type)> =
+        raw.iter().map(|value| value as &(dyn ToSql + Sync)).zip(types).collect();
+    transaction.execute_typed(&command.sql, &values).await
+}
+
+/// Returns the statement that puts the origin's role and settings in force until the end of the transaction.
 pub(super) fn settings(environment: &Environment, role: &str) -> String {
-    let set = |name: &str, value: &Option<String>| match value {
-        Some(value) => format!("SELECT pg_catalog.set_config('{name}', {}, true);", literal(value)),
-        None => String::new(),
+    let role = Some(role.to_owned());
+    let settings = [
+        ("TimeZone", &environment.time_zone),
+        ("DateStyle", &environment.date_style),
+        ("IntervalStyle", &environment.interval_style),
+        ("standard_conforming_strings", &environment.standard_conforming_strings),
+        ("search_path", &environment.search_path),
+        ("role", &role),
+    ];
+    let set = |(name, value): (&str, &Option<String>)| {
+        value.as_ref().map(|value| format!("pg_catalog.set_config('{name}', {}, true)", literal(value)))
     };
-    [
-        set("TimeZone", &environment.time_zone),
-        set("DateStyle", &environment.date_style),
-        set("IntervalStyle", &environment.interval_style),
-        set("standard_conforming_strings", &environment.standard_conforming_strings),
-        set("search_path", &environment.search_path),
-        set("role", &Some(role.to_owned())),
-    ]
-    .concat()
+    format!("SELECT {}", settings.into_iter().filter_map(set).collect::<Vec<_>>().join(", "))
 }
 
 fn parameter_type(oid: u32) -> Type {
