@@ -124,6 +124,7 @@ fn table(names: &[&str]) -> Table {
         default: None,
         generated: false,
         identity: false,
+        identity_always: false,
         collation_is_default: true,
         equal_by_bytes: true,
     };

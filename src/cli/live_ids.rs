@@ -94,6 +94,7 @@ mod tests {
             default: None,
             generated: false,
             identity: false,
+            identity_always: false,
             collation_is_default: true,
             equal_by_bytes: true,
         }

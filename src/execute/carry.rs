@@ -16,6 +16,7 @@ use super::call::{Arguments, Call};
 use super::carry_query::query;
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
+use super::held::{frames, told};
 use super::home_numbers::RowNumbers;
 use super::link::Link;
 use super::position::Position;
@@ -189,7 +190,7 @@ impl Link {
         if self.reads_other_than_it_writes(&rows.fields) {
             return Err(unclear_style().into());
         }
-        let numbers = self.draw_numbers(&plan.numbers, rows.rows.len()).await?;
+        let numbers = self.draw_in_turn(call, &plan.numbers, rows.rows.len()).await?;
         let text = plan.form_text(plan.within.as_deref().unwrap_or(&call.text), rows, &numbers)?;
         let (text, used) = if call.arguments.is_some() { renumbered(&text) } else { (text, Vec::new()) };
         let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
@@ -418,7 +419,7 @@ fn check_keys(plan: &Carry, rows: &Rows) -> Result<(), Refusal> {
 }
 
 /// Makes a call for another text with some of the client's parameters.
-fn with_text(call: &Call, text: String, used: &[usize], result_formats: &[i16]) -> Call {
+pub(super) fn with_text(call: &Call, text: String, used: &[usize], result_formats: &[i16]) -> Call {
     let arguments = call.arguments.as_deref().map(|arguments| {
         let sources: Vec<&usize> = used.iter().collect();
         let pick = |at: &usize| arguments.values.get(*at).cloned().flatten();
@@ -430,27 +431,6 @@ fn with_text(call: &Call, text: String, used: &[usize], result_formats: &[i16]) 
         }
     });
     Call { text: text.into(), arguments: arguments.map(Into::into), describe: call.describe, literals: None }
-}
-
-/// Splits held replies into frames.
-fn frames(mut reply: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let length = reply.get(1..HEADER_BYTES)?.try_into().ok().map(u32::from_be_bytes)? as usize;
-        let (frame, rest) = reply.split_at_checked(1 + length)?;
-        reply = rest;
-        Some(frame)
-    })
-}
-
-/// An error that was told while replies were held is among them.
-fn told(done: Result<(), Failure>, reply: &Bytes) -> Result<(), Failure> {
-    match done {
-        Err(Failure::Told) => match frames(reply).find(|frame| frame[0] == b'E') {
-            Some(frame) => Err(Failure::Shard { frame: reply.slice_ref(frame) }),
-            None => Err(Failure::Told),
-        },
-        done => done,
-    }
 }
 
 /// No shard may know all tables of the text: then nobody can tell what its expressions become.
@@ -475,7 +455,7 @@ fn not_by_itself(failure: Failure, plan: &Carry) -> Failure {
     }
 }
 
-fn misread(error: crate::wire::frame::FrameError) -> Refusal {
+pub(super) fn misread(error: crate::wire::frame::FrameError) -> Refusal {
     Refusal::new(SqlState::PROTOCOL_VIOLATION, error.to_string())
 }
 

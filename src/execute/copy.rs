@@ -181,6 +181,9 @@ impl Link {
                 self.transaction.members[*position].never_redo = true;
             }
         }
+        if !plan.numbers.is_empty() {
+            self.forget_sequences().await?;
+        }
         let copied = copied.unwrap_or_else(|| replies.iter().map(Collected::affected).sum());
         Ok(total_tag(&replies[0].tag, copied))
     }

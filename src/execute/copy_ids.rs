@@ -108,6 +108,13 @@ fn written(value: &str, plan: &CopyPlan) -> Vec<u8> {
     };
     match plan.csv {
         Some(quoting) => copy_csv::quoted(value, quoting),
+        // It is the text as it stands that is NULL, before escapes are read.
+        None if value == plan.null => match value.as_bytes() {
+            [first, rest @ ..] => {
+                format!("\\x{first:02x}").bytes().chain(rest.iter().copied().flat_map(escaped)).collect()
+            }
+            [] => Vec::new(),
+        },
         None => value.bytes().flat_map(escaped).collect(),
     }
 }

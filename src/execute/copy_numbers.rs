@@ -11,6 +11,8 @@ use crate::types::Refusal;
 use crate::wire::copy_binary::{self, Next};
 use crate::wire::copy_text;
 
+const FORGET: &str = "DISCARD SEQUENCES";
+
 impl Link {
     /// Draws the numbers of the whole rows at the front of `pending`.
     pub(super) async fn number_ahead(&mut self, split: &mut Split<'_>, pending: &[u8]) -> Result<(), Failure> {
@@ -19,7 +21,20 @@ impl Link {
         }
         let rows = if split.plan.binary { rows_of(split, pending) } else { lines_of(split, pending) };
         let missing = rows.saturating_sub(split.numbers.len());
-        split.numbers.extend(self.draw_numbers(&split.plan.numbers, missing).await?);
+        split.numbers.extend(self.draw_beside(&split.plan.numbers, missing).await?);
+        Ok(())
+    }
+
+    /// Has the session's server on home forget what it drew before: what COPY drew beside it is newer, and `lastval` would not
+    /// tell.
+    pub(super) async fn forget_sequences(&mut self) -> Result<(), Failure> {
+        let home = self.snapshot.rules.home;
+        if let Some(position) = self.transaction.position(home) {
+            return self.member_simple(position, FORGET).await;
+        }
+        if let Some(server) = self.pinned.iter_mut().find(|server| server.shard() == home) {
+            server.simple(FORGET).await?;
+        }
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ mod forward;
 mod function_call;
 mod gather;
 mod harmless;
+mod held;
 mod home_merge;
 mod home_numbers;
 mod id_wait;

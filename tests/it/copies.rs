@@ -367,7 +367,19 @@ async fn rows_are_numbered_by_homes_sequences_as_one_server_does() {
     both.same(shape);
     both.same("INSERT INTO marks (t, name) SELECT t, 'again' FROM marks WHERE n < 1000");
     both.same(shape);
-    both.same("INSERT INTO marks (t, name) VALUES ('behind', 'all') RETURNING n");
+    let last = both.same("INSERT INTO marks (t, name) VALUES ('behind', 'all') RETURNING id");
+    // A number is no NULL, though NULL be written like it.
+    let next = 1 + last.rows()[0][0].as_deref().and_then(|id| id.parse::<i64>().ok()).expect("id");
+    let sql = format!("COPY marks (t, name) FROM STDIN WITH (NULL '{next}')");
+    assert_eq!(same_in(&mut both, &sql, b"a\tb\nc\td\n", 8), "COPY 2\0");
+    both.same(&format!("SELECT * FROM marks WHERE id >= {next} ORDER BY id"));
+    // The session did not draw what COPY drew beside it, and what it drew before is not the last any more.
+    both.same("BEGIN");
+    both.same("INSERT INTO marks (t, name) VALUES ('before', 'COPY')");
+    both.same("SELECT lastval()");
+    assert_eq!(same_in(&mut both, "COPY marks (t, name) FROM STDIN", b"a\tb\n", 8), "COPY 1\0");
+    assert_eq!(both.other.simple("SELECT lastval()").error().expect("nothing drawn").0, "55000");
+    both.same("ROLLBACK");
 }
 
 #[tokio::test]

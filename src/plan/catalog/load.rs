@@ -67,6 +67,7 @@ select 'table', json_build_object(
       'default', case when a.attgenerated = '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end,
       'generated', a.attgenerated <> '',
       'identity', a.attidentity <> '',
+      'identity_always', a.attidentity = 'a',
       'collation_is_default', a.attcollation in (0, 100),
       'equal_by_bytes', a.attcollation = 0 or exists (select 1 from pg_catalog.pg_collation k
         where k.oid = a.attcollation and k.collisdeterministic)) order by a.attnum), '[]')
@@ -166,6 +167,8 @@ struct ColumnRow {
     default: Option<String>,
     generated: bool,
     identity: bool,
+    #[serde(default)]
+    identity_always: bool,
     collation_is_default: bool,
     #[serde(default = "yes")]
     equal_by_bytes: bool,
@@ -269,6 +272,7 @@ fn column(row: ColumnRow) -> Column {
         default: row.default,
         generated: row.generated,
         identity: row.identity,
+        identity_always: row.identity_always,
         collation_is_default: row.collation_is_default,
         equal_by_bytes: row.equal_by_bytes,
     }

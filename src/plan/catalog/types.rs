@@ -74,6 +74,8 @@ pub struct Column {
     pub generated: bool,
     /// Whether it is an identity column.
     pub identity: bool,
+    /// Whether that is one that takes values only where OVERRIDING SYSTEM VALUE says so.
+    pub identity_always: bool,
     /// Whether its collation is the database's default (also when the type has none).
     pub collation_is_default: bool,
     /// Whether texts are equal only if their bytes are: a collation that is not deterministic calls others equal, too.

@@ -131,6 +131,7 @@ fn column(text: &str) -> Column {
         default: default.map(str::to_owned),
         generated: false,
         identity: false,
+        identity_always: false,
         collation_is_default: true,
         equal_by_bytes: true,
     }

@@ -8,11 +8,22 @@ use crate::plan::catalog::{Catalog, Column, Table};
 use crate::plan::context::Context;
 use crate::rules::{Distribution, RuleSet, TableRule};
 use crate::sql::insert::{CellValue, InsertFacts, Overriding, Source, SourceQuery, read};
-use crate::sql::{self, Scanner, Shape, TableName, identifier, splice};
+use crate::sql::{self, Scanner, Shape, TableName, Token, identifier, splice};
 
 const INT8: u32 = 20;
 const INT2: u32 = 21;
 const INT4: u32 = 23;
+
+/// Types to which a default's value may be cast as an assignment does: without a length, which the row's own shard looks at.
+const TYPES: [(u32, &str); 7] = [
+    (INT8, "int8"),
+    (INT2, "int2"),
+    (INT4, "int4"),
+    (25, "text"),
+    (1043, "varchar"),
+    (1700, "numeric"),
+    (2950, "uuid"),
+];
 
 /// A column that home's sequence numbers in every row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +39,15 @@ pub struct HomeNumber {
 }
 
 impl HomeNumber {
-    fn new(table: &TableName, column: &Column) -> Self {
-        let draw = draw(table, column);
-        Self { column: column.name.clone(), type_oid: column.type_oid, draw, overrides: column.identity }
+    /// Makes that of a column; `None` where it is not known how PostgreSQL makes the column's type of its default's.
+    fn new(table: &TableName, column: &Column) -> Option<Self> {
+        let (_, type_name) = TYPES.iter().find(|(oid, _)| *oid == column.type_oid)?;
+        if !column.default.as_deref().is_none_or(depends_on_nothing_else) {
+            return None;
+        }
+        let draw = format!("({})::pg_catalog.{type_name}", draw(table, column));
+        let overrides = column.identity_always;
+        Some(Self { column: column.name.clone(), type_oid: column.type_oid, draw, overrides })
     }
 
     /// Tells whether a number can be written in binary format.
@@ -47,6 +64,31 @@ impl HomeNumber {
             _ => None,
         }
     }
+}
+
+/// Tells whether a default is the same for any session but for its numbers: they are drawn on a connection of their own.
+fn depends_on_nothing_else(default: &str) -> bool {
+    const CALLS: [&str; 10] =
+        ["nextval", "lpad", "rpad", "to_char", "concat", "format", "abs", "upper", "lower", "nullif"];
+    const WORDS: [&str; 12] = [
+        "current_user",
+        "session_user",
+        "user",
+        "current_role",
+        "current_catalog",
+        "current_schema",
+        "system_user",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "localtime",
+        "localtimestamp",
+    ];
+    let tokens: Vec<Token> = Scanner::new(default).collect();
+    let is_one_of = |token: &Token, words: &[&str]| words.iter().any(|word| token.is_word(default, word));
+    let is_call = |pair: &[Token]| pair[1].is_mark(default, "(") && identifier(default, pair[0]).is_some();
+    tokens.windows(2).all(|pair| !is_call(pair) || is_one_of(&pair[0], &CALLS))
+        && !tokens.iter().any(|token| is_one_of(token, &WORDS))
 }
 
 /// Returns the columns of a table that home's sequences number where rows do not give them: none where the rules make an id,
@@ -70,7 +112,7 @@ pub(in crate::plan) fn left_out<'a>(
     given: &[String],
     columns: impl Iterator<Item = &'a Column>,
 ) -> Vec<HomeNumber> {
-    columns.filter(|column| !given.contains(&column.name)).map(|column| HomeNumber::new(table, column)).collect()
+    columns.filter(|column| !given.contains(&column.name)).filter_map(|column| HomeNumber::new(table, column)).collect()
 }
 
 /// The numbers of the rows of a query, and the columns that the query itself fills.
@@ -90,6 +132,12 @@ impl QueryNumbers {
             return Self::default();
         }
         let Some(given) = filled(text, facts, query, context.catalog) else { return Self::default() };
+        let takes_none = |column: &Column| column.identity_always && given.contains(&column.name);
+        let table = context.catalog.table(&name);
+        if facts.overriding.is_none() && table.is_some_and(|table| table.columns.iter().any(takes_none)) {
+            // PostgreSQL refuses the values, which what is said for the numbers would let in.
+            return Self { numbers: Vec::new(), given };
+        }
         Self { numbers: left_out(&facts.table, &given, columns), given }
     }
 
@@ -186,6 +234,14 @@ pub(in crate::plan) fn with_home_numbers(text: &str, context: &Context<'_>) -> O
         }
     }
     asked.extend(&missing);
+    let refused = |column: &Column| {
+        let at = names.iter().position(|name| *name == column.name).filter(|_| column.identity_always);
+        at.is_some_and(|at| rows.iter().any(|row| row.cells[at].value != CellValue::Default))
+    };
+    if facts.overriding.is_none() && table.columns.iter().any(refused) {
+        // What is said for the numbers would let these values in.
+        return None;
+    }
     if asked.is_empty() || facts.overriding == Some(Overriding::User) {
         return None;
     }
@@ -226,9 +282,9 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(escape_identifier).collect::<Vec<_>>().join(", ")
 }
 
-/// An identity column may be one that takes no value unless that is said.
+/// Some identity columns take no value unless that is said.
 fn overriding(columns: &[&Column]) -> &'static str {
-    if columns.iter().any(|column| column.identity) { OVERRIDING } else { "" }
+    if columns.iter().any(|column| column.identity_always) { OVERRIDING } else { "" }
 }
 
 /// Returns a column's next number on home, as a value that is computed first.
@@ -257,6 +313,27 @@ mod tests {
     use super::*;
     use crate::plan::insert::fixture;
     use crate::plan::tests::rules;
+
+    #[test]
+    fn numbers_are_drawn_for_what_no_session_changes() {
+        for default in [
+            "nextval('n'::regclass)",
+            "('T'::text || lpad((nextval('n'::regclass))::text, 6, '0'::text))",
+            "to_char(nextval('n'::regclass), 'FM000'::text)",
+            "((nextval('n'::regclass) * 2) + 1)",
+        ] {
+            assert!(depends_on_nothing_else(default), "{default}");
+        }
+        for default in [
+            "(current_setting('app.tenant'::text, true) || nextval('n'::regclass))",
+            "(to_char(now(), 'YYYY'::text) || nextval('n'::regclass))",
+            "((CURRENT_USER)::text || nextval('n'::regclass))",
+            "(nextval('n'::regclass) + own.offset_of())",
+            "((random() * (9)::double precision) + (nextval('n'::regclass))::double precision)",
+        ] {
+            assert!(!depends_on_nothing_else(default), "{default}");
+        }
+    }
 
     #[test]
     fn numbers_that_are_not_given_are_asked_for() {
@@ -293,6 +370,7 @@ mod tests {
         }
         let orders = catalog.tables.get_mut("orders").expect("orders");
         (orders.columns[0].default, orders.columns[0].identity) = (None, true);
+        orders.columns[0].identity_always = true;
         let asked = |text: &str| with_home_numbers(text, &Context { rules: &rules, catalog: &catalog });
         let call = "(SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('\"orders\"', 'order_id')))";
         assert_eq!(
@@ -304,5 +382,6 @@ mod tests {
             is(&format!("INSERT INTO orders (order_id, user_id) OVERRIDING SYSTEM VALUE VALUES ({call}, 1), (5, 2)"))
         );
         assert_eq!(asked("INSERT INTO orders (user_id) OVERRIDING USER VALUE VALUES (1)"), None);
+        assert_eq!(asked("INSERT INTO orders (order_id, user_id) VALUES (DEFAULT, 1), (5, 2)"), None);
     }
 }

@@ -12,6 +12,7 @@ fn table(columns: &[(&str, u32)]) -> Table {
         default: None,
         generated: false,
         identity: false,
+        identity_always: false,
         collation_is_default: true,
         equal_by_bytes: true,
     };

@@ -497,9 +497,61 @@ SELECT * FROM entries ORDER BY id
 
 SELECT * FROM lines ORDER BY customer_id, line
 
+-- an identity column takes no value, whatever is numbered beside it
+
+INSERT INTO lines (customer_id, line) SELECT 40, 501
+
+INSERT INTO lines SELECT 40, 502, 'given'
+
+--: refused 0A000
+INSERT INTO lines (customer_id, line) VALUES (40, DEFAULT), (41, 503)
+
+INSERT INTO lines (customer_id, line) VALUES (40, DEFAULT), (41, DEFAULT)
+
+-- lastval() is of the same session
+
+BEGIN
+
+INSERT INTO lines (customer_id, note) VALUES (42, 'one') RETURNING line
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4
+
+SELECT lastval(), currval('entries_id_seq'), currval('lines_line_seq')
+
+ROLLBACK
+
+-- defaults that are more than numbers
+
 --: own words
 --: copy
 COPY entries (what, at) FROM STDIN
 one column
+
+DROP TABLE entries
+
+CREATE TABLE entries (id bigserial PRIMARY KEY, what text, label varchar(9) DEFAULT 'E' || lpad(nextval('entries_id_seq')::text, 6, '0'))
+
+INSERT INTO entries (what) VALUES ('labelled') RETURNING label
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4 ORDER BY customer_id RETURNING label
+
+ALTER TABLE entries ALTER label SET DEFAULT 'too long: ' || nextval('entries_id_seq')
+
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4
+
+ALTER TABLE entries ALTER label SET DEFAULT CASE WHEN nextval('entries_id_seq') < 0 THEN 'never' END
+
+--: refused 0A000
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4
+
+ALTER TABLE entries ALTER label SET DEFAULT current_setting('application_name') || nextval('entries_id_seq')
+
+--: refused 0A000
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4
+
+ALTER TABLE entries ALTER label TYPE real USING 1, ALTER label SET DEFAULT nextval('entries_id_seq') / 3.0
+
+--: refused 0A000
+INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4
 
 DROP TABLE entries, lines
