@@ -1061,3 +1061,13 @@ SELECT c.customer_id, x.b FROM customers c, jsonb_to_record('{"a": 1, "b": "z"}'
 SELECT generate_subscripts(a, 1) AS s, count(*) FROM facts GROUP BY s ORDER BY s
 
 SELECT string_to_table(v, 'p') AS part, count(*) FROM facts GROUP BY part ORDER BY part
+
+-- in the order of a subquery, which is read twice
+
+SELECT customer_id FROM customers ORDER BY (SELECT max(name) FROM regions WHERE region_id = region), 1 LIMIT 4
+
+SELECT customer_id FROM customers c ORDER BY (SELECT min(price) FROM products p WHERE p.product_id = c.region) DESC NULLS LAST, customer_id OFFSET 2
+
+SELECT customer_id FROM customers c ORDER BY EXISTS (SELECT FROM regions r JOIN products p ON p.product_id = r.region_id WHERE r.region_id = c.age - 30), customer_id LIMIT 5
+
+SELECT customer_id FROM customers c ORDER BY (SELECT count(*) FROM orders o WHERE o.customer_id = c.customer_id), customer_id LIMIT 7
