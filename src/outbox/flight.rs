@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::gate::{Closed, Gate};
+use super::pace::Pace;
 use crate::types::{ShardId, ShardSet};
 
 /// A mark that waits to be written to the ledger: target applied with so many rows.
@@ -33,6 +34,8 @@ pub(super) struct Flights {
     pub marked: Vec<Arc<Notify>>,
     /// One per home: counts the times that its lanes were told not to wait any longer.
     pub nudges: Vec<AtomicU64>,
+    /// Of all lanes.
+    pub pace: Pace,
     /// One per target.
     pub gates: Vec<Arc<Gate>>,
 }
@@ -63,6 +66,7 @@ impl Flights {
             wake: names.iter().map(|_| Arc::new(Notify::new())).collect(),
             marked: names.iter().map(|_| Arc::new(Notify::new())).collect(),
             nudges: names.iter().map(|_| AtomicU64::new(0)).collect(),
+            pace: Pace::default(),
             gates,
         }
     }

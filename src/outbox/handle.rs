@@ -180,6 +180,7 @@ impl Outbox {
 
     /// Waits until `txid` waits for nothing more on `target`; tells whether that came true within `timeout`.
     pub async fn wait_applied(&self, txid: i64, target: ShardId, timeout: Duration) -> bool {
+        let _waiter = self.flights.pace.hurry();
         let mut changed = self.flights.changed.subscribe();
         let wait = changed.wait_for(|_| self.is_applied(txid, target));
         matches!(tokio::time::timeout(timeout, wait).await, Ok(Ok(_)))

@@ -70,11 +70,11 @@ pub(super) struct Ran {
 impl Ran {
     /// Returns the pause after which the lane may go on at once, without anybody looking whether it has something; `None`
     /// where it has to be looked at.
-    pub fn goes_on_after(&self, poll_min: Duration) -> Option<Duration> {
+    pub fn goes_on_after(&self, pace: Duration) -> Option<Duration> {
         match self.rest {
             Rest::More => Some(Duration::ZERO),
-            Rest::Idle if self.busy => Some(poll_min),
-            Rest::Retry(PASSED_PAUSE) if self.busy => Some(poll_min),
+            Rest::Idle if self.busy => Some(pace),
+            Rest::Retry(PASSED_PAUSE) if self.busy => Some(pace),
             Rest::Idle | Rest::Retry(_) | Rest::Away | Rest::Fenced => None,
         }
     }
@@ -115,8 +115,11 @@ impl Outbox {
     pub(super) async fn run_lane_on(&self, mut run: LaneRun) -> Result<Ran, Error> {
         let mut ran = self.run_in_time(run).await?;
         for _ in 1..RUNS_IN_A_ROW {
-            let Some(pause) = ran.goes_on_after(self.settings.bounds.poll_min) else { break };
-            tokio::time::sleep(pause).await;
+            let bounds = &self.settings.bounds;
+            let Some(pause) = ran.goes_on_after(bounds.lane_pace) else { break };
+            if !pause.is_zero() {
+                self.flights.pace.sleep(bounds.poll_min, pause).await;
+            }
             if self.is_paused(run.home, run.target).await? {
                 break;
             }

@@ -30,6 +30,7 @@ mod lost;
 mod marks;
 mod metrics;
 mod operate;
+mod pace;
 mod pause;
 mod prepared;
 mod recover;

@@ -55,6 +55,8 @@ pub struct OutboxBounds {
     pub poll_max: Duration,
     /// The shortest sleep of a relay that just found work.
     pub poll_min: Duration,
+    /// How long a busy lane lets events gather that nobody waits for.
+    pub lane_pace: Duration,
     /// How long the marks of transactions that need nothing else are gathered before they are written.
     pub mark_wait: Duration,
     /// Source transactions per apply transaction at most. 1 → 200 was over 100 times faster; on a busy machine each of a
@@ -104,6 +106,7 @@ impl Default for OutboxBounds {
             worker_reserve: Duration::from_secs(3),
             poll_max: Duration::from_secs(1),
             poll_min: Duration::from_millis(5),
+            lane_pace: Duration::from_millis(25),
             mark_wait: Duration::from_millis(50),
             batch: 1_000,
             batch_bytes: 4 << 20,

@@ -123,6 +123,7 @@ impl Outbox {
 
     /// Waits until no target of a committed transaction misses it; returns the names of those that do at the deadline.
     pub async fn wait_all(&self, txid: i64, home: ShardId, deadline: Instant) -> Vec<String> {
+        let _waiter = self.flights.pace.hurry();
         let mut pause = PAUSE_MIN;
         let mut changed = self.flights.changed.subscribe();
         loop {
