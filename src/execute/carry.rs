@@ -17,7 +17,7 @@ use super::carry_query::query;
 use super::carry_values::{Unclear, constant, is_plain};
 use super::failure::Failure;
 use super::held::{frames, told};
-use super::home_numbers::RowNumbers;
+use super::home_numbers::{RowNumbers, no_number};
 use super::link::Link;
 use super::position::Position;
 use super::understand::read_issued;
@@ -277,7 +277,7 @@ impl Carry {
             }
             CarryForm::Cells(spans) => {
                 let row = rows.rows.first().ok_or_else(|| no_rows(self))?;
-                let values = self.constants(row, rows)?;
+                let values = self.constants(row, rows, &[])?;
                 Ok(sql::splice(text, &spans.iter().cloned().zip(values).collect::<Vec<_>>()))
             }
             CarryForm::Query { brought, .. } => {
@@ -299,19 +299,21 @@ impl Carry {
         rows: &Rows,
         numbers: &[RowNumbers],
     ) -> Result<String, Refusal> {
+        let behind = self.numbers.len() - self.columns.iter().filter(|column| column.drawn).count();
         if rows.rows.is_empty() {
-            let nulls = vec!["NULL"; cells.len() + self.numbers.len()].join(", ");
+            let nulls = vec!["NULL"; cells.len() + behind].join(", ");
             return Ok(format!("{head} SELECT {nulls} WHERE false {tail}"));
         }
         let mut text = format!("{head} VALUES ");
         for (number, row) in rows.rows.iter().enumerate() {
-            let values = self.constants(row, rows)?;
+            let (behind, drawn) = numbers.get(number).map(|drawn| drawn.split_at(behind)).unwrap_or_default();
+            let values = self.constants(row, rows, drawn)?;
             text.push_str(if number == 0 { "(" } else { ", (" });
             for (at, cell) in cells.iter().enumerate() {
                 text.push_str(if at == 0 { "" } else { ", " });
                 text.push_str(cell.map_or("DEFAULT", |(place, _)| values[place].as_str()));
             }
-            for value in numbers.get(number).into_iter().flatten() {
+            for value in behind {
                 text.push_str(&format!(", {}", escape_literal(value)));
             }
             text.push(')');
@@ -321,11 +323,13 @@ impl Carry {
         Ok(text)
     }
 
-    /// Returns one row's values as constants.
-    fn constants(&self, row: &[u8], rows: &Rows) -> Result<Vec<String>, Refusal> {
+    /// Returns one row's values as constants; `drawn` are those of columns that are numbers of home.
+    fn constants(&self, row: &[u8], rows: &Rows, drawn: &[String]) -> Result<Vec<String>, Refusal> {
         let values = DataRow::read(row).map_err(misread)?;
-        let one = |((value, field), column): ((Option<&[u8]>, &Field), &Carried)| {
-            constant(value, field.type_oid, column).map_err(|Unclear| self.unclear(field))
+        let mut drawn = drawn.iter();
+        let one = |((value, field), column): ((Option<&[u8]>, &Field), &Carried)| match column.drawn {
+            true => drawn.next().cloned().ok_or_else(no_number),
+            false => constant(value, field.type_oid, column).map_err(|Unclear| self.unclear(field)),
         };
         values.zip(&rows.fields).zip(&self.columns).map(one).collect()
     }

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn column(type_oid: u32) -> Carried {
-        Carried { type_oid, key: false, call: None }
+        Carried { type_oid, ..Carried::default() }
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_numeric_key_is_a_number() {
-        let key = Carried { type_oid: 20, key: true, call: None };
+        let key = Carried { type_oid: 20, key: true, ..Carried::default() };
         assert_eq!(constant(Some(b"-2.5"), 1700, &key).as_deref(), Ok("-2.5"));
         assert_eq!(constant(Some(b"NaN"), 1700, &key).as_deref(), Ok("'NaN'::numeric"));
     }

@@ -29,7 +29,8 @@ pub struct Carry {
     pub table: String,
     /// Whether both statements are one transaction.
     pub together: bool,
-    /// What home's sequences number in the rows of [`CarryForm::Rows`]; their columns are the last of its head.
+    /// What home's sequences number in the rows of [`CarryForm::Rows`]: the last columns of its head, then those that are
+    /// [`Carried::drawn`].
     pub numbers: Vec<HomeNumber>,
 }
 
@@ -42,6 +43,8 @@ pub struct Carried {
     pub key: bool,
     /// The call of `shardloom.next_id` that is written in the place of the value.
     pub call: Option<String>,
+    /// Whether a number that is drawn on home is written in the place of the value.
+    pub drawn: bool,
 }
 
 /// How the rows are written.

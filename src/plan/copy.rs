@@ -122,6 +122,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
     // What is appended to each row stands behind what the client sends.
     let appended: Vec<String> = numbers.iter().map(|number| &number.column).chain(id_source.and(id)).cloned().collect();
+    check_forced(&copy.head.options, &appended)?;
     let statement = with_columns(copy, &columns, &appended);
     let given = columns.iter().position(|column| column == copy.key);
     let number = appended[..numbers.len()].iter().position(|column| column == copy.key);
@@ -156,6 +157,18 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
         table,
     })
+}
+
+/// What the client does not send has no place in its options: the servers are sent more.
+fn check_forced(options: &CopyOptions, appended: &[String]) -> Result<(), Refusal> {
+    for (option, forced) in [("FORCE_NULL", &options.force_null), ("FORCE_NOT_NULL", &options.force_not_null)] {
+        let ForceColumns::Columns(listed) = forced else { continue };
+        if let Some(column) = appended.iter().find(|column| listed.contains(column)) {
+            let message = format!("{option} column \"{column}\" not referenced by COPY");
+            return Err(Refusal::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+    }
+    Ok(())
 }
 
 /// A column of a composite key behind the first.
@@ -407,6 +420,9 @@ mod tests {
         let text = copy("copy carts (user_id) from stdin (header)");
         assert_eq!((text.csv, text.header, text.delimiter), (None, true, b'\t'));
         assert_eq!(copy("copy carts (user_id) from stdin (format csv, force_null *)").force_null, [0]);
+        // It is sent to the servers, and is none of the client's.
+        let made = planned("copy orders (user_id) from stdin (format csv, force_null (order_id))", &fixture::catalog());
+        assert_eq!(made.expect_err("not referenced").state, SqlState::INVALID_COLUMN_REFERENCE);
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn texts(
     let (name, alias) = (cut(&clauses.name), cut(&clauses.alias));
     let type_of = |name: &str| table.column(name).map_or(0, |column| column.type_oid);
     let mut items = vec![format!("{alias}.{}", quoted(key))];
-    let mut columns = vec![Carried { type_oid: type_of(key), key: false, call: None }];
+    let mut columns = vec![Carried { type_oid: type_of(key), ..Carried::default() }];
     let (mut list, mut given, mut place) = (Vec::new(), Vec::new(), 0);
     for column in table.columns.iter().filter(|column| !column.generated) {
         let is_key = column.name == key;
@@ -116,7 +116,7 @@ fn texts(
             Some((_, Some(span))) => items.push(format!("({})", cut(span))),
             None => items.push(format!("{alias}.{}", quoted(&column.name))),
         }
-        columns.push(Carried { type_oid: column.type_oid, key: is_key, call: None });
+        columns.push(Carried { type_oid: column.type_oid, key: is_key, ..Carried::default() });
     }
     items.push(format!("{alias}.*"));
     let named = if alias == name { name.to_owned() } else { format!("{name} AS {alias}") };

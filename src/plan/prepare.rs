@@ -336,12 +336,14 @@ fn check_hidden(text: &str, facts: &InsertFacts, called: &Called, context: &Cont
         Place::Reference => Some(modify::reference_home(context.rules, &facts.table)),
         Place::On(shard) => Some(shard),
     };
-    // What a row's values draw on home is drawn there.
-    let rows = match &facts.source {
-        Source::Values(rows) if shard.is_none() => rows.iter().map(|row| (row.span.clone(), String::new())).collect(),
+    // What a row's values draw on home, or a column of a query, is drawn there.
+    let drawn: Vec<_> = match &facts.source {
+        Source::Values(rows) if shard.is_none() => rows.iter().map(|row| row.span.clone()).collect(),
+        Source::Query(query) if shard.is_none() => insert::drawn_spans(text, &query.span),
         Source::Values(_) | Source::DefaultValues(_) | Source::Query(_) => Vec::new(),
     };
-    match hidden::home_call(&sql::splice(text, &rows), context.catalog) {
+    let edits: Vec<_> = drawn.into_iter().map(|span| (span, String::new())).collect();
+    match hidden::home_call(&sql::splice(text, &edits), context.catalog) {
         Some(name) if shard != Some(context.rules.home) => Err(read::only_home(&name, context)),
         Some(_) | None => called.check(shard, context.rules),
     }

@@ -12,6 +12,7 @@ use crate::types::{Refusal, ShardId};
 
 use super::called::without;
 use super::effect::target_table;
+use super::home_numbers::HomeNumber;
 use super::key::KeyColumn;
 use super::prepared::{Moved, PreparedInsert, Target};
 use super::refuse;
@@ -45,7 +46,10 @@ impl PreparedInsert {
         for called in &self.layout.called {
             // More columns than the table has are PostgreSQL's error.
             if let Some(column) = columns.get_mut(called.place) {
-                column.call = Some(called.text(text).to_owned());
+                match called.draws {
+                    true => column.drawn = true,
+                    false => column.call = Some(called.text(text).to_owned()),
+                }
             }
         }
         let head = match self.numbers.numbers.is_empty() {
@@ -132,7 +136,7 @@ impl PreparedInsert {
         let column = catalog.table(&self.name).and_then(|table| table.column(name));
         let key = self.key_columns().any(|(key, _)| key.name == name);
         debug_assert!(!key || rules.table(&self.name).is_some(), "only tables of the rules have keys");
-        Carried { type_oid: column.map_or(0, |column| column.type_oid), key, call: None }
+        Carried { type_oid: column.map_or(0, |column| column.type_oid), key, ..Carried::default() }
     }
 
     fn carry(
@@ -152,8 +156,14 @@ impl PreparedInsert {
             within: None,
             table,
             together: false,
-            numbers: self.numbers.numbers.clone(),
+            numbers: self.drawn(text).collect(),
         })))
+    }
+
+    /// Returns what home's sequences number: columns that are left out, then those of the query that are drawn.
+    fn drawn(&self, text: &str) -> impl Iterator<Item = HomeNumber> {
+        let calls = self.layout.called.iter().filter(|call| call.draws);
+        self.numbers.numbers.iter().cloned().chain(calls.map(|call| HomeNumber::of_call(call.text(text))))
     }
 
     /// Returns a shard that has the table and, where one can, what the query reads.

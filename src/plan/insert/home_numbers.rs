@@ -50,6 +50,11 @@ impl HomeNumber {
         Some(Self { column: column.name.clone(), type_oid: column.type_oid, draw, overrides })
     }
 
+    /// Makes that of a column of a query that is a call of `nextval`.
+    pub(super) fn of_call(call: &str) -> Self {
+        Self { column: "nextval".to_owned(), type_oid: INT8, draw: call.to_owned(), overrides: false }
+    }
+
     /// Tells whether a number can be written in binary format.
     pub fn is_integer(&self) -> bool {
         self.to_binary("0").is_some()

@@ -51,7 +51,7 @@ pub(in crate::plan) fn with_ids(
         let rule = context.rules.table(&name);
         let layout = layout(part.text, &part.facts, rule, &name, context.catalog.table(&name), context.rules)?;
         calls += next_id::all(part.text)?.len();
-        if !layout.called.is_empty() {
+        if layout.called.iter().any(|call| !call.draws) {
             return Err(elsewhere());
         }
         if row_of_sets(part.text, &part.facts, context.catalog).is_some() {

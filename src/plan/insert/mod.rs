@@ -28,6 +28,7 @@ mod split;
 mod tests;
 mod undo;
 
+pub(in crate::plan) use called::drawn_spans;
 pub(in crate::plan) use effect::{reference_mode, target_table};
 pub use home_numbers::HomeNumber;
 pub(in crate::plan) use home_numbers::{left_out, numbered_columns, with_home_numbers};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use postgres_protocol::escape::escape_identifier;
 
 use crate::plan::catalog::Table;
-use crate::rules::{IdRule, IdSource, RuleSet, TableRule};
+use crate::rules::{Distribution, IdRule, IdSource, RuleSet, TableRule};
 use crate::sql::insert::{Cell, CellValue, InsertFacts, Row, Source};
 use crate::sql::next_id::{self, Tag};
 use crate::types::{Refusal, SqlState};
@@ -79,7 +79,8 @@ pub fn layout(
         }
         Source::DefaultValues(span) => Ok(of_defaults(span, id)),
         Source::Query(query) => {
-            let called = called(text, &query.span, rules)?;
+            let sharded = rule.is_some_and(|rule| matches!(rule.distribution, Distribution::Sharded { .. }));
+            let called = called(text, &query.span, rules, sharded)?;
             Ok(Layout { columns: listed(facts, table, usize::MAX), called, ..Layout::default() })
         }
     }

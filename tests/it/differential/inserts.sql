@@ -520,6 +520,53 @@ SELECT lastval(), currval('entries_id_seq'), currval('lines_line_seq')
 
 ROLLBACK
 
+-- numbers that a query asks for itself
+
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), name FROM customers WHERE customer_id < 6 ORDER BY customer_id RETURNING id, what
+
+INSERT INTO entries (what, id) SELECT name, pg_catalog.nextval('entries_id_seq'::regclass) AS number FROM customers ORDER BY customer_id DESC LIMIT 3 RETURNING *
+
+INSERT INTO entries SELECT nextval('entries_id_seq'), 'all', nextval('lines_line_seq') FROM customers WHERE customer_id = 1
+
+INSERT INTO entries SELECT nextval('entries_id_seq'), 'two', 5 FROM customers WHERE customer_id < 3 RETURNING id
+
+--: with 3
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), name FROM customers WHERE customer_id < $1 AND name <> 'nextval'
+
+INSERT INTO lines (customer_id, note) SELECT nextval('entries_id_seq'), 'keyed' RETURNING *
+
+INSERT INTO lines (customer_id, line) SELECT customer_id, nextval('lines_line_seq') FROM customers WHERE customer_id < 3
+
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), name FROM customers WHERE false
+
+INSERT INTO entries (id, what) SELECT nextval('no_such_sequence'), name FROM customers
+
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), name, 3 FROM customers
+
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), name FROM customers WHERE customer_id = 1 ON CONFLICT (id) DO NOTHING
+
+INSERT INTO entries (id, at) SELECT g, nextval('entries_id_seq') FROM generate_series(50000, 52000) g
+
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), 'many' FROM generate_series(1, 2500)
+
+SELECT count(*), count(DISTINCT id), max(id), min(at), max(at) FROM entries
+
+WITH w AS (SELECT 'of a WITH' AS what) INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), what FROM w RETURNING *
+
+--: refused 0A000
+INSERT INTO entries (id, what) SELECT DISTINCT nextval('entries_id_seq'), name FROM customers
+
+--: refused 0A000
+INSERT INTO entries (id, what) SELECT 1 + nextval('entries_id_seq'), name FROM customers
+
+BEGIN
+
+INSERT INTO entries (id, what) SELECT nextval('entries_id_seq'), name FROM customers WHERE customer_id < 3
+
+SELECT lastval()
+
+ROLLBACK
+
 -- defaults that are more than numbers
 
 --: own words
