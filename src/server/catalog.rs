@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::catalog_news;
 use super::link::{ServiceRole, ShardLink};
 use super::numbers::NumberLinks;
 use super::outbox::reconcile;
 use crate::plan::catalog::{CATALOG_QUERY, Catalog};
 use crate::proxy::Proxy;
 
-/// How old a catalog gets when nobody asks: another proxy's DDL, or one sent to the servers directly.
+/// How old a catalog gets when nobody says that it changed: DDL that was sent to the servers directly.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
 /// How old it gets where a shard did not tell the numbers of its types.
@@ -41,8 +42,11 @@ pub async fn keep_catalog(proxy: Arc<Proxy>, role: ServiceRole) {
         let refresh_in = match load(&mut home).await {
             Ok(catalog) => {
                 let compared = numbers.compare(&proxy, &mut home).await;
-                put_in_force(&proxy, catalog, compared.changed).await;
+                let changed = put_in_force(&proxy, catalog, compared.changed).await;
                 proxy.requests.catalog_done(ticket);
+                if changed {
+                    catalog_news::tell(&proxy, &mut home).await;
+                }
                 if compared.complete { REFRESH_EVERY } else { COMPARE_AGAIN }
             }
             Err(error) => {
@@ -70,15 +74,18 @@ pub async fn load(home: &mut ShardLink) -> Result<Catalog, String> {
     Catalog::from_rows(pairs).map_err(|error| error.to_string())
 }
 
-/// Puts a catalog in force if it is another, or if what statements were described by is of `other_numbers` now.
-async fn put_in_force(proxy: &Proxy, mut catalog: Catalog, other_numbers: bool) {
+/// Puts a catalog in force if it is another, or if what statements were described by is of `other_numbers` now; tells whether
+/// it was.
+async fn put_in_force(proxy: &Proxy, mut catalog: Catalog, other_numbers: bool) -> bool {
     catalog.adopt(&proxy.rules.load().rules);
-    if *proxy.rules.load().catalog == catalog && !other_numbers {
-        debug!("the catalog is unchanged");
-    } else {
+    let changed = *proxy.rules.load().catalog != catalog || other_numbers;
+    if changed {
         info!(tables = catalog.tables.len(), "the catalog changed");
         proxy.rules.swap_catalog(catalog);
+    } else {
+        debug!("the catalog is unchanged");
     }
     reconcile(proxy).await;
     proxy.readiness.set_catalog_loaded();
+    changed
 }

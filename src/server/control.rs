@@ -78,6 +78,7 @@ async fn run(mut start: ControlStart) -> usize {
     }
     tasks.spawn_local(probe::probe_all(Arc::clone(&proxy), start.role.clone()));
     tasks.spawn_local(super::schema_watch::watch_schemas(Arc::clone(&proxy), start.role.clone()));
+    tasks.spawn_local(super::catalog_news::hear(Arc::clone(&proxy), start.role.clone()));
     tasks.spawn_local(catalog::keep_catalog(Arc::clone(&proxy), start.role));
     tasks.spawn_local(keep_limits(Arc::clone(&proxy)));
     tasks.spawn_local(keep_certificates(Arc::clone(&proxy)));

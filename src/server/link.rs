@@ -2,11 +2,13 @@
 //!
 //! It carries no client's statement. A connection that failed is thrown away and made anew at the next use.
 
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, SimpleQueryMessage};
 
 use crate::config::Service;
 use crate::rules::Shard;
@@ -14,6 +16,9 @@ use crate::tls::Connector;
 
 /// The longest that connecting may take; a shard that needs longer counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection that listens is silent before it is looked whether the server is there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The longest that one control query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,6 +94,19 @@ impl ShardLink {
         }
     }
 
+    /// Listens on a channel by a connection of its own until that is lost; `begun` is called when it listens, and `heard` with
+    /// the text of each notification.
+    pub async fn listen(&self, channel: &str, begun: impl FnOnce(), heard: impl FnMut(&str)) -> Result<(), String> {
+        let mut settings = self.settings.clone();
+        // It is silent most of the time: a server that is gone is to be noticed nevertheless.
+        settings.keepalives_idle(KEEPALIVE);
+        let attended = match self.connector.for_library(&mut settings) {
+            Some(tls) => attend(settings.connect(tls), channel, begun, heard).await,
+            None => attend(settings.connect(NoTls), channel, begun, heard).await,
+        };
+        attended.map_err(|error| describe(&error))
+    }
+
     /// The tasks end with the connection; its error shows at the next query.
     async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
         let mut settings = self.settings.clone();
@@ -104,6 +122,37 @@ impl ShardLink {
                 Ok(client)
             }
         }
+    }
+}
+
+async fn attend<S, T>(
+    connecting: impl Future<Output = Result<(Client, Connection<S, T>), tokio_postgres::Error>>,
+    channel: &str,
+    begun: impl FnOnce(),
+    mut heard: impl FnMut(&str),
+) -> Result<(), tokio_postgres::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let (client, mut connection) = connecting.await?;
+    let listening = async {
+        client.batch_execute(&format!("LISTEN {channel}")).await?;
+        begun();
+        // The connection lasts as long as its client.
+        pending::<Result<(), tokio_postgres::Error>>().await
+    };
+    let hearing = async {
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(notification) = message? {
+                heard(notification.payload());
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = listening => ended,
+        ended = hearing => ended,
     }
 }
 

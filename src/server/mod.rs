@@ -4,6 +4,7 @@
 
 mod build;
 mod catalog;
+mod catalog_news;
 mod certificates;
 mod config_source;
 mod control;

@@ -1,7 +1,9 @@
 //! Statements that run shard by shard: how far each shard is outlives errors and the process, and they go on from there.
 
+use std::time::{Duration, Instant};
+
 use crate::protocol::both;
-use crate::support::{Event, Pipeline, Proxy, ProxyOptions, RawClient, Reply};
+use crate::support::{Event, Pipeline, Proxy, ProxyOptions, RawClient, Reply, TestDatabase};
 
 const INDEX: &str = "CREATE UNIQUE INDEX CONCURRENTLY by_name ON customers (name)";
 
@@ -211,4 +213,33 @@ async fn columns_added_to_reference_tables_are_the_same_on_all_copies() {
         assert_eq!(reply.error().map(|(state, _)| state), Some("0A000".to_owned()), "{default}");
     }
     assert_eq!(client.simple("ALTER TABLE regions ADD COLUMN number serial").error().unwrap().0, "0A000");
+}
+
+#[tokio::test]
+async fn what_one_proxy_changes_the_others_plan_by() {
+    let database = TestDatabase::new("ddl_heard");
+    let rules = "kind: TableGroup\nname: things\nkey: {type: bigint}\ntables:\n  things: {key: id}\n";
+    let first = Proxy::start(&database, rules, options()).await;
+    let mut second = Proxy::start(&database, rules, options()).await;
+    for restart in [false, true] {
+        if restart {
+            second.restart().await;
+        }
+        let changes = ["DROP TABLE IF EXISTS things", "CREATE TABLE things (id bigint, what text)"];
+        for change in changes {
+            assert_eq!(first.raw().simple(change).error(), None);
+        }
+        inserted(&second, "INSERT INTO things VALUES (1, 'a column list is left out')").await;
+        assert_eq!(first.raw().simple("ALTER TABLE things ADD COLUMN number int").error(), None);
+        inserted(&second, "INSERT INTO things VALUES (2, 'and again', 2), (3, 'on other shards', 3)").await;
+    }
+}
+
+/// Waits for less than a proxy takes to look by itself.
+async fn inserted(proxy: &Proxy, sql: &str) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while let Some(error) = proxy.raw().simple(sql).error() {
+        assert!(Instant::now() < deadline, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
