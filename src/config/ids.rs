@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::yaml::{Field, Node, Record, Shape};
 
 const LEASE: Duration = Duration::from_secs(60);
-const RESERVE: Duration = Duration::from_secs(3);
+const RESERVE: Duration = Duration::from_secs(30);
 
 /// The keys of the section.
 pub(super) const IDS: Record = Record {
@@ -24,7 +24,7 @@ pub(super) const IDS: Record = Record {
         Field::optional(
             "reserve",
             Shape::Duration { min: Duration::from_millis(100), max: Duration::from_secs(60) },
-            "How far ahead times are reserved: ids go on for so long when home is away. Default 3s.",
+            "How far ahead times are reserved: ids go on for so long when home is away. Default 30s.",
         ),
     ],
 };

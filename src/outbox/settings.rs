@@ -49,7 +49,7 @@ pub struct OutboxBounds {
     pub relay_lease: Duration,
     /// How long a worker lease lasts without renewal; longer than a restart of the home database.
     pub worker_lease: Duration,
-    /// How far ahead of now a worker's `reserved_until` is kept; a restart waits at most this long.
+    /// How far ahead of now a worker's `reserved_until` is kept: ids go on for so long when home is away.
     pub worker_reserve: Duration,
     /// The scanner's pace and the longest sleep of a relay.
     pub poll_max: Duration,
@@ -103,7 +103,7 @@ impl Default for OutboxBounds {
         Self {
             relay_lease: Duration::from_secs(3),
             worker_lease: Duration::from_secs(60),
-            worker_reserve: Duration::from_secs(3),
+            worker_reserve: Duration::from_secs(30),
             poll_max: Duration::from_secs(1),
             poll_min: Duration::from_millis(5),
             lane_pace: Duration::from_millis(25),
