@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -12,6 +13,9 @@ use crate::proxy::Proxy;
 
 /// Where it is said.
 const CHANNEL: &str = "shardloom_catalog";
+
+/// Pause after a look: any client of home may say what it likes, as often as it likes.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Pause before listening again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
@@ -28,19 +32,26 @@ pub(super) async fn tell(proxy: &Proxy, home: &mut ShardLink) {
 pub(super) async fn hear(proxy: Arc<Proxy>, role: ServiceRole) {
     let rules = Arc::clone(&proxy.rules.load().rules);
     let home = ShardLink::new(rules.shard(rules.home), &role, &proxy.connector);
-    loop {
-        let heard = |teller: &str| {
-            if teller != proxy.name {
-                proxy.requests.refresh_catalog();
+    let (news, mut said) = watch::channel(());
+    let hearing = async {
+        loop {
+            let heard = |teller: &str| {
+                if teller != proxy.name {
+                    news.send_replace(());
+                }
+            };
+            // What was said while nobody listened is not said again.
+            if let Err(error) = home.listen(CHANNEL, || heard(""), heard).await {
+                debug!(error, "other proxies' changes of the catalog are not heard");
             }
-        };
-        // What was said while nobody listened is not said again.
-        let begun = || {
-            proxy.requests.refresh_catalog();
-        };
-        if let Err(error) = home.listen(CHANNEL, begun, heard).await {
-            debug!(error, "other proxies' changes of the catalog are not heard");
+            sleep(LISTEN_AGAIN).await;
         }
-        sleep(LISTEN_AGAIN).await;
-    }
+    };
+    let looking = async {
+        while said.changed().await.is_ok() {
+            proxy.requests.refresh_catalog();
+            sleep(LOOK_PAUSE).await;
+        }
+    };
+    tokio::join!(hearing, looking);
 }
