@@ -13,6 +13,21 @@ pub fn difference(plain: &Reply, proxy: &Reply, sql: &str, expectation: &Expecta
     (expected != found).then(|| format!("  plain: {}\n  proxy: {}{}", shown(&expected), shown(&found), hint(proxy)))
 }
 
+/// Tells whether two replies have the same rows, and in the same order but for numbers that are equal and written in two
+/// ways: 0 and 0.00 come as they like.
+pub fn are_same_but_for_scale(plain: &Reply, proxy: &Reply) -> bool {
+    let scaled = |value: Option<String>| value.map(|text| without_scale(&text).to_owned());
+    let rows = |reply: &Reply| -> Vec<Vec<Option<String>>> {
+        reply.rows().into_iter().map(|row| row.into_iter().map(scaled).collect()).collect()
+    };
+    difference(plain, proxy, "", &Expectation::Same).is_none() && rows(plain) == rows(proxy)
+}
+
+fn without_scale(text: &str) -> &str {
+    let is_scaled = text.contains('.') && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    if is_scaled { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
 /// Returns what is wrong with a refusal, `None` if it has this SQLSTATE, a message and a hint.
 pub fn not_refused(proxy: &Reply, state: &str) -> Option<String> {
     let Some(fields) = error_of(proxy) else { return Some(format!("  not refused: {}", shown(proxy))) };
