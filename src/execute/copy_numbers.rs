@@ -6,12 +6,10 @@ use super::copy_ids::with_text;
 use super::copy_rows::Split;
 use super::failure::Failure;
 use super::home_numbers::no_number;
-use super::link::Link;
+use super::link::{FORGET_SEQUENCES, Link};
 use crate::types::Refusal;
 use crate::wire::copy_binary::{self, Next};
 use crate::wire::copy_text;
-
-const FORGET: &str = "DISCARD SEQUENCES";
 
 impl Link {
     /// Draws the numbers of the whole rows at the front of `pending`.
@@ -30,10 +28,10 @@ impl Link {
     pub(super) async fn forget_sequences(&mut self) -> Result<(), Failure> {
         let home = self.snapshot.rules.home;
         if let Some(position) = self.transaction.position(home) {
-            return self.member_simple(position, FORGET).await;
+            return self.member_simple(position, FORGET_SEQUENCES).await;
         }
         if let Some(server) = self.pinned.iter_mut().find(|server| server.shard() == home) {
-            server.simple(FORGET).await?;
+            server.simple(FORGET_SEQUENCES).await?;
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ use super::worker::Worker;
 /// How long a server may take to clean what a session left; one that takes longer is closed.
 const RESET_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Has a server forget what was drawn on it.
+pub(super) const FORGET_SEQUENCES: &str = "DISCARD SEQUENCES";
+
 /// Who the client is, and as whom the shards see it.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -114,6 +117,11 @@ impl Link {
             None => self.checkout(shard, begun).await?,
         };
         self.prepare(&mut server).await?;
+        if self.keeping.is_for_sequences() && server.borrowers.are_others() {
+            // The session asks what it drew, and this server knows what others drew.
+            server.simple(FORGET_SEQUENCES).await?;
+            server.borrowers.forget_others();
+        }
         Ok(server)
     }
 

@@ -54,6 +54,11 @@ impl Keeping {
         self.shards.is_empty() || self.shards.contains(server.shard())
     }
 
+    /// Tells whether a server is kept, or will be, because the session asks which numbers it drew.
+    pub(super) fn is_for_sequences(&self) -> bool {
+        self.lasting == Some(Pinned::Sequence)
+    }
+
     /// Says that something may have gone.
     pub fn doubt(&mut self) {
         self.doubt = true;

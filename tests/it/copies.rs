@@ -383,6 +383,30 @@ async fn rows_are_numbered_by_homes_sequences_as_one_server_does() {
 }
 
 #[tokio::test]
+async fn a_session_is_told_its_own_numbers_or_none() {
+    let (_database, proxy, _both) = start("own_numbers").await;
+    let draw = "INSERT INTO marks (t, name) VALUES ('drawn', 'by one') RETURNING id";
+    let key = "INSERT INTO marks (id, t, name) VALUES (1000000 + currval('marks_id_seq'), 'told', 'x') RETURNING id - 1000000";
+    for ask in ["SELECT lastval()", "SELECT currval('marks_id_seq')", key] {
+        let mut client = proxy.raw();
+        let own = client.simple(draw).rows();
+        // Several, so that one of them has the same servers.
+        for _ in 0..6 {
+            assert_eq!(proxy.raw().simple(draw).error(), None);
+        }
+        let told = client.simple(ask);
+        match told.error() {
+            Some((state, _)) => assert_eq!(state, "55000", "{ask}"),
+            None => assert_eq!(told.rows(), own, "{ask}"),
+        }
+        client.simple("BEGIN");
+        let own = client.simple(draw).rows();
+        assert_eq!(client.simple(ask).rows(), own, "{ask}");
+        client.simple("ROLLBACK");
+    }
+}
+
+#[tokio::test]
 async fn broken_binary_data_fail_as_in_postgresql() {
     let (_database, _proxy, mut both) = start("copy_broken").await;
     let sql = "COPY small FROM STDIN (FORMAT binary)";
