@@ -83,7 +83,7 @@ impl Link {
                 Err(error) => failure = Some(error.into()),
             }
         }
-        self.give_back(server);
+        self.give_back_another(server);
         failure.map_or(Ok(drawn), Err)
     }
 }

@@ -138,6 +138,15 @@ impl Link {
         self.apply_settings(server).await
     }
 
+    /// Returns a server that [`Link::borrow_another`] gave. It is not kept, even where the session keeps its servers: that has
+    /// another one of the shard.
+    pub(super) fn give_back_another(&self, server: Server) {
+        self.show_active();
+        if server.is_usable() {
+            self.worker.pools.checkin(server);
+        }
+    }
+
     /// Returns a server that [`Link::borrow`] gave, or closes it if it is not in a known state.
     pub fn give_back(&mut self, mut server: Server) {
         self.show_active();

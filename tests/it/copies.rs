@@ -404,6 +404,13 @@ async fn a_session_is_told_its_own_numbers_or_none() {
         assert_eq!(client.simple(ask).rows(), own, "{ask}");
         client.simple("ROLLBACK");
     }
+    // What COPY draws beside the session's server leaves the session that one.
+    let mut client = proxy.raw();
+    assert_eq!(client.simple("CREATE TEMPORARY TABLE mine AS SELECT 7 AS x").error(), None);
+    assert_eq!(feed(&mut client, "COPY marks (t, name) FROM STDIN", b"a\tb\n", 8), "COPY 1\0");
+    for _ in 0..4 {
+        assert_eq!(client.simple("SELECT x FROM mine").rows(), [[Some("7".to_owned())]]);
+    }
 }
 
 #[tokio::test]

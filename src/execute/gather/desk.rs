@@ -105,11 +105,7 @@ impl Link {
             }
             return;
         }
-        self.show_active();
-        if scratch.is_usable() {
-            // Not kept, even where the session keeps its servers: it has another one of home.
-            self.worker.pools.checkin(scratch);
-        }
+        self.give_back_another(scratch);
     }
 
     /// What opens the scratch's transaction, with what the client's own has set for itself.
