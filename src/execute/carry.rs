@@ -196,13 +196,11 @@ impl Link {
         let formats = call.arguments.as_ref().map(|arguments| arguments.result_formats.as_slice()).unwrap_or_default();
         let second = with_text(call, text, &used, formats);
         let of_query = matches!(plan.form, CarryForm::Query { .. });
-        if rows.rows.is_empty() && !of_query {
-            return self.nothing(&second, plan).await;
-        }
         let understood = read_issued(&second.text, &self.snapshot)?;
-        // A MERGE without rows of its source does nothing.
-        if rows.rows.is_empty() && matches!(&plan.form, CarryForm::Query { brought, .. } if brought.listed) {
-            let (text, _) = understood.described_text(&second.text);
+        // An INSERT without rows does nothing, nor does a MERGE without rows of its source.
+        let does_nothing = !of_query || matches!(&plan.form, CarryForm::Query { brought, .. } if brought.listed);
+        if rows.rows.is_empty() && does_nothing {
+            let text = understood.physical_text(second.text.to_string());
             return self.nothing(&Call { text: text.into(), ..second }, plan).await;
         }
         let next = self.plan_when_known(&second, &understood).await?;

@@ -29,7 +29,9 @@ impl Link {
             return self.copy_merged(call, merged).await;
         }
         self.wait_for_following(plan.shards).await?;
-        let task = Task { call, statement: &plan.statement, shards: plan.shards, role: Role::Reader };
+        let presented = self.at_the_present(call, &plan.statement).await?;
+        let statement = presented.as_ref().map_or(&plan.statement, |(statement, _)| statement);
+        let task = Task { call, statement, shards: plan.shards, role: Role::Reader };
         let rows = self.fan_out(task, async |client, streams| pass(client, streams, call, plan).await).await?;
         backend::write_command_complete(self.client.output(), &format!("COPY {rows}"));
         Ok(())

@@ -73,6 +73,8 @@ impl Link {
             }
         }
         self.wait_for_following(plan.shards).await?;
+        let presented = self.with_one_present(call, plan).await?;
+        let plan = presented.as_ref().unwrap_or(plan);
         let portal = format!("shardloom_cursor_{number}");
         let role = if plan.locks { Role::Locker } else { Role::Reader };
         for shard in plan.shards.iter() {

@@ -2,7 +2,7 @@
 
 use crate::backend::{Server, SimpleReply};
 use crate::plan::classify;
-use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect};
+use crate::plan::{Direct, Freeze, FreezeKind, Redo, Statement, WriteEffect, with_moments};
 use crate::rules::{Distribution, OnDead, RuleMode};
 use crate::sql::Scanner;
 use crate::types::{Refusal, ShardId, SqlState};
@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::forward::{self, Passing, Reply, Tag};
 use super::link::{Link, Role};
 use super::position::Position;
+use super::present::{in_place, may_name_the_present};
 use super::remade::forget_failed;
 
 impl Link {
@@ -178,7 +179,8 @@ impl Link {
         }
     }
 
-    /// On a target, replaces calls of the `now()` family by what home says, so that a redo writes the same.
+    /// Replaces calls of the `now()` family by what the transaction's first shard says: on a target, so that a redo writes
+    /// the same, and on every other shard, so that all statements of the transaction have one moment.
     pub(super) async fn frozen(
         &mut self,
         call: &Call,
@@ -186,15 +188,25 @@ impl Link {
         effect: Option<&WriteEffect>,
         position: usize,
     ) -> Result<Option<(Call, Statement)>, Failure> {
-        if self.transaction.members[position].inbox.is_none() {
+        let is_beside = position > 0;
+        if !is_beside && self.transaction.members[position].inbox.is_none() {
             return Ok(None);
         }
-        // The spans of the effect are those of the client's text; a rewritten one has its own.
         let text = call.sql(statement);
+        let target = effect.and_then(|effect| effect.tables.first()).filter(|_| is_beside);
+        let filled = match target {
+            Some(target) => with_moments(text, target, &self.snapshot.catalog)?,
+            None => None,
+        };
+        // The spans of the effect are those of the client's text; a rewritten one has its own.
+        let text = filled.as_deref().unwrap_or(text);
         let spans = match effect.map(|effect| &effect.redo) {
             Some(Redo::AfterFreeze) => classify::freezes(text, &self.snapshot.catalog),
             // Not to be redone, but all its rows have one moment.
-            Some(Redo::Never(_)) if changes_rows(text) => classify::present(text, &self.snapshot.catalog),
+            Some(Redo::Never(_)) if filled.is_some() || changes_rows(text) => {
+                classify::present(text, &self.snapshot.catalog)
+            }
+            None if is_beside && may_name_the_present(text) => classify::present(text, &self.snapshot.catalog),
             Some(Redo::Never(_) | Redo::Exact) | None => Vec::new(),
         };
         if spans.is_empty() {
@@ -205,7 +217,7 @@ impl Link {
         if !matches!(self.client.position, Position::Physical(_)) {
             self.client.position = Position::Unknown;
         }
-        let sql = splice_time(call.sql(statement), &spans, &now);
+        let sql = in_place(text, &spans, &now);
         Ok(Some(match statement {
             Statement::Original => (Call { text: sql.into(), ..call.clone() }, Statement::Original),
             Statement::Rewritten { parameters, .. } => {
@@ -214,15 +226,13 @@ impl Link {
         }))
     }
 
-    /// Returns `now()` of this transaction as home sees it, in UTC.
+    /// Returns `now()` of this transaction as the first shard sees it that joined, in UTC.
     pub(super) async fn transaction_time(&mut self) -> Result<String, Failure> {
         if let Some(now) = &self.transaction.now {
             return Ok(now.clone());
         }
-        let home = self.transaction.position(self.home()).unwrap_or(0);
-        self.flush_member(home).await?;
-        let server = &mut self.transaction.members[home].server;
-        let reply = server.simple(TRANSACTION_TIME).await?;
+        self.flush_member(0).await?;
+        let reply = self.transaction.members[0].server.simple(TRANSACTION_TIME).await?;
         let now = moment(&reply);
         self.transaction.now = Some(now.clone());
         Ok(now)

@@ -21,11 +21,21 @@ impl Link {
         let now = self.present().await?;
         let (head, rest) = call.text.split_at(moments.end);
         let text = format!("{}{}{rest}", splice_time(head, &moments.spans, &now), moments.again);
-        let mut filled = understand::read_issued(&text, &self.snapshot)?;
-        filled.route.clone_from(&understood.route);
+        Ok(Some(self.planned_anew(call, understood, text).await?))
+    }
+
+    /// Plans a call with another text, of which positions mean nothing to the client.
+    pub(super) async fn planned_anew(
+        &mut self,
+        call: &Call,
+        understood: &Understood,
+        text: String,
+    ) -> Result<(Call, Understood, Plan), Failure> {
+        let mut anew = understand::read_issued(&text, &self.snapshot)?;
+        anew.route.clone_from(&understood.route);
         let call = Call { text: text.into(), literals: None, ..call.clone() };
-        let plan = self.plan_when_known(&call, &filled).await?;
+        let plan = self.plan_when_known(&call, &anew).await?;
         self.client.position = Position::Unknown;
-        Ok(Some((call, filled, plan)))
+        Ok((call, anew, plan))
     }
 }

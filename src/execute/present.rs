@@ -1,8 +1,8 @@
-//! The present in a read over several shards: one moment for all of them, that of home, as one server has it.
+//! The present in what several shards run: one moment for all of them, as one server has it.
 
 use postgres_protocol::escape::escape_identifier;
 
-use crate::plan::{Freeze, ParameterSource, Scatter, Statement, classify};
+use crate::plan::{Direct, Freeze, ParameterSource, Plan, Scatter, Statement, classify, with_moments};
 use crate::sql::{Scanner, Token, identifier};
 
 use super::call::Call;
@@ -10,12 +10,13 @@ use super::direct::{TRANSACTION_TIME, literal_of, moment};
 use super::failure::Failure;
 use super::link::{Link, Role};
 use super::position::Position;
+use super::understand::Understood;
 
 /// What every name of the present has in it.
 const PARTS: [&[u8]; 3] = [b"now", b"timestamp", b"current_date"];
 
 /// Words behind which an expression gives no column its name.
-const CONDITIONS: [&str; 7] = ["where", "on", "limit", "offset", "from", "join", "values"];
+const CONDITIONS: [&str; 8] = ["where", "on", "limit", "offset", "from", "join", "values", "set"];
 /// Words behind which it may, or must be written as where it does.
 const OUTPUTS: [&str; 7] = ["select", "group", "order", "by", "distinct", "having", "returning"];
 
@@ -37,14 +38,47 @@ impl Link {
         self.transaction_time().await
     }
 
-    /// Puts a moment in the place of the present; `None` where a read does not name it.
-    pub(super) async fn with_one_present(&mut self, call: &Call, plan: &Scatter) -> Result<Option<Scatter>, Failure> {
-        if classify::present(call.sql(&plan.statement), &self.snapshot.catalog).is_empty() {
+    /// Tells whether a shard may have to be told the moment of the transaction, because another one joined first.
+    pub fn has_another_moment(&self, plan: &Direct, text: &str) -> bool {
+        let is_beside = self.transaction.members.first().is_some_and(|first| first.server.shard() != plan.shard);
+        let target = plan.effect.as_ref().and_then(|effect| effect.tables.first());
+        let leaves_it = |table: &String| !matches!(with_moments(text, table, &self.snapshot.catalog), Ok(None));
+        is_beside && (may_name_the_present(text) || target.is_some_and(leaves_it))
+    }
+
+    /// For what runs on several connections and says the present: the call with a moment in its place, and its plan. Each
+    /// connection would have another one.
+    pub(super) async fn with_one_moment(
+        &mut self,
+        call: &Call,
+        understood: &Understood,
+        plan: &Plan,
+    ) -> Result<Option<(Call, Understood, Plan)>, Failure> {
+        let open = self.transaction.is_open();
+        let target = match plan {
+            // In a transaction the two steps have its moment.
+            Plan::Carry(steps) if !open => Some(steps.table.as_str()),
+            Plan::Gather(gather) if open && gather.reads_clock => None,
+            _ => return Ok(None),
+        };
+        let catalog = &self.snapshot.catalog;
+        if !may_name_the_present(&call.text) || classify::present(&call.text, catalog).is_empty() {
             return Ok(None);
         }
+        let filled = match target {
+            Some(target) => with_moments(&call.text, target, catalog)?,
+            None => None,
+        };
+        let text = filled.as_deref().unwrap_or(&call.text);
+        let spans = classify::present(text, catalog);
         let now = self.present().await?;
-        let mut presented = plan.clone();
-        presented.statement = self.presented(call, &plan.statement, &now);
+        Ok(Some(self.planned_anew(call, understood, in_place(text, &spans, &now)).await?))
+    }
+
+    /// Puts a moment in the place of the present; `None` where a read does not name it.
+    pub(super) async fn with_one_present(&mut self, call: &Call, plan: &Scatter) -> Result<Option<Scatter>, Failure> {
+        let Some((statement, now)) = self.at_the_present(call, &plan.statement).await? else { return Ok(None) };
+        let mut presented = Scatter { statement, ..plan.clone() };
         if let Some(unlocked) = presented.lock_first.as_mut().and_then(|first| first.unlocked.as_mut()) {
             *unlocked = self.presented(call, unlocked, &now);
         }
@@ -52,6 +86,20 @@ impl Link {
             self.client.position = Position::Unknown;
         }
         Ok(Some(presented))
+    }
+
+    /// Puts a moment in the place of the present, and returns that moment; `None` where a statement does not name it.
+    pub(super) async fn at_the_present(
+        &mut self,
+        call: &Call,
+        statement: &Statement,
+    ) -> Result<Option<(Statement, String)>, Failure> {
+        let text = call.sql(statement);
+        if !may_name_the_present(text) || classify::present(text, &self.snapshot.catalog).is_empty() {
+            return Ok(None);
+        }
+        let now = Box::pin(self.present()).await?;
+        Ok(Some((self.presented(call, statement, &now), now)))
     }
 
     fn presented(&self, call: &Call, statement: &Statement, now: &str) -> Statement {
@@ -67,7 +115,7 @@ impl Link {
 }
 
 /// Replaces each call by the moment: by a literal, or where it may name a column by a query that names it so.
-fn in_place(text: &str, calls: &[Freeze], now: &str) -> String {
+pub(super) fn in_place(text: &str, calls: &[Freeze], now: &str) -> String {
     let tokens: Vec<Token> = Scanner::new(text).collect();
     let outputs = outputs(text, &tokens);
     let mut spliced = String::with_capacity(text.len() + calls.len() * 64);

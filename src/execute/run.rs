@@ -59,6 +59,11 @@ impl Link {
         {
             return Box::pin(self.run_plan(&call, &understood, &plan)).await;
         }
+        if matches!(plan, Plan::Carry(_) | Plan::Gather(_))
+            && let Some((call, understood, plan)) = Box::pin(self.with_one_moment(call, understood, plan)).await?
+        {
+            return Box::pin(self.run_plan(&call, &understood, &plan)).await;
+        }
         let at_home = if understood.at_home { pinned::at_home(plan).map(Box::new) } else { None };
         let plan = at_home.as_deref().unwrap_or(plan);
         self.expect_remains(understood, pinned::shards_of(plan));

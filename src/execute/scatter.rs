@@ -20,7 +20,6 @@ use super::failure::Failure;
 use super::fan_out::{Stream, Task};
 use super::link::{Link, Role};
 use super::merges::merge_key;
-use super::present::may_name_the_present;
 use super::same_columns::check_alike;
 
 /// What the merge needs.
@@ -40,10 +39,7 @@ impl Link {
             }
         }
         self.wait_for_following(plan.shards).await?;
-        let presented = match may_name_the_present(call.sql(&plan.statement)) {
-            true => Box::pin(self.with_one_present(call, plan)).await?,
-            false => None,
-        };
+        let presented = self.with_one_present(call, plan).await?;
         let plan = presented.as_ref().unwrap_or(plan);
         if plan.locks && self.open_implicit() {
             let done = self.scatter_rows(call, plan).await;

@@ -302,6 +302,13 @@ impl Understood {
         }
     }
 
+    /// Returns a text with physical tables in the place of split ones, so that a server can parse it.
+    pub fn physical_text(&self, text: String) -> String {
+        let Meaning::Plan(Planned::Prepared(prepared)) = &self.meaning else { return text };
+        // What cannot be said of physical tables was refused when the text was read.
+        prepared.parsed_text(&text).ok().flatten().unwrap_or(text)
+    }
+
     /// Returns how many parameters the text has: the greatest `$n` in it.
     pub fn parameters(&self) -> usize {
         self.parameters

@@ -59,7 +59,7 @@ pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};
 pub use filled::{Moments, moments};
 pub use hidden::{makes_temporary, reads_tables_of_rules};
-pub use insert::{IdValue, IdsWanted, MakeIds, Parameters};
+pub use insert::{IdValue, IdsWanted, MakeIds, Parameters, with_moments};
 pub use key::{binary_fits, key_from_binary, key_from_text};
 pub use plan_types::{
     CopyKey, CopyOut, CopyPlan, CopySplit, Direct, Equal, Fetch, Freeze, FreezeKind, Gather, LockFirst, MergedCopy,

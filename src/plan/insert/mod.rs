@@ -35,6 +35,7 @@ pub(in crate::plan) use home_numbers::{left_out, numbered_columns, with_home_num
 pub(in crate::plan) use inside::with_ids;
 pub use key::{KeyColumn, type_named};
 pub use make::{IdValue, IdsWanted, MakeIds};
+pub use moment::with_moments;
 pub use parameters::Parameters;
 pub(in crate::plan) use prepared::unlisted;
 pub use prepared::{Describe, PreparedInsert};

@@ -72,6 +72,16 @@ pub(in crate::plan) fn numbered(table: &str, column: &str) -> Refusal {
     Refusal::unsupported(message, hint).with_reason("numbered_by_shard")
 }
 
+/// The rest of the transaction has another moment than this shard.
+pub(super) fn time_of_query(table: &str, column: &str) -> Refusal {
+    let message = format!(
+        "the default of column \"{column}\" of table \"{table}\" would be another moment than that of this transaction, \
+         which began on another shard"
+    );
+    let hint = format!("Name \"{column}\" among the columns, and give it now() in the query.");
+    Refusal::unsupported(message, hint).with_reason("time_of_shard")
+}
+
 pub(super) fn drawn(table: &str) -> Refusal {
     let message = format!("what an INSERT into table \"{table}\" draws from a sequence on home cannot be read first");
     Refusal::unsupported(message, "Call nextval() in a statement of its own, and send its value.")

@@ -92,17 +92,15 @@ impl Session {
         Some((shard.unwrap_or_else(|| self.parsing_shard(steps)), length))
     }
 
-    /// A write that joins other shards' writes is not a plain batch: its statement may have to be frozen. Where no
-    /// other shard was written, nothing is to be redone from what this one notes.
+    /// A write that joins other shards' writes is not a plain batch: its statement may have to be frozen, as any must that
+    /// names the present where another shard has said what it is. Where no other shard was written, nothing is to be
+    /// redone from what this one notes.
     fn needs_gate(&self, portal: &Portal) -> bool {
-        match &portal.plan {
-            Some(Plan::Direct(direct)) => {
-                direct.effect.is_some()
-                    && self.link.transaction.is_open()
-                    && self.link.transaction.wrote_elsewhere(direct.shard)
-            }
-            _ => false,
-        }
+        let Some(Plan::Direct(direct)) = &portal.plan else { return false };
+        let transaction = &self.link.transaction;
+        transaction.is_open()
+            && (direct.effect.is_some() && transaction.wrote_elsewhere(direct.shard)
+                || self.link.has_another_moment(direct, &portal.statement.sql))
     }
 
     /// Where statements are parsed and described that are not bound yet: a member of the transaction, else home.

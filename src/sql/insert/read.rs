@@ -340,12 +340,14 @@ fn parameters(text: &str, tokens: &[Token]) -> Vec<ParameterUse> {
     tokens.iter().filter_map(used).collect()
 }
 
-/// A SELECT or TABLE keyword, or a VALUES behind an opening parenthesis, is a query wherever it stands.
+/// A SELECT or TABLE keyword, or a VALUES behind an opening parenthesis, is a query wherever it stands; one that reads
+/// nothing is an expression like others.
 fn has_subquery(text: &str, tokens: &[Token]) -> bool {
-    tokens.windows(2).any(|pair| {
+    let asks = tokens.windows(2).any(|pair| {
         let opens = pair[0].is_mark(text, "(");
         pair[1].is_word(text, "select") || opens && (pair[1].is_word(text, "table") || pair[1].is_word(text, "values"))
-    })
+    });
+    asks && tokens.iter().any(|token| token.is_word(text, "from") || token.is_word(text, "table"))
 }
 
 /// Returns the tokens from a byte on; [`has_subquery`] passes over the first of them.

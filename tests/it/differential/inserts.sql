@@ -602,3 +602,6 @@ ALTER TABLE entries ALTER label TYPE real USING 1, ALTER label SET DEFAULT nextv
 INSERT INTO entries (what) SELECT name FROM customers WHERE customer_id < 4
 
 DROP TABLE entries, lines
+
+-- A query that finds no rows
+INSERT INTO customers (customer_id, name) SELECT 900, 'nobody' WHERE false

@@ -16,6 +16,8 @@ CREATE TABLE pages (tenant text NOT NULL, doc int NOT NULL, page int NOT NULL, b
 
 CREATE TABLE devices (device_id uuid PRIMARY KEY, label text, seen timestamptz)
 
+CREATE TABLE moments (at timestamptz PRIMARY KEY, note text, made timestamptz DEFAULT CURRENT_TIMESTAMP)
+
 CREATE TABLE counters (id int PRIMARY KEY, hits bigint NOT NULL DEFAULT 0 CHECK (hits >= 0), label text)
 
 CREATE TABLE seats (id int, place int CHECK (place < 9), UNIQUE (id, place) DEFERRABLE INITIALLY DEFERRED)

@@ -328,6 +328,82 @@ SELECT * FROM audit ORDER BY id
 
 SELECT * FROM loose ORDER BY id
 
+-- All shards have one moment
+BEGIN
+
+UPDATE devices SET seen = now() WHERE device_id = '00000000-0000-0000-0000-000000000001'
+
+SELECT seen = now() FROM devices WHERE device_id = '00000000-0000-0000-0000-000000000001'
+
+UPDATE devices SET seen = now() WHERE device_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' RETURNING seen = now(), now() IS NULL
+
+UPDATE devices SET seen = now() WHERE device_id = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'
+
+SELECT device_id, seen = now() FROM devices WHERE device_id = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'
+
+SELECT seen = now() FROM devices WHERE device_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+--: with a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11
+SELECT seen = now() FROM devices WHERE device_id = $1
+
+SELECT count(DISTINCT seen) FROM devices WHERE seen >= now()
+
+COPY (SELECT seen - now() FROM devices WHERE seen >= now()) TO STDOUT
+
+INSERT INTO items (item_id, label) VALUES (501, 'a')
+
+INSERT INTO items (item_id, label) VALUES (502, 'b') RETURNING made = now()
+
+INSERT INTO items (item_id, label, made) VALUES (503, 'c', DEFAULT)
+
+INSERT INTO items (item_id, label) VALUES (504, 'd'), (505, 'e') RETURNING made = now()
+
+SELECT count(DISTINCT made) FROM items WHERE item_id BETWEEN 501 AND 505
+
+SELECT made - now() FROM items WHERE item_id = 501
+
+SELECT made - now() FROM items WHERE item_id = 502
+
+SELECT made - now() FROM items WHERE item_id = 503
+
+DELETE FROM items WHERE item_id = 502 AND made >= now() RETURNING 'gone'
+
+DELETE FROM items WHERE item_id = 503 AND made >= now() RETURNING 'gone'
+
+--: simple
+DECLARE moments CURSOR FOR SELECT item_id, made - now() FROM items WHERE item_id > 500 ORDER BY 1
+
+--: simple
+FETCH 5 FROM moments
+
+ROLLBACK
+
+BEGIN
+
+SELECT now() - made > '0' FROM items WHERE item_id = 1
+
+INSERT INTO audit VALUES (77, now())
+
+INSERT INTO settings VALUES ('moment', now())
+
+SELECT what = now()::text FROM audit WHERE id = 77
+
+SELECT value = (SELECT now()::text) AS value FROM settings WHERE name = 'moment'
+
+ROLLBACK
+
+-- So have both steps of an INSERT whose key is the present
+INSERT INTO moments (at, note) VALUES (now(), now()::text) RETURNING at = now(), at::text = note, made = at
+
+INSERT INTO moments (at, note, made) VALUES (now(), '', DEFAULT), (CURRENT_TIMESTAMP + interval '1 day', '', now()) RETURNING at - made, made = now()
+
+--: with later
+INSERT INTO moments (at, note) VALUES (now() + interval '1 h', $1) RETURNING made + interval '1 h' = at, note
+
+DELETE FROM moments WHERE at > '2026-01-01' AND at < '2100-01-01' AND made <= at
+
+SELECT count(*) FROM moments
+
 -- now() stands still
 BEGIN
 
