@@ -83,7 +83,7 @@ pub(super) async fn from_server(client: &mut Client, server: &mut Server) -> Res
     }
 }
 
-fn too_many_rows() -> Refusal {
+pub(super) fn too_many_rows() -> Refusal {
     Refusal::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the RETURNING rows of a write over several shards exceed 64 MiB")
         .with_hint("Write fewer rows in one statement, or leave out RETURNING.")
 }

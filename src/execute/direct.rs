@@ -26,7 +26,10 @@ impl Link {
                 return Box::pin(self.postpone_direct(call, plan.shard, effect)).await;
             }
             // It does the same before and behind what is on its way there.
-            Some(_) => plan.shard,
+            Some(effect) => {
+                self.wait_for_referred(plan.shard, effect).await?;
+                plan.shard
+            }
             None => self.reading_shard(plan).await?,
         };
         match &plan.effect {
@@ -34,10 +37,21 @@ impl Link {
                 // In the heap: every statement would carry the room for it.
                 Box::pin(async move {
                     self.open_implicit();
-                    let done = self.in_transaction(call, shard, plan, Tag::Hold).await;
+                    let done = self.with_referring(call, shard, plan, effect).await;
                     self.end_implicit(done).await
                 })
                 .await
+            }
+            Some(effect) if effect.reference => {
+                Box::pin(async move {
+                    let reply = self.with_referring(call, shard, plan, effect).await?;
+                    self.client.output().extend_from_slice(&reply.held.unwrap_or_default());
+                    Ok(())
+                })
+                .await
+            }
+            Some(effect) if self.may_miss_referred(shard, effect) => {
+                Box::pin(self.beside_referred(call, shard, plan)).await
             }
             _ if self.transaction.is_open() => self.in_transaction(call, shard, plan, Tag::Pass).await.map(|_| ()),
             effect => self.by_itself(call, shard, &plan.statement, effect.is_some()).await,
@@ -71,7 +85,13 @@ impl Link {
     }
 
     /// Runs a statement inside the open transaction.
-    async fn in_transaction(&mut self, call: &Call, shard: ShardId, plan: &Direct, tag: Tag) -> Result<Reply, Failure> {
+    pub(super) async fn in_transaction(
+        &mut self,
+        call: &Call,
+        shard: ShardId,
+        plan: &Direct,
+        tag: Tag,
+    ) -> Result<Reply, Failure> {
         let role = match &plan.effect {
             None => Role::Reader,
             Some(effect) if effect.reference => Role::Authority,
@@ -128,6 +148,11 @@ impl Link {
         if effect.reference {
             transaction.reference = true;
             transaction.reference_home = Some(shard);
+            for table in &effect.tables {
+                if !transaction.written_references.contains(table) {
+                    transaction.written_references.push(table.clone());
+                }
+            }
         }
     }
 
@@ -244,6 +269,9 @@ impl Link {
             let home = plan.effect.as_ref().is_some_and(|effect| effect.reference);
             if plan.reads_reference && !home {
                 self.wait_for_own_writes(plan.shard).await?;
+            }
+            if let Some(effect) = &plan.effect {
+                self.wait_for_referred(plan.shard, effect).await?;
             }
             if !self.following.is_empty() {
                 Box::pin(self.wait_for_following([plan.shard].into_iter().collect())).await?;

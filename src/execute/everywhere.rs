@@ -140,6 +140,9 @@ impl Link {
         statement: &Statement,
         effect: Option<&WriteEffect>,
     ) -> Result<Vec<Collected>, Failure> {
+        if effect.is_some() {
+            Box::pin(self.copies_first(call)).await?;
+        }
         let mut positions = Vec::with_capacity(shards.len());
         for shard in shards.iter() {
             let position = self.enlist(shard, if effect.is_some() { Role::Part } else { Role::Reader }).await?;

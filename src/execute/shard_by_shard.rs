@@ -244,7 +244,7 @@ fn created_index(text: &str) -> Option<(TableName, TableName)> {
     Some((TableName { schema: table.schema.clone(), name }, table))
 }
 
-fn qualified(table: &TableName) -> String {
+pub(super) fn qualified(table: &TableName) -> String {
     let parts = table.schema.iter().chain([&table.name]);
     parts.map(|part| escape_identifier(part)).collect::<Vec<_>>().join(".")
 }

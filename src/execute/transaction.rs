@@ -63,6 +63,8 @@ pub struct Transaction {
     pub reference: bool,
     /// The home of the reference tables written.
     pub reference_home: Option<ShardId>,
+    /// Those tables, as the rules name them.
+    pub written_references: Vec<String>,
     /// What `now()` is in this transaction, as an SQL literal's text in UTC, once it was asked for.
     pub now: Option<String>,
     /// Shares of targets that run only after home's commit (`eventual` on sharded tables).
@@ -162,6 +164,7 @@ impl Default for Transaction {
             rejects: None,
             reference: false,
             reference_home: None,
+            written_references: Vec::new(),
             now: None,
             deferred: Vec::new(),
             postponed: Rc::default(),

@@ -25,6 +25,9 @@ impl Link {
                 self.wait_for_own_writes(part.shard).await?;
             }
         }
+        for part in &plan.parts {
+            self.wait_for_referred(part.shard, &plan.effect).await?;
+        }
         // Rows that are new whatever is there already need not wait.
         if !plan.defers_when_down && !plan.effect.deferrable {
             self.wait_for_following(plan.parts.iter().map(|part| part.shard).collect()).await?;
@@ -199,8 +202,12 @@ impl Link {
             replies.push(reply);
         }
         let replies = replies.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if let Some(frame) = replies.iter().find_map(|reply| reply.error.clone()) {
-            return Err(Failure::Shard { frame });
+        for ((part, _), reply) in parts.iter().zip(&replies) {
+            if let Some(frame) = reply.error.clone() {
+                let failure = Failure::Shard { frame };
+                let misses = self.may_miss_referred(part.shard, &plan.effect);
+                return Err(if misses { self.unless_not_there_yet(failure, part.shard) } else { failure });
+            }
         }
         for ((position, call, statement, ..), reply) in started.iter().zip(&replies) {
             self.note_redo(*position, call, statement, &plan.effect, reply.affected())?;

@@ -13,6 +13,7 @@ use super::item::{self, BARRIER, Item, ORPHAN};
 use super::lane::LaneRun;
 use super::ledger::{Compensates, RedoCommand};
 use super::redo;
+use super::referred;
 use super::store::{execute_prepared, query_prepared};
 use crate::types::{ShardId, WriteMode};
 
@@ -136,6 +137,7 @@ impl Outbox {
         transaction.batch_execute("SET LOCAL session_replication_role = replica").await.map_err(&at)?;
         let missing = images::apply(transaction, &home, &events, self.store.name(run.target)).await?;
         transaction.batch_execute("SET LOCAL session_replication_role = origin").await.map_err(&at)?;
+        referred::check(transaction, &events, self.store.name(run.target)).await?;
         if missing != 0 && !resync && group.len() > 1 {
             let expected = items.iter().map(|item| item.captured_rows).sum();
             return Err(Error::BatchDrift { expected, affected: expected - missing });

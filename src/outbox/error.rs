@@ -46,6 +46,22 @@ pub enum Error {
         /// Affected rows.
         affected: i64,
     },
+    /// Rows refer to what a reference table has no more.
+    #[error(
+        "shard \"{shard}\": a row of {table} refers to ({key}), which {relation} has no more on its home (constraint \"{constraint}\")"
+    )]
+    Referred {
+        /// The shard's name.
+        shard: String,
+        /// The reference table.
+        relation: String,
+        /// The foreign key.
+        constraint: String,
+        /// The table that refers.
+        table: String,
+        /// What it refers to.
+        key: String,
+    },
     /// A recorded command that the relay refuses to run.
     #[error("{0}")]
     BadRecord(String),
@@ -99,6 +115,7 @@ impl Error {
             | Self::BadRecord(_)
             | Self::Unreachable { .. } => None,
             Self::Held { .. } => Some("55P03"),
+            Self::Referred { .. } => Some("23503"),
         }
     }
 
@@ -116,6 +133,7 @@ impl Error {
             // As long as it lasts: a proxy that stands still may hold it for hours, and then be right.
             Self::Held { .. } => FailureClass::Resources,
             Self::Fenced { .. } => FailureClass::Fenced,
+            Self::Referred { .. } => FailureClass::ForeignKey,
             Self::SchemaDrift(_) | Self::Uncapturable(_) | Self::Lookup(_) => FailureClass::SchemaDrift,
             Self::BatchDrift { .. } => FailureClass::Transient,
             Self::Illegal(_) | Self::Unknown(_) | Self::WorkerTaken { .. } | Self::NoWorker(_) | Self::BadRecord(_) => {
@@ -137,6 +155,7 @@ impl Error {
             }
             Self::Unreachable { .. } => SqlState::CONNECTION_EXCEPTION_UNABLE,
             Self::Held { .. } => SqlState::from_wire(b"55P03"),
+            Self::Referred { .. } => SqlState::FOREIGN_KEY_VIOLATION,
         };
         Refusal::new(state, self.to_string())
     }

@@ -304,14 +304,13 @@ pub(super) async fn fresh(home: &impl GenericClient, events: &[Captured], name: 
         if source.key.is_empty() {
             return Err(Error::SchemaDrift(format!("{relation} on shard \"{name}\" is missing or has no primary key")));
         }
-        let key = list(&source.key, "");
         let captured = |op: &str, old_rows, new_rows| Captured {
             relation: relation.to_owned(),
             op: op.to_owned(),
             old_rows,
             new_rows,
         };
-        let read = format!("SELECT row_to_json(t)::text FROM {relation} t");
+        let read = format!("SELECT row_to_json(t.*)::text FROM {relation} t");
         if whole {
             let all = home.query(&format!("{read} LIMIT {}", RESYNC_ROWS_MAX + 1), &[]).await.map_err(at)?;
             if all.len() > RESYNC_ROWS_MAX {
@@ -322,7 +321,8 @@ pub(super) async fn fresh(home: &impl GenericClient, events: &[Captured], name: 
             continue;
         }
         let by_key = format!(
-            "{read} WHERE ({key}) IN (SELECT {} FROM unnest($1::text[]) i, json_populate_record(NULL::{relation}, i::json) r)",
+            "{read} WHERE ({}) IN (SELECT {} FROM unnest($1::text[]) i, json_populate_record(NULL::{relation}, i::json) r)",
+            list(&source.key, "t."),
             list(&source.key, "r.")
         );
         let now = home.query(&by_key, &[&rows]).await.map_err(at)?;

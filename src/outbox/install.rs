@@ -7,7 +7,7 @@ use super::handle::Outbox;
 use crate::types::ShardId;
 
 /// The version of `schema.sql`; raise it with every change there.
-pub(super) const SCHEMA_VERSION: i32 = 8;
+pub(super) const SCHEMA_VERSION: i32 = 9;
 
 /// The advisory lock that installers hold, "shardloo" in ASCII.
 const INSTALL_LOCK: i64 = 0x7368_6172_646c_6f6f;

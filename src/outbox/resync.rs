@@ -111,10 +111,11 @@ impl Outbox {
     ) -> Result<(), Error> {
         let at = self.store.at(home);
         let mut client = self.store.connect(home).await?;
-        let key = images::list(&images::shape(&client, relation).await.map_err(&at)?.key, "");
+        let columns = images::shape(&client, relation).await.map_err(&at)?.key;
+        let (key, asked) = (images::list(&columns, "t."), images::list(&columns, "r."));
         let transaction = self.lock(&mut client, home, relation).await?;
         let now = format!(
-            "SELECT coalesce(array_agg(row_to_json(t)::text), '{{}}') FROM {relation} t WHERE ({key}) IN (SELECT {key} \
+            "SELECT coalesce(array_agg(row_to_json(t.*)::text), '{{}}') FROM {relation} t WHERE ({key}) IN (SELECT {asked} \
              FROM unnest($1::text[]) i, json_populate_record(NULL::{relation}, i::json) r)"
         );
         let rows: Vec<String> = transaction.query_one(&now, &[&keys]).await.map_err(&at)?.get(0);
@@ -144,7 +145,7 @@ impl Outbox {
         let limit = (STEP_BYTES / width.max(1)).clamp(1, STEP_ROWS_MAX);
         let from = bound(relation, &order, &columns, ">", "$1");
         let read = format!(
-            "SELECT row_to_json(t)::text, json_build_object({})::text FROM {relation} t WHERE $1::text IS NULL OR {from} \
+            "SELECT row_to_json(t.*)::text, json_build_object({})::text FROM {relation} t WHERE $1::text IS NULL OR {from} \
              ORDER BY {order} LIMIT {limit}",
             images::pairs(&columns)
         );

@@ -238,11 +238,11 @@ SET lc_monetary = 'C' AS
 $$ DECLARE before text[] := '{}'; after text[] := '{}'; n bigint := 0;
 BEGIN
     IF TG_OP IN ('UPDATE', 'DELETE') THEN
-        SELECT coalesce(array_agg(row_to_json(r)::text), '{}') INTO before FROM shardloom_old r;
+        SELECT coalesce(array_agg(row_to_json(shardloom_old.*)::text), '{}') INTO before FROM shardloom_old;
         n := cardinality(before);
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
-        SELECT coalesce(array_agg(row_to_json(r)::text), '{}') INTO after FROM shardloom_new r;
+        SELECT coalesce(array_agg(row_to_json(shardloom_new.*)::text), '{}') INTO after FROM shardloom_new;
         n := cardinality(after);
     END IF;
     IF n > 0 OR TG_OP = 'TRUNCATE' THEN
@@ -254,6 +254,15 @@ END $$;
 
 -- What it captures is applied with the service role's rights: only that role may make triggers of it.
 REVOKE EXECUTE ON FUNCTION shardloom.capture() FROM PUBLIC;
+
+-- What the columns were of a reference table's rows that this transaction has changed or deleted: one JSON object each.
+CREATE OR REPLACE FUNCTION shardloom.written_keys(parent text, columns text[]) RETURNS SETOF json
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT (SELECT json_object_agg(c, i.image::json -> c) FROM unnest(columns) c)
+   FROM shardloom.outbox o CROSS JOIN LATERAL unnest(o.old_rows) AS i (image)
+   WHERE o.xid = pg_current_xact_id_if_assigned() AND o.op IN ('UPDATE', 'DELETE')
+     AND o.relation = (SELECT format('%I.%I', n.nspname, r.relname) FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+                       WHERE r.oid = to_regclass(parent)) $$;
 
 CREATE OR REPLACE FUNCTION shardloom.guard() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'table "%" is a copy of a reference table and takes no direct writes', TG_TABLE_NAME

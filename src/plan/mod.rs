@@ -54,7 +54,7 @@ mod with;
 mod write_first;
 
 pub use carry::{Brought, BroughtTable, CARRIED, Carried, Carry, CarryForm, KeyOperator, renumbered};
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Referring};
 pub use context::{Context, Values};
 pub use describe::{describe, tables_named, why_not_direct};
 pub use filled::{Moments, moments};

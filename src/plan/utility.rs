@@ -9,7 +9,7 @@ use super::hidden;
 use super::modify::{hinted_effect, mode_of, reference_home};
 use super::plan_types::{Direct, Plan, Redo, Statement, WriteEffect};
 use crate::rules::RuleSet;
-use crate::sql::{self, Ddl, DdlObject, DdlVerb, Facts, TableName, Utility};
+use crate::sql::{self, Ddl, DdlObject, DdlVerb, Facts, Scanner, TableName, Utility};
 use crate::types::{Refusal, ShardId, ShardSet, SqlState, WriteMode};
 
 /// Plans a utility statement other than COPY.
@@ -51,7 +51,18 @@ fn truncate(text: &str, tables: &[TableName], context: &Context<'_>) -> Result<P
     if let Some(table) = tables.iter().find(is_apart) {
         return Err(mixed(first, table));
     }
-    let names = tables.iter().map(|table| table.rule_key().into_owned()).collect();
+    let names: Vec<String> = tables.iter().map(|table| table.rule_key().into_owned()).collect();
+    let cascades = Scanner::new(text).any(|token| token.is_word(text, "cascade"));
+    if let Some((table, referring)) = context.catalog.referring(&names).into_iter().next().filter(|_| cascades) {
+        return Err(Refusal::unsupported(
+            format!(
+                "TRUNCATE … CASCADE of reference table \"{table}\" would empty table \"{}\", which refers to it, on home alone",
+                referring.table
+            ),
+            format!("TRUNCATE \"{}\" first, then DELETE the rows of \"{table}\".", referring.table),
+        )
+        .with_reason("referring_rows"));
+    }
     let mode = tables.iter().map(|table| mode_of(context.rules, table)).max();
     let mut effect = super::modify::effect(text, context, names, mode);
     effect.reference = true;

@@ -63,6 +63,7 @@ mod prepared;
 mod prepared_sharded;
 mod protocol;
 mod redone;
+mod references;
 mod routes;
 mod row_locks;
 mod schemas;

@@ -94,6 +94,7 @@ select 'table', json_build_object(
       'referenced', (select coalesce(json_agg(a.attname order by k.place), '[]')
                      from unnest(c.confkey) with ordinality as k(number, place)
                      join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.number),
+      'strict', c.contype = 'f' and c.confdeltype in ('a', 'r') and c.confupdtype in ('a', 'r') and not c.condeferred,
       'definition', case when c.contype = 'c' then pg_catalog.pg_get_constraintdef(c.oid) end)), '[]')
     from pg_catalog.pg_constraint c where c.conrelid = r.oid and c.contype in ('p', 'u', 'x', 'f', 'c')),
   'reads', (select coalesce(json_agg(f.name), '[]') from relation f where f.oid in (
@@ -182,6 +183,8 @@ struct ConstraintRow {
     columns: Vec<String>,
     table: Option<String>,
     referenced: Vec<String>,
+    #[serde(default)]
+    strict: bool,
     definition: Option<String>,
 }
 
@@ -249,9 +252,11 @@ fn table(row: TableRow) -> Table {
 fn add_constraint(table: &mut Table, row: ConstraintRow) {
     match row.kind.as_str() {
         "f" => table.foreign_keys.push(ForeignKey {
+            name: row.name,
             columns: row.columns,
             table: row.table.unwrap_or_default(),
             referenced: row.referenced,
+            strict: row.strict,
         }),
         "c" => {
             table.checks.push(Check { columns: row.columns, definition: row.definition.unwrap_or_default() });

@@ -11,5 +11,5 @@ mod volatility;
 pub use differences::{SCHEMA_QUERY, SchemaDifference, SchemaRow, schema_differences};
 pub use load::{CATALOG_QUERY, CatalogError};
 pub use routine::{Routine, body_words, is_of_one_server, may_make_temporary};
-pub use types::{Catalog, Check, Column, ForeignKey, Table, TableKind};
+pub use types::{Catalog, Check, Column, ForeignKey, Referring, Table, TableKind};
 pub use volatility::Volatility;

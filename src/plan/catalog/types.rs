@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Routine, Volatility};
+use crate::rules::GroupId;
 
 /// The user tables and functions of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Catalog {
     pub own_names: HashSet<String>,
     /// The names of all functions that may return several rows, without schema.
     pub sets: HashSet<String>,
+    /// By reference table, the foreign keys of other tables of the rules that refer to it; see [`Catalog::adopt`].
+    pub referred: HashMap<String, Vec<Referring>>,
 }
 
 /// One table.
@@ -85,12 +88,28 @@ pub struct Column {
 /// One foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
+    /// The constraint's name.
+    pub name: String,
     /// The referencing columns.
     pub columns: Vec<String>,
     /// The referenced table, named as in [`Catalog::tables`].
     pub table: String,
     /// The referenced columns.
     pub referenced: Vec<String>,
+    /// Whether a referenced row can never go, nor its key change: no action is declared for it, and the check is not put
+    /// off to the end of the transaction.
+    pub strict: bool,
+}
+
+/// A foreign key to a reference table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referring {
+    /// The table that refers, named as in [`Catalog::tables`].
+    pub table: String,
+    /// Its group, if it is sharded; a reference table has all its rows where the referenced one has.
+    pub group: Option<GroupId>,
+    /// The key.
+    pub key: ForeignKey,
 }
 
 /// One CHECK constraint.

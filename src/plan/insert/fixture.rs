@@ -144,7 +144,13 @@ pub(in crate::plan) fn catalog() -> Catalog {
     );
     orders.constraint_columns.insert("orders_pkey".into(), vec!["order_id".into()]);
     let mut event_log = table(&["user_id bigint !", "n integer", "note text"], &[&["user_id", "n"]]);
-    event_log.foreign_keys.push(ForeignKey { columns: vec![], table: "regions".into(), referenced: vec![] });
+    event_log.foreign_keys.push(ForeignKey {
+        name: "key".into(),
+        columns: vec![],
+        table: "regions".into(),
+        referenced: vec![],
+        strict: true,
+    });
     let mut visits = table(&["user_id bigint !"], &[]);
     visits.user_triggers = true;
     let tables = [

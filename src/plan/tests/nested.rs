@@ -105,8 +105,13 @@ fn parts_that_may_reach_other_shards_run_first() {
 fn what_refers_to_a_table_is_near_to_it() {
     let mut catalog = fixture::catalog();
     let log = catalog.tables.get("orders").expect("orders").clone();
-    let refers =
-        ForeignKey { columns: vec!["user_id".into()], table: "orders".into(), referenced: vec!["user_id".into()] };
+    let refers = ForeignKey {
+        name: "key".into(),
+        columns: vec!["user_id".into()],
+        table: "orders".into(),
+        referenced: vec!["user_id".into()],
+        strict: true,
+    };
     let child = Table { foreign_keys: vec![refers], ..log.clone() };
     catalog.tables.insert("children".to_owned(), child);
     catalog.tables.insert("noted".to_owned(), Table { user_triggers: true, ..log.clone() });
@@ -121,8 +126,13 @@ fn what_refers_to_a_table_is_near_to_it() {
     assert!(!of("insert into children select 1", "insert into orders select user_id from d"));
     assert!(of("delete from children", "delete from orders where user_id in (select user_id from d)"));
     // A cascade goes on, and its triggers fire; an upsert updates.
-    let refers =
-        ForeignKey { columns: vec!["user_id".into()], table: "children".into(), referenced: vec!["user_id".into()] };
+    let refers = ForeignKey {
+        name: "key".into(),
+        columns: vec!["user_id".into()],
+        table: "children".into(),
+        referenced: vec!["user_id".into()],
+        strict: true,
+    };
     let grandchild = Table { foreign_keys: vec![refers], user_triggers: false, ..log.clone() };
     catalog.tables.insert("grandchildren".to_owned(), grandchild);
     catalog.tables.insert("leaf".to_owned(), Table { parents: vec!["branch".to_owned()], ..log.clone() });

@@ -98,6 +98,10 @@ impl Session {
     fn needs_gate(&self, portal: &Portal) -> bool {
         let Some(Plan::Direct(direct)) = &portal.plan else { return false };
         let transaction = &self.link.transaction;
+        let refers = |effect| self.link.refers_to_unsettled(effect);
+        if direct.effect.as_ref().is_some_and(refers) {
+            return true;
+        }
         transaction.is_open()
             && (direct.effect.is_some() && transaction.wrote_elsewhere(direct.shard)
                 || self.link.has_another_moment(direct, &portal.statement.sql))
