@@ -41,6 +41,7 @@ mod home_numbers;
 mod id_wait;
 mod idempotent;
 mod key_warnings;
+mod let_go;
 mod link;
 mod lock_first;
 mod lock_wait;

@@ -41,6 +41,8 @@ pub enum Block {
 pub struct Transaction {
     block: Block,
     failed: bool,
+    /// Whether the shards that did not fail have been told.
+    pub has_let_go: bool,
     /// What opens the transaction on a shard: `BEGIN` with the client's modes.
     begin: Cow<'static, str>,
     /// Whether the client asked for REPEATABLE READ or SERIALIZABLE.
@@ -153,6 +155,7 @@ impl Default for Transaction {
         Self {
             block: Block::None,
             failed: false,
+            has_let_go: false,
             begin: Cow::Borrowed(""),
             snapshot_isolation: false,
             members: Vec::new(),
@@ -212,7 +215,7 @@ impl Transaction {
 
     /// Clears the failure, after ROLLBACK TO SAVEPOINT.
     pub fn recover(&mut self) {
-        self.failed = false;
+        (self.failed, self.has_let_go) = (false, false);
     }
 
     /// Returns what ReadyForQuery must say.
@@ -319,7 +322,7 @@ impl Transaction {
             member.commands.truncate(kept.commands);
             (member.inbox, member.lock_bounded) = (kept.inbox, kept.lock_bounded);
         }
-        self.failed = false;
+        self.recover();
         self.savepoints[position].settings.clone()
     }
 

@@ -169,8 +169,12 @@ impl Session {
         Ok(())
     }
 
-    /// Between transactions: looks what of the session is still on the servers that it keeps.
+    /// Ahead of ReadyForQuery: a failed transaction lets go of what it holds, and between transactions it is looked what of
+    /// the session is still on the servers that it keeps.
     pub(super) async fn settle_keeping(&mut self) -> Result<(), ClientError> {
+        if self.link.transaction.is_failed() {
+            Box::pin(self.link.let_go()).await;
+        }
         if self.link.has_doubts() && !self.link.transaction.is_open() {
             self.link.settle_keeping().await?;
         }

@@ -92,3 +92,47 @@ async fn each_row_of_a_queue_is_taken_once() {
     taken.sort_unstable();
     assert_eq!(taken, (1..=30).collect::<Vec<u32>>());
 }
+
+/// Goal: an error on one shard frees, on the others too, what a server frees at the error: all locks, or those since the
+/// last savepoint.
+#[tokio::test]
+async fn a_failed_block_lets_go_of_its_locks_on_all_shards() {
+    let (_database, proxy, _both) = both("let_go", ProxyOptions { workers: 2, ..ProxyOptions::default() }).await;
+    let [mut one, mut other] = [proxy.raw(), proxy.raw()];
+    let take = |client: &mut RawClient, id: u32| {
+        client.simple(&format!("UPDATE customers SET name = name || '+' WHERE customer_id = {id}")).error()
+    };
+    let fail = |client: &mut RawClient| {
+        let failed = client.simple("INSERT INTO customers (customer_id) VALUES (30)");
+        assert_eq!((failed.error().expect("it is there").0.as_str(), failed.status), ("23505", 'E'));
+    };
+    one.simple("BEGIN");
+    for id in 1..=6 {
+        assert_eq!(take(&mut one, id), None);
+    }
+    assert_eq!(locked(&mut other), [1, 2, 3, 4, 5, 6]);
+    fail(&mut one);
+    assert!(locked(&mut other).is_empty());
+    assert_eq!(take(&mut one, 7).expect("the block failed").0, "25P02");
+    assert!(locked(&mut other).is_empty());
+    assert_eq!(one.simple("COMMIT").tags(), ["ROLLBACK"]);
+    one.simple("BEGIN");
+    for id in 1..=6 {
+        assert_eq!(take(&mut one, id), None);
+        if id == 3 {
+            one.simple("SAVEPOINT \"a b\"");
+        }
+    }
+    fail(&mut one);
+    assert_eq!(locked(&mut other), [1, 2, 3]);
+    assert_eq!(one.simple("ROLLBACK TO \"a b\"").error(), None);
+    assert_eq!(take(&mut one, 4), None);
+    // A refusal of the proxy's own is no other failure.
+    let refused = one.simple("CREATE RULE r AS ON INSERT TO customers DO NOTHING");
+    assert_eq!(refused.error().expect("it is refused").0, "0A000");
+    assert_eq!(locked(&mut other), [1, 2, 3]);
+    one.simple("ROLLBACK TO \"a b\"");
+    assert_eq!(one.simple("COMMIT").tags(), ["COMMIT"]);
+    let changed = "SELECT customer_id FROM customers WHERE name LIKE '%+' ORDER BY 1";
+    assert_eq!(ids(&mut other, changed), [1, 2, 3]);
+}
