@@ -16,6 +16,7 @@ use super::copy_ids::header_of;
 use super::copy_physical::Waiting;
 use super::copy_rows::Split;
 use super::failure::Failure;
+use super::home_numbers::RowNumbers;
 use super::link::{Link, Role};
 use super::write::total_tag;
 
@@ -120,12 +121,14 @@ impl Link {
             marked: true,
             waiting: Waiting::default(),
             numbers: VecDeque::new(),
+            moments: RowNumbers::new(),
         };
         let shards = self.snapshot.rules.shards_of_group(plan.group);
         for shard in shards.iter() {
             self.wait_for_referred(shard, &plan.effect).await?;
             split.parts.push((shard, self.enlist(shard, Role::Part).await?, 0));
         }
+        split.moments = self.moments(plan).await?;
         for (_, position, _) in &split.parts {
             call.write(self.transaction.members[*position].server.out(), &plan.statement);
         }
@@ -214,7 +217,8 @@ impl Link {
             }
             error = error.or(reply.error);
         }
-        let own = split.plan.numbers.len() + usize::from(split.plan.id_source.is_some());
+        let appended = split.plan.numbers.len() + split.plan.moments.len();
+        let own = appended + usize::from(split.plan.id_source.is_some());
         let Some(frame) = error else {
             if split.plan.binary {
                 for (_, position, _) in &split.parts {

@@ -1,12 +1,15 @@
-//! The numbers of a split COPY's rows in columns that it leaves to home's sequences: drawn for all rows at hand at once.
+//! What a split COPY's rows get in columns that it leaves out: numbers of home's sequences, drawn for all rows at hand at
+//! once, and one moment for all rows.
 
 use std::borrow::Cow;
 
 use super::copy_ids::with_text;
 use super::copy_rows::Split;
+use super::direct::splice_time;
 use super::failure::Failure;
-use super::home_numbers::no_number;
+use super::home_numbers::{RowNumbers, no_number, numbers_of};
 use super::link::{FORGET_SEQUENCES, Link};
+use crate::plan::{CopyPlan, classify};
 use crate::types::Refusal;
 use crate::wire::copy_binary::{self, Next};
 use crate::wire::copy_text;
@@ -21,6 +24,20 @@ impl Link {
         let missing = rows.saturating_sub(split.numbers.len());
         split.numbers.extend(self.draw_beside(&split.plan.numbers, missing).await?);
         Ok(())
+    }
+
+    /// Returns the values of the columns that a COPY leaves to the present time, as one of its shards has them.
+    pub(super) async fn moments(&mut self, plan: &CopyPlan) -> Result<RowNumbers, Failure> {
+        if plan.moments.is_empty() {
+            return Ok(RowNumbers::new());
+        }
+        let values = plan.moments.iter().map(|moment| moment.draw.as_str()).collect::<Vec<_>>().join(", ");
+        let question = format!("SELECT {values}");
+        let now = self.present().await?;
+        let spans = classify::present(&question, &self.snapshot.catalog);
+        let shard = self.transaction.members[0].server.shard();
+        let reply = self.ask(shard, &splice_time(&question, &spans, &now)).await?;
+        reply.rows.into_iter().next().and_then(numbers_of).ok_or_else(|| no_number().into())
     }
 
     /// Has the session's server on home forget what it drew before: what COPY drew beside it is newer, and `lastval` would not
@@ -38,26 +55,32 @@ impl Link {
 }
 
 impl Split<'_> {
-    /// Appends the next numbers to a line.
+    /// Appends the next numbers, and the moments, to a line.
     pub(super) fn numbered_line<'a>(&mut self, row: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
-        if self.plan.numbers.is_empty() {
-            return Ok(Cow::Borrowed(row));
-        }
-        let numbers = self.numbers.pop_front().ok_or_else(no_number)?;
-        Ok(Cow::Owned(numbers.iter().fold(row.to_vec(), |row, number| with_text(&row, self.plan, number))))
+        let Some(values) = self.next_appended()? else { return Ok(Cow::Borrowed(row)) };
+        Ok(Cow::Owned(values.iter().fold(row.to_vec(), |row, value| with_text(&row, self.plan, value))))
     }
 
-    /// Appends the next numbers to a row in binary format.
+    /// Appends the same to a row in binary format.
     pub(super) fn numbered_row<'a>(&mut self, row: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
-        if self.plan.numbers.is_empty() {
-            return Ok(Cow::Borrowed(row));
-        }
-        let numbers = self.numbers.pop_front().ok_or_else(no_number)?;
+        let Some(values) = self.next_appended()? else { return Ok(Cow::Borrowed(row)) };
         let mut row = row.to_vec();
-        for (column, number) in self.plan.numbers.iter().zip(&numbers) {
-            row = copy_binary::with_field(&row, &column.to_binary(number).ok_or_else(no_number)?);
+        for (column, value) in self.plan.numbers.iter().chain(&self.plan.moments).zip(&values) {
+            row = copy_binary::with_field(&row, &column.to_binary(value).ok_or_else(no_number)?);
         }
         Ok(Cow::Owned(row))
+    }
+
+    fn next_appended(&mut self) -> Result<Option<RowNumbers>, Refusal> {
+        if self.plan.numbers.is_empty() && self.moments.is_empty() {
+            return Ok(None);
+        }
+        let mut values = match self.plan.numbers.is_empty() {
+            true => RowNumbers::new(),
+            false => self.numbers.pop_front().ok_or_else(no_number)?,
+        };
+        values.extend(self.moments.iter().cloned());
+        Ok(Some(values))
     }
 }
 

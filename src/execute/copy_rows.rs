@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
+use crate::plan::insert::unclear_time;
 use crate::plan::{CopyPlan, key_from_binary, key_from_text};
 use crate::rules::RuleSet;
 use crate::types::{KeyType, KeyValue, Refusal, ShardId, SqlState, stored};
@@ -44,6 +45,8 @@ pub(super) struct Split<'a> {
     pub waiting: Waiting,
     /// Home's numbers for the rows that come next.
     pub numbers: VecDeque<RowNumbers>,
+    /// The values of the plan's moments.
+    pub moments: RowNumbers,
 }
 
 impl Link {
@@ -266,6 +269,9 @@ pub(super) fn key_of_line(plan: &CopyPlan, line: &[u8]) -> Result<Option<KeyValu
         let key = std::str::from_utf8(&text).ok().and_then(|text| key_from_text(key_type, text));
         key.map(Some).ok_or_else(|| {
             let name = key_type.name();
+            if key_type.is_time() {
+                return unclear_time(name, &String::from_utf8_lossy(&text));
+            }
             Refusal::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("the sharding key is not of type {name}"))
         })
     })

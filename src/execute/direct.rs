@@ -218,7 +218,7 @@ impl Link {
             return Ok(None);
         }
         let text = call.sql(statement);
-        let target = effect.and_then(|effect| effect.tables.first()).filter(|_| is_beside);
+        let target = effect.and_then(WriteEffect::may_leave_time).filter(|_| is_beside);
         let filled = match target {
             Some(target) => with_moments(text, target, &self.snapshot.catalog)?,
             None => None,

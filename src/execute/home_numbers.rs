@@ -105,7 +105,7 @@ fn numbers_in(body: &[u8]) -> Result<Option<RowNumbers>, FrameError> {
 }
 
 /// Reads a row; `None` if a number is NULL.
-fn numbers_of(row: Vec<Option<Bytes>>) -> Option<RowNumbers> {
+pub(super) fn numbers_of(row: Vec<Option<Bytes>>) -> Option<RowNumbers> {
     row.into_iter().map(|value| String::from_utf8(value?.to_vec()).ok()).collect()
 }
 

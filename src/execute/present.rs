@@ -2,7 +2,7 @@
 
 use postgres_protocol::escape::escape_identifier;
 
-use crate::plan::{Direct, Freeze, ParameterSource, Plan, Scatter, Statement, classify, with_moments};
+use crate::plan::{Direct, Freeze, ParameterSource, Plan, Scatter, Statement, WriteEffect, classify, with_moments};
 use crate::sql::{Scanner, Token, identifier};
 
 use super::call::Call;
@@ -41,8 +41,8 @@ impl Link {
     /// Tells whether a shard may have to be told the moment of the transaction, because another one joined first.
     pub fn has_another_moment(&self, plan: &Direct, text: &str) -> bool {
         let is_beside = self.transaction.members.first().is_some_and(|first| first.server.shard() != plan.shard);
-        let target = plan.effect.as_ref().and_then(|effect| effect.tables.first());
-        let leaves_it = |table: &String| !matches!(with_moments(text, table, &self.snapshot.catalog), Ok(None));
+        let target = plan.effect.as_ref().and_then(WriteEffect::may_leave_time);
+        let leaves_it = |table: &str| !matches!(with_moments(text, table, &self.snapshot.catalog), Ok(None));
         is_beside && (may_name_the_present(text) || target.is_some_and(leaves_it))
     }
 

@@ -11,8 +11,8 @@ use super::catalog::{Catalog, Column};
 use super::context::Context;
 use super::hidden;
 use super::insert::{
-    HomeNumber, left_out, missing_key, numbered, numbered_columns, quoted, reference_mode, target_table, unlisted,
-    unnamed_columns,
+    HomeNumber, appended_moments, left_out, missing_key, numbered, numbered_columns, quoted, reference_mode,
+    target_table, unlisted, unnamed_columns,
 };
 use super::key::{binary_fits, column_fits, misfit};
 use super::split;
@@ -118,16 +118,18 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
     let columns = columns(copy)?;
     let table = target_table(copy.rule, copy.name);
     let numbers = numbers(copy, &columns)?;
+    let moments = moments(copy, &columns);
     let id_source = id_source(copy, &columns)?;
     let id = copy.rule.and_then(|rule| rule.id.as_ref()).map(|id| &id.column);
     // What is appended to each row stands behind what the client sends.
-    let appended: Vec<String> = numbers.iter().map(|number| &number.column).chain(id_source.and(id)).cloned().collect();
+    let behind = numbers.iter().chain(&moments).map(|number| &number.column);
+    let appended: Vec<String> = behind.chain(id_source.and(id)).cloned().collect();
     check_forced(&copy.head.options, &appended)?;
     let statement = with_columns(copy, &columns, &appended);
     let given = columns.iter().position(|column| column == copy.key);
     let number = appended[..numbers.len()].iter().position(|column| column == copy.key);
     let key_is_made = given.or(number).is_none() && id_source.is_some_and(|source| is_made_key(copy, source));
-    let made = number.or(key_is_made.then_some(numbers.len())).map(|at| columns.len() + at);
+    let made = number.or(key_is_made.then_some(numbers.len() + moments.len())).map(|at| columns.len() + at);
     let key_position = given.or(made).ok_or_else(|| missing_key(&table, copy.key))?;
     let options = &copy.head.options;
     let csv = quoting(options)?;
@@ -152,6 +154,7 @@ fn sharded(copy: &Sharded<'_>) -> Result<CopyPlan, Refusal> {
         force_not_null: positions(&|column| options.force_not_null.holds(column)),
         id_source,
         numbers,
+        moments,
         checked_id: checked_id(copy, &columns)?,
         columns: columns.into_iter().chain(appended).collect(),
         effect: effect(table.clone(), false, WriteMode::TwoPhase),
@@ -270,6 +273,14 @@ fn numbers(copy: &Sharded<'_>, columns: &[String]) -> Result<Vec<HomeNumber>, Re
         Some(column) => Err(numbered(copy.name, &column.name)),
         None => Ok(numbers),
     }
+}
+
+/// Returns what is left to the present time. Each shard would take its own.
+fn moments(copy: &Sharded<'_>, columns: &[String]) -> Vec<HomeNumber> {
+    let is_split = copy.rules.split_of(copy.name).is_some();
+    let Some(table) = copy.catalog.table(copy.name).filter(|_| !is_split) else { return Vec::new() };
+    let moments = appended_moments(table, columns, copy.head.options.format == CopyFormat::Binary, copy.catalog);
+    moments.into_iter().filter(|moment| moment.column != copy.key).collect()
 }
 
 /// Tells what an id column that is left out is made from.

@@ -31,7 +31,7 @@ impl Prepared {
             Body::Read(_, facts) => single(facts, rules)?,
             Body::Modify(modify) => single(modify.facts(), rules)?,
             Body::Merge(merging) => single(merging.facts(), rules)?,
-            Body::Insert(insert) => insert.parsing_shard(rules),
+            Body::Insert(insert) => insert.parsing_shard(rules)?,
         })
     }
 
@@ -63,7 +63,7 @@ pub(super) fn single(facts: &Facts, rules: &RuleSet) -> Result<Option<ShardId>, 
     Ok(found.map(|(_, shard)| shard))
 }
 
-fn apart(first: &TableName, second: &TableName) -> Refusal {
+pub(super) fn apart(first: &TableName, second: &TableName) -> Refusal {
     Refusal::unsupported(
         format!("no shard can prepare a statement over \"{first}\" and \"{second}\", which live on different shards"),
         "Send it by the simple protocol, or make one of them a reference table.",

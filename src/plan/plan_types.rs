@@ -266,6 +266,11 @@ impl WriteEffect {
         Self { mode: self.mode_over_shards(), ..self }
     }
 
+    /// Returns the table in which an INSERT may leave columns to the present time: what can be redone leaves none.
+    pub fn may_leave_time(&self) -> Option<&str> {
+        self.tables.first().map(String::as_str).filter(|_| matches!(self.redo, Redo::Never(_)))
+    }
+
     /// Returns how it commits where it writes several shards: what cannot be left for later is done before home's commit.
     pub fn mode_over_shards(&self) -> WriteMode {
         match self.mode {
@@ -373,6 +378,8 @@ pub struct CopyPlan {
     pub force_not_null: Vec<usize>,
     /// What home's sequences number: appended to every row behind the client's columns.
     pub numbers: Vec<HomeNumber>,
+    /// Columns that are left to the present time: one moment for all rows, appended behind the numbers.
+    pub moments: Vec<HomeNumber>,
     /// If the id column is left out: it is appended to every line as the last column, made from this source.
     pub id_source: Option<IdSource>,
     /// The columns that servers are sent, those included.

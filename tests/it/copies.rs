@@ -38,6 +38,7 @@ algorithm: hash
 tables:
   small: {key: id}
   marks: {key: id}
+  stamped: {key: id}
 missing_key: {read: scatter, write: scatter}
 ---
 kind: Ids
@@ -46,7 +47,7 @@ layouts:
   standard: {epoch: "2026-01-01T00:00:00Z", bits: {time: 41, tag: 6, worker: 7, sequence: 9}}
 "#;
 
-const SCHEMA: [&str; 7] = [
+const SCHEMA: [&str; 8] = [
     "CREATE TABLE customers (customer_id bigint PRIMARY KEY, name text, balance numeric(12, 2))",
     "CREATE TABLE orders (order_id bigint, customer_id bigint, status text, PRIMARY KEY (customer_id, order_id))",
     "CREATE TABLE names (name text PRIMARY KEY, n int)",
@@ -54,6 +55,8 @@ const SCHEMA: [&str; 7] = [
     "CREATE TABLE things (thing uuid PRIMARY KEY, n int)",
     "CREATE TABLE small (id int PRIMARY KEY, t text)",
     "CREATE TABLE marks (id serial PRIMARY KEY, t text, n int GENERATED ALWAYS AS IDENTITY, name text DEFAULT 'n' || nextval('marks_id_seq'))",
+    "CREATE TABLE stamped (id int PRIMARY KEY, t text, made timestamptz DEFAULT now(), day date DEFAULT CURRENT_DATE + 1, \
+     at timestamp(3) DEFAULT (now() AT TIME ZONE 'UTC'), said text DEFAULT 'x')",
 ];
 
 async fn start(label: &str) -> (TestDatabase, Proxy, Differential) {
@@ -380,6 +383,38 @@ async fn rows_are_numbered_by_homes_sequences_as_one_server_does() {
     assert_eq!(same_in(&mut both, "COPY marks (t, name) FROM STDIN", b"a\tb\n", 8), "COPY 1\0");
     assert_eq!(both.other.simple("SELECT lastval()").error().expect("nothing drawn").0, "55000");
     both.same("ROLLBACK");
+}
+
+#[tokio::test]
+async fn rows_of_one_copy_have_one_moment() {
+    let (_database, _proxy, mut both) = start("copies_moment").await;
+    let lines: String = (1..=500).map(|id| format!("{id}\tt{id}\n")).collect();
+    let commas: String = (501..=900).map(|id| format!("{id},t{id}\n")).collect();
+    let rows: Vec<Vec<u8>> =
+        (901..=1000_i32).map(|id| row(&[Some(&id.to_be_bytes()[..]), Some(&b"binary"[..])])).collect();
+    let shape = "SELECT count(*), count(DISTINCT made), count(DISTINCT at), count(DISTINCT day), count(DISTINCT said), \
+                 count(*) FILTER (WHERE made = now()), count(*) FILTER (WHERE day = CURRENT_DATE + 1), \
+                 count(*) FILTER (WHERE at = (made AT TIME ZONE 'UTC')::timestamp(3)) FROM stamped";
+    for zone in ["Asia/Kolkata", "UTC"] {
+        both.same(&format!("SET TimeZone = '{zone}'"));
+        both.same("SET DateStyle = 'SQL, DMY'");
+        both.same("BEGIN");
+        both.same("INSERT INTO stamped (id) VALUES (0)");
+        assert_eq!(same_in(&mut both, "COPY stamped (id, t) FROM STDIN", lines.as_bytes(), 512), "COPY 500\0");
+        let csv = "COPY stamped (id, t) FROM STDIN (FORMAT csv)";
+        assert_eq!(same_in(&mut both, csv, commas.as_bytes(), 512), "COPY 400\0");
+        let binary = "COPY stamped (id, t) FROM STDIN (FORMAT binary)";
+        assert_eq!(same_in(&mut both, binary, &file(&rows), 512), "COPY 100\0");
+        both.same(shape);
+        both.same("ROLLBACK");
+    }
+    assert_eq!(same_in(&mut both, "COPY stamped (id, t) FROM STDIN", lines.as_bytes(), 512), "COPY 500\0");
+    both.same(&shape.replace("made = now()", "made < now()"));
+    both.same("SELECT id, t, said FROM stamped ORDER BY id");
+    for wrong in ["1001\n", "1001\ta\tb\n", "1001\ta\tb\tc\td\n", "x\ty\n"] {
+        let end = same_in(&mut both, "COPY stamped (id, t) FROM STDIN", wrong.as_bytes(), 512);
+        assert!(end.contains("22P0"), "{end}");
+    }
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ impl PreparedInsert {
             Target::Home(shard) => return *shard,
             Target::Sharded { placing, .. } => rules.shards_of_group(placing.group),
         };
-        let there = self.parsing_shard(rules).unwrap_or(rules.home);
+        let there = self.parsing_shard(rules).ok().flatten().unwrap_or(rules.home);
         if shards.contains(there) { there } else { shards.iter().next().unwrap_or(there) }
     }
 

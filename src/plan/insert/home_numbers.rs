@@ -10,9 +10,9 @@ use crate::rules::{Distribution, RuleSet, TableRule};
 use crate::sql::insert::{CellValue, InsertFacts, Overriding, Source, SourceQuery, read};
 use crate::sql::{self, Scanner, Shape, TableName, Token, identifier, splice};
 
-const INT8: u32 = 20;
+pub(super) const INT8: u32 = 20;
 const INT2: u32 = 21;
-const INT4: u32 = 23;
+pub(super) const INT4: u32 = 23;
 
 /// Types to which a default's value may be cast as an assignment does: without a length, which the row's own shard looks at.
 const TYPES: [(u32, &str); 7] = [

@@ -35,11 +35,12 @@ pub(in crate::plan) use home_numbers::{left_out, numbered_columns, with_home_num
 pub(in crate::plan) use inside::with_ids;
 pub use key::{KeyColumn, type_named};
 pub use make::{IdValue, IdsWanted, MakeIds};
+pub(in crate::plan) use moment::appended_moments;
 pub use moment::with_moments;
 pub use parameters::Parameters;
 pub(in crate::plan) use prepared::unlisted;
 pub use prepared::{Describe, PreparedInsert};
-pub use refuse::{COMPUTED_SHARDING_KEY, MISSING_SHARDING_KEY, UNMAPPED_SHARDING_KEY, no_place, reason};
+pub use refuse::{COMPUTED_SHARDING_KEY, MISSING_SHARDING_KEY, UNMAPPED_SHARDING_KEY, no_place, reason, unclear_time};
 pub(in crate::plan) use refuse::{missing_key, numbered, unnamed_columns};
 pub(in crate::plan) use sets::{calls_set, rows_of_functions};
 pub(in crate::plan) use slots::quoted;

@@ -9,8 +9,13 @@ use crate::sql::insert::{self, CellValue, InsertFacts, Row, Source};
 use crate::sql::splice;
 use crate::types::Refusal;
 
+use super::home_numbers::{HomeNumber, INT4, INT8};
 use super::refuse;
 use super::slots::{Layout, list_with};
+
+const DATE: u32 = 1082;
+const TIMESTAMP: u32 = 1114;
+const TIMESTAMPTZ: u32 = 1184;
 
 /// What is put into the text of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -113,6 +118,42 @@ pub fn with_moments(text: &str, target: &str, catalog: &Catalog) -> Result<Optio
         },
     };
     Ok((!edits.is_empty()).then(|| splice(text, &edits)))
+}
+
+/// Returns what a COPY into several shards appends for the columns that it leaves to such defaults: `draw` is the value in the
+/// COPY's format, in which the present is still to be said. Other types than dates and timestamps are each shard's own.
+pub(in crate::plan) fn appended_moments(
+    table: &Table,
+    given: &[String],
+    binary: bool,
+    catalog: &Catalog,
+) -> Vec<HomeNumber> {
+    let left = table.columns.iter().filter(|column| !given.contains(&column.name));
+    let appended = |column: &Column| {
+        let default = of_column(column, catalog)?;
+        let (type_oid, draw) = value_of(column.type_oid, default, binary)?;
+        Some(HomeNumber { column: column.name.clone(), type_oid, draw, overrides: false })
+    };
+    left.filter_map(appended).collect()
+}
+
+/// Returns the expression for a date or timestamp as a row has it, and of what type its binary form is.
+fn value_of(type_oid: u32, default: &str, binary: bool) -> Option<(u32, String)> {
+    let (name, zero, form) = match type_oid {
+        DATE => ("date", "date '2000-01-01'", "YYYY-MM-DD"),
+        TIMESTAMP => ("timestamp", "timestamp '2000-01-01 00:00:00'", "YYYY-MM-DD HH24:MI:SS.US"),
+        TIMESTAMPTZ => ("timestamptz", "timestamptz '2000-01-01 00:00:00+00'", "YYYY-MM-DD HH24:MI:SS.US"),
+        _ => return None,
+    };
+    let value = format!("({default})::pg_catalog.{name}");
+    Some(match (binary, type_oid) {
+        (true, DATE) => (INT4, format!("{value} - {zero}")),
+        (true, _) => (INT8, format!("(EXTRACT(epoch FROM {value} - {zero}) * 1000000)::pg_catalog.int8")),
+        (false, TIMESTAMPTZ) => {
+            (type_oid, format!("pg_catalog.to_char({value} AT TIME ZONE 'UTC', '{form}') || '+00'"))
+        }
+        (false, _) => (type_oid, format!("pg_catalog.to_char({value}, '{form}')")),
+    })
 }
 
 /// Returns the columns whose defaults name the present time, with these.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::plan::catalog::{Catalog, Table};
 use crate::plan::context::{Context, Values};
+use crate::plan::parsing::apart;
 use crate::plan::{Direct, MultiWrite, Part, Plan, Redo, ReturningOrder, Statement};
 use crate::plan::{given_id, hidden, split};
 use crate::rules::{Distribution, RuleMode, RuleSet, TableRule, UnlistedTables};
@@ -352,15 +353,24 @@ impl PreparedInsert {
     }
 
     /// Returns the shard that must be asked to parse it, `None` where any shard knows the tables.
-    pub fn parsing_shard(&self, rules: &RuleSet) -> Option<ShardId> {
+    ///
+    /// # Errors
+    /// Refuses tables of which no shard knows all.
+    pub fn parsing_shard(&self, rules: &RuleSet) -> Result<Option<ShardId>, Refusal> {
         let single = |table: &TableName| match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
             Some(Distribution::Single { shard }) => Some(*shard),
             Some(Distribution::Sharded { .. } | Distribution::Reference { .. }) => None,
             None => (!table.is_catalog()).then_some(rules.home),
         };
         match &self.target {
-            Target::Sharded { .. } => self.facts.relations.iter().find_map(single),
-            Target::Home(shard) => Some(*shard),
+            Target::Sharded { .. } => Ok(self.facts.relations.iter().find_map(single)),
+            Target::Home(shard) => {
+                let is_apart = |table: &&TableName| single(table).is_some_and(|other| other != *shard);
+                match self.facts.relations.iter().find(is_apart) {
+                    Some(table) => Err(apart(&self.facts.table, table)),
+                    None => Ok(Some(*shard)),
+                }
+            }
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) fn is_computed(refusal: &Refusal) -> bool {
 }
 
 /// A form of a date or time that means one thing or another by the session's settings.
-pub(super) fn unclear_time(type_name: &str, value: &str) -> Refusal {
+pub fn unclear_time(type_name: &str, value: &str) -> Refusal {
     let message = format!("the sharding key \"{value}\" of type {type_name} is not in a form that is read here");
     let hint = "Write it as 2026-01-31, a timestamp as 2026-01-31 08:00:00, with time zone as 2026-01-31 08:00:00+00.";
     with_reason(Refusal::unsupported(message, hint), COMPUTED_SHARDING_KEY)

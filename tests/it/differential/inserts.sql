@@ -605,3 +605,13 @@ DROP TABLE entries, lines
 
 -- A query that finds no rows
 INSERT INTO customers (customer_id, name) SELECT 900, 'nobody' WHERE false
+
+-- From a table that lives elsewhere
+--: simple
+INSERT INTO loose SELECT id + 700, what FROM audit WHERE id = 1
+
+--: extended
+--: refused 0A000
+INSERT INTO loose SELECT id + 700, what FROM audit WHERE id = 1
+
+SELECT count(*) FROM loose WHERE id > 700
