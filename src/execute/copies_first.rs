@@ -1,6 +1,7 @@
 //! DDL of reference tables: what was written to them goes to the copies first. Row images name the columns that a table had
 //! when they were captured.
 
+use crate::outbox::Copied;
 use crate::rules::Distribution;
 use crate::sql::{self, Ddl, DdlObject, DdlVerb, Utility};
 use crate::types::{Refusal, ShardId, SqlState};
@@ -38,8 +39,11 @@ impl Link {
             self.member_simple(position, &format!("LOCK TABLE {} IN {lock} MODE", qualified(table))).await?;
             let wait = self.worker.limits().wait_timeout;
             let settled = Box::pin(self.worker.proxy.outbox.wait_copied(home, &key, wait)).await;
-            if !settled.map_err(|error| Failure::from(error.refusal()))? {
-                return Err(not_copied(&key).into());
+            match settled.map_err(|error| Failure::from(error.refusal()))? {
+                Copied::Yes => {}
+                Copied::Stuck if ddl.verb == DdlVerb::Drop || !rewrites(&call.text, &ddl) => {}
+                Copied::Stuck => return Err(stuck(&key).into()),
+                Copied::NotYet => return Err(not_copied(&key).into()),
             }
         }
         Ok(())
@@ -73,6 +77,14 @@ fn written_before(table: &str, home: &str) -> Refusal {
         "Commit first, and change the table in a transaction of its own.",
     )
     .with_reason("uncommitted_reference")
+}
+
+fn stuck(table: &str) -> Refusal {
+    Refusal::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("rows of reference table \"{table}\" that a copy has refused would be read otherwise after this change"),
+    )
+    .with_hint("SHOW DEAD LETTERS on the console names them. Retry or skip them first, or copy the table again (shardloom ledger resync).")
 }
 
 fn not_copied(table: &str) -> Refusal {

@@ -12,29 +12,44 @@ use crate::types::ShardId;
 /// How often home is asked.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether rows of the table are on their way. What waits for an operator, or for a change of tables, is none of these: it
-/// would not come before the change that is about to be made.
-const ON_ITS_WAY: &str = "SELECT EXISTS (SELECT FROM shardloom.outbox o LEFT JOIN shardloom.ledger l ON l.xid = o.xid AND l.copies <> '{}' \
-     WHERE o.relation = format('%I.%I', $1::text, $2::text) AND coalesce(l.state, 'OPEN') = 'OPEN') \
-     AND NOT EXISTS (SELECT FROM shardloom.ledger_target WHERE state = 'BLOCKED')";
+/// Whether rows of the table are on their way to a copy, and whether some wait for an operator or a change of tables. What
+/// comes behind those that do would not come before the change that is about to be made.
+const UNAPPLIED: &str = "SELECT coalesce(bool_or(u.state IN ('PENDING', 'PUBLISHED', 'RETRY')), false) \
+     AND NOT EXISTS (SELECT FROM shardloom.ledger_target WHERE state = 'BLOCKED'), \
+     coalesce(bool_or(u.state IN ('DEAD', 'PARKED', 'BLOCKED')), false) \
+     FROM (SELECT coalesce(t.state, 'PENDING') AS state FROM shardloom.outbox o \
+     LEFT JOIN shardloom.ledger l ON l.xid = o.xid AND l.copies <> '{}' LEFT JOIN LATERAL unnest(l.copies) x (target) ON true \
+     LEFT JOIN shardloom.ledger_target t ON t.txid = l.txid AND t.target = x.target \
+     WHERE o.relation = format('%I.%I', $1::text, $2::text)) u";
+
+/// What has become of the rows that home has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// Every copy has them, or never will.
+    Yes,
+    /// Some are still on their way.
+    NotYet,
+    /// Some wait for an operator, or for a change of tables.
+    Stuck,
+}
 
 impl Outbox {
-    /// Waits until all that is committed on `home` of a reference table is on its copies; false if `timeout` passed first.
-    /// The table is named as the rules name it; nobody should be able to write it meanwhile.
+    /// Waits until all that is committed on `home` of a reference table is on its copies, at most `timeout`. The table is named
+    /// as the rules name it; nobody should be able to write it meanwhile.
     ///
     /// # Errors
     /// What home says when it is asked.
-    pub async fn wait_copied(&self, home: ShardId, table: &str, timeout: Duration) -> Result<bool, Error> {
+    pub async fn wait_copied(&self, home: ShardId, table: &str, timeout: Duration) -> Result<Copied, Error> {
         let _waiter = self.flights.pace.hurry();
         let deadline = Instant::now() + timeout;
         let (schema, name) = qualified(table);
         loop {
-            let rows = self.query(home, ON_ITS_WAY, &[&schema, &name]).await?;
-            if !rows.first().is_some_and(|row| row.get(0)) {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
+            let rows = self.query(home, UNAPPLIED, &[&schema, &name]).await?;
+            match rows.first().map(|row| (row.get(0), row.get(1))) {
+                Some((true, _)) if Instant::now() >= deadline => return Ok(Copied::NotYet),
+                Some((true, _)) => {}
+                Some((false, true)) => return Ok(Copied::Stuck),
+                Some((false, false)) | None => return Ok(Copied::Yes),
             }
             self.flights.nudge(home);
             tokio::time::sleep(PAUSE).await;

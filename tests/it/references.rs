@@ -235,6 +235,10 @@ async fn a_row_that_came_between_makes_a_dead_letter() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(letters.contains("a row of public.goods refers to (8)"), "{letters}");
+    // Its row image names the columns of its time.
+    let renamed = both.other.simple("ALTER TABLE kinds RENAME COLUMN name TO title");
+    assert_eq!(renamed.error().expect("a letter is open").0, "55000");
+    assert_eq!(both.other.simple("ALTER TABLE kinds ADD COLUMN more int").error(), None);
     // When the row is gone, the letter can be delivered.
     assert_eq!(both.other.simple(&format!("DELETE FROM goods WHERE k = {key}")).error(), None);
     let copy = "SELECT count(*) FROM kinds WHERE id = 8";
