@@ -125,7 +125,7 @@ impl Link {
         };
         let shards = self.snapshot.rules.shards_of_group(plan.group);
         for shard in shards.iter() {
-            self.wait_for_referred(shard, &plan.effect).await?;
+            self.wait_for_referred(&call.text, shard, &plan.effect).await?;
             split.parts.push((shard, self.enlist(shard, Role::Part).await?, 0));
         }
         split.moments = self.moments(plan).await?;

@@ -27,10 +27,10 @@ impl Link {
             }
             // It does the same before and behind what is on its way there.
             Some(effect) => {
-                self.wait_for_referred(plan.shard, effect).await?;
+                self.wait_for_referred(&call.text, plan.shard, effect).await?;
                 plan.shard
             }
-            None => self.reading_shard(plan).await?,
+            None => self.reading_shard(call, plan).await?,
         };
         match &plan.effect {
             Some(effect) if effect.reference && !self.transaction.is_open() => {
@@ -50,7 +50,7 @@ impl Link {
                 })
                 .await
             }
-            Some(effect) if self.may_miss_referred(shard, effect) => {
+            Some(effect) if self.may_miss_referred(&call.text, shard, effect) => {
                 Box::pin(self.beside_referred(call, shard, plan)).await
             }
             _ if self.transaction.is_open() => self.in_transaction(call, shard, plan, Tag::Pass).await.map(|_| ()),
@@ -264,14 +264,14 @@ impl Link {
     }
 
     /// Returns where a read runs: a read of reference tables that this session wrote goes where the write is visible.
-    async fn reading_shard(&mut self, plan: &Direct) -> Result<ShardId, Failure> {
+    async fn reading_shard(&mut self, call: &Call, plan: &Direct) -> Result<ShardId, Failure> {
         if plan.effect.is_some() || !plan.anywhere {
             let home = plan.effect.as_ref().is_some_and(|effect| effect.reference);
             if plan.reads_reference && !home {
                 self.wait_for_own_writes(plan.shard).await?;
             }
             if let Some(effect) = &plan.effect {
-                self.wait_for_referred(plan.shard, effect).await?;
+                self.wait_for_referred(&call.text, plan.shard, effect).await?;
             }
             if !self.following.is_empty() {
                 Box::pin(self.wait_for_following([plan.shard].into_iter().collect())).await?;

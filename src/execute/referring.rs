@@ -20,32 +20,41 @@ use super::position::Position;
 use super::settings::quoted_value;
 
 impl Link {
-    /// Tells whether rows that a statement writes may refer to rows of reference tables.
-    fn refers(&self, effect: &WriteEffect) -> bool {
+    /// Tells whether rows that a statement writes may refer to rows of reference tables. What DELETE takes away needs nothing.
+    fn refers(&self, text: &str, effect: &WriteEffect) -> bool {
+        let deletes = Scanner::new(text).next().is_some_and(|first| first.is_word(text, "delete"));
+        if effect.reference || deletes {
+            return false;
+        }
         let rules = &self.snapshot.rules;
         let is_reference = |name: &str| {
             rules.table(name).is_some_and(|rule| matches!(rule.distribution, Distribution::Reference { .. }))
         };
         let tables = effect.tables.iter().filter_map(|table| self.snapshot.catalog.table(table));
-        !effect.reference && tables.flat_map(|table| &table.foreign_keys).any(|key| is_reference(&key.table))
+        tables.flat_map(|table| &table.foreign_keys).any(|key| is_reference(&key.table))
     }
 
     /// Tells whether rows may refer to what this session has written to reference tables and copies may not have yet.
-    pub fn refers_to_unsettled(&self, effect: &WriteEffect) -> bool {
-        !self.unsettled.is_empty() && self.refers(effect)
+    pub fn refers_to_unsettled(&self, text: &str, effect: &WriteEffect) -> bool {
+        !self.unsettled.is_empty() && self.refers(text, effect)
     }
 
     /// Waits until what this session has written to reference tables is there, for rows that may refer to it.
-    pub(super) async fn wait_for_referred(&mut self, shard: ShardId, effect: &WriteEffect) -> Result<(), Failure> {
-        if self.transaction.reference || !self.refers_to_unsettled(effect) {
+    pub(super) async fn wait_for_referred(
+        &mut self,
+        text: &str,
+        shard: ShardId,
+        effect: &WriteEffect,
+    ) -> Result<(), Failure> {
+        if self.transaction.reference || !self.refers_to_unsettled(text, effect) {
             return Ok(());
         }
         Box::pin(self.wait_for_own_writes(shard)).await
     }
 
     /// Tells whether rows may refer to what the open transaction has written to reference tables, and a copy has not.
-    pub(super) fn may_miss_referred(&self, shard: ShardId, effect: &WriteEffect) -> bool {
-        self.transaction.reference && self.transaction.reference_home != Some(shard) && self.refers(effect)
+    pub(super) fn may_miss_referred(&self, text: &str, shard: ShardId, effect: &WriteEffect) -> bool {
+        self.transaction.reference && self.transaction.reference_home != Some(shard) && self.refers(text, effect)
     }
 
     /// Runs a write on one shard whose rows may refer to what only home has yet.

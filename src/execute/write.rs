@@ -26,7 +26,7 @@ impl Link {
             }
         }
         for part in &plan.parts {
-            self.wait_for_referred(part.shard, &plan.effect).await?;
+            self.wait_for_referred(&call.text, part.shard, &plan.effect).await?;
         }
         // Rows that are new whatever is there already need not wait.
         if !plan.defers_when_down && !plan.effect.deferrable {
@@ -205,7 +205,7 @@ impl Link {
         for ((part, _), reply) in parts.iter().zip(&replies) {
             if let Some(frame) = reply.error.clone() {
                 let failure = Failure::Shard { frame };
-                let misses = self.may_miss_referred(part.shard, &plan.effect);
+                let misses = self.may_miss_referred(&call.text, part.shard, &plan.effect);
                 return Err(if misses { self.unless_not_there_yet(failure, part.shard) } else { failure });
             }
         }

@@ -98,7 +98,7 @@ impl Session {
     fn needs_gate(&self, portal: &Portal) -> bool {
         let Some(Plan::Direct(direct)) = &portal.plan else { return false };
         let transaction = &self.link.transaction;
-        let refers = |effect| self.link.refers_to_unsettled(effect);
+        let refers = |effect| self.link.refers_to_unsettled(&portal.statement.sql, effect);
         if direct.effect.as_ref().is_some_and(refers) {
             return true;
         }
