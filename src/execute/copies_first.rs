@@ -18,19 +18,31 @@ impl Link {
     /// Keeps writers from the reference tables that a statement changes until the transaction ends, and waits until their
     /// copies have all that was written before.
     pub(super) async fn copies_first(&mut self, call: &Call) -> Result<(), Failure> {
-        let Some(Utility::Ddl(ddl)) = sql::utility(&call.text) else { return Ok(()) };
-        let Some(lock) = lock_of(&ddl) else { return Ok(()) };
+        match sql::utility(&call.text) {
+            Some(Utility::Ddl(ddl)) => self.copies_before(&call.text, &ddl).await,
+            Some(Utility::Do) => {
+                for (statement, ddl) in &sql::schema_changes(&call.text).ddl {
+                    self.copies_before(statement, ddl).await?;
+                }
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn copies_before(&mut self, text: &str, ddl: &Ddl) -> Result<(), Failure> {
+        let Some(lock) = lock_of(ddl) else { return Ok(()) };
         for (at, table) in ddl.tables.iter().enumerate() {
             let key = table.rule_key();
             let Some(home) = self.reference_home(&key) else { continue };
             // A table that is not there yet has nothing to bring along.
-            if self.snapshot.catalog.table(&key).is_none() || self.transaction.made.contains(&key.to_string()) {
+            if self.snapshot.catalog.table(&key).is_none() {
                 continue;
             }
             let home_name = self.shard_name(home);
             if at == 0
                 && self.transaction.written_references.iter().any(|written| *written == key)
-                && rewrites(&call.text, &ddl)
+                && rewrites(text, ddl)
             {
                 return Err(written_before(&key, &home_name).into());
             }
@@ -41,7 +53,7 @@ impl Link {
             let settled = Box::pin(self.worker.proxy.outbox.wait_copied(home, &key, wait)).await;
             match settled.map_err(|error| Failure::from(error.refusal()))? {
                 Copied::Yes => {}
-                Copied::Stuck if ddl.verb == DdlVerb::Drop || !rewrites(&call.text, &ddl) => {}
+                Copied::Stuck if ddl.verb == DdlVerb::Drop || !rewrites(text, ddl) => {}
                 Copied::Stuck => return Err(stuck(&key).into()),
                 Copied::NotYet => return Err(not_copied(&key).into()),
             }

@@ -439,7 +439,9 @@ mod tests {
     #[test]
     fn an_id_left_out_is_appended() {
         let plan = copy("copy orders (user_id, note) from stdin");
-        assert_eq!(sql(&plan.statement), "copy orders (user_id, \"note\", order_id) from stdin");
+        // Behind what is left to the present, which is one moment for all rows.
+        let with_both = "copy orders (user_id, \"note\", \"created\", order_id) from stdin";
+        assert_eq!((sql(&plan.statement), plan.moments.len()), (with_both, 1));
         assert_eq!((plan.key_position, plan.id_source.is_some()), (0, true));
         assert_eq!(copy("copy orders (order_id, user_id) from stdin").id_source, None);
     }
