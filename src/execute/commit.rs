@@ -267,11 +267,11 @@ impl Link {
         let rules = &self.snapshot.rules;
         let mut targets: ShardSet = self.transaction.written().into_iter().collect();
         targets.extend(self.transaction.deferred.iter().filter_map(|target| rules.shard_by_name(&target.shard)));
-        if self.transaction.reference {
+        if self.transaction.captured {
             targets = ShardSet::first(rules.shards.len());
         }
         let targets: ShardSet = targets.iter().filter(|shard| *shard != home).collect();
-        let copies = if self.transaction.reference { targets } else { ShardSet::new() };
+        let copies = if self.transaction.captured { targets } else { ShardSet::new() };
         self.worker.proxy.outbox.begin_flight(txid, home, targets).with_copies(copies)
     }
 

@@ -116,7 +116,9 @@ impl Link {
             return Err(Failure::Told);
         }
         if let Some(effect) = &plan.effect {
+            let captured = self.transaction.captured;
             self.note_write(position, effect);
+            self.transaction.captured &= captured || !self.writes_no_row(&call.text, effect, reply.rows);
             self.note_rejects(effect);
             self.note_redo(position, call, statement, effect, reply.rows)?;
         }
@@ -148,6 +150,7 @@ impl Link {
         if effect.reference {
             transaction.reference = true;
             transaction.reference_home = Some(shard);
+            transaction.captured = true;
             for table in &effect.tables {
                 if !transaction.written_references.contains(table) {
                     transaction.written_references.push(table.clone());

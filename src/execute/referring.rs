@@ -97,6 +97,15 @@ impl Link {
         effect.tables.iter().any(is_referred) && (!only_adds(text) || effect.tables.iter().any(has_triggers))
     }
 
+    /// Tells whether a statement that a server says has affected so many rows has written none anywhere.
+    pub(super) fn writes_no_row(&self, text: &str, effect: &WriteEffect, rows: u64) -> bool {
+        const COUNTED: [&str; 4] = ["insert", "update", "delete", "merge"];
+        let counts =
+            Scanner::new(text).next().is_some_and(|first| COUNTED.iter().any(|word| first.is_word(text, word)));
+        let has_triggers = |table: &String| self.snapshot.catalog.table(table).is_none_or(|table| table.user_triggers);
+        rows == 0 && counts && !effect.tables.iter().any(has_triggers)
+    }
+
     /// Runs a write of reference tables in the open transaction, and checks what home could not; its tag is told last.
     pub(super) async fn with_referring(
         &mut self,

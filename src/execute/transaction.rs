@@ -65,6 +65,8 @@ pub struct Transaction {
     pub reference: bool,
     /// The home of the reference tables written.
     pub reference_home: Option<ShardId>,
+    /// Whether rows of theirs may have been written: what captures none has nothing to wait for.
+    pub captured: bool,
     /// Those tables, as the rules name them.
     pub written_references: Vec<String>,
     /// What `now()` is in this transaction, as an SQL literal's text in UTC, once it was asked for.
@@ -167,6 +169,7 @@ impl Default for Transaction {
             rejects: None,
             reference: false,
             reference_home: None,
+            captured: false,
             written_references: Vec::new(),
             now: None,
             deferred: Vec::new(),

@@ -268,3 +268,27 @@ async fn a_row_that_came_between_makes_a_dead_letter() {
     }
     panic!("the copy keeps the row: {}", proxy.log());
 }
+
+#[tokio::test]
+async fn what_writes_no_row_is_not_waited_for() {
+    let database = TestDatabase::new("references_none");
+    let options = ProxyOptions { config: "limits: {wait_timeout: 20ms}".to_owned(), ..ProxyOptions::default() };
+    let proxy = Proxy::start(&database, RULES, options).await;
+    proxy.gates_open().await;
+    let mut client = proxy.raw();
+    for sql in SCHEMA {
+        assert_eq!(client.simple(sql).error(), None, "{sql}");
+    }
+    let read = "SELECT count(*) FROM goods JOIN kinds ON kinds.id = goods.kind";
+    while client.simple(read).error().is_some() {}
+    for _ in 0..5 {
+        for sql in [
+            "INSERT INTO kinds (id) VALUES (1) ON CONFLICT DO NOTHING",
+            "UPDATE kinds SET name = 'none' WHERE id = 1000",
+            "DELETE FROM kinds WHERE id = 1000",
+        ] {
+            assert_eq!(client.simple(sql).error(), None, "{sql}");
+            assert_eq!(client.simple(read).error(), None, "behind {sql}");
+        }
+    }
+}
