@@ -34,7 +34,7 @@ pub fn plan(text: &str, head: &CopyHead, context: &Context<'_>) -> Result<Plan, 
             if head.direction == CopyDirection::ToStdout {
                 if group.missing_key.read == OnMissingKey::Reject {
                     let columns = std::iter::once(key).chain(more).map(String::as_str).collect::<Vec<_>>();
-                    return Err(super::read::missing_key(&name, &columns.join("\", \"")));
+                    return Err(super::read::missing_key(&name, &columns.join("\", \""), "read"));
                 }
                 let CopyOptions { format, header, .. } = head.options;
                 let shards = rules.shards_of_group(group_id);

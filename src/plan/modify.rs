@@ -334,7 +334,7 @@ pub(super) fn spread(keyed: &Keyed, context: &Context<'_>, values: &Values<'_>) 
     match keyed.shards(context.rules, values) {
         Some(shards) => Ok(shards),
         None if context.rules.group(keyed.group).missing_key.write == OnMissingKey::Reject => {
-            Err(read::missing_key(&keyed.table, &keyed.key_names()))
+            Err(read::missing_key(&keyed.table, &keyed.key_names(), "write"))
         }
         None => Ok(context.rules.shards_of_group(keyed.group)),
     }

@@ -152,7 +152,7 @@ pub(super) fn scatter(
     let keyed = &located.keyed[root];
     let bound = keyed.shards(context.rules, values);
     if bound.is_none() && context.rules.group(keyed.group).missing_key.read == OnMissingKey::Reject {
-        return Err(missing_key(&keyed.table, &keyed.key_names()));
+        return Err(missing_key(&keyed.table, &keyed.key_names(), "read"));
     }
     let mut shards = bound.unwrap_or_else(|| context.rules.shards_of_group(keyed.group));
     if shards.is_empty() {
@@ -217,11 +217,11 @@ fn not_colocated(located: &Located, root: usize, other: &str) -> Refusal {
     .with_reason("not_colocated")
 }
 
-/// The refusal of a statement that must have a key.
-pub(super) fn missing_key(table: &str, key: &str) -> Refusal {
+/// The refusal of a statement that must have a key; `what` it does, `read` or `write`, as the rules say it.
+pub(super) fn missing_key(table: &str, key: &str, what: &str) -> Refusal {
     Refusal::new(SqlState::INVALID_PARAMETER_VALUE, format!("missing sharding key \"{key}\" of table \"{table}\""))
         .with_hint(format!(
-            "Add a condition on \"{key}\" under AND, or let the rules say missing_key: scatter for this table group."
+            "Add a condition on \"{key}\" under AND, or let the rules of its table group say missing_key: {{{what}: scatter}}."
         ))
         .with_reason("missing_sharding_key")
 }

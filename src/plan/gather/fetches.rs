@@ -86,7 +86,7 @@ pub(super) fn narrow(
     let Some(first) = uses.first() else { return Ok(()) };
     let bound: Vec<Option<ShardSet>> = uses.iter().map(|keyed| keyed.shards(context.rules, values)).collect();
     if bound.iter().any(Option::is_none) && context.rules.group(first.group).missing_key.read == OnMissingKey::Reject {
-        return Err(read::missing_key(&first.table, &first.key));
+        return Err(read::missing_key(&first.table, &first.key, "read"));
     }
     let all_seen = words.count(&fetch.table) == (0..facts.relations.len()).filter(|index| named(*index)).count();
     if all_seen && bound.iter().all(Option::is_some) {

@@ -188,8 +188,10 @@ impl PreparedInsert {
         };
         match rules.group(*group).missing_key.write {
             OnMissingKey::Scatter => Ok(rules.shards_of_group(*group)),
-            OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name)
-                .with_hint(format!("Add a condition on \"{}\", or set missing_key.write: scatter.", key.name))),
+            OnMissingKey::Reject => Err(refuse::missing_key(&key.table, &key.name).with_hint(format!(
+                "Add a condition on \"{}\", or let the rules of its table group say missing_key: {{write: scatter}}.",
+                key.name
+            ))),
         }
     }
 

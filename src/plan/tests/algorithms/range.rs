@@ -141,3 +141,15 @@ fn one_plan_serves_texts_that_differ_in_bounds() {
         assert_eq!(shown(plan, &rules), expected, "{text}");
     }
 }
+
+#[test]
+fn the_hint_about_a_missing_key_can_be_put_into_the_rules_as_it_stands() {
+    for text in ["select * from orders", "update orders set x = 1", "delete from orders where x = 1"] {
+        let planned = |groups: &str| plan_of(text, Parameters::default(), &parsed(groups));
+        let Err(PrepareError::Refused(refusal)) = planned(GROUPS) else { panic!("{text} is not refused") };
+        let hint = refusal.hint.expect("it tells what to do");
+        let said = hint.split(" say ").nth(1).and_then(|said| said.strip_suffix('.')).expect("it says a rule");
+        let followed = GROUPS.replace("missing_key: {read: reject, write: reject}", said);
+        assert!(planned(&followed).is_ok(), "{text}: {said}");
+    }
+}
