@@ -54,7 +54,7 @@ mod worker_lease;
 pub use census::LaneLag;
 pub use classify::FailureClass;
 pub use compensate::CompensationRow;
-pub use copied::Copied;
+pub use copied::{Copied, UpTo};
 pub use ddl::{DdlRow, ShardRun, ShardRunState};
 pub use error::Error;
 pub use flight::{Drawn, Flight};

@@ -292,3 +292,25 @@ async fn what_writes_no_row_is_not_waited_for() {
         }
     }
 }
+
+#[tokio::test]
+async fn changes_wait_without_a_lock_for_copies_that_are_behind() {
+    let (_database, proxy, mut both) = start("references_behind").await;
+    let paused = |done: &str| assert_eq!(proxy.verb(&["targets", done, "s1", "--reason", "a test"]).0, Some(0));
+    paused("pause");
+    both.same("UPDATE kinds SET name = 'late' WHERE id = 1");
+    // A statement waits as long as its session lets it.
+    let mut client = proxy.raw();
+    client.simple("SET statement_timeout = '300ms'");
+    let (state, message) = client.simple("ALTER TABLE kinds ADD COLUMN more int").error().expect("the copy is behind");
+    assert_eq!((state.as_str(), message.as_str()), ("57014", "canceling statement due to statement timeout"));
+    client.simple("RESET statement_timeout");
+    let changed = std::thread::spawn(move || (client.simple("ALTER TABLE kinds ADD COLUMN more int").error(), client));
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    both.same("UPDATE kinds SET name = 'meanwhile' WHERE id = 2");
+    assert!(!changed.is_finished());
+    paused("resume");
+    let (error, mut client) = changed.join().expect("the client's thread");
+    assert_eq!(error, None);
+    assert_eq!(client.simple("UPDATE kinds SET more = 1").error(), None);
+}
