@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use crate::outbox::{Copied, UpTo};
 use crate::proxy::ShardState;
-use crate::rules::Distribution;
 use crate::sql::{self, Ddl, DdlObject, DdlVerb, Utility};
 use crate::types::{Refusal, ShardId, SqlState};
 
@@ -45,7 +44,7 @@ impl Link {
         let Some(lock) = lock_of(ddl) else { return Ok(()) };
         for (at, table) in ddl.tables.iter().enumerate() {
             let key = table.rule_key();
-            let Some(home) = self.reference_home(&key) else { continue };
+            let Some(home) = self.snapshot.rules.reference_home(&key) else { continue };
             // A table that is not there yet has nothing to bring along.
             if self.snapshot.catalog.table(&key).is_none() {
                 continue;
@@ -117,13 +116,6 @@ impl Link {
     fn is_a_shard_down(&self) -> bool {
         let health = &self.worker.proxy.health;
         self.snapshot.rules.shards.iter().any(|shard| matches!(health.state(&shard.name).0, ShardState::Down(_)))
-    }
-
-    fn reference_home(&self, key: &str) -> Option<ShardId> {
-        match self.snapshot.rules.table(key).map(|rule| &rule.distribution) {
-            Some(Distribution::Reference { home, .. }) => Some(*home),
-            Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => None,
-        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use postgres_protocol::escape::escape_identifier;
 
 use crate::plan::{Direct, Referring, WriteEffect};
-use crate::rules::Distribution;
 use crate::sql::Scanner;
 use crate::types::{Refusal, ShardId, SqlState};
 
@@ -27,11 +26,8 @@ impl Link {
             return false;
         }
         let rules = &self.snapshot.rules;
-        let is_reference = |name: &str| {
-            rules.table(name).is_some_and(|rule| matches!(rule.distribution, Distribution::Reference { .. }))
-        };
         let tables = effect.tables.iter().filter_map(|table| self.snapshot.catalog.table(table));
-        tables.flat_map(|table| &table.foreign_keys).any(|key| is_reference(&key.table))
+        tables.flat_map(|table| &table.foreign_keys).any(|key| rules.reference_home(&key.table).is_some())
     }
 
     /// Tells whether rows may refer to what this session has written to reference tables and copies may not have yet.

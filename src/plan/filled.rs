@@ -92,8 +92,7 @@ fn shared(text: &str, context: &Context<'_>) -> Option<Filling> {
 }
 
 fn is_reference(filling: &Filling, context: &Context<'_>) -> bool {
-    let rule = context.rules.table(&filling.table.rule_key());
-    rule.is_some_and(|rule| matches!(rule.distribution, Distribution::Reference { .. }))
+    context.rules.reference_home(&filling.table.rule_key()).is_some()
 }
 
 /// Tells whether nothing happens, as there is such a column.

@@ -390,10 +390,7 @@ fn keyed_at(located: &Located, relation: usize) -> usize {
 
 /// Returns the home of a reference table.
 pub(super) fn reference_home(rules: &RuleSet, table: &TableName) -> ShardId {
-    match rules.table(&table.rule_key()).map(|rule| &rule.distribution) {
-        Some(Distribution::Reference { home, .. }) => *home,
-        Some(Distribution::Sharded { .. } | Distribution::Single { .. }) | None => rules.home,
-    }
+    rules.reference_home(&table.rule_key()).unwrap_or(rules.home)
 }
 
 /// Returns how writes of the table commit over several shards.

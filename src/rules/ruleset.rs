@@ -405,6 +405,14 @@ impl RuleSet {
         self.tables.get(name)
     }
 
+    /// Returns the home of a reference table; `None` for a table of another kind.
+    pub fn reference_home(&self, name: &str) -> Option<ShardId> {
+        match self.table(name)?.distribution {
+            Distribution::Reference { home, .. } => Some(home),
+            Distribution::Sharded { .. } | Distribution::Single { .. } => None,
+        }
+    }
+
     /// Returns the group.
     pub fn group(&self, id: GroupId) -> &TableGroup {
         &self.groups[usize::from(id.0)]

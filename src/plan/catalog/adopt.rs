@@ -27,7 +27,7 @@ impl Catalog {
         let mut found: HashMap<String, Vec<Referring>> = HashMap::new();
         for (name, table) in &self.tables {
             let Some(group) = group_of(name, rules) else { continue };
-            for key in table.foreign_keys.iter().filter(|key| is_reference(&key.table, rules)) {
+            for key in table.foreign_keys.iter().filter(|key| rules.reference_home(&key.table).is_some()) {
                 let referring = Referring { table: name.clone(), group, key: key.clone() };
                 found.entry(key.table.clone()).or_default().push(referring);
             }
@@ -55,11 +55,6 @@ impl Catalog {
         }
         found
     }
-}
-
-/// Tells whether the rules call a table a reference table.
-fn is_reference(name: &str, rules: &RuleSet) -> bool {
-    rules.table(name).is_some_and(|rule| matches!(rule.distribution, Distribution::Reference { .. }))
 }
 
 /// Returns the group of a sharded table that servers have under this name, `Some(None)` of a reference table.
