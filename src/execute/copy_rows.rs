@@ -100,6 +100,7 @@ impl Link {
                 split.ended = true;
                 break;
             }
+            split.check_width(&row)?;
             let row = split.numbered_line(&row)?;
             let made = match split.plan.key_is_made {
                 true => Some(self.with_id(split, None, &row).await?),
@@ -219,6 +220,22 @@ impl Split<'_> {
             Some(rows) => rows.missing_end().map_err(|error| self.placed(misread_csv(error))),
             None => Ok(b"\n"),
         }
+    }
+
+    /// Refuses a line that is too short where values are appended: they would be taken for the columns that it lacks.
+    fn check_width(&self, line: &[u8]) -> Result<(), Refusal> {
+        let Some(last) = self.columns.checked_sub(1).filter(|_| self.plan.columns.len() > self.columns) else {
+            return Ok(());
+        };
+        let field = match self.plan.csv {
+            Some(quoting) => copy_csv::field(line, last, self.plan.delimiter, quoting).map(|_| ()),
+            None => copy_text::field(line, last, self.plan.delimiter, &self.plan.null).map(|_| ()),
+        };
+        field.map_err(|error| {
+            let CopyTextError::NoSuchField { found, .. } = error;
+            let message = format!("missing data for column \"{}\"", self.plan.columns[found]);
+            self.placed_at(found, Refusal::new(SqlState::BAD_COPY_FILE_FORMAT, message))
+        })
     }
 
     pub(super) fn is_end_of_data(&self, row: &[u8]) -> bool {

@@ -340,7 +340,7 @@ pub(super) fn splice_time(sql: &str, spans: &[Freeze], now: &str) -> String {
     let mut from = 0;
     for freeze in spans {
         spliced.push_str(&sql[from..freeze.span.start]);
-        spliced.push_str(&literal_of(freeze.kind, now));
+        spliced.push_str(&literal_of(freeze, now));
         from = freeze.span.end;
     }
     spliced.push_str(&sql[from..]);
@@ -348,12 +348,18 @@ pub(super) fn splice_time(sql: &str, spans: &[Freeze], now: &str) -> String {
 }
 
 /// Returns the moment as a literal of the type of such a call.
-pub(super) fn literal_of(kind: FreezeKind, now: &str) -> String {
-    match kind {
-        FreezeKind::Timestamp => format!("('{now}+00'::pg_catalog.timestamptz)"),
-        FreezeKind::Date => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.date)"),
-        FreezeKind::LocalTimestamp => format!("('{now}+00'::pg_catalog.timestamptz::pg_catalog.timestamp)"),
-    }
+pub(super) fn literal_of(call: &Freeze, now: &str) -> String {
+    let moment = format!("'{now}+00'::pg_catalog.timestamptz");
+    let rounded = call.precision.map(|digits| format!("({digits})")).unwrap_or_default();
+    let of_type = match call.kind {
+        FreezeKind::Timestamp if rounded.is_empty() => return format!("({moment})"),
+        FreezeKind::Timestamp => "timestamptz",
+        FreezeKind::Date => "date",
+        FreezeKind::LocalTimestamp => "timestamp",
+        FreezeKind::Time => "timetz",
+        FreezeKind::LocalTime => "time",
+    };
+    format!("({moment}::pg_catalog.{of_type}{rounded})")
 }
 
 pub(super) fn redo_too_large() -> Refusal {
@@ -371,8 +377,8 @@ mod tests {
     #[test]
     fn calls_of_now_become_literals_of_their_type() {
         let sql = "insert into t values (now(), current_date)";
-        let spans =
-            [Freeze { span: 22..27, kind: FreezeKind::Timestamp }, Freeze { span: 29..41, kind: FreezeKind::Date }];
+        let spans = [(22..27, FreezeKind::Timestamp, None), (29..41, FreezeKind::Date, None)]
+            .map(|(span, kind, precision)| Freeze { span, kind, precision });
         assert_eq!(
             splice_time(sql, &spans, "2026-01-02 03:04:05.6"),
             "insert into t values (('2026-01-02 03:04:05.6+00'::pg_catalog.timestamptz), \

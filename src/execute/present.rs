@@ -13,7 +13,7 @@ use super::position::Position;
 use super::understand::Understood;
 
 /// What every name of the present has in it.
-const PARTS: [&[u8]; 3] = [b"now", b"timestamp", b"current_date"];
+const PARTS: [&[u8]; 5] = [b"now", b"timestamp", b"current_date", b"current_time", b"localtime"];
 
 /// Words behind which an expression gives no column its name.
 const CONDITIONS: [&str; 8] = ["where", "on", "limit", "offset", "from", "join", "values", "set"];
@@ -122,7 +122,7 @@ pub(super) fn in_place(text: &str, calls: &[Freeze], now: &str) -> String {
     let mut from = 0;
     for call in calls {
         spliced.push_str(&text[from..call.span.start]);
-        let literal = literal_of(call.kind, now);
+        let literal = literal_of(call, now);
         let first = tokens.partition_point(|token| token.start < call.span.start);
         let own = tokens[first..].iter().take_while(|token| token.end <= call.span.end);
         match own.filter_map(|token| identifier(text, *token)).last().filter(|_| outputs[first]) {
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_present_is_told_in_any_case_of_letters() {
-        for text in ["select NOW()", "select Current_Date", "select localtimestamp"] {
+        for text in ["select NOW()", "select Current_Date", "select localtimestamp", "select LocalTime(3)"] {
             assert!(may_name_the_present(text), "{text}");
         }
         assert!(!may_name_the_present("select 1 from t"));

@@ -80,8 +80,19 @@ const GRAMMAR: [&str; 65] = [
 ];
 
 /// Keywords that are calls without parentheses, and are neither frozen nor exact.
-const BARE: [&str; 7] =
-    ["current_time", "localtime", "current_user", "session_user", "current_role", "current_catalog", "current_schema"];
+const BARE: [&str; 5] = ["current_user", "session_user", "current_role", "current_catalog", "current_schema"];
+
+/// Keywords that say the present; most take a precision in parentheses.
+const CLOCKS: [(&str, FreezeKind); 5] = [
+    ("current_timestamp", FreezeKind::Timestamp),
+    ("current_date", FreezeKind::Date),
+    ("current_time", FreezeKind::Time),
+    ("localtimestamp", FreezeKind::LocalTimestamp),
+    ("localtime", FreezeKind::LocalTime),
+];
+
+/// The digits that PostgreSQL keeps of a second.
+const DIGITS_MAX: u8 = 6;
 
 /// Functions of which some are stable for no other reason than the time zone or an encoding's name: the one travels with
 /// a frozen command, the other is an argument.
@@ -160,9 +171,12 @@ fn judge(text: &str, tokens: &[Token], at: usize, catalog: &Catalog) -> Finding 
     }
     let Some(name) = identifier(text, token) else { return Finding::Nothing };
     if called(text, tokens, at) {
+        if let Some(freeze) = rounded(text, &tokens[at..], &name) {
+            return Finding::Freeze(freeze);
+        }
         return call(text, tokens, at, &name, catalog);
     }
-    if token.kind == TokenKind::Word { bare(&name, token) } else { Finding::Nothing }
+    if token.kind == TokenKind::Word && !is_label(text, tokens, at) { bare(&name, token) } else { Finding::Nothing }
 }
 
 /// Returns why a constant forbids a redo, if it does.
@@ -176,15 +190,35 @@ fn relative_time(text: &str, literal: &Literal) -> Option<String> {
     names_the_present(&value).then(said)
 }
 
+/// Tells whether a keyword names a column of the result: behind AS, or behind an expression's end that is no word.
+fn is_label(text: &str, tokens: &[Token], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|index| tokens[index]) else { return false };
+    match before.kind {
+        TokenKind::Word => before.is_word(text, "as"),
+        TokenKind::Punctuation => before.is_mark(text, ")") || before.is_mark(text, "]"),
+        TokenKind::Operator | TokenKind::Cast | TokenKind::Unknown | TokenKind::Unterminated => false,
+        _ => true,
+    }
+}
+
 fn bare(name: &str, token: Token) -> Finding {
-    let kind = match name {
-        "current_timestamp" => FreezeKind::Timestamp,
-        "current_date" => FreezeKind::Date,
-        "localtimestamp" => FreezeKind::LocalTimestamp,
-        _ if BARE.contains(&name) => return Finding::Never(format!("{name} depends on the session")),
-        _ => return Finding::Nothing,
-    };
-    Finding::Freeze(Freeze { span: token.span(), kind })
+    match clock(name) {
+        Some(kind) => Finding::Freeze(Freeze { span: token.span(), kind, precision: None }),
+        None if BARE.contains(&name) => Finding::Never(format!("{name} depends on the session")),
+        None => Finding::Nothing,
+    }
+}
+
+fn clock(name: &str) -> Option<FreezeKind> {
+    CLOCKS.iter().find(|(word, _)| *word == name).map(|(_, kind)| *kind)
+}
+
+/// Reads a keyword that says the present with a precision that PostgreSQL takes as it stands: `CURRENT_TIMESTAMP(3)`.
+fn rounded(text: &str, tokens: &[Token], name: &str) -> Option<Freeze> {
+    let [word, _, digits, close, ..] = tokens else { return None };
+    let kind = clock(name).filter(|kind| *kind != FreezeKind::Date && word.kind == TokenKind::Word)?;
+    let precision = text[digits.span()].parse().ok().filter(|digits| *digits <= DIGITS_MAX)?;
+    close.is_mark(text, ")").then_some(Freeze { span: word.start..close.end, kind, precision: Some(precision) })
 }
 
 /// Tells whether the name at `at` is followed by an opening parenthesis that makes it a call.
@@ -233,7 +267,11 @@ fn call(text: &str, tokens: &[Token], at: usize, name: &str, catalog: &Catalog) 
     if empty && matches!(name, "now" | "transaction_timestamp") {
         let schema = at >= 2 && tokens[at - 1].is_mark(text, ".");
         let start = if schema { tokens[at - 2].start } else { tokens[at].start };
-        return Finding::Freeze(Freeze { span: start..tokens[at + 2].end, kind: FreezeKind::Timestamp });
+        return Finding::Freeze(Freeze {
+            span: start..tokens[at + 2].end,
+            kind: FreezeKind::Timestamp,
+            precision: None,
+        });
     }
     let qualified = at >= 2 && tokens[at - 1].is_mark(text, ".");
     if qualified && tokens[at - 2].is_word(text, "shardloom") && name == "next_id" {
@@ -270,6 +308,7 @@ mod tests {
             "update t set a = '2020-01-01'::timestamptz",
             "insert into t values (shardloom.next_id('order', 5))",
             "update t set a = 'f(random())' -- random()\n",
+            "update t set a = 1 returning a AS current_user, 'x' localtime, (b) current_date, \"c\" CURRENT_TIME",
         ];
         for text in exact {
             assert_eq!(redo(text, &Catalog::empty()), Redo::Exact, "{text}");
@@ -278,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_now_family_is_found_where_it_stands() {
-        use FreezeKind::{Date, LocalTimestamp, Timestamp};
+        use FreezeKind::{Date, LocalTime, LocalTimestamp, Time, Timestamp};
         assert_eq!(freeze("update t set é = now() where a = 1"), [("now()", Timestamp)]);
         assert_eq!(
             freeze("insert into t values (pg_catalog.now( ), CURRENT_TIMESTAMP, current_date, localtimestamp)"),
@@ -288,6 +327,10 @@ mod tests {
                 ("current_date", Date),
                 ("localtimestamp", LocalTimestamp)
             ]
+        );
+        assert_eq!(
+            freeze("insert into t values (CURRENT_TIME, localtime ( 0 ), current_timestamp(6))"),
+            [("CURRENT_TIME", Time), ("localtime ( 0 )", LocalTime), ("current_timestamp(6)", Timestamp)]
         );
         assert_eq!(freeze("update t set a = transaction_timestamp()").len(), 1);
     }
@@ -301,9 +344,9 @@ mod tests {
             ("insert into t values (clock_timestamp())", "clock_timestamp"),
             ("insert into t values (now(), s.own_function(1))", "own_function"),
             ("insert into t values (\"F\"(1))", "F"),
-            ("insert into t values (current_timestamp(3))", "current_timestamp"),
+            ("insert into t values (current_timestamp(7))", "current_timestamp"),
+            ("insert into t values (statement_timestamp())", "statement_timestamp"),
             ("insert into t values (current_user)", "current_user"),
-            ("insert into t values (localtime)", "localtime"),
             ("insert into t values ('now')", "'now'"),
             ("insert into t values (timestamp ' Today ')", "'today'"),
             ("update t set a = b from unknown_set(1) where true", "unknown_set"),

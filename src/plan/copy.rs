@@ -267,7 +267,7 @@ fn numbers(copy: &Sharded<'_>, columns: &[String]) -> Result<Vec<HomeNumber>, Re
     let mut left = known.filter(|column| column.is_numbered() && !columns.contains(&column.name));
     let by_home = |column: &Column| {
         let number = numbers.iter().find(|number| number.column == column.name);
-        number.is_some_and(|number| !is_binary || number.is_integer())
+        number.is_some_and(|number| !is_binary || number.has_binary())
     };
     match left.find(|column| id != Some(&column.name) && !by_home(column)) {
         Some(column) => Err(numbered(copy.name, &column.name)),
@@ -277,8 +277,7 @@ fn numbers(copy: &Sharded<'_>, columns: &[String]) -> Result<Vec<HomeNumber>, Re
 
 /// Returns what is left to the present time. Each shard would take its own.
 fn moments(copy: &Sharded<'_>, columns: &[String]) -> Vec<HomeNumber> {
-    let is_split = copy.rules.split_of(copy.name).is_some();
-    let Some(table) = copy.catalog.table(copy.name).filter(|_| !is_split) else { return Vec::new() };
+    let Some(table) = copy.catalog.table(copy.name) else { return Vec::new() };
     let moments = appended_moments(table, columns, copy.head.options.format == CopyFormat::Binary, copy.catalog);
     moments.into_iter().filter(|moment| moment.column != copy.key).collect()
 }

@@ -22,10 +22,18 @@ pub struct Moments {
 }
 
 /// Words of the present that no moment can be put in the place of.
-const OF_EACH_SERVER: [&str; 3] = ["statement_timestamp", "current_time", "localtime"];
+const OF_EACH_SERVER: [&str; 1] = ["statement_timestamp"];
 
 /// Words that say the present beside others that are not the same twice.
-const PRESENT: [&str; 5] = ["now", "transaction_timestamp", "current_timestamp", "current_date", "localtimestamp"];
+const PRESENT: [&str; 7] = [
+    "now",
+    "transaction_timestamp",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtimestamp",
+    "localtime",
+];
 
 /// Refuses what would be different on each shard and is not on one server.
 pub(super) fn check(text: &str, context: &Context<'_>) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use crate::sql::{Facts, Scanner, is_aggregate_name};
 /// PostgreSQL's functions, and `shardloom.decode_id`, that give the same on every server for the same arguments, and change nothing; what they
 /// return for one row, one value or several, does not depend on others. A function that is not listed may be anything (volatile, an aggregate of the user's): it does not
 /// run on several shards, and not on any other shard than home if no table says where.
-const KNOWN_FUNCTIONS: [&str; 260] = [
+const KNOWN_FUNCTIONS: [&str; 261] = [
     "abbrev",
     "abs",
     "acos",
@@ -149,6 +149,7 @@ const KNOWN_FUNCTIONS: [&str; 260] = [
     "left",
     "length",
     "ln",
+    "localtime",
     "localtimestamp",
     "log",
     "log10",

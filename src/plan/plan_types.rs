@@ -300,6 +300,8 @@ pub struct Freeze {
     pub span: Range<usize>,
     /// What stands there.
     pub kind: FreezeKind,
+    /// How many digits its seconds are rounded to, if it says.
+    pub precision: Option<u8>,
 }
 
 /// Which of the `now()` family.
@@ -311,6 +313,10 @@ pub enum FreezeKind {
     Date,
     /// `LOCALTIMESTAMP`
     LocalTimestamp,
+    /// `CURRENT_TIME`
+    Time,
+    /// `LOCALTIME`
+    LocalTime,
 }
 
 /// `COPY table [(columns)] TO STDOUT`, or of a query

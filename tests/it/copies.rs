@@ -38,7 +38,9 @@ algorithm: hash
 tables:
   small: {key: id}
   marks: {key: id}
+  prices: {key: id}
   stamped: {key: id}
+  stamps: {key: id, split: {into: 3, pattern: "stamps_{0}"}}
 missing_key: {read: scatter, write: scatter}
 ---
 kind: Ids
@@ -47,7 +49,7 @@ layouts:
   standard: {epoch: "2026-01-01T00:00:00Z", bits: {time: 41, tag: 6, worker: 7, sequence: 9}}
 "#;
 
-const SCHEMA: [&str; 8] = [
+const SCHEMA: [&str; 10] = [
     "CREATE TABLE customers (customer_id bigint PRIMARY KEY, name text, balance numeric(12, 2))",
     "CREATE TABLE orders (order_id bigint, customer_id bigint, status text, PRIMARY KEY (customer_id, order_id))",
     "CREATE TABLE names (name text PRIMARY KEY, n int)",
@@ -55,8 +57,11 @@ const SCHEMA: [&str; 8] = [
     "CREATE TABLE things (thing uuid PRIMARY KEY, n int)",
     "CREATE TABLE small (id int PRIMARY KEY, t text)",
     "CREATE TABLE marks (id serial PRIMARY KEY, t text, n int GENERATED ALWAYS AS IDENTITY, name text DEFAULT 'n' || nextval('marks_id_seq'))",
+    "CREATE TABLE prices (id int PRIMARY KEY, price numeric DEFAULT nextval('marks_id_seq'))",
     "CREATE TABLE stamped (id int PRIMARY KEY, t text, made timestamptz DEFAULT now(), day date DEFAULT CURRENT_DATE + 1, \
-     at timestamp(3) DEFAULT (now() AT TIME ZONE 'UTC'), said text DEFAULT 'x')",
+     at timestamp(3) DEFAULT (now() AT TIME ZONE 'UTC'), said text DEFAULT 'x', clock time(3) DEFAULT LOCALTIME, \
+     epoch bigint DEFAULT EXTRACT(epoch FROM now()) * 1000000, word varchar(40) DEFAULT ('at\t' || now() AT TIME ZONE 'UTC'))",
+    "CREATE TABLE stamps (LIKE stamped INCLUDING ALL)",
 ];
 
 async fn start(label: &str) -> (TestDatabase, Proxy, Differential) {
@@ -360,9 +365,13 @@ async fn rows_are_numbered_by_homes_sequences_as_one_server_does() {
     for table in ["SELECT * FROM marks ORDER BY id", "SELECT max(id), max(n) FROM marks"] {
         both.same(table);
     }
-    // What is not an integer is not written in binary format.
-    let refused = feed(&mut both.other, "COPY marks (t) FROM STDIN (FORMAT binary)", &file(&texts), 100);
-    assert_eq!(refused, "refused");
+    // What is neither integer nor text is not written in binary format.
+    let texts: Vec<_> = (0..50).map(|n| row(&[Some(format!("text {n}").as_bytes())])).collect();
+    assert_eq!(same_in(&mut both, "COPY marks (t) FROM STDIN (FORMAT binary)", &file(&texts), 100), "COPY 50\0");
+    let priced = "COPY prices (id) FROM STDIN";
+    assert_eq!(feed(&mut both.other, &format!("{priced} (FORMAT binary)"), &file(&[]), 100), "refused");
+    assert_eq!(same_in(&mut both, priced, b"1\n2\n3\n", 100), "COPY 3\0");
+    both.same("SELECT * FROM prices ORDER BY id");
     // Far more than one question's rows.
     let lines: String = (0..25_000).map(|n| format!("{n}\n")).collect();
     assert_eq!(same_in(&mut both, "COPY marks (t) FROM STDIN", lines.as_bytes(), 8192), "COPY 25000\0");
@@ -394,18 +403,22 @@ async fn rows_of_one_copy_have_one_moment() {
         (901..=1000_i32).map(|id| row(&[Some(&id.to_be_bytes()[..]), Some(&b"binary"[..])])).collect();
     let shape = "SELECT count(*), count(DISTINCT made), count(DISTINCT at), count(DISTINCT day), count(DISTINCT said), \
                  count(*) FILTER (WHERE made = now()), count(*) FILTER (WHERE day = CURRENT_DATE + 1), \
-                 count(*) FILTER (WHERE at = (made AT TIME ZONE 'UTC')::timestamp(3)) FROM stamped";
-    for zone in ["Asia/Kolkata", "UTC"] {
+                 count(*) FILTER (WHERE at = (made AT TIME ZONE 'UTC')::timestamp(3)), \
+                 count(*) FILTER (WHERE epoch = EXTRACT(epoch FROM made) * 1000000), count(DISTINCT epoch), \
+                 count(DISTINCT word), count(*) FILTER (WHERE word = 'at\t' || made AT TIME ZONE 'UTC') FROM stamped";
+    // In binary format each shard has its own of these.
+    let clock = "SELECT count(DISTINCT clock), count(*) FILTER (WHERE clock = made::time(3)) FROM stamped";
+    for (table, zone) in [("stamped", "Asia/Kolkata"), ("stamped", "UTC"), ("stamps", "Asia/Kolkata")] {
+        let into = |options: &str| format!("COPY {table} (id, t) FROM STDIN{options}");
         both.same(&format!("SET TimeZone = '{zone}'"));
         both.same("SET DateStyle = 'SQL, DMY'");
         both.same("BEGIN");
-        both.same("INSERT INTO stamped (id) VALUES (0)");
-        assert_eq!(same_in(&mut both, "COPY stamped (id, t) FROM STDIN", lines.as_bytes(), 512), "COPY 500\0");
-        let csv = "COPY stamped (id, t) FROM STDIN (FORMAT csv)";
-        assert_eq!(same_in(&mut both, csv, commas.as_bytes(), 512), "COPY 400\0");
-        let binary = "COPY stamped (id, t) FROM STDIN (FORMAT binary)";
-        assert_eq!(same_in(&mut both, binary, &file(&rows), 512), "COPY 100\0");
-        both.same(shape);
+        both.same(&format!("INSERT INTO {table} (id) VALUES (0)"));
+        assert_eq!(same_in(&mut both, &into(""), lines.as_bytes(), 512), "COPY 500\0");
+        assert_eq!(same_in(&mut both, &into(" (FORMAT csv)"), commas.as_bytes(), 512), "COPY 400\0");
+        both.same(&clock.replace("stamped", table));
+        assert_eq!(same_in(&mut both, &into(" (FORMAT binary)"), &file(&rows), 512), "COPY 100\0");
+        both.same(&shape.replace("stamped", table));
         both.same("ROLLBACK");
     }
     assert_eq!(same_in(&mut both, "COPY stamped (id, t) FROM STDIN", lines.as_bytes(), 512), "COPY 500\0");

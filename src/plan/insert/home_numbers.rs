@@ -13,14 +13,19 @@ use crate::sql::{self, Scanner, Shape, TableName, Token, identifier, splice};
 pub(super) const INT8: u32 = 20;
 const INT2: u32 = 21;
 pub(super) const INT4: u32 = 23;
+const TEXT: u32 = 25;
+const VARCHAR: u32 = 1043;
 
 /// Types to which a default's value may be cast as an assignment does: without a length, which the row's own shard looks at.
-const TYPES: [(u32, &str); 7] = [
+pub(super) const TYPES: [(u32, &str); 10] = [
     (INT8, "int8"),
     (INT2, "int2"),
     (INT4, "int4"),
-    (25, "text"),
-    (1043, "varchar"),
+    (TEXT, "text"),
+    (701, "float8"),
+    (VARCHAR, "varchar"),
+    (1083, "time"),
+    (1266, "timetz"),
     (1700, "numeric"),
     (2950, "uuid"),
 ];
@@ -56,16 +61,17 @@ impl HomeNumber {
     }
 
     /// Tells whether a number can be written in binary format.
-    pub fn is_integer(&self) -> bool {
+    pub fn has_binary(&self) -> bool {
         self.to_binary("0").is_some()
     }
 
-    /// Returns a number in its type's binary format; `None` where it is no integer.
+    /// Returns a value in its type's binary format; `None` where it is neither integer nor text.
     pub fn to_binary(&self, number: &str) -> Option<Vec<u8>> {
         match self.type_oid {
             INT2 => Some(number.parse::<i16>().ok()?.to_be_bytes().to_vec()),
             INT4 => Some(number.parse::<i32>().ok()?.to_be_bytes().to_vec()),
             INT8 => Some(number.parse::<i64>().ok()?.to_be_bytes().to_vec()),
+            TEXT | VARCHAR => Some(number.as_bytes().to_vec()),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use crate::sql::insert::{self, CellValue, InsertFacts, Row, Source};
 use crate::sql::splice;
 use crate::types::Refusal;
 
-use super::home_numbers::{HomeNumber, INT4, INT8};
+use super::home_numbers::{HomeNumber, INT4, INT8, TYPES};
 use super::refuse;
 use super::slots::{Layout, list_with};
 
@@ -121,7 +121,7 @@ pub fn with_moments(text: &str, target: &str, catalog: &Catalog) -> Result<Optio
 }
 
 /// Returns what a COPY into several shards appends for the columns that it leaves to such defaults: `draw` is the value in the
-/// COPY's format, in which the present is still to be said. Other types than dates and timestamps are each shard's own.
+/// COPY's format, in which the present is still to be said. Types whose values are not written here are each shard's own.
 pub(in crate::plan) fn appended_moments(
     table: &Table,
     given: &[String],
@@ -132,18 +132,22 @@ pub(in crate::plan) fn appended_moments(
     let appended = |column: &Column| {
         let default = of_column(column, catalog)?;
         let (type_oid, draw) = value_of(column.type_oid, default, binary)?;
-        Some(HomeNumber { column: column.name.clone(), type_oid, draw, overrides: false })
+        let moment = HomeNumber { column: column.name.clone(), type_oid, draw, overrides: false };
+        (!binary || moment.has_binary()).then_some(moment)
     };
     left.filter_map(appended).collect()
 }
 
-/// Returns the expression for a date or timestamp as a row has it, and of what type its binary form is.
+/// Returns the expression for a value as a row has it, and of what type its binary form is.
 fn value_of(type_oid: u32, default: &str, binary: bool) -> Option<(u32, String)> {
     let (name, zero, form) = match type_oid {
         DATE => ("date", "date '2000-01-01'", "YYYY-MM-DD"),
         TIMESTAMP => ("timestamp", "timestamp '2000-01-01 00:00:00'", "YYYY-MM-DD HH24:MI:SS.US"),
         TIMESTAMPTZ => ("timestamptz", "timestamptz '2000-01-01 00:00:00+00'", "YYYY-MM-DD HH24:MI:SS.US"),
-        _ => return None,
+        _ => {
+            let (_, name) = TYPES.iter().find(|(oid, _)| *oid == type_oid)?;
+            return Some((type_oid, format!("(({default})::pg_catalog.{name})::pg_catalog.text")));
+        }
     };
     let value = format!("({default})::pg_catalog.{name}");
     Some(match (binary, type_oid) {

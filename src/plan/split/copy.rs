@@ -46,16 +46,7 @@ pub(in crate::plan) fn copy_in(
     let Some(table) = named(head, context) else { return Ok(()) };
     let by = &table.split.by;
     let known = context.catalog.table(&table.key);
-    let own = context.rules.table(&table.key).and_then(|rule| rule.id.as_ref()).filter(|_| plan.id_source.is_some());
-    let columns: Vec<String> = match (&head.columns, known) {
-        (Some(columns), _) => columns.clone(),
-        (None, Some(known)) => {
-            known.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
-        }
-        (None, None) => return Err(unnamed_columns(&table.key)),
-    };
-    let position = columns.iter().chain(own.map(|id| &id.column)).position(|column| column == by);
-    let position = position.ok_or_else(|| missing(&table.key, by))?;
+    let position = plan.columns.iter().position(|column| column == by).ok_or_else(|| missing(&table.key, by))?;
     let column = known.and_then(|known| known.column(by));
     let exact = plan.binary || table.split.by_type.is_time();
     if let Some(column) = column.filter(|column| exact && !binary_fits(table.split.by_type, column.type_oid)) {

@@ -847,9 +847,17 @@ SELECT now() = current_timestamp, count(*) FROM facts WHERE tz < now() GROUP BY 
 
 SELECT id, (now() - now()), now() IS NULL AS now, now()::text IS NULL FROM facts WHERE id > 3 AND tz < localtimestamp ORDER BY now(), id
 
+SELECT DISTINCT current_time = now()::timetz, localtime(0) = now()::time(0), CURRENT_TIMESTAMP(3) = now()::timestamptz(3) FROM facts
+
+SELECT id AS current_date, 'x' localtime, (id) current_timestamp FROM facts WHERE now() > '2020-01-01' ORDER BY id LIMIT 3
+
+SELECT count(DISTINCT current_time), count(DISTINCT localtime(2)), count(DISTINCT LOCALTIMESTAMP(6)) FROM facts GROUP BY current_time
+
 BEGIN
 
 SELECT DISTINCT now() - now() FROM facts
+
+SELECT DISTINCT current_time = now()::timetz, localtime(0) = now()::time(0), CURRENT_TIMESTAMP(3) = now()::timestamptz(3) FROM facts
 
 ROLLBACK
 
